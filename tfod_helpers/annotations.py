@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,12 +65,16 @@ class DatasetError(ValueError):
 
     def __init__(self, problems: Sequence[Problem], where: str = "dataset") -> None:
         self.problems = tuple(problems)
+        self.where = where
         errors = [problem for problem in self.problems if problem.severity == "error"]
         lines = [f"{where}: {len(errors)} problem{'s' * (len(errors) != 1)}:"]
         lines += [f"  {problem}" for problem in errors[:_SHOWN]]
         if len(errors) > _SHOWN:
             lines.append(f"  ... and {len(errors) - _SHOWN} more, all in this error's .problems")
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[DatasetError], tuple[tuple[Problem, ...], str]]:
+        return DatasetError, (self.problems, self.where)  # so that it can come back from another process
 
 
 def settle_problems(problems: Sequence[Problem], on_problem: OnProblem, where: str) -> tuple[Problem, ...]:
@@ -99,7 +105,7 @@ class LabelMap:
         names: the class names, distinct and not empty.
 
     Raises:
-        ValueError: no names, an empty or repeated name, or a class called ``background``.
+        ValueError: no names, a repeated one, or one that `name_fault` refuses.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -109,12 +115,8 @@ class LabelMap:
         if not self.names:
             raise ValueError("A label map needs at least one class, got none.")
         for name in self.names:
-            if not isinstance(name, str) or not name.strip():
-                raise ValueError(f"A class name must be a text that is not empty, got {name!r}.")
-            if name.strip().lower() == "background":
-                raise ValueError(
-                    f"A class may not be called {name!r}: id 0 is the background already. Remove or rename it."
-                )
+            if fault := name_fault(name):
+                raise ValueError(f"{fault[0]}. {fault[1]}")
         repeated = sorted(name for name, n in Counter(self.names).items() if n > 1)
         if repeated:
             raise ValueError(f"Class names must be distinct, got {', '.join(map(repr, repeated))} more than once.")
@@ -231,7 +233,10 @@ class LabelledImage:
     encoded: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        boxes_xyxy = np.array(self.boxes_xyxy, np.float32).reshape(-1, 4)
+        boxes_xyxy = np.array(self.boxes_xyxy, np.float32)
+        if boxes_xyxy.size and boxes_xyxy.shape[1:] != (4,):
+            raise ValueError(f"{self.path}: boxes must have shape (n, 4), got {boxes_xyxy.shape}.")
+        boxes_xyxy = boxes_xyxy.reshape(-1, 4)
         labels = np.array(self.labels, np.int32).reshape(-1)
         object.__setattr__(self, "path", Path(self.path))
         object.__setattr__(self, "boxes_xyxy", boxes_xyxy)
@@ -267,23 +272,42 @@ def box_fault(box_xyxy: Sequence[float], width: int, height: int) -> tuple[str, 
         height: of the image, in pixels.
     """
     xmin, ymin, xmax, ymax = box_xyxy
-    shown = f"[{xmin:g}, {ymin:g}, {xmax:g}, {ymax:g}]"
-    if not np.isfinite(box_xyxy).all():
-        return f"the box {shown} has a coordinate that is not a finite number", "Fix the box or delete the object."
-    for low, high, axis in ((xmin, xmax, "x"), (ymin, ymax, "y")):
+    if 0 <= xmin < xmax <= width and 0 <= ymin < ymax <= height and (xmax > 1 or ymax > 1 or min(width, height) <= 2):
+        return None
+    fix = "Fix the box or delete the object."
+    shown = f"[{', '.join(map(coordinate_text, box_xyxy))}]"
+    if not all(map(math.isfinite, box_xyxy)):
+        return f"the box {shown} has a coordinate that is not a finite number", fix
+    for low, high, axis, side in ((xmin, xmax, "x", "right of"), (ymin, ymax, "y", "below")):
         if high <= low:
-            side = "right of" if axis == "x" else "below"
-            return f"{axis}max {high:g} is not {side} {axis}min {low:g}", "Fix the box or delete the object."
+            return f"{axis}max {coordinate_text(high)} is not {side} {axis}min {coordinate_text(low)}", fix
     if xmin >= width or ymin >= height or xmax <= 0 or ymax <= 0:
-        return f"the box {shown} lies outside the {width} x {height} image", "Fix the box or delete the object."
+        return f"the box {shown} lies outside the {width} x {height} image", fix
     if xmin < 0 or ymin < 0 or xmax > width or ymax > height:
         return f"the box {shown} reaches over the edge of the {width} x {height} image", "Clip the box to the image."
-    if max(box_xyxy) <= 1 and min(width, height) > 2:
-        return (
-            f"the box {shown} is in fractions of the image, not in pixels",
-            "Multiply x by the width and y by the height.",
-        )
+    return (
+        f"the box {shown} is in fractions of the image, not in pixels",
+        "Multiply x by the width and y by the height.",
+    )
+
+
+def name_fault(name: object) -> tuple[str, str] | None:
+    """Say why something cannot be the name of a class, and the fix, or None where it can."""
+    if not isinstance(name, str) or not name.strip():
+        return f"a class name must be a text that is not empty, got {name!r}", "Name the class."
+    if name.strip().casefold() == "background":
+        return f"a class may not be called {name!r}, id 0 is the background already", "Rename or remove it."
+    if name != name.strip():
+        return f"the class name {name!r} starts or ends with a space", f"Write {name.strip()!r}."
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        # XML cannot hold them, and a label map in plain text has one line a name.
+        return f"the class name {name!r} has a line break or another control character", "Remove it."
     return None
+
+
+def coordinate_text(value: float) -> str:
+    """Return a coordinate as the shortest text that gives the same float32 back: ``52``, ``52.3``."""
+    return np.format_float_positional(np.float32(value), trim="-")
 
 
 @dataclass(frozen=True, eq=False)

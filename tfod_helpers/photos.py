@@ -5,22 +5,40 @@ The bytes decide what a file is, never its ending. Nothing in this module needs 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 Source = str | os.PathLike[str] | bytes
+MEAN_RGB = (124, 116, 104)  # the ImageNet mean, (0.485, 0.456, 0.406) * 255: zero once normalized
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 _TURNED_ASIDE = range(5, 9)  # orientations that swap width and height
 _LFS_START = b"version https://git-lfs"
+_JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG with more pictures behind it, as many phones write
+# What Pillow's readers raise for damaged data, each format its own (AVIF: RuntimeError).
+_DAMAGED = (OSError, SyntaxError, ValueError, RuntimeError, EOFError)
 
 
 class PhotoError(ValueError):
-    """An image that cannot be read: what was found, and what to do."""
+    """An image that cannot be read.
+
+    Attributes:
+        what: what was found.
+        fix: what to do.
+    """
+
+    def __init__(self, name: str, what: str, fix: str) -> None:
+        super().__init__(name, what, fix)  # all three, so that the error can be pickled
+        self.name, self.what, self.fix = name, what, fix
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what}. {self.fix}"
 
 
 @dataclass(frozen=True)
@@ -47,9 +65,19 @@ class PhotoInfo:
         aside = self.orientation in _TURNED_ASIDE
         return (self.height, self.width) if aside else (self.width, self.height)
 
+    @property
+    def plain_jpeg(self) -> bool:
+        """Whether TensorFlow shows these bytes as a viewer does: an upright JPEG in RGB or grey.
+
+        TensorFlow knows no EXIF rotation, and gives CMYK pixels other colours.
+        """
+        return self.format in _JPEG_FORMATS and self.orientation == 1 and self.mode in ("RGB", "L")
+
 
 def read_info(source: Source) -> PhotoInfo:
-    """Read an image's header; the pixels stay unread.
+    """Read an image's header.
+
+    The pixels stay unread, but for a PNG, whose EXIF rotation may stand behind them.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -70,8 +98,8 @@ def prove_whole(data: bytes) -> PhotoInfo:
     """
     with _open(data) as image:
         info = _info(image)
-        if image.format == "JPEG":
-            image.draft(image.mode, (image.width // 8, image.height // 8))
+        if image.format in _JPEG_FORMATS:
+            image.draft(image.mode, (max(image.width // 8, 1), max(image.height // 8, 1)))
         _load(image)
         return info
 
@@ -117,23 +145,24 @@ def _open(source: Source) -> Image.Image:
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
     except FileNotFoundError:
         raise FileNotFoundError(f"{name}: there is no such file. Check the path.") from None
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        raise PhotoError(_not_an_image(source, name, error)) from error
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise PhotoError(name, *_not_an_image(source, error)) from error
 
 
-def _not_an_image(source: Source, name: str, error: Exception) -> str:
+def _not_an_image(source: Source, error: Exception) -> tuple[str, str]:
+    """Return what was found, and what to do."""
     start = source[:64] if isinstance(source, bytes) else _first_bytes(source)
     if start is None:
-        return f"{name}: cannot be opened ({error}). Check the file and its permissions."
+        return f"cannot be opened ({error})", "Check the file and its permissions."
     if not start:
-        return f"{name}: the file is empty. Copy it again or delete it."
+        return "the file is empty", "Copy it again or delete it."
     if start.startswith(_LFS_START):
-        return f"{name}: a Git LFS pointer, not the image itself. Run 'git lfs pull'."
+        return "a Git LFS pointer, not the image itself", "Run 'git lfs pull'."
     if start.lstrip()[:1] == b"<":
-        return f"{name}: a web page, not an image. Download the image again."
+        return "a web page, not an image", "Download the image again."
     if isinstance(error, Image.DecompressionBombError):
-        return f"{name}: too many pixels to open safely ({error}). Scale it down first."
-    return f"{name}: not an image that can be read, its first bytes are {start[:8]!r}. Convert it to JPEG or PNG."
+        return f"too many pixels to open safely ({error})", "Scale it down first."
+    return f"not an image that can be read, its first bytes are {start[:8]!r}", "Convert it to JPEG or PNG."
 
 
 def _first_bytes(path: str | os.PathLike[str]) -> bytes | None:
@@ -145,17 +174,25 @@ def _first_bytes(path: str | os.PathLike[str]) -> bytes | None:
 
 
 def _info(image: Image.Image) -> PhotoInfo:
-    orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    orientation = orientation if orientation in range(1, 9) else 1
+    with _damage_reported(image):
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    # Pillow turns a TIFF itself, and gives its upright size from the start.
+    orientation = orientation if orientation in range(1, 9) and image.format != "TIFF" else 1
     return PhotoInfo(image.format or "", image.mode, image.width, image.height, orientation)
 
 
 def _load(image: Image.Image) -> None:
-    try:
+    with _damage_reported(image):
         image.load()
-    except (OSError, SyntaxError, ValueError) as error:
+
+
+@contextlib.contextmanager
+def _damage_reported(image: Image.Image) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGED as error:
         name = getattr(image, "filename", "") or "the image"
-        raise PhotoError(f"{name}: damaged or cut off ({error}). Copy it again or delete it.") from error
+        raise PhotoError(name, f"damaged or cut off ({error})", "Copy it again or delete it.") from error
 
 
 def _pixels(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
@@ -165,7 +202,8 @@ def _pixels(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image, np.float32)
-        image = Image.fromarray(np.clip(grey / 256 if grey.max() > 255 else grey, 0, 255).astype(np.uint8))
+        deep = image.mode.startswith("I;16") or grey.max() > 255  # 16-bit, in modes that could hold more
+        image = Image.fromarray(np.clip(grey / 256 if deep else grey, 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return np.asarray(image.convert("RGB"))
@@ -173,9 +211,31 @@ def _pixels(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
 
 def _from_array(array: np.ndarray) -> Image.Image:
     shape = array.shape[:2] if array.ndim == 3 and array.shape[2] == 1 else array.shape
-    if array.dtype != np.uint8 or not (len(shape) == 2 or len(shape) == 3 and shape[2] in (3, 4)) or 0 in shape:
+    if array.dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))) or 0 in shape:
         raise TypeError(
             f"An image array must be uint8 of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), "
             f"got {array.dtype} of shape {array.shape}. Scale to 0..255 and convert with .astype('uint8')."
         )
     return Image.fromarray(array.reshape(shape))
+
+
+def letterbox(rgb: np.ndarray, side: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """Scale an image to fit a square from its top left corner; the rest gets the ImageNet mean colour.
+
+    Args:
+        rgb: uint8, shape (h, w, 3).
+        side: of the square, in pixels.
+
+    Returns:
+        The square, uint8, shape (side, side, 3), and the scale ``(x, y)``: a point of the image
+        times it is the point in the square.
+    """
+    height, width = rgb.shape[:2]
+    longest = max(height, width)
+    fit = (max(1, round(width * side / longest)), max(1, round(height * side / longest)))
+    # Pillow's bilinear filter widens when shrinking, so no pixel is skipped.
+    scaled = rgb if fit == (width, height) else np.asarray(Image.fromarray(rgb).resize(fit, Image.Resampling.BILINEAR))
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = MEAN_RGB
+    square[: fit[1], : fit[0]] = scaled
+    return square, (fit[0] / width, fit[1] / height)

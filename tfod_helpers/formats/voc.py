@@ -1,0 +1,216 @@
+"""Pascal VOC: one XML file a photo, as labelImg and most other labelling tools write it.
+
+``<annotation>`` holds ``<filename>``, ``<size>`` and one ``<object>`` a box with ``<name>`` and
+``<bndbox>``. Coordinates are taken as the file says them: no one is subtracted.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from lxml import etree
+
+from tfod_helpers import workspace
+from tfod_helpers.annotations import (
+    Dataset,
+    LabelledImage,
+    LabelMap,
+    OnProblem,
+    coordinate_text,
+    settle_problems,
+)
+from tfod_helpers.formats.labelled_images import COORDINATES, RawImage, RawObject, make_dataset
+from tfod_helpers.formats.photo_folder import (
+    PhotoFolder,
+    existing_folder,
+    files_with_ending,
+    nothing_there,
+    refuse_same_names,
+)
+
+_ENDINGS = (".xml",)
+_SAVE_AGAIN = "Save the annotation again from the labelling tool, or delete it."
+# An annotation comes from anywhere: nothing that it names is opened, nothing in it is expanded.
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    dtd_validation=False,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+)
+
+
+def read(
+    images: str | os.PathLike[str],
+    annotations: str | os.PathLike[str] | None = None,
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+) -> Dataset:
+    """Read a folder of photos with Pascal VOC annotations.
+
+    An annotation belongs to the photo that its ``<filename>`` names, or to the one that has its own
+    name; where both exist and differ, that is an error. ``<part>`` and XML namespaces are ignored.
+
+    Args:
+        images: the folder with the photos.
+        annotations: the folder with the XML files; None where they lie beside the photos.
+        label_map: the classes in their order, or a label map file; None takes the sorted names found.
+        on_problem: ``raise`` reports all errors of the folder at once; ``skip`` leaves out only what
+            is bad, an object or an image, and lists it in ``.problems``.
+
+    Returns:
+        The labelled images in the order of their file names. ``.problems`` also holds what is worth
+        knowing: photos without annotation, annotations without objects, sizes that were not given.
+
+    Raises:
+        FileNotFoundError: a folder is not there.
+        NotADirectoryError: a folder is a file.
+        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
+    """
+    settle_problems((), on_problem, "")  # refuses another word before the folder is read
+    photo_folder = PhotoFolder(images)
+    folder = photo_folder.folder if annotations is None else existing_folder(annotations)
+    names = list(files_with_ending(folder, _ENDINGS))
+    if not names:
+        raise nothing_there(folder, "annotations (.xml files)", _ENDINGS)
+    raws = [_read_file(folder / name) for name in names]
+    return make_dataset(raws, photo_folder, label_map=label_map, on_problem=on_problem, where=str(folder))
+
+
+def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
+    """Write photos and annotations side by side, a folder that `read` gives back as it was.
+
+    The photos are copied byte for byte. The folder appears whole or not at all.
+
+    Args:
+        dataset: what to write; two images may not have one name.
+        folder: a new or empty folder. One with files in it is never replaced.
+
+    Raises:
+        FileExistsError: the folder has files in it, or is a file.
+        FileNotFoundError: a photo is gone.
+        ValueError: two images have one name.
+    """
+    folder = Path(folder).expanduser()
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise FileExistsError(f"{folder}: there are files here already. Choose a new folder, or empty this one.")
+    refuse_same_names(dataset, by_stem=True)
+    with workspace.whole_folder(folder) as part:
+        for image in dataset.images:
+            _write_photo(image, part / image.path.name)
+            (part / f"{image.path.stem}.xml").write_bytes(_to_xml(image, dataset.label_map, folder.name))
+    return folder
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+class _UnusableError(Exception):
+    """An annotation that cannot be used at all; its args are (what, fix)."""
+
+
+def _read_file(path: Path) -> RawImage:
+    """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
+    try:
+        root = _parse(path.read_bytes())
+    except OSError as error:
+        fault = f"it cannot be opened ({error.strerror})", "Check the file and its permissions."
+        return RawImage(path.name, stem=path.stem, fault=fault)
+    except _UnusableError as error:
+        return RawImage(path.name, stem=path.stem, fault=error.args)
+    size = next(iter(_children(root, "size")), ())
+    return RawImage(
+        path.name,
+        filename=(_text(root, "filename") or "").strip(),
+        stem=path.stem,
+        size=(_text(size, "width"), _text(size, "height")),
+        objects=[_read_object(number, item) for number, item in enumerate(_children(root, "object"), start=1)],
+    )
+
+
+def _parse(data: bytes) -> etree._Element:
+    """Return the root of an annotation, or raise `_UnusableError`."""
+    if not data.strip():
+        raise _UnusableError("the file is empty", _SAVE_AGAIN)
+    try:
+        root = etree.fromstring(data, _PARSER)
+    except etree.XMLSyntaxError as error:
+        encoding = "encoding" in error.msg or "UTF-8" in error.msg
+        fix = "Save the file as UTF-8, or name its encoding in the first line." if encoding else _SAVE_AGAIN
+        raise _UnusableError(f"it cannot be read as XML ({error.msg})", fix) from None
+    declared = root.getroottree().docinfo.internalDTD
+    if declared is not None and any(True for _ in declared.iterentities()):
+        fix = "Delete its <!DOCTYPE ...> if you trust where the file is from."
+        raise _UnusableError("it declares entities, which no labelling tool does and an attack would", fix)
+    if _local(root) != "annotation":
+        fix = "Move it away: this is no Pascal VOC annotation."
+        raise _UnusableError(f"its root is <{_local(root)}>, not <annotation>", fix)
+    return root
+
+
+def _read_object(number: int, element: etree._Element) -> RawObject:
+    place, fault = f"object {number}", None
+    for tag in ("name", "bndbox"):
+        count = len(_children(element, tag))
+        if count > 1:
+            fault = f"it has {count} <{tag}>", "Keep one, or delete the object."
+        elif count == 0:
+            fault = f"it has no <{tag}>", "Add it, or delete the object."
+    name = (_text(element, "name") or "").strip()
+    box = next(iter(_children(element, "bndbox")), None)
+    return RawObject(place, name, () if box is None else [_text(box, field) for field in COORDINATES], fault)
+
+
+def _local(element: etree._Element) -> str:
+    return element.tag.rpartition("}")[2]  # a namespace says nothing that matters here
+
+
+def _children(element: etree._Element, name: str) -> list[etree._Element]:
+    return [child for child in element if _local(child) == name]
+
+
+def _text(element: Iterable[etree._Element], name: str) -> str | None:
+    """Return the text of the first child of that name, None where there is none."""
+    for child in element:
+        if _local(child) == name:
+            return child.text or ""
+    return None
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def _write_photo(image: LabelledImage, path: Path) -> None:
+    if image.encoded is not None:
+        path.write_bytes(image.encoded)
+    elif image.path.is_file():
+        shutil.copyfile(image.path, path)
+    else:
+        raise FileNotFoundError(f"{image.path}: the image is gone. Put it back, or read the dataset again.")
+
+
+def _to_xml(image: LabelledImage, label_map: LabelMap, folder: str) -> bytes:
+    root = etree.Element("annotation")
+    _add(root, {"folder": folder, "filename": image.path.name})
+    _add(etree.SubElement(root, "size"), {"width": str(image.width), "height": str(image.height), "depth": "3"})
+    _add(root, {"segmented": "0"})
+    for label, box_xyxy in zip(image.labels.tolist(), image.boxes_xyxy, strict=True):
+        item = etree.SubElement(root, "object")
+        # Other programs stop where pose, truncated or difficult is not there.
+        _add(item, {"name": label_map.name(label), "pose": "Unspecified", "truncated": "0", "difficult": "0"})
+        _add(
+            etree.SubElement(item, "bndbox"),
+            dict(zip(COORDINATES, map(coordinate_text, box_xyxy), strict=True)),
+        )
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True, pretty_print=True)
+
+
+def _add(parent: etree._Element, texts: dict[str, str]) -> None:
+    for tag, text in texts.items():
+        etree.SubElement(parent, tag).text = text

@@ -1,0 +1,21 @@
+"""Anything that the other rooms make -> a picture of it.
+
+Every function returns a `Picture`: a Matplotlib figure that a notebook shows once where a cell ends
+in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package needs TensorFlow.
+"""
+
+from tfod_helpers.pictures.dataset_charts import plot_labels
+from tfod_helpers.pictures.photo_grids import show_detections, show_images, show_predictions
+from tfod_helpers.pictures.picture import Picture, colour_of
+from tfod_helpers.pictures.result_charts import plot_evaluation, plot_history
+
+__all__ = [
+    "Picture",
+    "colour_of",
+    "plot_evaluation",
+    "plot_history",
+    "plot_labels",
+    "show_detections",
+    "show_images",
+    "show_predictions",
+]

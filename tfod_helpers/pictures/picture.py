@@ -1,0 +1,205 @@
+"""A figure that shows itself once and saves itself whole, and the look that all pictures share."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import io
+import os
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import colors, font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tfod_helpers import workspace
+
+# Inches: what a notebook column shows unscaled and a printed page nearly so; photos cost more bytes an inch.
+CHART_WIDTH, PHOTO_WIDTH = 9.0, 7.5
+INK, FAINT = "#222222", "#767676"  # text; the faint one still has contrast 4.5 to 1 on white (WCAG 2.2, 1.4.3)
+BLUE, ORANGE, SKY, VERMILLION, YELLOW = "#0072B2", "#E69F00", "#56B4E9", "#D55E00", "#F0E442"
+# Okabe and Ito's colour-blind-safe set (jfly.uni-koeln.de/color) without black, so ordered that the first
+# two differ in brightness as well; then Matplotlib's tab20, where only the names still tell classes apart.
+PALETTE = (
+    *(ORANGE, BLUE, "#009E73", "#CC79A7", SKY, VERMILLION, YELLOW),
+    *(colors.to_hex(colour) for colour in matplotlib.colormaps["tab20"].colors),
+)
+_NOTEBOOK_DPI = 96
+# A notebook with eight pictures, three of them photos, is to stay under 300 kB, and base64 adds a third.
+_PHOTO_BYTES = 50_000
+_QUALITIES = (85, 74, 63, 52, 42)  # JPEG; at the last one names are still crisp, so a larger file is taken then
+_CHART_COLOURS = 96
+# Fonts for the scripts that DejaVu Sans has no letters for, on Linux, macOS and Windows; used where installed.
+_FONTS = (
+    *("DejaVu Sans", "Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Emoji", "Arial Unicode MS"),
+    *("Hiragino Sans", "PingFang SC", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Segoe UI Emoji"),
+)
+_STYLE = {
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # '$' in a file or class name is a dollar
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "grid.color": "#E3E3E3",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "pdf.fonttype": 42,  # letters stay letters, which printers and journals ask for
+}
+
+
+class Picture(Figure):
+    """A Matplotlib figure that a notebook shows exactly once, where a cell ends in it.
+
+    It is never registered with pyplot, so none stays open and ``%matplotlib inline`` shows no second
+    copy. Charts are shown as PNG with a palette, photos as JPEG, so that notebooks stay small.
+
+    Args:
+        width: inches.
+        height: inches.
+        photos: it holds photos, so show it as JPEG.
+        **figure: further arguments of `matplotlib.figure.Figure`.
+    """
+
+    def __init__(self, width: float, height: float, *, photos: bool = False, **figure: Any) -> None:
+        super().__init__(figsize=(width, height), dpi=_NOTEBOOK_DPI, facecolor="white", **figure)
+        FigureCanvasAgg(self)
+        self.photos = photos
+
+    def to_bytes(self) -> bytes:
+        """Return what a notebook shows: the bytes of a JPEG (photos) or a PNG (charts)."""
+        with style():
+            self.canvas.draw()
+        image = Image.fromarray(np.asarray(self.canvas.buffer_rgba())[..., :3])
+        return _small_jpeg(image) if self.photos else _small_png(image)
+
+    def save(self, path: str | os.PathLike[str], *, dpi: int = 200) -> Path:
+        """Write the picture, whole or not at all.
+
+        Args:
+            path: where to; its ending says the format: png, jpg, pdf, svg, ...
+            dpi: dots per inch of pixel formats, and of photos in the others.
+
+        Raises:
+            ValueError: the ending is none that Matplotlib writes.
+        """
+        path = Path(path)
+        kind = path.suffix[1:].lower()
+        if kind not in self.canvas.get_supported_filetypes():
+            raise ValueError(f"{path}: a picture cannot be saved as {path.suffix!r}. Use .png, .jpg, .pdf or .svg.")
+        with workspace.whole_file(path) as part, style():
+            self.savefig(part, format=kind, dpi=dpi)
+        return path
+
+    def _ipython_display_(self) -> None:
+        # Of all hooks only this one outranks the formatters that %matplotlib inline registers for
+        # Figure, which would add a PNG, three times as large, to the output.
+        from IPython.display import display
+
+        kind = "image/jpeg" if self.photos else "image/png"
+        display({kind: base64.b64encode(self.to_bytes()).decode(), "text/plain": repr(self)}, raw=True)
+
+    def __repr__(self) -> str:
+        return f"Picture({self.get_suptitle()!r})"
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Draw in this package's look, whatever style the notebook has set; then give that back."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE | {"font.family": list(_families())})
+        yield
+
+
+def colour_of(class_id: int) -> str:
+    """Return the colour of a class, such as ``#E69F00``: the same id has it in every picture."""
+    return PALETTE[(class_id - 1) % len(PALETTE)]
+
+
+def ink_on(colour: str) -> str:
+    """Return black or white, whichever reads better on ``colour`` (WCAG 2.2 relative luminance)."""
+    rgb = np.array(colors.to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
+
+
+def readable(text: object, most: int = 60) -> str:
+    """Return ``text`` on one line, at most ``most`` letters, all of which some installed font can draw.
+
+    The middle is what is left out, as the ends tell files and classes apart.
+    """
+    line = " ".join(unicodedata.normalize("NFC", str(text)).split())
+    drawn = "".join(
+        letter if ord(letter) in _letters()
+        # A joiner, accent or selector that no font has is dropped; a letter becomes a box.
+        else "" if unicodedata.category(letter) in ("Cc", "Cf", "Mn")
+        else "\N{WHITE SQUARE}"
+        for letter in line
+    )
+    if len(drawn) <= most:
+        return drawn
+    tail = (most - 1) // 2
+    return f"{drawn[: most - 1 - tail]}…{drawn[len(drawn) - tail :]}"
+
+
+def counted(number: int, thing: str, things: str | None = None) -> str:
+    """Return ``1 photo`` or ``1,200 photos``."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+@functools.cache
+def _families() -> tuple[str, ...]:
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return tuple(name for name in _FONTS if name in installed)
+
+
+@functools.cache
+def _letters() -> frozenset[int]:
+    paths = (font_manager.findfont(font_manager.FontProperties(family=[name])) for name in _families())
+    return frozenset().union(*(font_manager.get_font(path).get_charmap() for path in paths))
+
+
+def _small_jpeg(image: Image.Image) -> bytes:
+    for quality in _QUALITIES:
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
+        if buffer.tell() <= _PHOTO_BYTES:
+            break
+    return buffer.getvalue()
+
+
+def _small_png(image: Image.Image) -> bytes:
+    """Encode with a palette: of each block of 32 x 32 x 32 like colours the most frequent, of the fullest blocks.
+
+    Pillow's own choices (median cut, octree) turn the colours of thin lines into each other.
+    """
+    rgb = np.asarray(image).astype(np.int32)
+    codes, index, counts = np.unique(rgb @ (65536, 256, 1), return_inverse=True, return_counts=True)
+    every = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
+    order = np.argsort(-counts, kind="stable")
+    first = np.unique((every[order] >> 3) @ (1024, 32, 1), return_index=True)[1]
+    palette = every[order[np.sort(first)[:_CHART_COLOURS]]]
+    nearest = ((every[:, None] - palette) ** 2).sum(2).argmin(1).astype(np.uint8)
+    small = Image.fromarray(nearest[index].reshape(rgb.shape[:2]))
+    small.putpalette(palette.astype(np.uint8).tobytes())
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
