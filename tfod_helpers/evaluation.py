@@ -67,8 +67,8 @@ class Evaluation:
     def __str__(self) -> str:
         boxes = int(self.per_class["boxes"].sum())
         return (
-            f"AP {self.ap:.3f}, AP50 {self.ap50:.3f}, AP75 {self.ap75:.3f} on {self.images} images with {boxes} objects; "
-            f"best F1 {self.f1:.2f} at confidence {self.threshold:.2f}"
+            f"AP {self.ap:.3f}, AP50 {self.ap50:.3f}, AP75 {self.ap75:.3f} on {self.images} images with {boxes} "
+            f"objects; best F1 {self.f1:.2f} at confidence {self.threshold:.2f}"
         )
 
 
@@ -185,9 +185,7 @@ def box_iou(boxes_xyxy: np.ndarray, others_xyxy: np.ndarray) -> np.ndarray:
     return both / np.maximum(area[:, None] + other_area[None] - both, 1e-9)
 
 
-def match(
-    image: LabelledImage, found: sv.Detections, *, same_class: bool = True, iou: float = 0.5
-) -> np.ndarray:
+def match(image: LabelledImage, found: sv.Detections, *, same_class: bool = True, iou: float = 0.5) -> np.ndarray:
     """Pair detections with true objects, the most confident first, each object once.
 
     Returns:

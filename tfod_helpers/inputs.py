@@ -48,7 +48,9 @@ def anchor_boxes(task: DetectionTaskConfig) -> dict[str, tf.Tensor]:
     return generate(image_size=tuple(model.input_size[:2]))
 
 
-def train_batches(task: DetectionTaskConfig, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+def train_batches(
+    task: DetectionTaskConfig, input_context: tf.distribute.InputContext | None = None
+) -> tf.data.Dataset:
     """Return endless batches of training images and targets.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -12,10 +13,21 @@ from official.vision.tasks import retinanet
 from tfod_helpers import inputs
 from tfod_helpers.experiment import DataConfig, DetectionTaskConfig, ExperimentConfig
 
+# Keras says so of each backbone level that the pyramid does not read; that is by design.
+warnings.filterwarnings("ignore", message="Input dict contained keys")
+
 
 @task_factory.register_task_cls(DetectionTaskConfig)
 class DetectionTask(retinanet.RetinaNetTask):
     """The Model Garden's RetinaNet task, fed by `inputs.train_batches`."""
+
+    def build_model(self) -> tf_keras.Model:
+        """Return the network, without what has no part in it among what is trained."""
+        model = super().build_model()
+        if self.task_config.model.backbone.type == "mobilenet":
+            # Its last convolution is for classification; no pyramid level reads it, so it has no gradient.
+            [layer for layer in model.backbone.layers if layer.weights][-1].trainable = False
+        return model
 
     def build_inputs(
         self, params: DataConfig, input_context: tf.distribute.InputContext | None = None

@@ -10,10 +10,12 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 
-# TensorFlow's C++ start-up messages would bury what a notebook cell says; errors still come through.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# TensorFlow's start-up messages would bury what a notebook cell says; real errors come as exceptions.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
+
+tf.get_logger().setLevel("ERROR")
 
 _MENU = "In Colab choose Runtime > Change runtime type"
 

@@ -11,32 +11,36 @@ import glob
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-from tfod_helpers import runtime  # before TensorFlow, whose start-up messages it quiets
 
 import numpy as np
 import pandas as pd
-import supervision as sv
 import tensorflow as tf
 import tf_keras
 from official.core import base_trainer
 from tqdm.auto import tqdm
 
-from tfod_helpers import evaluation, experiment, photos, records, tfrecord, weights, workspace
+from tfod_helpers import (
+    __version__,
+    evaluation,
+    experiment,
+    records,
+    runtime,  # before TensorFlow, whose start-up messages it quiets
+    tfrecord,
+    weights,
+    workspace,
+)
 from tfod_helpers import model as models
 from tfod_helpers.annotations import Dataset
+from tfod_helpers.detector import Detector
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.records import Records
 
 _BATCH = 16  # images a forward pass when evaluating
-_EMA = "EMA"
-_SAME = ("task.model", "task.class_names", "task.train_data", "task.losses", "trainer.optimizer_config")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,10 @@ class History:
 
 
 def train(
-    config: ExperimentConfig, run: str | os.PathLike[str] | workspace.Run, *, strategy: tf.distribute.Strategy | None = None
+    config: ExperimentConfig,
+    run: str | os.PathLike[str] | workspace.Run,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> History:
     """Train until the config's last step, and keep the best model apart from the last.
 
@@ -81,7 +88,9 @@ def train(
         FloatingPointError: the loss is no longer a number; the last checkpoint is kept.
     """
     run = workspace.open_run(run)
-    _claim(run, config)
+    if _claim(run, config):
+        print(f"{run.folder}: this training is finished already; here is its history.")
+        return _history(run)
     with (strategy or runtime.connect().strategy).scope():
         return _Training(config, run).go()
 
@@ -116,7 +125,9 @@ def load_best(run: str | os.PathLike[str] | workspace.Run) -> tuple[tf_keras.Mod
     run = workspace.open_run(run)
     newest = tf.train.latest_checkpoint(run.best)
     if newest is None:
-        raise FileNotFoundError(f"{run.best}: there is no trained model here. Train this run first, with training.train.")
+        raise FileNotFoundError(
+            f"{run.best}: there is no trained model here. Train this run first, with training.train."
+        )
     config = experiment.load(run.config_path)
     model = models.build(config)
     tf.train.Checkpoint(model=model).read(newest).assert_existing_objects_matched().expect_partial()
@@ -133,137 +144,152 @@ class _Training:
         model = models.build(config)
         optimizer = task.create_optimizer(config.trainer.optimizer_config)
         self.trainer = base_trainer.Trainer(config, task, model, optimizer, train=True, evaluate=False)
-        checkpoint = self.trainer.checkpoint
-        self.last = tf.train.CheckpointManager(checkpoint, run.checkpoints, max_to_keep=2)
-        self.best = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model), run.best, max_to_keep=1, step_counter=self.trainer.global_step
-        )
-        dataset = Dataset(tuple(_read_pattern(config.task.validation_data.input_path)), experiment.label_map(config))
-        self.judge = _Judge(model, config, dataset)
+        self.last = tf.train.CheckpointManager(self.trainer.checkpoint, run.checkpoints, max_to_keep=2)
+        self.best = tf.train.CheckpointManager(tf.train.Checkpoint(model=model), run.best, max_to_keep=1)
+        self.judge = _Judge(model, config, _validation_set(config))
+        self.writers = {name: tf.summary.create_file_writer(str(run.events / name)) for name in ("train", "validation")}
         self.rows: list[dict[str, float]] = []
 
     def go(self) -> History:
-        manifest = self._start()
-        config, total = self.config.trainer, self.config.trainer.train_steps
-        step = int(self.trainer.global_step)
-        writer = tf.summary.create_file_writer(str(self.run.events))
-        with writer.as_default(), tqdm(total=total, initial=step, unit="step", desc="training") as bar:
+        self._start()
+        trainer = self.config.trainer
+        total, step = trainer.train_steps, int(self.trainer.global_step)
+        with tqdm(total=total, initial=step, unit="step", desc="training") as bar:
             while step < total:
-                stop = min(_next(step, config.steps_per_loop), _next(step, config.validation_interval), total)
+                stop = min(_next(step, trainer.steps_per_loop), _next(step, trainer.validation_interval), total)
                 row = self._advance(step, stop)
                 bar.update(stop - step)
                 step = stop
-                if step % config.validation_interval == 0 or step == total:
+                if step % trainer.validation_interval == 0 or step == total:
                     row |= self._evaluate(step)
                 self._report(row, bar)
-                if step % config.checkpoint_interval == 0 or step == total:
+                if step % trainer.checkpoint_interval == 0 or step == total:
                     self._save(step)
-        manifest = self.run.read_manifest()
-        return History(self.run, pd.DataFrame(self.rows), manifest["best"], manifest["weights"])
+        return _history(self.run)
 
-    def _start(self) -> dict[str, Any]:
+    def _start(self) -> None:
         """Go on from the last checkpoint, or fill the model with its first weights."""
         if self.last.latest_checkpoint:
             self.last.restore_or_initialize()
             step = int(self.trainer.global_step)
-            frame = pd.read_csv(self.run.history_path) if self.run.history_path.exists() else pd.DataFrame()
-            self.rows = frame[frame["step"] <= step].to_dict("records") if len(frame) else []
+            self.rows = [row for row in _read_rows(self.run) if row["step"] <= step]
             print(f"Going on from step {step} of {self.config.trainer.train_steps} in {self.run.folder}.")
-            return self.run.read_manifest()
-        loaded = weights.load(self.trainer.model, self.config.task.weights)
-        return self.run.update_manifest(weights=str(loaded), step=0, best=None)
+        else:
+            loaded = weights.load(self.trainer.model, self.config.task.weights)
+            self.run.update_manifest(weights=str(loaded), step=0, best=None)
 
     def _advance(self, step: int, stop: int) -> dict[str, float]:
         """Train from one step to another, and return a row of the history."""
         began = time.perf_counter()
         logs = self.trainer.train(tf.constant(stop - step))
-        loss = float(logs["total_loss"])
-        if not np.isfinite(loss):
+        row = {"step": stop, "loss": float(logs["total_loss"]), "learning_rate": float(logs["learning_rate"])}
+        row |= {"cls_loss": float(logs["cls_loss"]), "box_loss": float(logs["box_loss"])}
+        if not np.isfinite(row["loss"]):
             raise FloatingPointError(
-                f"The loss is {loss} after step {stop}, so training stopped; the checkpoint before it is kept in "
-                f"{self.run.checkpoints}. Lower the learning rate (now {float(logs['learning_rate']):.2g})."
+                f"The loss is {row['loss']} after step {stop}, so training stopped. The checkpoint before it is kept in "
+                f"{self.run.checkpoints}. Lower the learning rate, now {row['learning_rate']:.2g}."
             )
-        return {
-            "step": stop,
-            "loss": loss,
-            "cls_loss": float(logs["cls_loss"]),
-            "box_loss": float(logs["box_loss"]),
-            "learning_rate": float(logs["learning_rate"]),
-            "steps_per_second": (stop - step) / (time.perf_counter() - began),
-        }
+        return row | {"steps_per_second": (stop - step) / (time.perf_counter() - began)}
 
     def _evaluate(self, step: int) -> dict[str, float]:
+        """Judge the model as it is now, and keep it where it is the best so far."""
         result = self.judge.judge()
         scores = {"ap": result.ap, "ap50": result.ap50}
-        best = self.run.read_manifest().get("best")
+        best = self.run.read_manifest()["best"]
         if best is None or result.ap > best["ap"]:
             self.best.save(checkpoint_number=step)
-            self.run.update_manifest(best={"step": step, **scores})
+            self.run.update_manifest(best={"step": step, **scores, "threshold": result.threshold})
         return scores
 
     def _report(self, row: dict[str, float], bar: tqdm) -> None:
         self.rows.append(row)
         for name, value in row.items():
             if name != "step":
-                tf.summary.scalar(name, value, step=row["step"])
-        shown = {"loss": f"{row['loss']:.3f}", "lr": f"{row['learning_rate']:.1e}"}
-        scored = [row for row in self.rows if "ap50" in row and np.isfinite(row["ap50"])]
-        if scored:
-            shown["AP50"] = f"{scored[-1]['ap50']:.2f}"
-        bar.set_postfix(shown)
+                with self.writers["validation" if name in ("ap", "ap50") else "train"].as_default(step=row["step"]):
+                    tf.summary.scalar(name, value)
+        shown = {"loss": f"{row['loss']:.3f}", "learning rate": f"{row['learning_rate']:.1e}"}
+        scored = [row["ap50"] for row in self.rows if np.isfinite(row.get("ap50", np.nan))]
+        bar.set_postfix(shown | ({"AP50": f"{scored[-1]:.2f}"} if scored else {}))
 
     def _save(self, step: int) -> None:
+        # The history first: were it to lag behind the checkpoint, rows would be missing after going on.
         with workspace.whole_file(self.run.history_path) as part:
             pd.DataFrame(self.rows).to_csv(part, index=False)
         self.last.save(checkpoint_number=step)
-        self.run.update_manifest(step=step, updated=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        self.run.update_manifest(step=step)
+        for writer in self.writers.values():
+            writer.flush()
 
 
 class _Judge:
-    """A model and the photos that it is judged on, letterboxed once and kept."""
+    """A model and the images that it is judged on, scaled to its input once and kept."""
 
     def __init__(self, model: tf_keras.Model, config: ExperimentConfig, dataset: Dataset) -> None:
-        self.dataset, self.names = dataset, np.array(config.task.class_names)
-        side = config.task.model.input_size[0]
-        squares = [photos.letterbox(image.pixels(), side) for image in dataset]
-        self.images = np.stack([square for square, _ in squares])
-        self.scales = [scale for _, scale in squares]
-        self.detect = tf.function(models.detect_function(model, config), input_signature=[
-            tf.TensorSpec([_BATCH, side, side, 3], tf.uint8)
-        ])
+        self.dataset = dataset
+        self.detector = Detector(
+            _eager(model, config), experiment.label_map(config), config.task.model.input_size[0], 0.0
+        )
+        self.squares = [self.detector.square(image.pixels()) for image in dataset]
 
     def judge(self) -> Evaluation:
-        found: list[sv.Detections] = []
-        for start in range(0, len(self.images), _BATCH):
-            batch = self.images[start : start + _BATCH]
-            # One batch shape, or the graph would be traced again for the last few images.
-            padded = np.concatenate([batch, np.zeros((_BATCH - len(batch), *batch.shape[1:]), np.uint8)])
-            out = {name: value.numpy() for name, value in self.detect(padded).items()}
-            found += [
-                to_detections(out, number, scale, self.dataset[start + number], self.names)
-                for number, scale in enumerate(self.scales[start : start + len(batch)])
-            ]
-        return evaluation.score(self.dataset, found)
+        return evaluation.score(self.dataset, self.detector.detect_squares(self.squares, batch_size=_BATCH))
 
 
-def to_detections(out, number, scale, image, names):
-    count = int(out["count"][number])
-    boxes = out["boxes_xyxy"][number, :count] / np.tile(scale, 2)
-    boxes = np.clip(boxes, 0, [image.width, image.height] * 2)
-    ids = out["classes"][number, :count]
-    return sv.Detections(xyxy=boxes.astype(np.float32), confidence=out["scores"][number, :count], class_id=ids, data={"class_name": names[ids - 1]})
+def _eager(model: tf_keras.Model, config: ExperimentConfig) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return the model as the function from squares to detections that a `Detector` runs."""
+    side = config.task.model.input_size[0]
+    # One batch shape: the last, smaller batch would be traced anew, which takes longer than all others.
+    spec = tf.TensorSpec([_BATCH, side, side, 3], tf.uint8)
+    detect = tf.function(models.detect_function(model, config), input_signature=[spec])
+
+    def run(squares: np.ndarray) -> dict[str, np.ndarray]:
+        full = np.concatenate([squares, np.zeros((_BATCH - len(squares), *squares.shape[1:]), np.uint8)])
+        return {name: value.numpy()[: len(squares)] for name, value in detect(full).items()}
+
+    return run
 
 
-def _read_pattern(pattern: str):
-    for path in sorted(glob.glob(pattern)):
-        yield from tfrecord.read(Path(path))
+def _claim(run: workspace.Run, config: ExperimentConfig) -> bool:
+    """Make a new run folder this config's; return whether it already holds the finished training."""
+    if not run.config_path.exists():
+        versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official", "numpy")}
+        run.update_manifest(
+            preset=config.task.preset,
+            classes=list(config.task.class_names),
+            records={"train": config.task.train_data.input_path, "validation": config.task.validation_data.input_path},
+            changes={name: list(pair) for name, pair in experiment.changes(config).items()},
+            versions={"python": platform.python_version(), "tfod_helpers": __version__, **versions},
+        )
+        experiment.label_map(config).write(run.label_map_path)
+        experiment.save(config, run.config_path)  # last: where it is missing, the claim is not finished
+        return False
+    other = experiment.differences(experiment.load(run.config_path), config)
+    if other:
+        listed = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in list(other.items())[:10])
+        raise ValueError(
+            f"{run.folder}: this run was made with other settings: {listed}. Choose another run folder for them, or "
+            f"delete this one."
+        )
+    return run.read_manifest().get("step") == config.trainer.train_steps
+
+
+def _history(run: workspace.Run) -> History:
+    manifest = run.read_manifest()
+    return History(run, pd.DataFrame(_read_rows(run)), manifest["best"], manifest["weights"])
+
+
+def _read_rows(run: workspace.Run) -> list[dict[str, float]]:
+    return pd.read_csv(run.history_path).to_dict("records") if run.history_path.exists() else []
+
+
+def _validation_set(config: ExperimentConfig) -> Dataset:
+    pattern = config.task.validation_data.input_path
+    images = tuple(image for path in sorted(glob.glob(pattern)) for image in tfrecord.read(Path(path)))
+    if not images:
+        raise FileNotFoundError(f"{pattern}: no validation records here. Write them with records.write.")
+    return Dataset(images, experiment.label_map(config))
 
 
 def _next(step: int, interval: int) -> int:
+    """Return the next multiple of the interval after a step."""
     return (step // interval + 1) * interval
-
-
-def _claim(run, config):
-    run.update_manifest(classes=list(config.task.class_names), preset=config.task.preset)
-    experiment.save(config, run.config_path)
-    experiment.label_map(config).write(run.label_map_path)

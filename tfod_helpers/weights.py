@@ -153,10 +153,16 @@ def _scratch(model: Any, sentence: str) -> Loaded:
 
 
 def _load_imagenet(model: Any) -> Loaded:
-    width = _published_width(model.backbone)
+    width = _config_of(model.backbone)["filter_size_scale"]
+    if width not in PUBLISHED_WIDTHS:
+        raise ValueError(
+            f"There are no ImageNet weights for a MobileNetV2 of width {width}, only for "
+            f"{', '.join(map(str, PUBLISHED_WIDTHS))}. Set task.model.backbone.mobilenet.filter_size_scale to one "
+            f"of them, or train from scratch with weights=None."
+        )
     try:
         tensors = _cached_or_downloaded(width, model.backbone)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         _shout(width, str(error))
         return _scratch(model, f"{_RANDOM}: ImageNet weights were wanted and could not be had ({error}).")
     origin = f"Keras Applications' MobileNetV2 of width {width}, trained on ImageNet"
@@ -182,17 +188,6 @@ def _config_of(backbone: Any) -> dict[str, Any]:
             f"({config.get('model_id')}). Use another preset, weights=None, or the path of an earlier run."
         )
     return config
-
-
-def _published_width(backbone: Any) -> float:
-    width = _config_of(backbone)["filter_size_scale"]
-    if width not in PUBLISHED_WIDTHS:
-        raise ValueError(
-            f"There are no ImageNet weights for a MobileNetV2 of width {width}, only for "
-            f"{', '.join(map(str, PUBLISHED_WIDTHS))}. Set task.model.backbone.mobilenet.filter_size_scale to one "
-            f"of them, or train from scratch with weights=None."
-        )
-    return width
 
 
 def _copy(tensors: Tensors, backbone: Any, origin: str) -> int:
@@ -302,14 +297,12 @@ def _cached_or_downloaded(width: float, backbone: Any) -> Tensors:
 def _download(address: str, part: Path) -> None:
     from tqdm import tqdm
 
+    # A connection that breaks off ends the reading quietly; HDF5 notices, because it knows its file's length.
     with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as answer, part.open("wb") as file:
-        size = int(answer.headers.get("Content-Length") or 0)
-        with tqdm(total=size or None, unit="B", unit_scale=True, desc="ImageNet weights") as progress:
+        size = int(answer.headers.get("Content-Length") or 0) or None
+        with tqdm(total=size, unit="B", unit_scale=True, desc="ImageNet weights") as progress:
             while block := answer.read(1 << 16):
                 progress.update(file.write(block))
-        # http.client ends a read quietly where the connection breaks off.
-        if size and file.tell() != size:
-            raise ConnectionError(f"the connection ended after {file.tell()} of {size} bytes")
 
 
 def _check_hash(part: Path, width: float) -> None:

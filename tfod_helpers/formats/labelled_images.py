@@ -122,9 +122,7 @@ def make_dataset(
 # --- pairing ------------------------------------------------------------------------------------
 
 
-def _pair(
-    raws: Iterable[RawImage], folder: PhotoFolder, problems: list[Problem]
-) -> Iterator[tuple[str, RawImage]]:
+def _pair(raws: Iterable[RawImage], folder: PhotoFolder, problems: list[Problem]) -> Iterator[tuple[str, RawImage]]:
     """Yield each photo that has exactly one annotation, with it, in the order of the photos' names."""
     claims: dict[str, list[RawImage]] = defaultdict(list)
     spoken_of: set[str] = set()
@@ -205,9 +203,7 @@ def _check(raw: RawImage, path: Path, known: LabelMap | None, problems: list[Pro
     return _Checked(path, frame, boxes_xyxy, names) if names or not raw.objects else None
 
 
-def _frame(
-    raw: RawImage, info: photos.PhotoInfo, name: str, problems: list[Problem]
-) -> tuple[int, int] | None:
+def _frame(raw: RawImage, info: photos.PhotoInfo, name: str, problems: list[Problem]) -> tuple[int, int] | None:
     """Return the (width, height) that the boxes are in, or None where the annotation contradicts the photo."""
     stored, upright = (info.width, info.height), info.upright_size
     try:

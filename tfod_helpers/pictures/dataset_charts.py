@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.pictures.picture import CHART_WIDTH, FAINT, PALETTE, Picture, counted, readable, style
 
-_MOST_CLASSES = 16  # bars that stay readable; of more classes the most and the least common are shown
+_MOST_CLASSES, _MOST_BARS = 16, 36  # that stay readable; of more classes the most and least common are shown
 _SPLIT_COLOURS = (PALETTE[1], PALETTE[0], *PALETTE[2:7])
 _SIZE_EDGES = np.linspace(0, 1, 11)
 _MOST_OBJECTS = 6  # photos with as many objects or more share a bar
@@ -84,7 +84,7 @@ def _draw_classes(axes: Axes, splits: Mapping[str, Dataset]) -> None:
     counts = {name: np.array(list(dataset.counts().values())) for name, dataset in splits.items()}
     total = sum(counts.values())
     names = next(iter(splits.values())).label_map.names
-    order, which = _most_and_least(total)
+    order, which = _most_and_least(total, max(2, min(_MOST_CLASSES, _MOST_BARS // len(splits))))
     _side_by_side(axes, {name: part[order] for name, part in counts.items()}, lying=True)
     labels = [readable(names[index], 20) for index in order]
     axes.set_yticks(range(len(order)), labels)
@@ -98,12 +98,12 @@ def _draw_classes(axes: Axes, splits: Mapping[str, Dataset]) -> None:
         axes.bar_label(bars, fmt="{:,.0f}", padding=3, size=8.5 if len(order) * len(splits) <= 24 else 7)
 
 
-def _most_and_least(total: np.ndarray) -> tuple[np.ndarray, str]:
+def _most_and_least(total: np.ndarray, most: int) -> tuple[np.ndarray, str]:
     """Return which classes to draw, the most common first, and how to say that some are left out."""
     order = np.argsort(-total, kind="stable")
-    if len(order) <= _MOST_CLASSES:
+    if len(order) <= most:
         return order, ""
-    half = _MOST_CLASSES // 2
+    half = most // 2
     return np.concatenate([order[:half], order[-half:]]), f"{half} most and {half} least common of {len(order)}"
 
 
@@ -161,7 +161,7 @@ def _draw_shapes(axes: Axes, splits: Mapping[str, Dataset]) -> None:
 
 def _draw_shares(axes: Axes, counts: Mapping[str, np.ndarray]) -> None:
     # Shares, because splits of 800 and 200 photos could not be compared by counts.
-    _side_by_side(axes, {name: part / max(part.sum(), 1) for name, part in counts.items()}, lying=False)
+    _side_by_side(axes, {name: part / 10 for name, part in counts.items()}, lying=False)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.locator_params(axis="y", nbins=4)
     axes.grid(axis="y")

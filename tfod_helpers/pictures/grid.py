@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
-from tfod_helpers.pictures.picture import FAINT, PHOTO_WIDTH, Picture, ink_on, readable, style
+from tfod_helpers.pictures.picture import INK, PHOTO_WIDTH, Picture, ink_on, readable, style
 
 _T = TypeVar("_T")
 _ASPECTS = (0.5, 2.2)  # a photo narrower or wider than this is shown inside a cell of this shape
@@ -23,6 +23,7 @@ _GAP, _TITLE, _HEAD, _LEGEND = 0.12, 0.22, 0.3, 0.24  # inches
 _POINTS = 72  # points an inch
 _PRINT_DPI = 200  # more pixels than print shows are not kept
 _FONT_SIZE = 9.0  # points
+_LONGEST_NAME = 32  # letters
 _PAD = 2.0  # points between a name and the edge of its label
 
 
@@ -73,7 +74,13 @@ def spread(items: Sequence[_T], count: int, seed: int | None = None) -> list[_T]
 
 
 def draw_grid(
-    panels: Sequence[Panel], columns: int, headline: str, *, pairs: bool = False, legend: Sequence[Mark] = ()
+    panels: Sequence[Panel],
+    columns: int,
+    headline: str,
+    *,
+    pairs: bool = False,
+    legend: Sequence[Mark] = (),
+    hint: str = "",
 ) -> Picture:
     """Draw photos in rows of equal height.
 
@@ -83,6 +90,7 @@ def draw_grid(
         headline: the line over all.
         pairs: panels 0 and 1 belong together, 2 and 3, and so on; the first one's title spans both.
         legend: marks whose text explains their line; the box is not used.
+        hint: what else explains the grid, at the right of the legend.
 
     Raises:
         ValueError: ``columns`` is under 1.
@@ -98,7 +106,7 @@ def draw_grid(
         headline = _fitted(picture, headline, PHOTO_WIDTH, FontProperties(size=12, weight="bold"))
         picture.suptitle(headline, x=0, y=1 - 0.02 / bottom, ha="left", va="top", size=12, weight="bold")
         if legend:
-            _draw_legend(picture, legend, 1 - (_HEAD - 0.06) / bottom)
+            _draw_legend(picture, legend, hint, 1 - (_HEAD - 0.04) / bottom)
         for panel, cell in zip(panels, cells, strict=True):
             _draw_panel(picture, panel, cell, cell[2] * group)
     return picture
@@ -137,18 +145,18 @@ def _draw_panel(picture: Picture, panel: Panel, cell: tuple[float, float, float,
     page_wide, page_high = picture.get_size_inches()
     axes = picture.add_axes((x / page_wide, 1 - (y + high) / page_high, wide / page_wide, high / page_high))
     axes.set_axis_off()
-    axes.imshow(
-        _thumbnail(panel.pixels(), wide, high), extent=(0, panel.size[0], panel.size[1], 0), aspect="auto"
-    )
+    axes.imshow(_thumbnail(panel.pixels(), wide, high), extent=(0, panel.size[0], panel.size[1], 0), aspect="auto")
     axes.annotate(
         _title(picture, panel, room), (0, 1), ((left - x) * _POINTS, (y - top) * _POINTS + 3), "axes fraction",
         "offset points", annotation_clip=False,
     )  # fmt: skip
     for mark in sorted(panel.marks, key=lambda mark: -_area(mark)):  # small boxes stay on top of large ones
-        _draw_box(axes, mark, scale)
-    taken: list[tuple[float, float, float, float]] = []
+        _draw_box(axes, mark, panel.size, scale)
+    # Names may use the whole cell, or those on a narrow photo would have no room.
+    room_xyxy = np.array((left - x, top - y, left + width - x, top + height - y)) / scale
+    taken: list[Sequence[float]] = []
     for mark in panel.marks:
-        _draw_name(picture, axes, mark, panel.size, scale, taken)
+        _draw_name(picture, axes, mark, room_xyxy, scale, taken)
 
 
 def _title(picture: Picture, panel: Panel, room: float) -> str:
@@ -169,39 +177,31 @@ def _area(mark: Mark) -> float:
     return (xmax - xmin) * (ymax - ymin)
 
 
-def _draw_box(axes: Axes, mark: Mark, scale: float) -> None:
-    xmin, ymin, xmax, ymax = map(float, mark.box_xyxy)
+def _draw_box(axes: Axes, mark: Mark, size: tuple[int, int], scale: float) -> None:
+    xmin, ymin, xmax, ymax = np.clip(mark.box_xyxy, 0, [*size, *size]).tolist()
     shorter = min(xmax - xmin, ymax - ymin) * scale * _POINTS
     line = float(np.clip(shorter / 12, 0.8, 2.0))
+    place = ((xmin, ymin), xmax - xmin, ymax - ymin)
     edges = {"fill": False, "joinstyle": "miter", "clip_on": False}  # whole lines along the photo's edge too
     # The casing, dark around light colours and light around dark ones, parts the line from any photo.
-    axes.add_patch(
-        Rectangle((xmin, ymin), xmax - xmin, ymax - ymin, ec=ink_on(mark.colour), lw=line + 1, alpha=0.8, **edges)
-    )
-    axes.add_patch(
-        Rectangle(
-            (xmin, ymin), xmax - xmin, ymax - ymin, ec=mark.colour, lw=line, ls=mark.dashes, gid="box", **edges
-        )
-    )
+    axes.add_patch(Rectangle(*place, ec=ink_on(mark.colour), lw=line + 1, alpha=0.8, **edges))
+    axes.add_patch(Rectangle(*place, ec=mark.colour, lw=line, ls=mark.dashes, gid="box", **edges))
 
 
 def _draw_name(
-    picture: Picture,
-    axes: Axes,
-    mark: Mark,
-    size: tuple[int, int],
-    scale: float,
-    taken: list[tuple[float, float, float, float]],
+    picture: Picture, axes: Axes, mark: Mark, room_xyxy: np.ndarray, scale: float, taken: list[Sequence[float]]
 ) -> None:
-    text = _fitted(picture, mark.text, size[0] * scale - 2 * _PAD / _POINTS)
+    """Draw the name of a box where it covers no other name, and note where that is in ``taken``."""
+    inches = (room_xyxy[2] - room_xyxy[0]) * scale
+    text = _fitted(picture, readable(mark.text, _LONGEST_NAME), inches - 2 * _PAD / _POINTS)
     wide = (_text_width(picture, text) + 2 * _PAD / _POINTS) / scale
     high = (_FONT_SIZE * 1.2 + _PAD) / _POINTS / scale
-    place = _place(mark.box_xyxy, (wide, high), size, taken)
-    if place is None:  # two names on one spot say less than one
+    place_xyxy = _place(mark.box_xyxy, (wide, high), room_xyxy, taken)
+    if place_xyxy is None:  # two names on one spot say less than one
         return
-    x, y = place
-    taken.append((x, y, x + wide, y + high))
-    axes.add_patch(Rectangle((x, y), wide, high, fc=mark.colour, ec="none", zorder=3))
+    x, y = place_xyxy[:2]
+    taken.append(place_xyxy)
+    axes.add_patch(Rectangle((x, y), wide, high, fc=mark.colour, ec="none", zorder=3, clip_on=False, gid="name"))
     axes.text(
         x + wide / 2, y + high / 2, text, ha="center", va="center_baseline", color=ink_on(mark.colour),
         zorder=4,
@@ -209,24 +209,22 @@ def _draw_name(
 
 
 def _place(
-    box_xyxy: Sequence[float],
-    label: tuple[float, float],
-    size: tuple[int, int],
-    taken: Sequence[tuple[float, float, float, float]],
-) -> tuple[float, float] | None:
-    """Return the top left corner of the first place at the box that is inside the photo and free."""
+    box_xyxy: Sequence[float], label: tuple[float, float], room_xyxy: Sequence[float], taken: Sequence[Sequence[float]]
+) -> Sequence[float] | None:
+    """Return the first place for a label of ``(width, height)`` at the box that is in the room and free."""
     xmin, ymin, xmax, ymax = map(float, box_xyxy)
     wide, high = label
+    left, top, right, bottom = room_xyxy
     for y in (ymin - high, ymin, ymax - high, ymax):
         for x in (xmin, xmax - wide):
-            x = min(max(x, 0), size[0] - wide)
-            free = all(x >= r or x + wide <= left or y >= b or y + high <= top for left, top, r, b in taken)
-            if free and y >= 0 and y + high <= size[1]:
-                return x, y
+            x = max(min(x, right - wide), left)
+            free = all(x >= t[2] or x + wide <= t[0] or y >= t[3] or y + high <= t[1] for t in taken)
+            if free and y >= top and y + high <= bottom:
+                return x, y, x + wide, y + high
     return None
 
 
-def _draw_legend(picture: Picture, legend: Sequence[Mark], y: float) -> None:
+def _draw_legend(picture: Picture, legend: Sequence[Mark], hint: str, y: float) -> None:
     lines = [
         Line2D(
             [], [], color=mark.colour, lw=2.5, ls=mark.dashes,
@@ -236,8 +234,9 @@ def _draw_legend(picture: Picture, legend: Sequence[Mark], y: float) -> None:
     ]  # fmt: skip
     picture.legend(
         lines, [mark.text for mark in legend], ncols=len(lines), loc="upper left", bbox_to_anchor=(0, y),
-        borderpad=0, borderaxespad=0, handlelength=3, labelcolor=FAINT,
+        borderpad=0, borderaxespad=0, handlelength=3, columnspacing=1.5, labelcolor=INK,
     )  # fmt: skip
+    picture.text(1, y, hint, ha="right", va="top")
 
 
 def _fitted(picture: Picture, text: str, inches: float, font: FontProperties | None = None) -> str:

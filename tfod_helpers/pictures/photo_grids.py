@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from tfod_helpers import photos
+from tfod_helpers import evaluation, photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.pictures.grid import Mark, Panel, draw_grid, spread
 from tfod_helpers.pictures.picture import BLUE, VERMILLION, YELLOW, Picture, colour_of, counted
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Photo = str | os.PathLike[str] | Image.Image | np.ndarray | LabelledImage
 
-MATCH_IOU = 0.5  # a detection counts as found from here on: the IoU of AP50
+_MATCH_IOU = 0.5  # from here on a box counts as found: the IoU of AP50
 _FOUND, _MISSED, _EXTRA = (BLUE, "solid"), (VERMILLION, "dashed"), (YELLOW, "dashed")
 
 
@@ -87,11 +87,10 @@ def show_detections(
     chosen = spread(list(zip(images, detections, strict=True)), count)
     panels, found = [], 0
     for photo, raw in chosen:
-        seen = _above(raw, threshold)
+        seen = _sure(raw, threshold)
         found += len(seen)
         read, size, name = _source(photo)
-        marks = [Mark(one.box_xyxy, one.text, colour_of(one.class_id)) for one in seen]
-        panels.append(Panel(read, size, name, f"{len(seen)} found", marks))
+        panels.append(Panel(read, size, name, f"{len(seen)} found", _class_marks(seen)))
     headline = f"{_share(len(chosen), len(images))}, {counted(found, 'detection')}, confidence {threshold:.2f} or more"
     return draw_grid(panels, columns, headline)
 
@@ -126,101 +125,83 @@ def show_predictions(
     if not isinstance(dataset, Dataset):
         raise TypeError(f"show_predictions: the truth must be a Dataset, got {type(dataset).__name__}.")
     _check_pairs(dataset, detections, "show_predictions")
-    results = [_match(image, _above(raw, threshold)) for image, raw in zip(dataset, detections, strict=True)]
+    if any(len(one) and (one.class_id is None or one.confidence is None) for one in detections):
+        raise ValueError("show_predictions: detections need class_id and confidence to be compared with the truth.")
+    results = [_match(image, _sure(raw, threshold)) for image, raw in zip(dataset, detections, strict=True)]
     order = range(len(dataset))
     if worst_first:
         order = sorted(order, key=lambda index: -results[index].mistakes)[:count]
     chosen = spread(order, count)
     panels = [panel for index in chosen for panel in _pair(dataset[index], results[index], dataset.label_map)]
     hits, truths, extra = (sum(part) for part in zip(*((r.hits, r.truths, r.extra) for r in results), strict=True))
-    which = f"The {len(chosen)} worst" if worst_first else _share(len(chosen), len(dataset))
-    headline = f"{_score(hits, truths, extra)} in {counted(len(dataset), 'photo')}. Here: {which}"
+    headline = f"{_score(hits, truths, extra)} in {counted(len(dataset), 'photo')}"
+    if len(chosen) < len(dataset):
+        headline += f". Here: {'the ' * worst_first}{len(chosen)}{' worst' if worst_first else ' of them'}"
     legend = [
-        Mark((), f"found (IoU {MATCH_IOU} or more)", *_FOUND),
+        Mark((), f"found (IoU {_MATCH_IOU} up)", *_FOUND),
         Mark((), "missed", *_MISSED),
-        Mark((), f"extra (confidence {threshold:.2f} or more)", *_EXTRA),
+        Mark((), f"extra (confidence {threshold:.2f} up)", *_EXTRA),
     ]
-    return draw_grid(panels, columns, headline, pairs=True, legend=legend)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """One detection: its box in pixels, its class and what its label says."""
-
-    box_xyxy: np.ndarray
-    class_id: int
-    text: str
+    return draw_grid(panels, columns, headline, pairs=True, legend=legend, hint="left: truth, right: detector")
 
 
 @dataclass(frozen=True)
 class _Match:
-    """Which boxes of one photo were found, and which detections are right."""
+    """Detections of one photo and, as `evaluation.match` gives it, the true box that each found, or -1."""
 
-    seen: Sequence[_Seen]
-    found: np.ndarray  # bool, one a true box
-    right: np.ndarray  # bool, one a detection
+    seen: Detections
+    pairs: np.ndarray
+    truths: int
 
     @property
     def hits(self) -> int:
-        return int(self.found.sum())
-
-    @property
-    def truths(self) -> int:
-        return len(self.found)
+        return int((self.pairs >= 0).sum())
 
     @property
     def extra(self) -> int:
-        return int((~self.right).sum())
+        return len(self.pairs) - self.hits
 
     @property
     def mistakes(self) -> int:
         return self.truths - self.hits + self.extra
 
 
-def _above(detections: Detections, threshold: float) -> list[_Seen]:
+def _match(image: LabelledImage, seen: Detections) -> _Match:
+    return _Match(seen, evaluation.match(image, seen, iou=_MATCH_IOU), len(image.labels))
+
+
+def _sure(detections: Detections, threshold: float) -> Detections:
     """Return the detections of enough confidence, the surest first."""
-    boxes_xyxy = np.asarray(detections.xyxy, np.float32).reshape(-1, 4)
-    count = len(boxes_xyxy)
-    known = detections.confidence is not None
-    confidence = np.asarray(detections.confidence) if known else np.ones(count)
-    ids = np.ones(count, int) if detections.class_id is None else np.asarray(detections.class_id, int)
-    names = detections.data.get("class_name", [f"class {id}" for id in ids])
-    order = [index for index in np.argsort(-confidence, kind="stable") if confidence[index] >= threshold]
-    return [
-        _Seen(boxes_xyxy[i], int(ids[i]), f"{names[i]} {confidence[i]:.2f}" if known else str(names[i]))
-        for i in order
-    ]
+    if detections.confidence is None:
+        return detections
+    order = np.argsort(-detections.confidence, kind="stable")
+    return detections[order[detections.confidence[order] >= threshold]]
 
 
-def _match(image: LabelledImage, seen: Sequence[_Seen]) -> _Match:
-    """Give each detection, the surest first, the free box of its class that it overlaps most."""
-    found = np.zeros(len(image.labels), bool)
-    right = np.zeros(len(seen), bool)
-    for number, one in enumerate(seen):
-        iou = np.where(found | (image.labels != one.class_id), 0, _iou(one.box_xyxy, image.boxes_xyxy))
-        if len(iou) and iou.max() >= MATCH_IOU:
-            found[iou.argmax()] = right[number] = True
-    return _Match(seen, found, right)
+def _texts(seen: Detections) -> list[str]:
+    """Return what the labels of detections say: class and confidence, as far as they are known."""
+    ids = np.zeros(len(seen), int) if seen.class_id is None else seen.class_id
+    names = seen.data.get("class_name", [f"class {id}" if id else "object" for id in ids])
+    if seen.confidence is None:
+        return list(map(str, names))
+    return [f"{name} {confidence:.2f}" for name, confidence in zip(names, seen.confidence, strict=True)]
 
 
-def _iou(box_xyxy: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of one box with each of ``boxes_xyxy``, shape (n,)."""
-    sides = np.minimum(box_xyxy[2:], boxes_xyxy[:, 2:]) - np.maximum(box_xyxy[:2], boxes_xyxy[:, :2])
-    inside = sides.clip(0).prod(1)
-    areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(1) + (box_xyxy[2:] - box_xyxy[:2]).prod()
-    return inside / np.maximum(areas - inside, 1e-9)
+def _class_marks(seen: Detections) -> list[Mark]:
+    ids = np.ones(len(seen), int) if seen.class_id is None else seen.class_id
+    return [Mark(box, text, colour_of(int(id))) for box, text, id in zip(seen.xyxy, _texts(seen), ids, strict=True)]
 
 
 def _pair(image: LabelledImage, match: _Match, label_map: LabelMap) -> tuple[Panel, Panel]:
     size = (image.width, image.height)
     pixels = image.pixels()
     truth = [
-        Mark(box_xyxy, name if found else f"missed {name}", *(_FOUND if found else _MISSED))
-        for box_xyxy, name, found in zip(image.boxes_xyxy, _names(image, label_map), match.found, strict=True)
+        Mark(box_xyxy, name, *_FOUND) if index in match.pairs else Mark(box_xyxy, f"missed {name}", *_MISSED)
+        for index, (box_xyxy, name) in enumerate(zip(image.boxes_xyxy, _names(image, label_map), strict=True))
     ]
     seen = [
-        Mark(one.box_xyxy, one.text if right else f"extra {one.text}", *(_FOUND if right else _EXTRA))
-        for one, right in zip(match.seen, match.right, strict=True)
+        Mark(box_xyxy, text, *_FOUND) if pair >= 0 else Mark(box_xyxy, f"extra {text}", *_EXTRA)
+        for box_xyxy, text, pair in zip(match.seen.xyxy, _texts(match.seen), match.pairs, strict=True)
     ]
     score = _score(match.hits, match.truths, match.extra)
     return Panel(lambda: pixels, size, image.path.name, score, truth), Panel(lambda: pixels, size, "", "", seen)

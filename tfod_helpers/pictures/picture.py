@@ -147,13 +147,7 @@ def readable(text: object, most: int = 60) -> str:
     The middle is what is left out, as the ends tell files and classes apart.
     """
     line = " ".join(unicodedata.normalize("NFC", str(text)).split())
-    drawn = "".join(
-        letter if ord(letter) in _letters()
-        # A joiner, accent or selector that no font has is dropped; a letter becomes a box.
-        else "" if unicodedata.category(letter) in ("Cc", "Cf", "Mn")
-        else "\N{WHITE SQUARE}"
-        for letter in line
-    )
+    drawn = "".join(map(_drawable, line))
     if len(drawn) <= most:
         return drawn
     tail = (most - 1) // 2
@@ -163,6 +157,13 @@ def readable(text: object, most: int = 60) -> str:
 def counted(number: int, thing: str, things: str | None = None) -> str:
     """Return ``1 photo`` or ``1,200 photos``."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def _drawable(letter: str) -> str:
+    """Return a letter as some font can draw it: itself, nothing for a lone joiner or accent, else a box."""
+    if ord(letter) in _letters():
+        return letter
+    return "" if unicodedata.category(letter) in ("Cc", "Cf", "Mn") else "\N{WHITE SQUARE}"
 
 
 @functools.cache

@@ -96,7 +96,7 @@ def plot_evaluation(evaluation: Evaluation) -> Picture:
         _draw_confusion(axes["confusion"], evaluation)
         boxes = int(np.nansum(evaluation.per_class["boxes"]))
         picture.suptitle(
-            f"AP {evaluation.ap:.2f}, AP50 {evaluation.ap50:.2f}, AP75 {evaluation.ap75:.2f} "
+            f"AP {_score(evaluation.ap)}, AP50 {_score(evaluation.ap50)}, AP75 {_score(evaluation.ap75)} "
             f"on {counted(boxes, 'box', 'boxes')}",
             x=0.01, ha="left", size=12, weight="bold",
         )  # fmt: skip
@@ -125,16 +125,19 @@ def _check_history(frame: Any) -> None:
 
 
 def _draw_loss(axes: Axes, frame: pd.DataFrame) -> None:
+    axes.set_title("Loss: lower is better")
+    axes.grid(axis="y")
     known = frame[frame["loss"].notna()]
+    if known.empty:
+        return _say(axes, "no loss yet")
     smooth = known["loss"].rolling(1 + len(known) // 12, center=True, min_periods=1).mean()
     axes.plot(known["step"], known["loss"], color=BLUE, alpha=0.3, lw=1)
-    axes.plot(known["step"], smooth, color=BLUE, lw=2, label="training (smoothed)")
+    dots = "." if len(known) < 3 else ""  # a line of one point shows nothing
+    axes.plot(known["step"], smooth, marker=dots, color=BLUE, lw=2, label="training (smoothed)")
     if "validation_loss" in frame and frame["validation_loss"].notna().any():
         seen = frame[frame["validation_loss"].notna()]
         axes.plot(seen["step"], seen["validation_loss"], "o--", color=VERMILLION, lw=1.5, ms=5, label="validation")
-    axes.set_title("Loss: lower is better")
     axes.set_ylim(bottom=0)
-    axes.grid(axis="y")
     axes.legend(loc="upper right")
 
 
@@ -144,7 +147,7 @@ def _draw_ap(axes: Axes, frame: pd.DataFrame) -> str:
     axes.set(ylim=(0, 1.14), yticks=np.linspace(0, 1, 6))
     axes.grid(axis="y")
     if "ap" not in frame or not frame["ap"].notna().any():
-        axes.text(0.5, 0.5, "not evaluated yet", transform=axes.transAxes, ha="center", color=FAINT)
+        _say(axes, "not evaluated yet")
         return "not evaluated yet"
     seen = frame[frame["ap"].notna()]
     best = seen.loc[seen["ap"].idxmax()]
@@ -155,38 +158,45 @@ def _draw_ap(axes: Axes, frame: pd.DataFrame) -> str:
             words.append(f"{name} {best[column]:.2f}")
             axes.plot(seen["step"], seen[column], f"{mark}-", color=colour, lw=1.8, ms=5)
             axes.plot(best["step"], best[column], mark, ms=11, mfc="none", mec=INK, mew=1.5)
-            _label_point(axes, best["step"], best[column], words[-1], frame["step"].max(), above=column == "ap50")
+            # AP50 is never under AP: above the one and below the other no line runs through the text.
+            low = best["ap"] < 0.12
+            rise = (9 if low else -9) if column == "ap" else (22 if low else 9)
+            _label_point(axes, best["step"], best[column], words[-1], frame["step"].max(), rise)
     return f"best {', '.join(words)} at step {int(best['step']):,}"
 
 
-def _label_point(axes: Axes, x: float, y: float, text: str, last: float, *, above: bool) -> None:
-    # AP50 is never under AP, so above the one and below the other no line runs through the text.
-    above = above or y < 0.12
+def _label_point(axes: Axes, x: float, y: float, text: str, last: float, rise: float) -> None:
     axes.annotate(
-        text, (x, y), (0, 9 if above else -9), textcoords="offset points", weight="bold",
-        ha="right" if x > 0.85 * last else "center", va="bottom" if above else "top",
+        text, (x, y), (0, rise), textcoords="offset points", weight="bold",
+        ha="right" if x > 0.85 * last else "center", va="bottom" if rise > 0 else "top",
         bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1},
     )  # fmt: skip
+
+
+def _say(axes: Axes, text: str) -> None:
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=FAINT)
 
 
 def _draw_small(axes: Axes, frame: pd.DataFrame, column: str, title: str) -> None:
     axes.set_title(title, size=9)
     axes.set_xlabel("step")
     axes.grid(axis="y")
-    if column in frame and frame[column].notna().any():
-        known = frame[frame[column].notna()]
-        axes.plot(known["step"], known[column], color=FAINT, lw=1.5)
-        axes.set_ylim(0, known[column].max() * 1.25 or 1)
+    if column not in frame or not frame[column].notna().any():
+        axes.set_yticks([])
+        return _say(axes, "not recorded")
+    known = frame[frame[column].notna()]
+    axes.plot(known["step"], known[column], color=FAINT, lw=1.5, marker="." if len(known) < 3 else "")
+    axes.set_ylim(0, known[column].max() * 1.25 or 1)
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _draw_curves(axes: Axes, evaluation: Evaluation) -> None:
     ap50 = evaluation.per_class["ap50"]
-    curves = [(number, name) for number, name in enumerate(ap50.index, 1) if name in evaluation.pr_curves]
+    curves = [(number, name) for number, name in enumerate(ap50.index, 1) if not np.isnan(ap50[name])]
     if len(curves) <= _MOST_CURVES:
         shown = {name: (colour_of(number), "-") for number, name in curves}
-        axes.set_title("Precision and recall at IoU 0.50")
+        axes.set_title("Precision and recall\nat IoU 0.50")
     else:
         for _, name in curves:
             axes.plot(*evaluation.pr_curves[name], color="#C4C4C4", lw=0.6)
@@ -205,26 +215,24 @@ def _draw_curves(axes: Axes, evaluation: Evaluation) -> None:
 
 def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
     table = evaluation.per_class.sort_values("ap", ascending=False, na_position="last")
-    title = "AP / AP50 of each class (boxes)"
+    title = "AP (dark) / AP50 (light)\nof each class (boxes)"
     if len(table) > _MOST_BARS:
         half = _MOST_BARS // 2
-        title = f"AP / AP50 of the {half} best and\n{half} worst of {len(table)} classes (boxes)"
+        title = f"AP (dark) / AP50 (light) of the {half} best\nand {half} worst of {len(table)} classes (boxes)"
         known = table[table["ap"].notna()]
         table = known.iloc[[*range(min(half, len(known))), *range(max(half, len(known) - half), len(known))]]
     places = np.arange(len(table))
-    axes.barh(places, table["ap50"].fillna(0), 0.72, color=_LIGHT_BLUE, label="AP50")
-    axes.barh(places, table["ap"].fillna(0), 0.4, color=BLUE, label="AP")
+    axes.barh(places, table["ap50"].fillna(0), 0.72, color=_LIGHT_BLUE)
+    axes.barh(places, table["ap"].fillna(0), 0.4, color=BLUE)
     for place, (_, row) in zip(places, table.iterrows(), strict=True):
         text = "no boxes" if np.isnan(row["ap"]) else f"{row['ap']:.2f} / {row['ap50']:.2f}"
         axes.text(np.nan_to_num(row["ap50"]) + 0.02, place, text, va="center", size=8.5)
     labels = [f"{readable(name, 16)} ({int(row['boxes']):,})" for name, row in table.iterrows()]
     axes.set_yticks(places, labels)
-    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.set_ylim(max(len(table), 2) - 0.4, -0.6)
     axes.set(xlim=(0, 1.5), xticks=np.linspace(0, 1, 5))  # the numbers stand to the right of 1
     axes.tick_params("y", length=0)
     axes.set_title(title)
-    handles, names = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], names[::-1], loc="lower right", borderaxespad=0)
 
 
 def _draw_confusion(axes: Axes, evaluation: Evaluation) -> None:
@@ -237,14 +245,18 @@ def _draw_confusion(axes: Axes, evaluation: Evaluation) -> None:
         ink = "white" if shares[row, column] > 0.55 else INK if count else "#B0B0B0"
         axes.text(column, row, "" if corner else _short(count), ha="center", va="center", color=ink, size=8.5)
     few = len(names) <= _FEW
-    axes.set_yticks(range(len(names) + 1), [*names, "(nothing)"])
+    axes.set_yticks(range(len(names) + 1), [*names, str(evaluation.confusion.index[-1])])
     turn = {"rotation": 0, "ha": "center"} if few else {"rotation": 45, "ha": "right"}
-    axes.set_xticks(range(len(names) + 1), [*names, "(missed)"], **turn)
+    axes.set_xticks(range(len(names) + 1), [*names, str(evaluation.confusion.columns[-1])], **turn)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_ylabel("truth")
     axes.set_xlabel("detector says")
     axes.set_title(f"What was taken for what{which}\n(confidence {evaluation.threshold:.2f} or more)")
+
+
+def _score(value: float) -> str:
+    return "unknown" if np.isnan(value) else f"{value:.2f}"
 
 
 def _short(count: float) -> str:

@@ -1,0 +1,51 @@
+# Everything runs in .venv, which the first command makes. Nothing asks a question or needs an account.
+#   PYTHON=/path/to/python3.12 chooses the Python, VENV=/path/to/folder another place for the environment.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+
+# A copy of the notebooks and the sample to run in: they train anew, and what you made in runs/ stays as it is.
+fresh_copy = rm -rf $(1) && mkdir -p $(1)/notebooks && cp $(NOTEBOOKS) $(1)/notebooks && cp -R dataset $(1)/dataset
+
+.PHONY: help demo test env notebooks lint clean
+
+help:  ## Say what each command does
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command what; do \
+	  printf '%-16s %s\n' "  $$command" "$$what"; done
+
+demo: env  ## Train, evaluate and export the sample in both notebooks; pictures and results in demo/
+	@$(call fresh_copy,demo)
+	@$(BIN)/python tools/execute_notebooks.py demo
+
+test: lint  ## Check the style, run every test, then run the notebooks and compare what they print
+	$(BIN)/python -m pytest
+	@$(call fresh_copy,build/test)
+	$(BIN)/python -m pytest -x --nbval-lax --nbval-current-env --nbval-cell-timeout=600 $(NOTEBOOKS:%=build/test/%)
+
+env: $(VENV)/made  ## Make the environment: the tested set of packages and this one
+
+notebooks: env  ## Run the notebooks and keep their outputs, to be committed
+	@$(call fresh_copy,build/notebooks)
+	@$(BIN)/python tools/execute_notebooks.py build/notebooks
+	cp $(NOTEBOOKS:%=build/notebooks/%) notebooks/
+
+lint: env  ## Check the style of code and notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:  ## Delete the environment and what the commands above made; runs/ and exports/ stay
+	rm -rf $(VENV) build demo *.egg-info .pytest_cache .ruff_cache
+
+# The stamp is made last, so that an environment that was cut short is finished by the next command.
+$(VENV)/made: requirements.txt pyproject.toml
+	@for python in $(or $(PYTHON),python3.12 python3.11 python3 python); do \
+	  if "$$python" -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; \
+	  then echo "Making $(VENV) with $$python: about 3 GB, a few minutes."; exec "$$python" -m venv $(VENV); fi; \
+	done; \
+	echo "Needs Python 3.11 or 3.12 with its venv module; tried: $(or $(PYTHON),python3.12 python3.11 python3 python)." >&2; \
+	echo "Install one (Debian, Ubuntu: apt install python3.12-venv) or name one: make PYTHON=/path/to/python3.12" >&2; \
+	exit 1
+	$(BIN)/python -m pip install --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@

@@ -1,0 +1,337 @@
+"""annotations: label maps survive their files, datasets split fairly, problems say what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfod_helpers.annotations import (
+    Dataset,
+    DatasetError,
+    LabelledImage,
+    LabelMap,
+    Problem,
+    box_fault,
+    coordinate_text,
+    did_you_mean,
+    settle_problems,
+)
+
+ERROR = Problem("a.xml", "object 2 ('cat')", "xmax 130 is not right of xmin 130", "", "Fix the box.")
+NOTE = Problem("b.xml", "", "it has no objects", "0 boxes", "Kept as background.", "note")
+
+READABLE_MAPS = {
+    "angle.pbtxt": ["cat"],
+    "bom.pbtxt": ["cat"],
+    "colon.pbtxt": ["cat", "dog"],
+    "comment.pbtxt": ["cat"],
+    "concat.pbtxt": ["cat"],
+    "crlf.pbtxt": ["cat"],
+    "hexid.pbtxt": ["cat"],
+    "kp.pbtxt": ["person"],
+    "no_name.pbtxt": ["cat"],  # it has display_name
+    "octal.pbtxt": ["cão"],
+    "unquoted.pbtxt": ["cat"],
+    "utf8.pbtxt": ["cão"],
+}
+BROKEN_MAPS = {
+    "dup_id.pbtxt": "id 1 is given to both 'cat' and 'dog'. Number the items 1, 2, 3, ...",
+    "dup_name.pbtxt": "Class names must be distinct, got 'cat' more than once.",
+    "empty.pbtxt": "there is no 'item { id: 1 name: '...' }' in it. Add one item a class.",
+    "gap.pbtxt": "ids must be 1 to 2 without gaps, got 1, 5. Number the items 1, 2, 3, ...",
+    "id0.pbtxt": "ids must be 1 to 2 without gaps (0 is the background), got 0, 1.",
+    "neg.pbtxt": "ids must be 1 to 1 without gaps, got -1.",
+    "no_id.pbtxt": "item 1 ('cat') has no id. Add id: 1 to it.",
+    "unclosed.pbtxt": "an item is not closed. Add the missing closing brace.",
+}
+
+
+def labelled(name: str, labels: list[int], width: int = 60, height: int = 40) -> LabelledImage:
+    return LabelledImage(Path(name), width, height, [[1, 2, 30.5, 31]] * len(labels), labels)
+
+
+# --- problems -----------------------------------------------------------------------------------
+
+
+def test_problem_is_one_line_to_act_on() -> None:
+    """Where, which object, what, got and what to do stand in one line."""
+    assert str(ERROR) == "a.xml, object 2 ('cat'): xmax 130 is not right of xmin 130. Fix the box."
+    assert str(NOTE) == "b.xml: it has no objects, got 0 boxes. Kept as background."
+
+
+def test_settle_problems() -> None:
+    """Errors are raised together; notes never are; skip hands everything back."""
+    assert settle_problems([NOTE], "raise", "photos") == (NOTE,)
+    assert settle_problems([ERROR, NOTE], "skip", "photos") == (ERROR, NOTE)
+    with pytest.raises(DatasetError) as caught:
+        settle_problems([NOTE, ERROR, ERROR], "raise", "photos")
+    assert str(caught.value) == f"photos: 2 problems:\n  {ERROR}\n  {ERROR}"
+    assert caught.value.problems == (NOTE, ERROR, ERROR)
+
+
+def test_long_report_is_counted() -> None:
+    """A report of a thousand problems shows fifty and counts the rest; the error keeps them all."""
+    error = DatasetError([ERROR] * 1000)
+    assert len(str(error).splitlines()) == 1 + 50 + 1
+    assert str(error).endswith("... and 950 more, all in this error's .problems")
+    assert len(error.problems) == 1000
+
+
+def test_dataset_error_crosses_processes() -> None:
+    """The error comes out of a worker process as it went in."""
+    error = pickle.loads(pickle.dumps(DatasetError([ERROR, NOTE], "photos")))
+    assert (error.problems, error.where) == ((ERROR, NOTE), "photos")
+    assert str(error) == f"photos: 1 problem:\n  {ERROR}"
+
+
+# --- label maps ---------------------------------------------------------------------------------
+
+
+def test_label_map_numbers_from_one() -> None:
+    """Ids follow the order given, from 1, and lead back to the names."""
+    label_map = LabelMap(["dog", "cat"])
+    assert [label_map.id(name) for name in label_map] == [1, 2] == list(label_map.ids)
+    assert [label_map.name(id) for id in label_map.ids] == ["dog", "cat"]
+    assert label_map != LabelMap(["cat", "dog"])
+    assert hash(label_map) == hash(LabelMap(("dog", "cat")))
+    with pytest.raises(KeyError, match=r"class 'Dog' is not in the label map \(dog, cat\)\. Did you mean 'dog'\?"):
+        label_map.id("Dog")
+    for id in (0, 3):
+        with pytest.raises(KeyError, match="ids go from 1 to 2"):
+            label_map.name(id)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], "at least one class, got none"),
+        ("cat", "got the single text 'cat'. Write ['cat']."),
+        (["cat", "  "], "must be a text that is not empty, got '  '. Name the class."),
+        (["cat", None], "must be a text that is not empty, got None."),
+        (["cat", "Background"], "may not be called 'Background', id 0 is the background already. Rename or remove"),
+        (["cat", "dog", "cat"], "must be distinct, got 'cat' more than once"),
+        ([" cat"], "the class name ' cat' starts or ends with a space. Write 'cat'."),
+        (["a\nb"], "the class name 'a\\nb' has a line break or another control character. Remove it."),
+    ],
+)
+def test_label_map_refuses(names: object, text: str) -> None:
+    """Names that cannot be classes are refused with what to do."""
+    with pytest.raises(ValueError, match=re.escape(text)):
+        LabelMap(names)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ending", [".pbtxt", ".txt"])
+def test_label_map_round_trip(ending: str, tmp_path: Path) -> None:
+    """Quotes, backslashes, braces, emoji and formulas come back as they were."""
+    names = ["cat", "it's", 'a "b"', "back\\slash", "\\n", "c{o}: #1;", "cão", "👩‍🌾", "=cmd|x", "item { id: 2 }"]
+    path = LabelMap(names).write(tmp_path / f"new/label_map{ending}")
+    assert LabelMap.read(path).names == tuple(names)
+
+
+@pytest.mark.parametrize("name", READABLE_MAPS)
+def test_odd_but_readable_label_map(name: str, shared: Path) -> None:
+    """A label map in any style that the text format allows is read."""
+    assert list(LabelMap.read(shared / "data/odd" / name)) == READABLE_MAPS[name]
+
+
+@pytest.mark.parametrize("name", BROKEN_MAPS)
+def test_broken_label_map(name: str, shared: Path) -> None:
+    """A label map that cannot be used says where and why."""
+    path = shared / "data/odd" / name
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {BROKEN_MAPS[name]}")):
+        LabelMap.read(path)
+
+
+def test_every_odd_label_map_has_an_outcome(shared: Path) -> None:
+    """No label map of the odd collection is left untried."""
+    listed = {entry["file"] for entry in json.loads((shared / "data/odd/index.json").read_text("utf-8"))}
+    assert {name for name in listed if name.endswith(".pbtxt")} == {*READABLE_MAPS, *BROKEN_MAPS}
+
+
+def test_real_label_maps_are_read(shared: Path) -> None:
+    """The label maps that the Object Detection API ships are read, those with holes in their ids refused."""
+    outcomes = {}
+    for path in sorted((shared / "data/tfod_configs").rglob("*.pbtxt")):
+        try:
+            outcomes[path.name] = len(LabelMap.read(path))
+        except ValueError as error:
+            outcomes[path.name] = re.sub(r".*(without gaps|more than once).*", r"\1", str(error))
+    assert len(outcomes) == 13
+    assert {found for found in outcomes.values() if isinstance(found, str)} <= {"without gaps", "more than once"}
+    assert outcomes["pascal_label_map.pbtxt"] == 20
+    assert outcomes["pet_label_map.pbtxt"] == 37
+    assert outcomes["mscoco_label_map.pbtxt"] == "without gaps"
+
+
+def test_label_map_that_is_not_there(tmp_path: Path) -> None:
+    """A missing file and one in another encoding are told apart."""
+    with pytest.raises(FileNotFoundError, match="there is no label map here"):
+        LabelMap.read(tmp_path / "label_map.pbtxt")
+    (tmp_path / "latin.txt").write_bytes("cão\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"latin\.txt: not UTF-8 text"):
+        LabelMap.read(tmp_path / "latin.txt")
+
+
+def test_did_you_mean() -> None:
+    """The nearest name is offered, capitals aside, and nothing where none is near."""
+    assert did_you_mean("Catt", ["dog", "cat"]) == ". Did you mean 'cat'?"
+    assert did_you_mean("cavalo", ["dog", "cat"]) == ""
+
+
+# --- labelled images ----------------------------------------------------------------------------
+
+
+def test_labelled_image_keeps_its_own_arrays() -> None:
+    """Boxes become float32, labels int32; neither can be changed, from inside or from outside."""
+    boxes_xyxy = np.array([[1, 2, 30, 31]], np.float64)
+    image = LabelledImage("a.jpg", 60, 40, boxes_xyxy, [2])
+    boxes_xyxy[:] = 0
+    assert image.boxes_xyxy.tolist() == [[1, 2, 30, 31]]
+    assert (image.path, image.boxes_xyxy.dtype, image.labels.dtype) == (Path("a.jpg"), np.float32, np.int32)
+    with pytest.raises(ValueError, match="read-only"):
+        image.boxes_xyxy[0, 0] = 5
+    with pytest.raises(ValueError, match="read-only"):
+        image.labels[0] = 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        image.width = 5  # type: ignore[misc]
+    assert LabelledImage("a.jpg", 60, 40, [], []).boxes_xyxy.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"width": 0}, "a.jpg: an image needs a width and height, got 0 x 40."),
+        ({"labels": [1, 1]}, "a.jpg: 1 boxes and 2 labels. Give one label a box."),
+        ({"labels": [0]}, "a.jpg: class ids start at 1 (0 is the background), got 0."),
+        ({"boxes_xyxy": [[1, 2], [30, 31]]}, "a.jpg: boxes must have shape (n, 4), got (2, 2)."),
+        ({"boxes_xyxy": [[30, 2, 1, 31]]}, "a.jpg, object 1: xmax 1 is not right of xmin 30. Fix the box"),
+        ({"boxes_xyxy": [[1, 2, math.nan, 31]]}, "a.jpg, object 1: the box [1, 2, nan, 31] has a coordinate"),
+    ],
+)
+def test_labelled_image_refuses(change: dict[str, object], text: str) -> None:
+    """An image whose parts do not fit each other cannot be made."""
+    facts = {"path": Path("a.jpg"), "width": 60, "height": 40, "boxes_xyxy": [[1, 2, 30, 31]], "labels": [1]}
+    with pytest.raises(ValueError, match=re.escape(text)):
+        LabelledImage(**(facts | change))
+
+
+@pytest.mark.parametrize(
+    ("box_xyxy", "text"),
+    [
+        ([0, 0, 60, 40], None),
+        ([59, 39, 60, 40], None),
+        ([0, 0, 1.5, 0.5], None),
+        ([5, 5, 5, 9], "xmax 5 is not right of xmin 5"),
+        ([5, 9, 6, 5], "ymax 5 is not below ymin 9"),
+        ([60, 5, 70, 9], "the box [60, 5, 70, 9] lies outside the 60 x 40 image"),
+        ([-9, 5, 0, 9], "the box [-9, 5, 0, 9] lies outside the 60 x 40 image"),
+        ([5, 5, 60.0005, 9], "the box [5, 5, 60.0005, 9] reaches over the edge of the 60 x 40 image"),
+        ([0.1, 0.2, 0.9, 1], "the box [0.1, 0.2, 0.9, 1] is in fractions of the image, not in pixels"),
+        ([1, 2, math.inf, 9], "the box [1, 2, inf, 9] has a coordinate that is not a finite number"),
+    ],
+)
+def test_box_fault(box_xyxy: list[float], text: str | None) -> None:
+    """A box that touches the edges is right; each kind of wrong box gets its own word."""
+    fault = box_fault(box_xyxy, 60, 40)
+    assert (fault and fault[0]) == text
+
+
+def test_fractions_are_pixels_in_a_tiny_image() -> None:
+    """In an image of one pixel a box from 0 to 1 is no fraction."""
+    assert box_fault([0, 0, 1, 1], 1, 1) is None
+
+
+def test_coordinate_text_gives_the_number_back() -> None:
+    """Any float32 comes back from its text exactly, whole numbers without a point."""
+    assert [coordinate_text(value) for value in (52, 52.5, 0, 1e-7)] == ["52", "52.5", "0", "0.0000001"]
+    values = np.random.default_rng(0).uniform(0, 5000, 2000).astype(np.float32)
+    assert [np.float32(coordinate_text(value)) for value in values] == values.tolist()
+
+
+def test_pixels_of_file_and_of_bytes(tmp_path: Path) -> None:
+    """The pixels are the same from the file and from its bytes."""
+    Image.new("RGB", (60, 40), (10, 200, 30)).save(tmp_path / "a.png")
+    image = labelled(str(tmp_path / "a.png"), [1])
+    data = (tmp_path / "a.png").read_bytes()
+    assert image.pixels().shape == (40, 60, 3)
+    assert image.pixels()[0, 0].tolist() == [10, 200, 30]
+    np.testing.assert_array_equal(dataclasses.replace(image, path=Path("gone"), encoded=data).pixels(), image.pixels())
+
+
+# --- datasets -----------------------------------------------------------------------------------
+
+
+def dataset(count: int = 50) -> Dataset:
+    images = [labelled(f"{number}.jpg", [1 + number % 2] * (number % 3)) for number in range(count)]
+    return Dataset(images, LabelMap(["cat", "dog"]), [NOTE])  # type: ignore[arg-type]
+
+
+def test_dataset_is_a_sequence() -> None:
+    """A dataset has a length, images by index, counts by class, and a word for itself."""
+    found = dataset(4)
+    assert (len(found), found[1].path.name, found.problems) == (4, "1.jpg", (NOTE,))
+    assert found.counts() == {"cat": 2, "dog": 1}
+    assert repr(found) == "Dataset(4 images, 3 boxes: cat 2, dog 1, 1 problems listed in .problems)"
+    assert Dataset((), LabelMap(["cat"])).counts() == {"cat": 0}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        found.images = ()  # type: ignore[misc]
+
+
+def test_dataset_refuses_labels_beyond_its_map() -> None:
+    """A class id that the label map does not have is refused at once."""
+    with pytest.raises(ValueError, match=r"A label has class id 2, and the label map has 1 classes \(cat\)"):
+        Dataset((labelled("a.jpg", [2]),), LabelMap(["cat"]))
+
+
+def test_split_is_disjoint_and_complete() -> None:
+    """Every image is in exactly one part, in the shares asked for."""
+    whole = dataset()
+    parts = whole.split({"train": 0.7, "validation": 0.2, "test": 0.1})
+    assert {name: len(part) for name, part in parts.items()} == {"train": 35, "validation": 10, "test": 5}
+    names = [image.path.name for part in parts.values() for image in part]
+    assert sorted(names) == sorted(image.path.name for image in whole)
+    assert all(part.label_map == whole.label_map for part in parts.values())
+
+
+def test_split_is_the_same_every_time() -> None:
+    """The split depends on the seed and the file names, not on the order or the folder."""
+    whole = dataset()
+    moved = [dataclasses.replace(image, path=Path("elsewhere") / image.path) for image in reversed(whole.images)]
+    shares = {"train": 0.8, "validation": 0.2}
+
+    def names(images: Dataset, seed: int = 0) -> list[str]:
+        return [image.path.name for image in images.split(shares, seed)["validation"]]
+
+    assert names(whole) == names(Dataset(tuple(moved), whole.label_map))
+    # Written down (sha256sum of "0/<name>", sorted): another rule would mix the parts of older runs.
+    assert " ".join(names(whole)) == "13.jpg 22.jpg 30.jpg 9.jpg 42.jpg 32.jpg 5.jpg 8.jpg 4.jpg 28.jpg"
+    assert names(whole) != names(whole, seed=1)
+
+
+@pytest.mark.parametrize("shares", [{}, {"train": 0.5}, {"train": 1.2, "validation": -0.2}, {"train": 80, "test": 20}])
+def test_split_refuses_shares_that_do_not_add_up(shares: dict[str, float]) -> None:
+    """Shares must be above 0 and add up to 1."""
+    with pytest.raises(ValueError, match="Shares must be above 0 and add up to 1"):
+        dataset().split(shares)
+
+
+def test_split_refuses_an_empty_part() -> None:
+    """Too few images for a share are an error, not an empty part."""
+    with pytest.raises(ValueError, match="3 images leave none for 'validation'"):
+        dataset(3).split({"train": 0.9, "validation": 0.1})
+
+
+def test_to_frame() -> None:
+    """The table has one row a box, under the names of the CSV format."""
+    frame = dataset(4).to_frame()
+    assert list(frame.columns) == ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"]
+    assert frame["class"].tolist() == ["dog", "cat", "cat"]
+    assert frame.iloc[0].tolist() == ["1.jpg", 60, 40, "dog", 1, 2, 30.5, 31]

@@ -1,0 +1,237 @@
+"""formats.tfod_csv: the table is read by its rules, and comes back exactly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, LabelMap
+from tfod_helpers.formats import tfod_csv, voc
+
+HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the photos a.jpg and b.jpg, 60 x 40 pixels."""
+    for name in ("a.jpg", "b.jpg"):
+        Image.new("RGB", (60, 40)).save(tmp_path / name)
+    return tmp_path
+
+
+def table(folder: Path, rows: str, header: str = HEADER, encoding: str = "utf-8") -> Path:
+    path = folder / "labels.csv"
+    path.write_text(header + rows, encoding=encoding)
+    return path
+
+
+def facts(dataset: Dataset) -> list[tuple]:
+    return [
+        (image.path.name, image.width, image.height, image.boxes_xyxy.tobytes(), image.labels.tobytes())
+        for image in dataset
+    ]
+
+
+def errors(folder: Path, path: Path, **options: object) -> list[str]:
+    with pytest.raises(DatasetError) as caught:
+        tfod_csv.read(folder, path, **options)  # type: ignore[arg-type]
+    return [str(problem) for problem in caught.value.problems if problem.severity == "error"]
+
+
+def test_rows_become_labelled_images(folder: Path) -> None:
+    """Rows of one file are one image, in any column order, with blank rows and columns to spare."""
+    path = table(
+        folder,
+        "0,cat,b.jpg,60,40,1,2,30,31\n\n1,dog,a.jpg,60,40,0,0,60,40\n2,cat,b.jpg,60,40,1.5,2,3,4\n",
+        header="number,class, filename,width,height,xmin,ymin,xmax,ymax\n",
+        encoding="utf-8-sig",
+    )
+    dataset = tfod_csv.read(folder, path)
+    assert [image.path for image in dataset] == [folder / "a.jpg", folder / "b.jpg"]
+    assert dataset[1].boxes_xyxy.tolist() == [[1, 2, 30, 31], [1.5, 2, 3, 4]]
+    assert [image.labels.tolist() for image in dataset] == [[2], [1, 1]]
+    assert dataset.label_map.names == ("cat", "dog")
+    assert dataset.problems == ()
+
+
+def test_all_problems_at_once(folder: Path) -> None:
+    """Each bad row is named as a spreadsheet counts it, all of them in one report."""
+    path = table(
+        folder,
+        "a.jpg,60,40,cat,30,2,1,31\n"
+        "a.jpg,60,40,cat,1,2,3\n"
+        "a.jpg,60,40,big, brown dog,1,2,3,4\n"
+        "a.jpg,60,40,,1,2,3,4\n"
+        "a.jpg,60,40,cat,1,nan,3,4\n"
+        "\n"
+        "gone.jpg,60,40,cat,1,2,3,4\n"
+        ",60,40,cat,1,2,3,4\n",
+    )
+    assert errors(folder, path) == [
+        "labels.csv, row 8: its image is missing, there is no 'gone.jpg' (its filename) in "
+        f"{folder.name}. Put the image back or delete the annotation.",
+        "labels.csv, row 9: the filename is empty. Write the photo's file name, or delete the row.",
+        "labels.csv, row 2 ('cat'): xmax 1 is not right of xmin 30. Fix the box or delete the object.",
+        "labels.csv, row 3 ('cat'): the row has 7 fields, and the first row 8. "
+        "Put a text that holds a comma between double quotes.",
+        "labels.csv, row 4 ('big'): the row has 9 fields, and the first row 8. "
+        "Put a text that holds a comma between double quotes.",
+        "labels.csv, row 5: a class name must be a text that is not empty, got ''. Name the class.",
+        "labels.csv, row 6 ('cat'): ymin is 'nan', not a number. Fix the box or delete the object.",
+    ]
+
+
+def test_skip_leaves_out_only_the_bad_row(folder: Path) -> None:
+    """A bad row is listed, and the other rows of its image stay."""
+    path = table(folder, "a.jpg,60,40,cat,1,2,3,4\na.jpg,60,40,cat,3,2,1,4\nb.jpg,40,60,cat,1,2,3,4\n")
+    dataset = tfod_csv.read(folder, path, on_problem="skip")
+    assert [(image.path.name, image.boxes_xyxy.tolist()) for image in dataset] == [("a.jpg", [[1, 2, 3, 4]])]
+    assert [(problem.severity, problem.object) for problem in dataset.problems] == [
+        ("error", "row 3 ('cat')"),
+        ("error", "row 4"),
+    ]
+    assert "width and height are swapped" in dataset.problems[1].what
+
+
+def test_rows_that_disagree_on_the_size(folder: Path) -> None:
+    """Two sizes of one photo are an error that names a row for each."""
+    path = table(folder, "a.jpg,60,40,cat,1,2,3,4\na.jpg,40,60,cat,1,2,3,4\n")
+    assert errors(folder, path) == [
+        "labels.csv, row 2: 'a.jpg' has several sizes: 60 x 40 in row 2; 40 x 60 in row 3. "
+        "Give all rows of one photo its size."
+    ]
+
+
+def test_two_spellings_of_one_photo(folder: Path) -> None:
+    """Paths that lead to the same photo are named both: they may have been two photos once."""
+    path = table(folder, "x/a.jpg,60,40,cat,1,2,3,4\ny\\a.jpg,60,40,cat,1,2,3,4\n")
+    assert errors(folder, path)[0].startswith(
+        "a.jpg: 2 annotations describe this image: labels.csv, row 2 ('x/a.jpg'); labels.csv, row 3 ('y\\\\a.jpg')."
+    )
+
+
+def test_class_not_in_label_map(folder: Path) -> None:
+    """With a label map given, a class outside it is an error that names the nearest."""
+    path = table(folder, "a.jpg,60,40,caat,1,2,3,4\n")
+    text = "class 'caat' is not in the label map (dog, cat). Did you mean 'cat'? Correct the name"
+    assert text in errors(folder, path, label_map=LabelMap(["dog", "cat"]))[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "labels.csv: columns are missing: filename, width, height, class, xmin, ymin, xmax, ymax; the first"),
+        (b"filename;width\na.jpg;60\n", "the first row is ['filename;width']. The first row must name filename, width"),
+        (HEADER.encode(), "labels.csv: it has no rows below the first. Add one row a box."),
+        (HEADER.encode() + b"a.jpg,60,40,c\xe3o,1,2,3,4\n", "labels.csv: it cannot be read ('utf-8' codec can't"),
+        (HEADER.encode() + b'a.jpg,60,40,"cat,1,2,3,4\n', "labels.csv: it cannot be read (unexpected end of data)"),
+    ],
+)
+def test_no_such_table(content: bytes, text: str, folder: Path) -> None:
+    """A file that is not this table says what is missing."""
+    (folder / "labels.csv").write_bytes(content)
+    found = errors(folder, folder / "labels.csv")
+    assert len(found) == 1
+    assert text in found[0]
+
+
+def test_paths_that_are_no_table(folder: Path) -> None:
+    """A missing table and a folder are told apart, and the folder's tables are named."""
+    with pytest.raises(FileNotFoundError, match=r"labels\.csv: there is no such table. Check the path"):
+        tfod_csv.read(folder, folder / "labels.csv")
+    table(folder, "a.jpg,60,40,cat,1,2,3,4\n")
+    with pytest.raises(IsADirectoryError, match=r"Give one CSV file; those in it: labels\.csv"):
+        tfod_csv.read(folder, folder)
+
+
+def test_background_stands_in_one_empty_row(folder: Path) -> None:
+    """An image without objects survives the table; an empty row beside others is an error."""
+    background = LabelledImage(folder / "a.jpg", 60, 40, [], [])
+    cat = LabelledImage(folder / "b.jpg", 60, 40, [[1, 2, 3, 4]], [1])
+    dataset = Dataset((background, cat), LabelMap(["cat"]))
+    path = tfod_csv.write(dataset, folder / "labels.csv")
+    assert path.read_text() == f"{HEADER}a.jpg,60,40,,,,,\nb.jpg,60,40,cat,1,2,3,4\n"
+    again = tfod_csv.read(folder, path)
+    assert facts(again) == facts(dataset)
+    assert [str(problem) for problem in again.problems] == [
+        "labels.csv, row 2: it has no objects. a.jpg is kept as background."
+    ]
+    path = table(folder, "a.jpg,60,40,cat,1,2,3,4\na.jpg,60,40,,,,,\n")
+    assert errors(folder, path)[1] == "labels.csv, row 3: xmin is empty. Fix the box or delete the object."
+
+
+def test_voc_csv_voc_of_real_photos(shared: Path, tmp_path: Path) -> None:
+    """Real annotations go from XML to the table and back to XML without a change."""
+    photos = shared / "data/asirra/test"
+    first = voc.read(photos)
+    second = tfod_csv.read(photos, tfod_csv.write(first, tmp_path / "labels.csv"))
+    third = voc.read(voc.write(second, tmp_path / "copy"))
+    assert len(first) == 105
+    assert facts(first) == facts(second) == facts(third)
+    assert first.label_map == second.label_map == third.label_map
+
+
+def test_voc_csv_voc_of_made_up_boxes(tmp_path: Path) -> None:
+    """Fractional coordinates and names with commas, quotes and formulas come back bit by bit."""
+    random = np.random.default_rng(5)
+    label_map = LabelMap(["=cmd|x", 'cat, "big"', "🐱", "cão"])
+    images = []
+    for name in ("=1+1.jpg", "ação (1).jpg", 'one, "two".jpg'):
+        Image.new("RGB", (60, 40)).save(tmp_path / name)
+        corners = np.sort(random.uniform(0, 1, (20, 2, 2)), axis=1).astype(np.float32) * np.float32([60, 40])
+        labels = random.integers(1, 5, 20)
+        images.append(LabelledImage(tmp_path / name, 60, 40, corners.reshape(-1, 4), labels))
+    first = Dataset(tuple(sorted(images, key=lambda image: image.path.name)), label_map)
+    path = tfod_csv.write(first, tmp_path / "labels.csv")
+    second = tfod_csv.read(tmp_path, path, label_map=label_map)
+    third = voc.read(voc.write(second, tmp_path / "copy"), label_map=label_map)
+    assert facts(first) == facts(second) == facts(third)
+
+
+def test_table_is_what_the_old_scripts_made(shared: Path, tmp_path: Path) -> None:
+    """Whole-number coordinates stand as the old converter wrote them, fractions as float32 holds them."""
+    path = tfod_csv.write(voc.read(shared / "data/asirra/test"), tmp_path / "labels.csv")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == HEADER.strip()
+    assert len(lines) == 1 + 111
+    assert "cat.11.jpg,431,410,cat,141.6888,14.719695,361.63242,385.09158" in lines
+    path = tfod_csv.write(voc.read(shared / "data/asirra/train"), tmp_path / "labels.csv")
+    assert path.read_text(encoding="utf-8").splitlines()[1] == "cat.0.jpg,500,374,cat,126,83,354,243"
+
+
+def test_two_images_of_one_name_are_refused(folder: Path) -> None:
+    """Images of two folders with one name would be one image in the table."""
+    images = [LabelledImage(folder / name / "a.jpg", 60, 40, [[1, 2, 3, 4]], [1]) for name in ("x", "y")]
+    with pytest.raises(ValueError, match=r"would be written under one name\. Rename one of them"):
+        tfod_csv.write(Dataset(tuple(images), LabelMap(["cat"])), folder / "labels.csv")
+
+
+_WRITE_ON_A_FULL_DISK = """
+import resource, sys
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.formats import tfod_csv, voc
+
+images = tuple(LabelledImage(f"{n}.jpg", 60, 40, [[1, 2, 3, 4]], [1], encoded=b"x" * 3000) for n in range(200))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # as a full disk: the write that passes it fails
+for write, name in ((tfod_csv.write, "labels.csv"), (voc.write, "new")):
+    try:
+        write(Dataset(images, LabelMap(["cat"])), sys.argv[1] + "/" + name)
+    except OSError as error:
+        print(type(error).__name__)
+"""
+
+
+def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    """A disk that fills up while writing leaves the old table, and nothing half written."""
+    (tmp_path / "labels.csv").write_text("old")
+    done = subprocess.run(
+        [sys.executable, "-c", _WRITE_ON_A_FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["OSError", "OSError"], done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+    assert (tmp_path / "labels.csv").read_text() == "old"

@@ -1,0 +1,545 @@
+"""formats.voc: every odd annotation has its outcome, and what is written is read back exactly."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, LabelMap
+from tfod_helpers.formats import voc
+
+CAT = [52.0, 31.0, 299.0, 278.0]
+CATS_AND_DOGS = LabelMap(["cat", "dog"])
+
+# What each odd file holds (classes, boxes), with "cat.1.jpg" of 300 x 280 pixels beside it.
+READABLE = {
+    "bom.xml": (["cat"], [CAT]),
+    "box_1px.xml": (["cat"], [[52, 31, 53, 32]]),
+    "filename_ci.xml": (["cat"], [CAT]),
+    "filename_win.xml": (["cat"], [CAT]),
+    "latin1.xml": (["cão"], [CAT]),
+    "many.xml": (["cat"], [CAT, *([float(x % 250), 5.0, float(x % 250 + 20), 50.0] for x in range(500))]),
+    "name_case.xml": (["Cat"], [CAT]),
+    "name_csv.xml": (['cat, "big"'], [CAT]),
+    "name_emoji.xml": (["🐱"], [CAT]),
+    "name_formula.xml": (["=cmd|x"], [CAT]),
+    "name_unknown.xml": (["cavalo"], [CAT]),
+    "name_ws.xml": (["cat"], [CAT]),
+    "namespace.xml": (["cat"], [CAT]),
+    "ns_prefix.xml": (["cat"], [CAT]),
+    "part.xml": (["cat"], [CAT]),
+    "sci.xml": (["cat"], [CAT]),
+    "size_missing.xml": (["cat"], [CAT]),
+    "size_zero.xml": (["cat"], [CAT]),
+    "utf16.xml": (["gato"], [CAT]),
+}
+_FIX_BOX = "Fix the box or delete the object."
+_ENTITIES = "it declares entities, which no labelling tool does and an attack would."
+# The errors of each other odd file, after its name.
+BROKEN = {
+    "bndbox_missing.xml": [", object 1 ('cat'): it has no <bndbox>. Add it, or delete the object."],
+    "bndbox_two.xml": [", object 1 ('cat'): it has 2 <bndbox>. Keep one, or delete the object."],
+    "bomb.xml": [f": {_ENTITIES}"],
+    "box_norm.xml": [", object 1 ('cat'): the box [0.17, 0.11, 0.99, 0.99] is in fractions of the image, not in"],
+    "box_outside.xml": [", object 1 ('cat'): the box [400, 400, 500, 500] lies outside the 300 x 280 image. "],
+    "box_over.xml": [", object 1 ('cat'): the box [-5, -5, 305, 285] reaches over the edge of the 300 x 280 image."],
+    "box_zero.xml": [f", object 1 ('cat'): xmax 52 is not right of xmin 52. {_FIX_BOX}"],
+    "comma_decimal.xml": [
+        ", object 1 ('cat'): xmin is '52,5', with a decimal comma. Write 52.5.",
+        ", object 1 ('cat'): ymin is '31,2', with a decimal comma. Write 31.2.",
+        ", object 1 ('cat'): xmax is '299,0', with a decimal comma. Write 299.0.",
+        ", object 1 ('cat'): ymax is '278,9', with a decimal comma. Write 278.9.",
+    ],
+    "cut.xml": [": it cannot be read as XML (Premature end of data"],
+    "empty_coord.xml": [f", object 1 ('cat'): xmin is empty. {_FIX_BOX}"],
+    "empty_file.xml": [": the file is empty. Save the annotation again from the labelling tool, or delete it."],
+    "filename_traversal.xml": [": its image is missing, there is no '../../../etc/passwd' (its filename) and no "],
+    "html_entity.xml": [": it cannot be read as XML (Entity 'nbsp' not defined"],
+    "inf.xml": [f", object 1 ('cat'): xmax is 'inf', not a number. {_FIX_BOX}"],
+    "latin1_undeclared.xml": [": it cannot be read as XML ("],
+    "name_background.xml": [", object 1 ('background'): a class may not be called 'background', id 0 is"],
+    "name_empty.xml": [", object 1: a class name must be a text that is not empty, got ''. Name the class."],
+    "name_missing.xml": [", object 1: it has no <name>. Add it, or delete the object."],
+    "nan.xml": [f", object 1 ('cat'): xmin is 'nan', not a number. {_FIX_BOX}"],
+    "no_objects.xml": [": no annotation has an object. Label some objects, or give label_map."],
+    "none.xml": [f", object 1 ('cat'): xmin is 'None', not a number. {_FIX_BOX}"],
+    "not_xml.xml": [": its root is <html>, not <annotation>."],
+    "size_swapped.xml": [": the size 280 x 300 is not that of cat.1.jpg, 300 x 280: width and height are swapped. "],
+    "swapped_x.xml": [f", object 1 ('cat'): xmax 52 is not right of xmin 299. {_FIX_BOX}"],
+    "swapped_xy.xml": [f", object 1 ('cat'): xmax 52 is not right of xmin 299. {_FIX_BOX}"],
+    "two_roots.xml": [": it cannot be read as XML (Extra content at the end of the document"],
+    "ws_file.xml": [": the file is empty. "],
+    "xxe.xml": [f": {_ENTITIES}"],
+}
+
+
+def photo(path: Path, width: int = 60, height: int = 40, orientation: int = 1) -> Path:
+    """Write a plain JPEG."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (width, height), (90, 120, 60)).save(path, "JPEG", exif=exif)
+    return path
+
+
+def annotation(
+    path: Path, filename: str | None = None, size: tuple[object, object] | None = (60, 40), objects: tuple = ()
+) -> Path:
+    """Write an annotation; an object is (name, xmin, ymin, xmax, ymax)."""
+    parts = [] if filename is None else [f"<filename>{filename}</filename>"]
+    parts += [] if size is None else [f"<size><width>{size[0]}</width><height>{size[1]}</height></size>"]
+    for name, *box in objects or [("cat", 1, 2, 30, 31)]:
+        corners = "".join(f"<{field}>{value}</{field}>" for field, value in zip(voc.COORDINATES, box, strict=True))
+        parts.append(f"<object><name>{name}</name><bndbox>{corners}</bndbox></object>")
+    path.write_text(f"<annotation>{''.join(parts)}</annotation>", encoding="utf-8")
+    return path
+
+
+def errors(caught: pytest.ExceptionInfo[DatasetError]) -> list[str]:
+    return [str(problem) for problem in caught.value.problems if problem.severity == "error"]
+
+
+def said(dataset: Dataset) -> list[tuple[str, str]]:
+    return [(problem.severity, str(problem)) for problem in dataset.problems]
+
+
+def same(one: Dataset, other: Dataset) -> bool:
+    """Whether two datasets have equal images, box by box and bit by bit."""
+    facts = [
+        [(i.path.name, i.width, i.height, i.boxes_xyxy.tobytes(), i.labels.tobytes()) for i in dataset]
+        for dataset in (one, other)
+    ]
+    return facts[0] == facts[1] and one.label_map == other.label_map
+
+
+def odd_folder(shared: Path, folder: Path, *names: str) -> Path:
+    for name in names:
+        shutil.copyfile(shared / "data/odd" / name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_odd_but_readable(name: str, shared: Path, tmp_path: Path) -> None:
+    """An unusual annotation that says what it means is read, class and box exactly."""
+    dataset = voc.read(odd_folder(shared, tmp_path, "cat.1.jpg", name))
+    names, boxes_xyxy = READABLE[name]
+    assert list(dataset.label_map) == names
+    assert len(dataset) == 1
+    assert (dataset[0].path, dataset[0].width, dataset[0].height) == (tmp_path / "cat.1.jpg", 300, 280)
+    assert dataset[0].boxes_xyxy.tolist() == boxes_xyxy
+    no_size = [("note", f"{name}: it gives no size. Taken from cat.1.jpg: 300 x 280.")]
+    assert said(dataset) == (no_size if name in ("size_missing.xml", "size_zero.xml") else [])
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_odd_and_broken(name: str, shared: Path, tmp_path: Path) -> None:
+    """A broken annotation is refused with the file, the object, what was found and what to do."""
+    folder = odd_folder(shared, tmp_path, "cat.1.jpg", name)
+    with pytest.raises(DatasetError) as caught:
+        voc.read(folder)
+    found = errors(caught)
+    assert len(found) == len(BROKEN[name])
+    where = str(folder) if name == "no_objects.xml" else name
+    for text, start in zip(found, BROKEN[name], strict=True):
+        assert text.startswith(where + start)
+    assert all(text in str(caught.value) for text in found)
+
+
+def test_every_odd_annotation_has_an_outcome(shared: Path) -> None:
+    """No XML of the odd collection is left untried."""
+    listed = {entry["file"] for entry in json.loads((shared / "data/odd/index.json").read_text("utf-8"))}
+    assert {name for name in listed if name.endswith(".xml")} == {*READABLE, *BROKEN}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("name_case.xml", "class 'Cat' is not in the label map (cat, dog). Did you mean 'cat'? Correct the name, or"),
+        ("name_unknown.xml", "class 'cavalo' is not in the label map (cat, dog). Correct the name, or add it"),
+    ],
+)
+def test_class_not_in_label_map(name: str, text: str, shared: Path, tmp_path: Path) -> None:
+    """With a label map given, a class outside it is an error that names the nearest."""
+    with pytest.raises(DatasetError) as caught:
+        voc.read(odd_folder(shared, tmp_path, "cat.1.jpg", name), label_map=CATS_AND_DOGS)
+    assert text in errors(caught)[0]
+
+
+def test_no_objects_is_background(shared: Path, tmp_path: Path) -> None:
+    """An annotation without objects is a note, and its image stays as background."""
+    dataset = voc.read(odd_folder(shared, tmp_path, "cat.1.jpg", "no_objects.xml"), label_map=CATS_AND_DOGS)
+    assert dataset[0].boxes_xyxy.shape == (0, 4)
+    assert said(dataset) == [("note", "no_objects.xml: it has no objects. cat.1.jpg is kept as background.")]
+
+
+def test_external_entity_is_never_opened(tmp_path: Path) -> None:
+    """Nothing that an annotation names is read, and nothing in it is expanded."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("hidden words")
+    photo(tmp_path / "a.jpg")
+    for doctype in (
+        f'<!DOCTYPE a [<!ENTITY x SYSTEM "{secret.as_uri()}">]>',
+        f'<!DOCTYPE a [<!ENTITY % x SYSTEM "{secret.as_uri()}"> %x;]>',
+        '<!DOCTYPE a [<!ENTITY x "aaaa">]>',
+    ):
+        (tmp_path / "a.xml").write_text(f"{doctype}<annotation><filename>a.jpg</filename></annotation>")
+        with pytest.raises(DatasetError, match="it declares entities") as caught:
+            voc.read(tmp_path, label_map=CATS_AND_DOGS)
+        assert "hidden" not in str(caught.value)
+
+
+def test_doctype_without_entities_is_read(tmp_path: Path) -> None:
+    """A DOCTYPE alone does no harm, and the file it names is not asked for."""
+    photo(tmp_path / "a.jpg")
+    text = annotation(tmp_path / "a.xml", "a.jpg").read_text()
+    (tmp_path / "a.xml").write_text(f'<!DOCTYPE annotation SYSTEM "http://voc.invalid/voc.dtd">{text}')
+    assert len(voc.read(tmp_path)) == 1
+
+
+def test_bomb_in_an_attribute_is_refused(tmp_path: Path) -> None:
+    """Entities that grow a thousand million times are refused before they do."""
+    photo(tmp_path / "a.jpg")
+    letters = "abcdefghij"
+    declared = "".join(f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in itertools.pairwise(letters))
+    (tmp_path / "a.xml").write_text(
+        f'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">{declared}]><annotation verified="&j;"></annotation>'
+    )
+    with pytest.raises(DatasetError, match=r"a\.xml: it (declares entities|cannot be read as XML)"):
+        voc.read(tmp_path)
+
+
+# --- pairing ------------------------------------------------------------------------------------
+
+
+def test_traversal_falls_back_to_the_own_name(shared: Path, tmp_path: Path) -> None:
+    """A filename that leads out of the folder is looked for inside it only."""
+    inside = tmp_path / "photos"
+    inside.mkdir()
+    photo(tmp_path / "outside.jpg")
+    photo(inside / "a.jpg")
+    annotation(inside / "a.xml", "../outside.jpg")
+    assert [image.path for image in voc.read(inside)] == [inside / "a.jpg"]
+
+
+def test_annotations_in_another_folder(tmp_path: Path) -> None:
+    """The XML files may lie in a folder of their own, and be paired by their own name alone."""
+    for name in ("photos", "labels"):
+        (tmp_path / name).mkdir()
+    photo(tmp_path / "photos/b.jpg")
+    photo(tmp_path / "photos/a.JPG")
+    annotation(tmp_path / "labels/a.xml")
+    annotation(tmp_path / "labels/b.XML")
+    dataset = voc.read(tmp_path / "photos", tmp_path / "labels")
+    assert [image.path.name for image in dataset] == ["a.JPG", "b.jpg"]
+
+
+def test_letters_of_two_characters_match(tmp_path: Path) -> None:
+    """An accent that macOS stores apart from its letter still finds the photo."""
+    photo(tmp_path / "ac\u0327a\u0303o.jpg")
+    annotation(tmp_path / "1.xml", "AÇÃO.jpg")
+    assert len(voc.read(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("photos", "filename", "text"),
+    [
+        (["a.jpg", "b.jpg"], "b.jpg", "a.xml: it may describe 'a.jpg' or 'b.jpg', its filename is 'b.jpg'. Correct"),
+        (["a.jpg", "a.png"], "old.jpg", "a.xml: it may describe 'a.jpg' or 'a.png', its filename is 'old.jpg'."),
+        (["C.jpg", "c.jpg"], "c.JPG", "a.xml: it may describe 'C.jpg' or 'c.jpg', its filename is 'c.JPG'."),
+        (["c.jpg"], "x.jpg", "a.xml: its image is missing, there is no 'x.jpg' (its filename) and no 'a.jpg' (its own"),
+    ],
+)
+def test_unclear_which_image(photos: list[str], filename: str, text: str, tmp_path: Path) -> None:
+    """Where the filename and the own name do not lead to one image, nothing is guessed."""
+    for name in photos:
+        photo(tmp_path / name)
+    annotation(tmp_path / "a.xml", filename)
+    with pytest.raises(DatasetError) as caught:
+        voc.read(tmp_path)
+    assert len(errors(caught)) == 1
+    assert errors(caught)[0].startswith(text)
+
+
+def test_filename_decides_between_equal_stems(tmp_path: Path) -> None:
+    """Of a.jpg and a.png, the one that the filename names is taken, and the other is noted."""
+    photo(tmp_path / "a.jpg")
+    photo(tmp_path / "a.png")
+    annotation(tmp_path / "a.xml", "a.png")
+    dataset = voc.read(tmp_path)
+    assert [image.path.name for image in dataset] == ["a.png"]
+    assert said(dataset)[0][1].startswith("a.jpg: no annotation describes this image.")
+
+
+def test_two_annotations_for_one_image(tmp_path: Path) -> None:
+    """Two annotations of one image are named both, and neither is taken."""
+    photo(tmp_path / "a.jpg")
+    photo(tmp_path / "b.jpg")
+    annotation(tmp_path / "a.xml", "a.jpg")
+    annotation(tmp_path / "again.xml", "a.jpg")
+    annotation(tmp_path / "b.xml", "b.jpg")
+    text = "a.jpg: 2 annotations describe this image: a.xml; again.xml. Keep the right one and delete or correct the"
+    with pytest.raises(DatasetError, match=text):
+        voc.read(tmp_path)
+    assert [image.path.name for image in voc.read(tmp_path, on_problem="skip")] == ["b.jpg"]
+
+
+def test_hidden_files_are_not_photos(tmp_path: Path) -> None:
+    """The ._ files that macOS leaves on memory cards are passed over."""
+    photo(tmp_path / "a.jpg")
+    annotation(tmp_path / "a.xml")
+    (tmp_path / "._a.jpg").write_bytes(b"\0")
+    (tmp_path / "._a.xml").write_bytes(b"\0")
+    assert voc.read(tmp_path).problems == ()
+
+
+# --- the photo's size ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "frame"), [((60, 40), (60, 40)), ((40, 60), (40, 60))])
+def test_size_names_the_frame(size: tuple[int, int], frame: tuple[int, int], tmp_path: Path) -> None:
+    """Of a photo stored aside, boxes are in the frame whose size the annotation gives."""
+    photo(tmp_path / "a.jpg", 60, 40, orientation=6)
+    annotation(tmp_path / "a.xml", size=size)
+    dataset = voc.read(tmp_path)
+    assert (dataset[0].width, dataset[0].height) == frame
+    assert dataset[0].pixels().shape == (frame[1], frame[0], 3)
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("photo_size", "orientation", "size"), [((60, 40), 3, (60, 40)), ((50, 50), 6, (50, 50)), ((60, 40), 6, None)]
+)
+def test_unknowable_frame_is_a_warning(
+    photo_size: tuple[int, int], orientation: int, size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    """A turned photo whose frames cannot be told apart is kept as viewers show it, with a warning."""
+    photo(tmp_path / "a.jpg", *photo_size, orientation=orientation)
+    annotation(tmp_path / "a.xml", size=size)
+    dataset = voc.read(tmp_path)
+    warnings = [text for severity, text in said(dataset) if severity == "warning"]
+    assert len(warnings) == 1
+    assert f"a.jpg is stored turned or mirrored (EXIF orientation {orientation}). It cannot be known" in warnings[0]
+    upright = photo_size[::-1] if orientation == 6 else photo_size
+    assert (dataset[0].width, dataset[0].height) == upright
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        ((640, 480), "a.xml: the size 640 x 480 is not that of a.jpg, 60 x 40. Put back the image that was labelled"),
+        (("sixty", 40), "a.xml: the size has 'sixty', not a whole number of pixels. Write the size of a.jpg, 60 x 40."),
+        ((-60, 40), "a.xml: the size has '-60', not a whole number of pixels."),
+        ((60.5, 40), "a.xml: the size has '60.5', not a whole number of pixels."),
+    ],
+)
+def test_wrong_size(size: tuple[object, object], text: str, tmp_path: Path) -> None:
+    """A size that disagrees with the pixels is an error."""
+    photo(tmp_path / "a.jpg")
+    annotation(tmp_path / "a.xml", size=size)
+    with pytest.raises(DatasetError) as caught:
+        voc.read(tmp_path)
+    assert errors(caught)[0].startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("empty.jpg", "the file is empty"), ("html.jpg", "a web page"), ("lfs.jpg", "a Git LFS pointer")]
+)
+def test_unreadable_image(name: str, text: str, shared: Path, tmp_path: Path) -> None:
+    """A file that is no image is named, with what it is instead."""
+    odd_folder(shared, tmp_path, name)
+    annotation(tmp_path / "1.xml", name, size=None)
+    with pytest.raises(DatasetError) as caught:
+        voc.read(tmp_path)
+    assert errors(caught)[0].startswith(f"{name}: {text}")
+
+
+# --- whole folders ------------------------------------------------------------------------------
+
+
+def bad_folder(folder: Path) -> Path:
+    """Four photos: one right, one with a bad object among two, one with nothing but, one without XML."""
+    for name in "abcd":
+        photo(folder / f"{name}.jpg")
+    annotation(folder / "a.xml")
+    annotation(folder / "b.xml", objects=[("cat", 1, 2, 30, 31), ("dog", 5, 5, 5, 9)])
+    annotation(folder / "c.xml", objects=[("cat", 1, "2,5", 30, 31), ("", 30, 2, 1, 31)])
+    (folder / "e.xml").write_text("<annotation>")
+    return folder
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    """Every error of the folder is in one report, in the order of the files."""
+    with pytest.raises(DatasetError) as caught:
+        voc.read(bad_folder(tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path}: 5 problems:\n")
+    assert [text.split(": ")[0] for text in errors(caught)] == [
+        "b.xml, object 2 ('dog')",
+        "c.xml, object 1 ('cat')",
+        "c.xml, object 2",
+        "c.xml, object 2",
+        "e.xml",
+    ]
+
+
+def test_skip_leaves_out_only_what_is_bad(tmp_path: Path) -> None:
+    """The good object of a half-bad image stays; an image whose objects are all bad is not background."""
+    dataset = voc.read(bad_folder(tmp_path), on_problem="skip")
+    assert [(image.path.name, len(image.labels)) for image in dataset] == [("a.jpg", 1), ("b.jpg", 1)]
+    assert list(dataset.label_map) == ["cat"]
+    assert [severity for severity, _ in said(dataset)].count("error") == 5
+    assert any(text.startswith("d.jpg: no annotation") for severity, text in said(dataset) if severity == "note")
+
+
+def test_skip_that_leaves_nothing_is_an_error(tmp_path: Path) -> None:
+    """Where nothing can be used, skip says so instead of handing back an empty dataset."""
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "a.xml").write_text("<annotation>")
+    with pytest.raises(DatasetError, match="no labelled image is left") as caught:
+        voc.read(tmp_path, on_problem="skip")
+    assert any(text.startswith("a.xml: it cannot be read") for text in errors(caught))
+
+
+def test_folders_with_nothing_to_read(tmp_path: Path) -> None:
+    """An empty folder, photos without annotations, and files one level down each say what to do."""
+    with pytest.raises(DatasetError, match=r"there are no photos in this folder\. Check the path, or put files ending"):
+        voc.read(tmp_path)
+    for name in ("train", "test"):
+        (tmp_path / name).mkdir()
+        photo(tmp_path / name / "a.jpg")
+    with pytest.raises(DatasetError, match=r"Its subfolders have some: 'test' \(1\), 'train' \(1\)\. Give the path"):
+        voc.read(tmp_path)
+    with pytest.raises(DatasetError, match=r"there are no annotations \(\.xml files\) in this folder"):
+        voc.read(tmp_path / "train")
+    (tmp_path / "train/xmls").mkdir()
+    annotation(tmp_path / "train/xmls/a.xml")
+    with pytest.raises(DatasetError, match=r"Its subfolders have some: 'xmls' \(1\)"):
+        voc.read(tmp_path / "train")
+    assert len(voc.read(tmp_path / "train", tmp_path / "train/xmls")) == 1
+
+
+def test_paths_that_are_no_folder(tmp_path: Path) -> None:
+    """A missing path and a file are told apart."""
+    with pytest.raises(FileNotFoundError, match=r"nowhere: there is no such folder\. Check the path"):
+        voc.read(tmp_path / "nowhere")
+    path = photo(tmp_path / "a.jpg")
+    with pytest.raises(NotADirectoryError, match=r"a\.jpg: this is a file. Give the folder that it is in"):
+        voc.read(path)
+    with pytest.raises(NotADirectoryError, match="this is a file"):
+        voc.read(tmp_path, annotation(tmp_path / "a.xml"))
+
+
+def test_unknown_on_problem(tmp_path: Path) -> None:
+    """A misspelt on_problem is refused before anything is read."""
+    with pytest.raises(ValueError, match="on_problem must be 'raise' or 'skip', got 'ignore'"):
+        voc.read(tmp_path / "nowhere", on_problem="ignore")  # type: ignore[arg-type]
+
+
+def test_label_map_from_a_file(tmp_path: Path) -> None:
+    """The label map may be given as its file, and its order is kept."""
+    photo(tmp_path / "a.jpg")
+    annotation(tmp_path / "a.xml")
+    path = LabelMap(["dog", "cat"]).write(tmp_path / "label_map.pbtxt")
+    dataset = voc.read(tmp_path, label_map=path)
+    assert dataset.label_map.names == ("dog", "cat")
+    assert dataset[0].labels.tolist() == [2]
+
+
+def test_classes_that_differ_in_capitals_are_warned_of(tmp_path: Path) -> None:
+    """Two spellings of one name become two classes, but not without a word."""
+    photo(tmp_path / "a.jpg")
+    annotation(tmp_path / "a.xml", objects=[("cat", 1, 2, 30, 31), ("Cat", 1, 2, 30, 31)])
+    dataset = voc.read(tmp_path)
+    assert list(dataset.label_map) == ["Cat", "cat"]
+    assert said(dataset) == [
+        ("warning", f"{tmp_path}: 'Cat' and 'cat' are taken as 2 classes. If they are one, write it in one way.")
+    ]
+
+
+def test_too_large_and_tiny_numbers(tmp_path: Path) -> None:
+    """A number beyond float32, or a box that float32 closes, is an error and not a crash."""
+    photo(tmp_path / "a.jpg")
+    annotation(tmp_path / "a.xml", objects=[("cat", 1, 2, "1e39", 31), ("cat", 30, 2, "30.0000001", 31)])
+    with pytest.raises(DatasetError) as caught:
+        voc.read(tmp_path)
+    assert "a coordinate that is not a finite number" in errors(caught)[0]
+    assert "xmax 30 is not right of xmin 30" in errors(caught)[1]
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def made_up(folder: Path) -> Dataset:
+    """Photos with fractional boxes, odd names and one background, as no real set has them together."""
+    random = np.random.default_rng(3)
+    names = ["a.jpg", "comma, 'quote\".jpg", "ação cão (1).jpg", "=1+1.jpg", "two words.JPG"]
+    label_map = LabelMap(["=cmd|x", 'cat, "big"', "🐱", "<cão> & co"])
+    images = []
+    for number, name in enumerate(names):
+        photo(folder / name)
+        corners = np.sort(random.uniform(0, 1, (number, 2, 2)), axis=1).astype(np.float32) * np.float32([60, 40])
+        images.append(LabelledImage(folder / name, 60, 40, corners.reshape(-1, 4), random.integers(1, 5, number)))
+    return Dataset(tuple(sorted(images, key=lambda image: image.path.name)), label_map)
+
+
+def test_round_trip_of_made_up_boxes(tmp_path: Path) -> None:
+    """Fractional coordinates, odd names and background images come back bit by bit."""
+    (tmp_path / "photos").mkdir()
+    dataset = made_up(tmp_path / "photos")
+    folder = voc.write(dataset, tmp_path / "written")
+    again = voc.read(folder, label_map=dataset.label_map)
+    assert sum(len(image.labels) for image in again) == 10
+    assert same(dataset, again)
+    for image in dataset:
+        assert (folder / image.path.name).read_bytes() == image.path.read_bytes()
+
+
+def test_round_trip_of_real_photos(shared: Path, tmp_path: Path) -> None:
+    """Real photos, their boxes and classes come back exactly."""
+    dataset = voc.read(shared / "data/asirra/test")
+    assert (len(dataset), dataset.counts()) == (105, {"cat": 56, "dog": 55})
+    assert same(dataset, voc.read(voc.write(dataset, tmp_path / "copy")))
+
+
+def test_write_images_from_bytes(tmp_path: Path) -> None:
+    """An image that came from records has no file, and its bytes are written."""
+    data = photo(tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").unlink()
+    image = LabelledImage("a.jpg", 60, 40, [[1, 2, 3, 4]], [1], encoded=data)
+    folder = voc.write(Dataset((image,), CATS_AND_DOGS), tmp_path / "new")
+    assert (folder / "a.jpg").read_bytes() == data
+    assert same(Dataset((image,), CATS_AND_DOGS), voc.read(folder, label_map=CATS_AND_DOGS))
+
+
+def test_write_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A photo that is gone leaves no folder behind, not even a hidden one."""
+    (tmp_path / "photos").mkdir()
+    dataset = made_up(tmp_path / "photos")
+    dataset[3].path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"the image is gone\. Put it back, or read the dataset again"):
+        voc.write(dataset, tmp_path / "written")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_write_never_replaces_a_folder_with_files(tmp_path: Path) -> None:
+    """A folder that has files in it, such as the photos' own, is left alone."""
+    dataset = made_up(tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(FileExistsError, match=r"there are files here already\. Choose a new folder"):
+        voc.write(dataset, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    (tmp_path / "empty").mkdir()
+    assert len(voc.read(voc.write(dataset, tmp_path / "empty"), label_map=dataset.label_map)) == 5
+
+
+def test_write_refuses_two_images_of_one_name(tmp_path: Path) -> None:
+    """Two images whose annotations would be one file are refused before anything is written."""
+    image = LabelledImage(photo(tmp_path / "a.jpg"), 60, 40, [[1, 2, 3, 4]], [1])
+    with pytest.raises(ValueError, match=r"a\.jpg and .*A\.png would be written under one name. Rename one"):
+        voc.write(Dataset((image, replace(image, path=Path("A.png"))), CATS_AND_DOGS), tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,217 @@
+"""Photos: whatever the file, RGB pixels the right way up, or an error that says what to do."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfod_helpers import photos
+
+JPEG_TOLERANCE = 3.0  # mean difference of 0..255 values that saving as JPEG may cause
+BROKEN = {"trunc50.jpg", "trunc_tail.jpg", "empty.jpg", "html.jpg", "lfs.jpg"}
+
+# What a viewer does with the stored pixels for each EXIF orientation (EXIF 2.32, 4.6.4 A).
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).swapaxes(0, 1),
+    8: lambda stored: np.rot90(stored),
+}
+
+
+@pytest.fixture(scope="module")
+def odd(shared: Path) -> Path:
+    """The folder of odd images and annotations."""
+    return shared / "data" / "odd"
+
+
+@pytest.fixture
+def rgb() -> np.ndarray:
+    """A smooth picture with no symmetry: uint8, shape (48, 64, 3)."""
+    y, x = np.mgrid[0:48, 0:64]
+    return np.stack([x * 4, y * 5, 255 - x - y], axis=-1).astype(np.uint8)
+
+
+def saved(rgb: np.ndarray, format: str, **options: object) -> bytes:
+    """The bytes of a file with these pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """The mean difference of two pictures of one shape."""
+    assert one.shape == other.shape
+    return float(np.abs(one.astype(int) - other.astype(int)).mean())
+
+
+def test_every_odd_image_is_read_or_refused(odd: Path) -> None:
+    """Each odd image gives RGB pixels of its upright size; the broken ones, and only they, a PhotoError."""
+    names = [row["file"] for row in json.loads((odd / "index.json").read_text(encoding="utf-8"))]
+    images = [name for name in names if name.endswith((".jpg", ".png"))]
+    refused = set()
+    for name in images:
+        try:
+            rgb = photos.to_rgb(odd / name)
+        except photos.PhotoError:
+            refused.add(name)
+            continue
+        assert rgb.dtype == np.uint8
+        width, height = photos.read_info(odd / name).upright_size
+        assert rgb.shape == (height, width, 3), name
+    assert refused == BROKEN
+    assert len(images) > 25
+
+
+@pytest.mark.parametrize(
+    "name", ["webp_named.jpg", "png_named.jpg", "bmp_named.jpg", "tiff_named.jpg", "cmyk.jpg", "prog_444.jpg"]
+)
+def test_formats_show_the_same_picture(odd: Path, name: str) -> None:
+    """The same photo in another format or colour space comes out the same, within what its encoding loses."""
+    assert difference(photos.to_rgb(odd / name), photos.to_rgb(odd / "cat.1.jpg")) < 6
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_odd_exif_is_turned_upright(odd: Path, orientation: int) -> None:
+    """Pixels under an EXIF orientation are turned as viewers turn them."""
+    stored = photos.to_rgb(odd / "cat.1.jpg")
+    turned = photos.to_rgb(odd / f"exif{orientation}.jpg")
+    assert difference(turned, UPRIGHT[orientation](stored)) < JPEG_TOLERANCE
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_turned_photo_equals_the_upright_original(rgb: np.ndarray, orientation: int, format: str) -> None:
+    """A photo stored turned, with the EXIF orientation that says so, comes out as the upright original."""
+    undone = {6: 8, 8: 6}.get(orientation, orientation)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(np.ascontiguousarray(UPRIGHT[undone](rgb)), format, exif=exif)
+    assert difference(photos.to_rgb(data), rgb) < JPEG_TOLERANCE
+    assert photos.read_info(data).upright_size == (64, 48)
+
+
+def test_stored_frame_is_kept_where_the_boxes_are_in_it(odd: Path) -> None:
+    """With the size of the stored frame asked for, a photo on its side is not turned."""
+    stored = photos.to_rgb(odd / "exif6.jpg", (300, 280))
+    assert difference(stored, photos.to_rgb(odd / "cat.1.jpg")) < JPEG_TOLERANCE
+    assert photos.to_rgb(odd / "exif6.jpg", (280, 300)).shape == (300, 280, 3)
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (48, 64, 1), (48, 64, 3), (48, 64, 4)])
+def test_arrays_of_each_shape(rgb: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Grey, RGB and opaque RGBA arrays come out as RGB with their values untouched."""
+    rgba = np.dstack([rgb, np.full((48, 64), 255, np.uint8)])
+    channels = shape[2] if len(shape) == 3 else 1
+    expected = rgb if channels >= 3 else np.repeat(rgb[..., :1], 3, axis=2)
+    np.testing.assert_array_equal(photos.to_rgb(rgba[..., :channels].reshape(shape)), expected)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)]
+)
+def test_other_arrays_are_refused(array: np.ndarray) -> None:
+    """An array that is no uint8 image is refused with its type and shape."""
+    with pytest.raises(TypeError, match=r"got \w+ of shape \([0-9, ]+\)"):
+        photos.to_rgb(array)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"])
+def test_pillow_images_of_each_mode(rgb: np.ndarray, mode: str) -> None:
+    """A Pillow image of any mode comes out as uint8 RGB of its size."""
+    image = Image.fromarray(rgb)
+    image = image.convert("L").convert(mode) if mode in ("I", "F", "I;16", "PA") else image.convert(mode, palette=1)
+    out = photos.to_rgb(image)
+    assert (out.dtype, out.shape) == (np.uint8, (48, 64, 3))
+
+
+def test_transparency_lies_over_white() -> None:
+    """A transparent pixel is white, a half transparent black one grey."""
+    rgba = np.array([[[0, 0, 0, 0], [0, 0, 0, 128], [10, 20, 30, 255]]], np.uint8)
+    np.testing.assert_array_equal(photos.to_rgb(rgba)[0, [0, 2]], [[255, 255, 255], [10, 20, 30]])
+    assert 120 <= photos.to_rgb(rgba)[0, 1, 0] <= 135
+
+
+@pytest.mark.parametrize("top", [65535, 200])
+def test_sixteen_bit_grey_is_scaled_by_its_depth(top: int) -> None:
+    """16-bit grey keeps its upper 8 bits, in a dark picture as in a bright one."""
+    grey = np.array([[0, top]], np.uint16)
+    np.testing.assert_array_equal(photos.to_rgb(saved(grey, "PNG"))[0, :, 0], [0, top // 256])
+
+
+@pytest.mark.parametrize("cut", [1, 2, 10, 200, 4000])
+@pytest.mark.parametrize(("format", "trailer"), [("JPEG", 0), ("WEBP", 0), ("TIFF", 0), ("BMP", 0), ("PNG", 20)])
+def test_cut_off_image_is_not_whole(format: str, trailer: int, cut: int) -> None:
+    """However little of its data is missing at the end, a cut off image is refused (20 PNG bytes only check)."""
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    data = saved(noise, format)
+    assert photos.prove_whole(data).format == format
+    with pytest.raises(photos.PhotoError):
+        photos.prove_whole(data[: -trailer - cut])
+
+
+def test_phone_jpeg_with_more_pictures_is_a_plain_jpeg(rgb: np.ndarray) -> None:
+    """A multi-picture JPEG, as phones write, counts as the JPEG that its first picture is; half of it does not."""
+    second = Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))
+    data = saved(rgb, "MPO", save_all=True, append_images=[second])
+    assert photos.prove_whole(data).format == "MPO"
+    assert photos.prove_whole(data).plain_jpeg
+    with pytest.raises(photos.PhotoError):
+        photos.prove_whole(data[:800])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (7, 100)])
+def test_tiny_jpeg_is_whole(size: tuple[int, int]) -> None:
+    """A JPEG too small to be decoded at an eighth of its size is proven whole all the same."""
+    info = photos.prove_whole(saved(np.zeros((size[1], size[0], 3), np.uint8), "JPEG"))
+    assert (info.width, info.height) == size
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow remarks on some of the damage
+def test_damage_of_any_kind_is_a_photo_error(rgb: np.ndarray) -> None:
+    """Random damage to a file of any format ends in pixels or a PhotoError, never in another error."""
+    rng = np.random.default_rng(0)
+    formats = ["JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"]
+    Image.init()
+    refused = 0
+    for data in (saved(rgb, format) for format in formats if format in Image.SAVE):
+        for _ in range(40):
+            damaged = bytearray(data[: rng.integers(1, len(data) + 1)])
+            for place in rng.integers(0, len(damaged), 5):
+                damaged[place] = rng.integers(0, 256)
+            for function in (photos.read_info, photos.prove_whole, photos.to_rgb):
+                try:
+                    assert function(bytes(damaged)) is not None
+                except photos.PhotoError:
+                    refused += 1
+    assert refused > 300  # the damage is real
+
+
+def test_errors_name_the_file_and_the_cure(odd: Path, tmp_path: Path) -> None:
+    """An error says which file, what it is, and what to do; its parts can be had, and it can be pickled."""
+    cures = {"empty.jpg": "Copy it again", "html.jpg": "Download", "lfs.jpg": "git lfs pull", "trunc50.jpg": "cut off"}
+    for name, cure in cures.items():
+        with pytest.raises(photos.PhotoError, match=cure) as caught:
+            photos.to_rgb(odd / name)
+        error = caught.value
+        assert str(error) == f"{odd / name}: {error.what}. {error.fix}"
+        assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    with pytest.raises(FileNotFoundError, match=r"gone\.jpg: there is no such file"):
+        photos.to_rgb(tmp_path / "gone.jpg")
+
+
+def test_jpeg_keeps_the_picture(rgb: np.ndarray) -> None:
+    """Pixels saved as JPEG are a plain JPEG that reads back nearly the same."""
+    data = photos.to_jpeg(rgb)
+    assert photos.prove_whole(data).plain_jpeg
+    assert difference(photos.to_rgb(data), rgb) < JPEG_TOLERANCE

@@ -1,0 +1,214 @@
+"""The furniture of the project: requirements, package data, commands, and what the README promises of them."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import tfod_helpers
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "tfod_helpers"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+NEEDED_UNSEEN = {"setuptools"}  # imported by what we import
+ALWAYS_THERE = {"IPython"}  # imported in the hook that IPython itself calls
+PRODUCT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "requirements.txt")
+PRODUCT += ("tfod_helpers/**/*.py", "notebooks/*.ipynb", "dataset/*.py", "dataset/*.md", "tools/*.py")
+RED_DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="this machine has no make")
+
+
+def pins() -> dict[str, tuple[str, str]]:
+    """Each line of requirements.txt: the package's name -> its pinned version and the reason given."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    found = {}
+    for line in filter(None, (line.strip() for line in lines)):
+        if not line.startswith("#"):
+            wanted, _, reason = line.partition("#")
+            name, _, version = wanted.strip().partition("==")
+            found[canonicalize_name(name)] = (version, reason.strip())
+    return found
+
+
+def needed() -> dict[str, Requirement]:
+    """What pyproject.toml asks for, with the extras: the package's name -> the requirement."""
+    texts = [*PROJECT["dependencies"], *(text for extra in PROJECT["optional-dependencies"].values() for text in extra)]
+    return {canonicalize_name(one.name): one for one in map(Requirement, texts)}
+
+
+def product_files() -> list[Path]:
+    """The files that a user gets to read."""
+    return [path for pattern in PRODUCT for path in sorted(ROOT.glob(pattern))]
+
+
+def commands() -> set[str]:
+    """The commands that the Makefile has."""
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert phony
+    return set(phony.group(1).split())
+
+
+def run_tool(folder: Path, *cells: list[nbformat.NotebookNode]) -> subprocess.CompletedProcess[str]:
+    """Write notebooks of these cells into a folder and run tools/execute_notebooks.py on it."""
+    (folder / "notebooks").mkdir()
+    for number, some in enumerate(cells, start=1):
+        nbformat.write(new_notebook(cells=some), folder / "notebooks" / f"0{number}_test.ipynb")
+    command = [sys.executable, str(ROOT / "tools" / "execute_notebooks.py"), str(folder)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_every_requirement_is_pinned_and_has_its_reason() -> None:
+    """Each line of requirements.txt names one version and says why the package is there."""
+    assert pins()
+    for name, (version, reason) in pins().items():
+        assert Version(version), name
+        assert len(reason.split()) >= 2, f"{name}: why is it there?"
+
+
+def test_pins_are_what_the_package_asks_for() -> None:
+    """requirements.txt and pyproject.toml name the same packages, and each pin lies in its range."""
+    assert set(pins()) == set(needed())
+    for name, requirement in needed().items():
+        assert requirement.specifier.contains(pins()[name][0]), f"{name} {pins()[name][0]} is not {requirement}"
+
+
+def test_what_the_package_imports_is_what_it_asks_for() -> None:
+    """Each library that the package imports is a dependency, and each dependency is imported."""
+    trees = [ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for path in PACKAGE.rglob("*.py")]
+    nodes = [node for tree in trees for node in tree]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    tops = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"tfod_helpers"} - ALWAYS_THERE
+    homes = importlib.metadata.packages_distributions()
+    asked = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    imported = {top: {canonicalize_name(home) for home in homes.get(top, [])} for top in tops}
+    assert not {top for top, packages in imported.items() if not packages & asked}, "imported and not asked for"
+    assert not asked - NEEDED_UNSEEN - set().union(*imported.values()), "asked for and not imported"
+
+
+def test_wheel_holds_every_room_and_nothing_else(tmp_path: Path) -> None:
+    """What 'pip install .' installs is the package, whole and alone, under the version it says it has."""
+    if Version(importlib.metadata.version("setuptools")) < Version("77"):
+        pytest.skip("this environment's setuptools is older than the pinned one and cannot build the package")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(PACKAGE, tmp_path / "tfod_helpers", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "out", "."]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert inside == {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+    assert wheel.name.startswith(f"tfod_helpers-{tfod_helpers.__version__}-")
+
+
+def test_changelog_tells_of_this_version() -> None:
+    """CHANGELOG.md has a section for the version that the package says it has."""
+    assert f"\n## {tfod_helpers.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_commands_that_the_texts_name_exist() -> None:
+    """Every 'make something' in README.md, CONTRIBUTING.md and .ci/run is a command of the Makefile."""
+    named = set()
+    for name in ("README.md", "CONTRIBUTING.md", ".ci/run"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        named |= set(re.findall(r"(?:^|`|\d[a-z]* )make ([a-z]+)", text, re.MULTILINE))
+    assert {"demo", "test"} <= named <= commands()
+
+
+@needs_make
+def test_help_says_what_each_command_does() -> None:
+    """'make help', and make alone, list every command of the Makefile."""
+    for command in (["make", "help"], ["make"]):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert {line.split()[1] for line in done.stdout.splitlines()} == commands()
+
+
+@needs_make
+def test_another_python_is_refused_with_a_word_on_what_to_do(tmp_path: Path) -> None:
+    """'make env' with a Python that is not 3.11 or 3.12 makes nothing, and says which it needs."""
+    old = tmp_path / "python3.9"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    command = ["make", "env", f"PYTHON={old}", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "Needs Python 3.11 or 3.12" in done.stderr
+    assert "PYTHON=/path/to/python3.12" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_address_of_the_repository_is_the_same_everywhere() -> None:
+    """An address of this repository in any file is the one that pyproject.toml gives."""
+    address = PROJECT["urls"]["Repository"]
+    for path in product_files():
+        found = re.findall(r"https?://[^\s\"'\\)>@]*/tfod[_-]helpers[^\s\"'\\)>@/#]*", path.read_text(encoding="utf-8"))
+        assert {one.removesuffix(".git") for one in found} <= {address}, path.name
+
+
+def test_product_knows_nothing_of_where_it_was_made() -> None:
+    """No file that a user reads names a folder of a developer's machine or the test material beside the checkout."""
+    assert len(product_files()) > 10
+    for path in product_files():
+        found = re.search(
+            r"/work/|/opt/pypi|/tmp/\w|\.\./shared|DESIGN\.md|FACTS\.md", path.read_text(encoding="utf-8")
+        )
+        assert not found, f"{path.name}: {found.group()}"
+
+
+def test_notebooks_run_in_order_and_leave_pictures_and_the_score(tmp_path: Path) -> None:
+    """The demo's tool runs the notebooks in order in their folder, and ends in the AP that their run reached."""
+    best = '{"best": {"ap50": 0.8649, "ap": 0.5751}}'
+    train = [
+        new_markdown_cell("# One\n## Train the model"),
+        new_code_cell("import os\nfrom pathlib import Path\nPath('../runs').mkdir()\nprint('learning')"),
+        new_code_cell(f"Path('../runs/run.json').write_text('{best}');"),
+    ]
+    show = f"from IPython.display import Image\nimport base64\nImage(base64.b64decode('{RED_DOT}'))"
+    predict = [new_code_cell("open('../runs/run.json').close()"), new_code_cell(show)]
+    done = run_tool(tmp_path, train, predict)
+    assert done.returncode == 0, done.stderr
+    assert "[01_test] Train the model" in done.stdout
+    assert "learning" in done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last == f"{tmp_path}/: 2 notebooks, 1 pictures. AP50 0.86, AP 0.58 on the validation photos."
+    assert (tmp_path / "pictures" / "02_test_1.png").read_bytes().startswith(b"\x89PNG")
+    counts = [cell.execution_count for cell in nbformat.read(tmp_path / "notebooks/02_test.ipynb", 4).cells]
+    assert counts == [1, 2]
+
+
+def test_a_cell_that_fails_stops_the_run(tmp_path: Path) -> None:
+    """The demo's tool fails with the cell's error and does not go on to the next notebook."""
+    done = run_tool(tmp_path, [new_code_cell("1 / 0")], [new_code_cell("print('never')")])
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert "never" not in done.stderr
+
+
+def test_ci_tests_in_an_environment_of_its_own(tmp_path: Path) -> None:
+    """.ci/run calls 'make test' with an environment that did not exist before, and fails where that fails."""
+    make = tmp_path / "make"
+    make.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    make.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", ".ci/run"], cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path}
+    )
+    assert done.returncode == 3
+    called = re.search(r"^test VENV=(.+)$", done.stdout, re.MULTILINE)
+    assert called
+    assert not Path(called.group(1)).exists()

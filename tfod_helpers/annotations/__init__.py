@@ -1,0 +1,24 @@
+"""Label maps, labelled images, datasets, and the problems found in them.
+
+A box here is ``boxes_xyxy``: ``[xmin, ymin, xmax, ymax]`` in pixels of the image, float32, 0-based,
+as the annotation file says it. Nothing in this room needs TensorFlow.
+"""
+
+from tfod_helpers.annotations.dataset import Dataset, LabelledImage, box_fault, coordinate_text
+from tfod_helpers.annotations.label_map import LabelMap, did_you_mean, name_fault
+from tfod_helpers.annotations.problem import DatasetError, OnProblem, Problem, Severity, settle_problems
+
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "LabelMap",
+    "LabelledImage",
+    "OnProblem",
+    "Problem",
+    "Severity",
+    "box_fault",
+    "coordinate_text",
+    "did_you_mean",
+    "name_fault",
+    "settle_problems",
+]

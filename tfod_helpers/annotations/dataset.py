@@ -1,0 +1,181 @@
+"""Labelled images, alone and as a dataset, and what makes a box one that can be used."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfod_helpers import photos
+from tfod_helpers.annotations.label_map import LabelMap
+from tfod_helpers.annotations.problem import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImage:
+    """One image and its boxes.
+
+    Attributes:
+        path: the image file; for an image read from records, the name it had.
+        width: pixels, in the frame that the boxes are in.
+        height: pixels, in the frame that the boxes are in.
+        boxes_xyxy: float32, shape (n, 4), ``[xmin, ymin, xmax, ymax]`` in pixels, inside the image.
+        labels: int32, shape (n,), class ids from 1.
+        encoded: the bytes of the image file where there is no file (read from records).
+
+    Raises:
+        ValueError: a shape, a value or a box does not fit the above.
+    """
+
+    path: Path
+    width: int
+    height: int
+    boxes_xyxy: np.ndarray
+    labels: np.ndarray
+    encoded: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        boxes_xyxy = np.array(self.boxes_xyxy, np.float32)
+        if boxes_xyxy.size and boxes_xyxy.shape[1:] != (4,):
+            raise ValueError(f"{self.path}: boxes must have shape (n, 4), got {boxes_xyxy.shape}.")
+        boxes_xyxy = boxes_xyxy.reshape(-1, 4)
+        labels = np.array(self.labels, np.int32).reshape(-1)
+        object.__setattr__(self, "path", Path(self.path))
+        object.__setattr__(self, "boxes_xyxy", boxes_xyxy)
+        object.__setattr__(self, "labels", labels)
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"{self.path}: an image needs a width and height, got {self.width} x {self.height}.")
+        if len(boxes_xyxy) != len(labels):
+            raise ValueError(f"{self.path}: {len(boxes_xyxy)} boxes and {len(labels)} labels. Give one label a box.")
+        if (labels < 1).any():
+            raise ValueError(f"{self.path}: class ids start at 1 (0 is the background), got {labels.min()}.")
+        for number, box_xyxy in enumerate(boxes_xyxy.tolist(), start=1):
+            fault = box_fault(box_xyxy, self.width, self.height)
+            if fault:
+                raise ValueError(f"{self.path}, object {number}: {fault[0]}. {fault[1]}")
+        boxes_xyxy.flags.writeable = labels.flags.writeable = False
+
+    def pixels(self) -> np.ndarray:
+        """Decode the image in the frame that the boxes are in: uint8, shape (height, width, 3), RGB.
+
+        Raises:
+            FileNotFoundError: the file is gone.
+            photos.PhotoError: it is no image, or not a whole one.
+        """
+        return photos.to_rgb(self.path if self.encoded is None else self.encoded, (self.width, self.height))
+
+
+def box_fault(box_xyxy: Sequence[float], width: int, height: int) -> tuple[str, str] | None:
+    """Say what is wrong with one box, and the fix, or None where it is a box inside the image.
+
+    Args:
+        box_xyxy: ``[xmin, ymin, xmax, ymax]`` in pixels.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+    """
+    xmin, ymin, xmax, ymax = box_xyxy
+    if 0 <= xmin < xmax <= width and 0 <= ymin < ymax <= height and (xmax > 1 or ymax > 1 or min(width, height) <= 2):
+        return None
+    fix = "Fix the box or delete the object."
+    shown = f"[{', '.join(map(coordinate_text, box_xyxy))}]"
+    if not all(map(math.isfinite, box_xyxy)):
+        return f"the box {shown} has a coordinate that is not a finite number", fix
+    for low, high, axis, side in ((xmin, xmax, "x", "right of"), (ymin, ymax, "y", "below")):
+        if high <= low:
+            return f"{axis}max {coordinate_text(high)} is not {side} {axis}min {coordinate_text(low)}", fix
+    if xmin >= width or ymin >= height or xmax <= 0 or ymax <= 0:
+        return f"the box {shown} lies outside the {width} x {height} image", fix
+    if xmin < 0 or ymin < 0 or xmax > width or ymax > height:
+        return f"the box {shown} reaches over the edge of the {width} x {height} image", "Clip the box to the image."
+    return (
+        f"the box {shown} is in fractions of the image, not in pixels",
+        "Multiply x by the width and y by the height.",
+    )
+
+
+def coordinate_text(value: float) -> str:
+    """Return a coordinate as the shortest text that gives the same float32 back: ``52``, ``52.3``."""
+    return np.format_float_positional(np.float32(value), trim="-")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset(Sequence[LabelledImage]):
+    """Labelled images that share a label map.
+
+    Attributes:
+        images: the images.
+        label_map: the classes that ``labels`` point into.
+        problems: what was found while reading and is not in ``images``.
+    """
+
+    images: tuple[LabelledImage, ...]
+    label_map: LabelMap
+    problems: tuple[Problem, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", tuple(self.images))
+        object.__setattr__(self, "problems", tuple(self.problems))
+        top = max((int(image.labels.max()) for image in self.images if len(image.labels)), default=0)
+        if top > len(self.label_map):
+            raise ValueError(
+                f"A label has class id {top}, and the label map has {len(self.label_map)} classes "
+                f"({self.label_map.describe()}). Give the label map that the labels were made with."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # Sequence's own overloads
+        return self.images[index]
+
+    def __repr__(self) -> str:
+        boxes = sum(len(image.labels) for image in self.images)
+        counts = ", ".join(f"{name} {n}" for name, n in self.counts().items())
+        found = f", {len(self.problems)} problems listed in .problems" if self.problems else ""
+        return f"Dataset({len(self)} images, {boxes} boxes: {counts}{found})"
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of boxes of each class, in the label map's order."""
+        ids = np.concatenate([image.labels for image in self.images] or [np.zeros(0, np.int32)])
+        return {name: int((ids == id).sum()) for id, name in zip(self.label_map.ids, self.label_map, strict=True)}
+
+    def split(self, fractions: Mapping[str, float], seed: int = 0) -> dict[str, Dataset]:
+        """Share the images out at random, always the same way for the same seed and file names.
+
+        Args:
+            fractions: the share of each part, such as ``{"train": 0.8, "validation": 0.2}``.
+            seed: another number gives another split.
+
+        Raises:
+            ValueError: the shares do not add up to 1, or a part would stay empty.
+        """
+        if abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) <= 0:
+            raise ValueError(f"Shares must be above 0 and add up to 1, got {dict(fractions)}.")
+        ordered = sorted(self.images, key=lambda image: hashlib.sha256(f"{seed}/{image.path.name}".encode()).digest())
+        ends = np.round(np.cumsum(list(fractions.values())) * len(ordered)).astype(int)
+        starts = [0, *ends[:-1]]
+        parts = {}
+        for name, start, end in zip(fractions, starts, ends, strict=True):
+            if start == end:
+                raise ValueError(f"{len(self)} images leave none for {name!r}. Give it a larger share.")
+            parts[name] = Dataset(tuple(ordered[start:end]), self.label_map)
+        return parts
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a box: filename, width, height, class, xmin, ymin, xmax, ymax."""
+        import pandas as pd
+
+        rows = [
+            (image.path.name, image.width, image.height, self.label_map.name(int(label)), *map(float, box_xyxy))
+            for image in self.images
+            for box_xyxy, label in zip(image.boxes_xyxy, image.labels, strict=True)
+        ]
+        return pd.DataFrame(rows, columns=["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"])

@@ -1,0 +1,77 @@
+"""What is wrong with a file, told so that a person can act on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+OnProblem = Literal["raise", "skip"]
+_SHOWN = 50  # problems that an error message lists before it counts the rest
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with one file, told so that a person can act on it.
+
+    Attributes:
+        where: the file (or folder) it is in.
+        object: which object of the file, such as ``object 2 ('cat')``; empty for the whole file.
+        what: what is wrong.
+        got: what was found, where ``what`` does not already say it.
+        fix: what to do.
+        severity: ``error`` (cannot be used), ``warning`` (probably wrong), ``note`` (a fact).
+    """
+
+    where: str
+    object: str
+    what: str
+    got: str
+    fix: str
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        place = f"{self.where}, {self.object}" if self.object else self.where
+        got = f", got {self.got}" if self.got else ""
+        return f"{place}: {self.what}{got}. {self.fix}"
+
+
+class DatasetError(ValueError):
+    """Everything wrong with a folder or a set of files, in one report.
+
+    Attributes:
+        problems: every `Problem` found, the errors and the rest.
+    """
+
+    def __init__(self, problems: Sequence[Problem], where: str = "dataset") -> None:
+        self.problems = tuple(problems)
+        self.where = where
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        lines = [f"{where}: {len(errors)} problem{'s' * (len(errors) != 1)}:"]
+        lines += [f"  {problem}" for problem in errors[:_SHOWN]]
+        if len(errors) > _SHOWN:
+            lines.append(f"  ... and {len(errors) - _SHOWN} more, all in this error's .problems")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[DatasetError], tuple[tuple[Problem, ...], str]]:
+        return DatasetError, (self.problems, self.where)  # so that it can come back from another process
+
+
+def settle_problems(problems: Sequence[Problem], on_problem: OnProblem, where: str) -> tuple[Problem, ...]:
+    """Raise every error at once, or hand the problems back to be kept.
+
+    Args:
+        problems: what was found.
+        on_problem: ``raise`` or ``skip``.
+        where: what was read, for the first line of the report.
+
+    Raises:
+        DatasetError: ``on_problem`` is ``raise`` and at least one problem is an error.
+        ValueError: ``on_problem`` is neither.
+    """
+    if on_problem not in ("raise", "skip"):
+        raise ValueError(f"on_problem must be 'raise' or 'skip', got {on_problem!r}.")
+    if on_problem == "raise" and any(problem.severity == "error" for problem in problems):
+        raise DatasetError(problems, where)
+    return tuple(problems)

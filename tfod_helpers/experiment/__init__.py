@@ -1,0 +1,25 @@
+"""Records + a preset -> an ExperimentConfig; strict changes to it; what differs from the preset.
+
+The config is the Model Garden's own `ExperimentConfig` of a RetinaNet, with a few more settings that
+its input and its weights need. Learning rate, warm-up and schedule follow the batch size and the
+number of steps, so that a change of one does not silently spoil the others.
+"""
+
+from tfod_helpers.experiment.config import DataConfig, DetectionTaskConfig, ExperimentConfig
+from tfod_helpers.experiment.preset_table import Preset, presets
+from tfod_helpers.experiment.settings import change, changes, differences, label_map, load, make, save
+
+__all__ = [
+    "DataConfig",
+    "DetectionTaskConfig",
+    "ExperimentConfig",
+    "Preset",
+    "change",
+    "changes",
+    "differences",
+    "label_map",
+    "load",
+    "make",
+    "presets",
+    "save",
+]
