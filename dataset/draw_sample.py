@@ -51,6 +51,7 @@ class Layer:
         return np.asarray(frame) > 127
 
     def area(self, which: str) -> int:
+        """Return how many pixels a mask of the sprite has, in the frame or not."""
         return int((np.asarray(getattr(self.sprite, which)) > 127).sum())
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 SUPERSAMPLING = 4
+Choice = TypeVar("Choice")
 Colour = tuple[int, int, int]
+Ink = int | tuple[int, ...]  # of a mask, or of a picture with or without opacity
 Point = Sequence[float] | np.ndarray
 Points = Sequence[Point] | np.ndarray
 
@@ -25,6 +28,7 @@ class Dice:
         self.rng = np.random.Generator(np.random.PCG64(list(seed)))
 
     def between(self, low: float, high: float) -> float:
+        """Return a number from ``low`` to ``high``."""
         return low + (high - low) * float(self.rng.random())
 
     def whole(self, low: int, high: int) -> int:
@@ -32,12 +36,15 @@ class Dice:
         return low + int(self.rng.random() * (high - low + 1))
 
     def chance(self, share: float) -> bool:
+        """Return True in ``share`` of all throws."""
         return bool(self.rng.random() < share)
 
-    def pick(self, choices: Sequence):
+    def pick(self, choices: Sequence[Choice]) -> Choice:
+        """Return one of the choices."""
         return choices[int(self.rng.random() * len(choices))]
 
-    def shuffled(self, values: Sequence) -> list:
+    def shuffled(self, values: Sequence[Choice]) -> list[Choice]:
+        """Return the values in a random order."""
         return [values[k] for k in np.argsort(self.rng.random(len(values)))]
 
     def near(self, colour: Colour, spread: float = 14) -> Colour:
@@ -89,14 +96,17 @@ class Sprite:
 
 
 def mix(colour: Colour, other: Colour, share: float) -> Colour:
+    """Return a colour with ``share`` of another in it."""
     return tuple(round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
 
 
 def dark(colour: Colour, share: float = 0.4) -> Colour:
+    """Return a darker colour."""
     return mix(colour, (18, 14, 20), share)
 
 
 def light(colour: Colour, share: float = 0.4) -> Colour:
+    """Return a lighter colour."""
     return mix(colour, (255, 252, 244), share)
 
 
@@ -123,15 +133,18 @@ def blot(dice: Dice, x: float, y: float, size: float) -> np.ndarray:
 
 
 def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """Return a rectangle's corners."""
     return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float)
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, degrees: float = 0) -> np.ndarray:
+    """Return the outline of an ellipse around (x, y), turned clockwise."""
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     return turn(np.stack([np.cos(angle) * rx, np.sin(angle) * ry], 1), degrees) + (x, y)
 
 
 def turn(points: np.ndarray, degrees: float) -> np.ndarray:
+    """Return the points turned clockwise around (0, 0)."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return points @ np.array([[c, s], [-s, c]])
 
@@ -242,7 +255,7 @@ def _paint(rgb: Image.Image, part: Part, stroke: int) -> None:
         ImageDraw.Draw(rgb).line([*corners, *corners[:2]], part.outline, stroke, joint="curve")
 
 
-def _fill(pen: ImageDraw.ImageDraw, points: np.ndarray, fill, outline, stroke: int) -> None:
+def _fill(pen: ImageDraw.ImageDraw, points: np.ndarray, fill: Ink, outline: Ink | None, stroke: int) -> None:
     corners = [tuple(point) for point in (points * SUPERSAMPLING).tolist()]
     pen.polygon(corners, fill)
     if outline is not None and stroke:

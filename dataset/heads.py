@@ -8,7 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 from coats import INK, Coat, fur, is_bright, marked_fur
-from drawing import Colour, Dice, Part, both_sides, bow, dark, ellipse, flat, light, mix, place, smooth, trace, tube
+from drawing import (
+    Colour,
+    Dice,
+    Part,
+    Point,
+    both_sides,
+    bow,
+    dark,
+    ellipse,
+    flat,
+    light,
+    mix,
+    place,
+    smooth,
+    trace,
+    tube,
+)
 
 PINK: Colour = (226, 138, 142)
 NOSE: Colour = (196, 110, 110)
@@ -54,7 +70,7 @@ def _cat_face(dice: Dice, coat: Coat) -> list[Part]:
     return [*parts, flat(ellipse(x, 0.62, 0.17, 0.13), coat.pale), *_cat_features(dice, coat, x)]
 
 
-def _cat_ear(edge: list[tuple[float, float]], middle: tuple[float, float], coat: Coat, colour: Colour, shade: float):
+def _cat_ear(edge: list[Point], middle: Point, coat: Coat, colour: Colour, shade: float) -> list[Part]:
     """Return an upright ear: ``edge`` is its foot, a bend, its tip, a bend and its other foot."""
     outer = np.concatenate([bow(*edge[:3]), bow(*edge[2:])])
     inner = (outer - middle) * 0.62 + middle

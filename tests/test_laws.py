@@ -25,10 +25,15 @@ each_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.rel
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def rooms() -> list[str]:
-    """The rooms in the order of CONTRIBUTING.md's picture, the topmost first."""
+def pictured() -> list[str]:
+    """What CONTRIBUTING.md's picture lists, from the top: ``photos.py``, ``formats/``, ..."""
     picture = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("```")[1]
-    return [name for name in re.findall(r"^  (\w+)(?:\.py|/)\s", picture, re.MULTILINE) if name != "__init__"]
+    return re.findall(r"^  (\w+(?:\.py|/))\s", picture, re.MULTILINE)
+
+
+def rooms() -> list[str]:
+    """The rooms in the order of the picture, the topmost first."""
+    return [name.removesuffix("/").removesuffix(".py") for name in pictured() if name != "__init__.py"]
 
 
 def room_of(path: Path) -> str:
@@ -84,9 +89,9 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_picture_shows_the_rooms_that_exist() -> None:
-    """CONTRIBUTING.md's picture lists every room of the package, once, and none that is not there."""
-    there = {room_of(path) for path in SOURCES} - {"__init__"}
-    assert sorted(rooms()) == sorted(there)
+    """CONTRIBUTING.md's picture lists every file and folder of the package, once, and none that is not there."""
+    there = {path.relative_to(PACKAGE).parts for path in SOURCES}
+    assert sorted(pictured()) == sorted({parts[0] + "/" * (len(parts) > 1) for parts in there})
 
 
 @each_source

@@ -61,13 +61,14 @@ class ExportFacts:
         (folder / FACTS).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: Path) -> ExportFacts:
+    def read(cls, folder: str | os.PathLike[str]) -> ExportFacts:
         """Read a folder's ``export.json``.
 
         Raises:
             FileNotFoundError: the folder is no export.
             ValueError: the file is damaged.
         """
+        folder = Path(folder)
         path = folder / FACTS
         if not path.is_file():
             what = "this folder holds no export" if folder.is_dir() else "there is no such folder"

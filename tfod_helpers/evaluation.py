@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,8 +30,8 @@ _ALL_SIZES, _MOST_DETECTIONS = 0, -1  # indexes of COCO's size ranges and detect
 class AnyDetector(Protocol):
     """What `evaluate` needs of a detector; `tfod_helpers.detector.Detector` is one."""
 
-    def detect(self, images: list[np.ndarray]) -> list[sv.Detections]:
-        """Return the detections of each image, in its pixels."""
+    def detect(self, images: list[np.ndarray], *, threshold: float) -> list[sv.Detections]:
+        """Return the detections of each image from a confidence on, in its pixels."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ def evaluate(detector: AnyDetector, dataset: Dataset, *, batch_size: int = 16) -
         batch_size: images handed over at a time.
     """
     detections: list[sv.Detections] = []
-    with tqdm(total=len(dataset), unit="image", desc="evaluating", leave=False) as bar:
+    with tqdm(total=len(dataset), unit="image", desc="evaluating") as bar, ThreadPoolExecutor() as pool:
         for start in range(0, len(dataset), batch_size):
-            batch = dataset[start : start + batch_size]
-            detections += detector.detect([image.pixels() for image in batch])
-            bar.update(len(batch))
+            pixels = list(pool.map(LabelledImage.pixels, dataset[start : start + batch_size]))
+            detections += detector.detect(pixels, threshold=0.0)
+            bar.update(len(pixels))
     return score(dataset, detections)
 
 

@@ -73,7 +73,7 @@ def train_batches(
     if input_context is not None:
         batch_size, share = input_context.get_per_replica_batch_size(batch_size), input_context.num_input_pipelines
         records = records.shard(share, input_context.input_pipeline_id)
-    canvas = int(round(task.model.input_size[0] * _CANVAS_SCALE))
+    canvas = round(task.model.input_size[0] * _CANVAS_SCALE)
     images = records.map(lambda record: _read_canvas(record, canvas, data.parser.max_num_instances), tf.data.AUTOTUNE)
     if task.train_images * canvas * canvas * 3 / share < _CACHE_SHARE * _free_memory():
         images = images.cache()

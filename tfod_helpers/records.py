@@ -48,6 +48,7 @@ from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, Label
 # TensorFlow's TFRecord tutorial advises 100 MB or more a shard: https://www.tensorflow.org/tutorials/load_data/tfrecord
 _SHARD_BYTES = 100_000_000
 _KIND = "tfod_helpers records"  # marks our manifests, so that no other .json is ever overwritten
+_BATCH = 4  # images a thread takes at once; handing them over one by one costs a fifteenth of the time more
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -279,7 +280,7 @@ def _write_shards(dataset: Dataset, folder: Path, shards: int, workers: int) -> 
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(dataset), desc="Writing records", unit="image", delay=1) as bar,
     ):
-        results = _records_in_order(pool, dataset, ahead=2 * workers)
+        results = _records_in_order(pool, dataset, ahead=workers + 1)
         for shard, (start, end) in enumerate(itertools.pairwise([0, *ends])):
             with (folder / f"{shard:05d}").open("wb") as file:
                 for image, record in itertools.islice(results, end - start):
@@ -298,15 +299,19 @@ def _write_shards(dataset: Dataset, folder: Path, shards: int, workers: int) -> 
 def _records_in_order(
     pool: ThreadPoolExecutor, dataset: Dataset, ahead: int
 ) -> Iterator[tuple[LabelledImage, bytes | Problem]]:
-    """Yield each image and its record; at most ``ahead`` records wait in memory, whatever the dataset's size."""
-    waiting: deque[tuple[LabelledImage, Future[bytes | Problem]]] = deque()
-    for number, image in enumerate(dataset):
-        waiting.append((image, pool.submit(_record, image, number, dataset.label_map)))
+    """Yield each image and its record; only ``ahead`` batches wait in memory, whatever the dataset's size."""
+
+    def make(start: int) -> list[tuple[LabelledImage, bytes | Problem]]:
+        numbered = enumerate(dataset[start : start + _BATCH], start)
+        return [(image, _record(image, number, dataset.label_map)) for number, image in numbered]
+
+    waiting: deque[Future[list[tuple[LabelledImage, bytes | Problem]]]] = deque()
+    for start in range(0, len(dataset), _BATCH):
+        waiting.append(pool.submit(make, start))
         if len(waiting) > ahead:
-            image, future = waiting.popleft()
-            yield image, future.result()
-    for image, future in waiting:
-        yield image, future.result()
+            yield from waiting.popleft().result()
+    for batch in waiting:
+        yield from batch.result()
 
 
 def _record(image: LabelledImage, number: int, label_map: LabelMap) -> bytes | Problem:

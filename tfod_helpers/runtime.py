@@ -10,11 +10,9 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 
-# TensorFlow's start-up messages would bury what a notebook cell says; real errors come as exceptions.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import tensorflow as tf
 
+# Deprecations of the libraries below are not the reader's to mend.
 tf.get_logger().setLevel("ERROR")
 
 _MENU = "In Colab choose Runtime > Change runtime type"

@@ -13,6 +13,7 @@ Only what `encode` writes can be read: lists of numbers are packed, and numbers 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import struct
 from collections.abc import Iterator, Mapping
@@ -55,11 +56,8 @@ def encode(image: LabelledImage, jpeg: bytes, number: int, label_map: LabelMap) 
     Raises:
         ThinBoxError: a box is too thin to have two sides once it is in fractions of the image.
     """
-    entries = (
-        _field(1, key.encode()) + _field(2, _feature(values))
-        for key, values in _features(image, jpeg, number, label_map).items()
-    )
-    example = _field(1, b"".join(_field(1, entry) for entry in entries))
+    entries = [_field(1, _key(key), _feature(v)) for key, v in _features(image, jpeg, number, label_map).items()]
+    example = _field(1, *entries)
     length = struct.pack("<Q", len(example))
     return b"".join((length, _masked_crc(length), example, _masked_crc(example)))
 
@@ -131,25 +129,28 @@ def _masked_crc(data: bytes) -> bytes:
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
+@functools.cache
+def _key(key: str) -> bytes:
+    return _field(1, key.encode())
+
+
 def _feature(values: list[bytes] | np.ndarray) -> bytes:
     if isinstance(values, list):
-        return _field(_BYTES, b"".join(_field(1, value) for value in values))
+        return _field(2, _field(_BYTES, *[_field(1, value) for value in values]))
     if values.dtype.kind == "f":
-        return _field(_FLOATS, _field(1, values.astype("<f4").tobytes()))
-    return _field(_INTS, _field(1, b"".join(map(_varint, values.tolist()))))
+        return _field(2, _field(_FLOATS, _field(1, values.astype("<f4").tobytes())))
+    return _field(2, _field(_INTS, _field(1, *map(_varint, values.tolist()))))
 
 
-def _field(number: int, content: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content  # 2: a length and so many bytes
+def _field(number: int, *contents: bytes) -> bytes:
+    size = sum(map(len, contents))
+    return b"".join((bytes((number << 3 | 2,)), _varint(size), *contents))  # 2: a length and so many bytes
 
 
 def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    if value <= 0x7F:
+        return bytes((value,))
+    return bytes((value & 0x7F | 0x80,)) + _varint(value >> 7)
 
 
 def _decode(example: bytes) -> _Features:

@@ -186,8 +186,8 @@ class _Training:
         row |= {"cls_loss": float(logs["cls_loss"]), "box_loss": float(logs["box_loss"])}
         if not np.isfinite(row["loss"]):
             raise FloatingPointError(
-                f"The loss is {row['loss']} after step {stop}, so training stopped. The checkpoint before it is kept in "
-                f"{self.run.checkpoints}. Lower the learning rate, now {row['learning_rate']:.2g}."
+                f"The loss is {row['loss']} after step {stop}, so training stopped. The checkpoint before it is kept "
+                f"in {self.run.checkpoints}. Lower the learning rate, now {row['learning_rate']:.2g}."
             )
         return row | {"steps_per_second": (stop - step) / (time.perf_counter() - began)}
 

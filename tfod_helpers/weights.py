@@ -7,37 +7,23 @@ makes up for the other normalization. TensorFlow is loaded only by the functions
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import os
-import tempfile
 import textwrap
-import time
-import urllib.error
-import urllib.request
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfod_helpers import workspace
+from tfod_helpers import imagenet_file, workspace
+from tfod_helpers.imagenet_file import Tensors
 
-# keras/src/applications/mobilenet_v2.py: the address, the widths that have weights, and the batch norms' epsilon.
-ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
-PUBLISHED_WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
-_KERAS_EPSILON = 1e-3
-# Only these are known; every file is also checked tensor by tensor against the backbone it is for.
-_SHA256 = {0.35: "3843eff250b023fe4fe4dcd7b0c43146335374da75e17c3b4b3c4344ede214f1"}
+_KERAS_EPSILON = 1e-3  # of the batch norms in keras/src/applications/mobilenet_v2.py
 _KINDS = ("kernel", "gamma", "beta", "moving_mean", "moving_variance")
-_ATTEMPTS = 3
-_WAIT_SECONDS = 1.0  # before the second attempt; twice that before the third
-_TIMEOUT_SECONDS = 10.0
 _RANDOM = "Everything starts from random values"
 
-Tensors = list[tuple[str, np.ndarray]]
 Kinds = dict[str, list[tuple[str, Any]]]  # kind of leaf -> (name, array or variable), in creation order
 
 
@@ -87,7 +73,7 @@ def load(model: Any, weights: str | os.PathLike[str] | None) -> Loaded:
     elif weights == "imagenet":
         loaded = _load_imagenet(model)
     elif Path(weights).suffix == ".h5":
-        tensors = _read_applications_file(Path(weights).expanduser(), str(weights))
+        tensors = imagenet_file.read(Path(weights).expanduser(), str(weights))
         loaded = _fill_backbone(model, tensors, str(weights), str(weights))
     else:
         loaded = _load_checkpoint(model, _find_checkpoint(Path(weights).expanduser()))
@@ -138,35 +124,31 @@ def fold_normalization(backbone: Any) -> None:
     moving_mean.assign((moving_mean.numpy() - constant).astype(np.float32))
 
 
-def cache_path(width: float) -> Path:
-    """Return where Keras keeps the ImageNet weights of a MobileNetV2 without top, whether they are there or not.
-
-    The folder is ``models`` in ``$KERAS_HOME``, else in ``~/.keras``, as in ``keras.config``.
-    """
-    home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
-    keras_home = Path(os.environ.get("KERAS_HOME") or home / ".keras").expanduser()
-    return keras_home / "models" / f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(width)}_224_no_top.h5"
-
-
 def _scratch(model: Any, sentence: str) -> Loaded:
     return Loaded("scratch", 0, tuple(variable.name for variable in model.weights), sentence)
 
 
 def _load_imagenet(model: Any) -> Loaded:
     width = _config_of(model.backbone)["filter_size_scale"]
-    if width not in PUBLISHED_WIDTHS:
+    if width not in imagenet_file.PUBLISHED_WIDTHS:
         raise ValueError(
             f"There are no ImageNet weights for a MobileNetV2 of width {width}, only for "
-            f"{', '.join(map(str, PUBLISHED_WIDTHS))}. Set task.model.backbone.mobilenet.filter_size_scale to one "
-            f"of them, or train from scratch with weights=None."
+            f"{', '.join(map(str, imagenet_file.PUBLISHED_WIDTHS))}. Set "
+            f"task.model.backbone.mobilenet.filter_size_scale to one of them, or train from scratch with weights=None."
         )
     try:
-        tensors = _cached_or_downloaded(width, model.backbone)
+        tensors = imagenet_file.fetch(width, _fits(model.backbone, width))
     except OSError as error:
         _shout(width, str(error))
         return _scratch(model, f"{_RANDOM}: ImageNet weights were wanted and could not be had ({error}).")
     origin = f"Keras Applications' MobileNetV2 of width {width}, trained on ImageNet"
     return _fill_backbone(model, tensors, origin, "imagenet")
+
+
+def _fits(backbone: Any, width: float) -> Callable[[Tensors, str], None]:
+    """Return the check that a file's tensors are those of this backbone."""
+    wanted = _by_kind((variable.name, variable) for variable in backbone.weights)
+    return lambda tensors, origin: _check_fit(_by_kind(tensors), wanted, origin, width)
 
 
 def _fill_backbone(model: Any, tensors: Tensors, origin: str, source: str) -> Loaded:
@@ -234,100 +216,22 @@ def _check_fit(found: Kinds, wanted: Kinds, origin: str, width: float) -> None:
             raise ValueError(f"{origin} does not fit the backbone of width {width}: {misfits[0]}. {advice}")
 
 
-def _read_applications_file(path: Path, origin: str) -> Tensors:
-    """Return every tensor of a Keras ``.h5`` weights file in layer order, with its name.
-
-    Raises:
-        ValueError: it is no such file, or not a whole one; the message calls it ``origin``.
-    """
-    import h5py
-
-    try:
-        with h5py.File(path) as file:
-            layers = [file[_text(name)] for name in file.attrs["layer_names"]]
-            return [(_text(name), layer[name][()]) for layer in layers for name in layer.attrs["weight_names"]]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{origin}: there is no weights file here. Check the path.") from None
-    except (OSError, KeyError, TypeError) as error:
-        with path.open("rb") as file:
-            page = file.read(64).lstrip()[:1] == b"<"
-        what = "a web page" if page else f"damaged, cut off or of another kind ({error})"
-        raise ValueError(f"{origin}: not a Keras weights file (HDF5) but {what}. Fetch it again.") from error
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name
-
-
-def _cached_or_downloaded(width: float, backbone: Any) -> Tensors:
-    """Read Keras' cached file, or download it into the cache; a file is kept only if it fits the backbone.
-
-    Raises:
-        OSError: the file could not be had; the message says why.
-    """
-    wanted = _by_kind((variable.name, variable) for variable in backbone.weights)
-
-    def read(file: Path, origin: str) -> Tensors:
-        tensors = _read_applications_file(file, origin)
-        _check_fit(_by_kind(tensors), wanted, origin, width)
-        return tensors
-
-    path = cache_path(width)
-    if path.is_file():
-        try:
-            return read(path, str(path))
-        except ValueError as error:
-            print(f"{error} Downloading it anew.")
-    address = ADDRESS + path.name
-    for attempt in range(_ATTEMPTS):
-        time.sleep(_WAIT_SECONDS * attempt)
-        try:
-            with workspace.whole_file(path) as part:
-                _download(address, part)
-                tensors = read(part, address)
-                _check_hash(part, width)
-            return tensors
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = str(error) if address in str(error) else f"{address}: {error}"
-            if isinstance(error, urllib.error.HTTPError) and error.code < 500:
-                break  # the server would say the same again
-    raise ConnectionError(reason)
-
-
-def _download(address: str, part: Path) -> None:
-    from tqdm import tqdm
-
-    # A connection that breaks off ends the reading quietly; HDF5 notices, because it knows its file's length.
-    with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as answer, part.open("wb") as file:
-        size = int(answer.headers.get("Content-Length") or 0) or None
-        with tqdm(total=size, unit="B", unit_scale=True, desc="ImageNet weights") as progress:
-            while block := answer.read(1 << 16):
-                progress.update(file.write(block))
-
-
-def _check_hash(part: Path, width: float) -> None:
-    with part.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 != _SHA256.get(width, sha256):
-        raise ValueError(f"the file that came is not the published one: its SHA-256 is {sha256}")
-
-
 def _shout(width: float, reason: str) -> None:
-    path = cache_path(width)
+    path = imagenet_file.cache_path(width)
     lines = [
         "NO PRETRAINED WEIGHTS: TRAINING STARTS FROM SCRATCH",
         f"Wanted:  Keras Applications' MobileNetV2 of width {width}, trained on ImageNet.",
-        *textwrap.wrap(f"Why not: {reason}", 90, break_on_hyphens=False, break_long_words=False),
+        *textwrap.wrap(f"Why not: {reason}", 88, break_on_hyphens=False, break_long_words=False),
         "The model will need far more steps and photos, and will be much less accurate.",
         "",
         "To have them: stop, connect this machine to the internet and run this again.",
-        f"Or fetch  {ADDRESS}{path.name}",
-        f"to        {path}",
+        f"Or fetch {imagenet_file.ADDRESS}{path.name}",
+        f"into     {path.parent}",
         "If scratch is what you want, say weights=None.",
     ]
-    longest = max(map(len, lines))
-    frame = "#" * (longest + 6)
-    print("\n".join([frame, *(f"#  {line:<{longest}}  #" for line in lines), frame]), flush=True)
+    # Open on the right: the address and the path are longer than a notebook is wide, and have to be copied whole.
+    rule = "#" * 96
+    print("\n".join([rule, *(f"##  {line}" for line in lines), rule]), flush=True)
     # The banner is for people; the warning is for programs, which can turn it into an error.
     warnings.warn(f"No pretrained weights, training starts from scratch: {reason}", UserWarning, stacklevel=4)
 

@@ -70,8 +70,13 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         if path.exists():
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
             path.replace(old / path.name)
-            part.replace(path)
-            shutil.rmtree(old, ignore_errors=True)
+            try:
+                part.replace(path)
+            except OSError:
+                (old / path.name).replace(path)
+                raise
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
         else:
             part.replace(path)
     finally:
@@ -152,6 +157,21 @@ def open_run(folder: str | os.PathLike[str] | Run) -> Run:
         raise NotADirectoryError(f"{folder}: a run needs a folder, and this is a file. Choose another path.")
     folder.mkdir(parents=True, exist_ok=True)
     return Run(folder)
+
+
+def sample_folder() -> Path:
+    """Return the folder of the drawn sample: ``train/`` and ``test/`` with photos and XML, ``data/`` with the label map.
+
+    It stands in the checkout, and lies within an installed package.
+
+    Raises:
+        FileNotFoundError: the package was installed without it.
+    """
+    package = Path(__file__).parent
+    for folder in (package.parent / "dataset", package / "sample"):
+        if (folder / "train").is_dir():
+            return folder
+    raise FileNotFoundError(f"{package / 'sample'}: the drawn sample is missing. Install the package again.")
 
 
 def _flush_to_disk(path: Path) -> None:

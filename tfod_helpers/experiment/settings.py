@@ -175,7 +175,7 @@ def _check(config: ExperimentConfig) -> None:
     for key, value in {BATCH_SIZE: config.task.train_data.global_batch_size, STEPS: config.trainer.train_steps}.items():
         if value < 1:
             raise ValueError(f"{key} must be at least 1, got {value}.")
-    if flatten(config)[LEARNING_RATE] <= 0:
+    if not flatten(config)[LEARNING_RATE] > 0:  # also refuses NaN
         raise ValueError(f"The learning rate must be above 0, got {flatten(config)[LEARNING_RATE]}.")
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.pictures.picture import CHART_WIDTH, FAINT, PALETTE, Picture, counted, readable, style
+from tfod_helpers.pictures.picture import CHART_WIDTH, PALETTE, Picture, counted, readable, style
 
 _MOST_CLASSES, _MOST_BARS = 16, 36  # that stay readable; of more classes the most and least common are shown
 _SPLIT_COLOURS = (PALETTE[1], PALETTE[0], *PALETTE[2:7])
@@ -161,7 +161,7 @@ def _draw_shapes(axes: Axes, splits: Mapping[str, Dataset]) -> None:
 
 def _draw_shares(axes: Axes, counts: Mapping[str, np.ndarray]) -> None:
     # Shares, because splits of 800 and 200 photos could not be compared by counts.
-    _side_by_side(axes, {name: part / 10 for name, part in counts.items()}, lying=False)
+    _side_by_side(axes, {name: part / max(part.sum(), 1) for name, part in counts.items()}, lying=False)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.locator_params(axis="y", nbins=4)
     axes.grid(axis="y")
@@ -175,4 +175,4 @@ def _side_by_side(axes: Axes, heights: Mapping[str, np.ndarray], *, lying: bool)
         places = np.arange(len(values)) + (number - (len(heights) - 1) / 2) * thick
         colour = _SPLIT_COLOURS[number % len(_SPLIT_COLOURS)]
         draw = axes.barh if lying else axes.bar
-        draw(places, values, thick * 0.94, color=colour, label=readable(name, 20), ec=FAINT, lw=0)
+        draw(places, values, thick * 0.94, color=colour, label=readable(name, 20))

@@ -119,7 +119,7 @@ def show_predictions(
         worst_first: show the photos with the most mistakes instead.
 
     Raises:
-        ValueError: no photos, or not one set of detections for each.
+        ValueError: no photos, not one set of detections for each, or detections without class or confidence.
         TypeError: ``dataset`` is no dataset, or something that is no detections.
     """
     if not isinstance(dataset, Dataset):

@@ -1,0 +1,193 @@
+"""Evaluation: the numbers are COCO's, the matching is right, and what cannot be scored is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import supervision as sv
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tfod_helpers import evaluation
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+
+LABEL_MAP = LabelMap(["cat", "dog", "owl"])
+
+
+def found(boxes_xyxy: list, class_ids: list[int], confidences: list[float]) -> sv.Detections:
+    """Detections of one image."""
+    if not boxes_xyxy:
+        return sv.Detections.empty()
+    return sv.Detections(
+        xyxy=np.array(boxes_xyxy, np.float32), class_id=np.array(class_ids), confidence=np.array(confidences)
+    )
+
+
+def made_up(seed: int, images: int = 25) -> tuple[Dataset, list[sv.Detections]]:
+    """Images of two classes of three, and detections of which some are right, some shifted, some of no object."""
+    random = np.random.default_rng(seed)
+    truth, detections = [], []
+    for number in range(images):
+        n = int(random.integers(0, 5))
+        low = random.uniform(0, 300, (n, 2))
+        boxes = np.concatenate([low, low + random.uniform(5, 180, (n, 2))], axis=1)
+        boxes[:, [0, 2]] = boxes[:, [0, 2]].clip(0, 500)
+        boxes[:, [1, 3]] = boxes[:, [1, 3]].clip(0, 480)
+        labels = random.integers(1, 3, n)
+        truth.append(LabelledImage(Path(f"{number}.jpg"), 500, 480, boxes, labels))
+        shifted = boxes + random.normal(0, 8, boxes.shape)
+        shifted[:, 2:] = np.maximum(shifted[:, 2:], shifted[:, :2] + 1)
+        ghosts = np.tile([10.0, 10.0, 90.0, 70.0], (2, 1)) + random.uniform(0, 100, (2, 1))
+        swapped = np.where(random.uniform(size=n) < 0.2, 3 - labels, labels)
+        detections.append(
+            found(
+                [*shifted, *ghosts],
+                [*swapped, 1, 2],
+                [*random.uniform(0.3, 1, n), *random.uniform(0, 0.5, 2)],
+            )
+        )
+    return Dataset(truth, LABEL_MAP), detections
+
+
+def by_hand(dataset: Dataset, detections: list[sv.Detections], folder: Path) -> np.ndarray:
+    """COCO's twelve numbers by way of files, without this project's conversions."""
+    annotations, results = [], []
+    for n, (image, seen) in enumerate(zip(dataset, detections, strict=True)):
+        for (x0, y0, x1, y1), label in zip(image.boxes_xyxy.tolist(), image.labels.tolist(), strict=True):
+            box = [x0, y0, x1 - x0, y1 - y0]
+            annotations.append(
+                dict(id=len(annotations) + 1, image_id=n, category_id=label, bbox=box, area=box[2] * box[3], iscrowd=0)
+            )
+        for k in range(len(seen)):
+            x0, y0, x1, y1 = seen.xyxy[k].tolist()
+            results.append(
+                dict(
+                    image_id=n,
+                    category_id=int(seen.class_id[k]),
+                    bbox=[x0, y0, x1 - x0, y1 - y0],
+                    score=float(seen.confidence[k]),
+                )
+            )
+    categories = [dict(id=1, name="cat"), dict(id=2, name="dog"), dict(id=3, name="owl")]
+    images = [dict(id=n, width=i.width, height=i.height) for n, i in enumerate(dataset)]
+    (folder / "truth.json").write_text(
+        json.dumps(dict(images=images, annotations=annotations, categories=categories, info=[]))
+    )
+    (folder / "results.json").write_text(json.dumps(results))
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(folder / "truth.json")
+        counted = COCOeval(coco, coco.loadRes(str(folder / "results.json")), "bbox")
+        counted.evaluate()
+        counted.accumulate()
+        counted.summarize()
+    return counted.stats
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_agrees_with_pycocotools(seed: int, tmp_path: Path) -> None:
+    """AP, AP50, AP75, AP by size and recall are pycocotools' to 1e-6 on the same detections and truth."""
+    dataset, detections = made_up(seed)
+    result = evaluation.score(dataset, detections)
+    ours = [result.ap, result.ap50, result.ap75, *result.ap_by_size.values(), result.recall]
+    stats = by_hand(dataset, detections, tmp_path)
+    assert np.array(ours) == pytest.approx(stats[[0, 1, 2, 3, 4, 5, 8]], abs=1e-6)
+    assert 0.05 < result.ap < 0.95  # neither trivially right nor trivially wrong
+
+
+def test_perfect_detections_score_one_and_none_score_zero() -> None:
+    """The truth itself scores AP 1 and F1 1; no detection at all scores 0 without failing."""
+    dataset, _ = made_up(1)
+    perfect = [found(i.boxes_xyxy.tolist(), i.labels.tolist(), [0.9] * len(i.labels)) for i in dataset]
+    result = evaluation.score(dataset, perfect)
+    assert (result.ap, result.ap50, result.f1) == pytest.approx((1, 1, 1))
+    nothing = evaluation.score(dataset, [sv.Detections.empty() for _ in dataset])
+    assert (nothing.ap, nothing.ap50, nothing.f1) == (0, 0, 0)
+
+
+def test_a_class_or_size_without_objects_is_not_a_zero() -> None:
+    """A class that the truth lacks has AP NaN and does not lower the mean."""
+    dataset, _ = made_up(2)
+    perfect = [found(i.boxes_xyxy.tolist(), i.labels.tolist(), [0.9] * len(i.labels)) for i in dataset]
+    result = evaluation.score(dataset, perfect)
+    assert np.isnan(result.per_class.loc["owl", "ap"])
+    assert result.per_class["boxes"].to_dict() == dataset.counts()
+    assert result.ap == pytest.approx(1)
+
+
+def test_each_object_is_found_once_by_the_most_confident() -> None:
+    """Of two detections on one object the surer one finds it, the other is an extra."""
+    image = LabelledImage(Path("a.jpg"), 100, 100, [[10, 10, 50, 50]], [1])
+    pairs = evaluation.match(image, found([[10, 10, 48, 50], [10, 10, 50, 50]], [1, 1], [0.9, 0.8]))
+    assert pairs.tolist() == [0, -1]
+    other_class = evaluation.match(image, found([[10, 10, 50, 50]], [2], [0.9]))
+    assert other_class.tolist() == [-1]
+
+
+def test_confusion_counts_every_object_and_detection_once() -> None:
+    """Right, mistaken, missed and invented objects each stand in their own cell at the best threshold."""
+    image = LabelledImage(
+        Path("a.jpg"), 200, 100, [[0, 0, 40, 40], [50, 0, 90, 40], [100, 0, 140, 40]], [1, 2, 1]
+    )
+    seen = found([[0, 0, 40, 40], [50, 0, 90, 40], [150, 50, 190, 90]], [1, 1, 2], [0.9, 0.9, 0.9])
+    result = evaluation.score(Dataset([image], LABEL_MAP), [seen])
+    assert result.confusion.loc["cat", "cat"] == 1
+    assert result.confusion.loc["dog", "cat"] == 1
+    assert result.confusion.loc["cat", evaluation.MISSED] == 1
+    assert result.confusion.loc[evaluation.NOTHING_THERE, "dog"] == 1
+    assert result.confusion.to_numpy().sum() == 4
+
+
+def test_threshold_is_where_f1_is_highest() -> None:
+    """The threshold keeps the right detections and drops the wrong ones where confidence tells them apart."""
+    images = [LabelledImage(Path(f"{n}.jpg"), 100, 100, [[10, 10, 50, 50]], [1]) for n in range(4)]
+    seen = [found([[10, 10, 50, 50], [60, 60, 90, 90]], [1, 1], [0.6 + n / 10, 0.3]) for n in range(4)]
+    result = evaluation.score(Dataset(images, LABEL_MAP), seen)
+    assert result.threshold == pytest.approx(0.6)
+    assert result.f1 == pytest.approx(1)
+
+
+def test_evaluate_hands_every_image_to_the_detector() -> None:
+    """The detector sees each image's pixels in order and in batches, and every image is scored."""
+    images = [LabelledImage(Path(f"{n}.png"), 8, 6, [[1, 1, 5, 5]], [1], encoded=_png(n)) for n in range(5)]
+    seen: list[int] = []
+
+    class Watcher:
+        def detect(self, pixels: list[np.ndarray], *, threshold: float) -> list[sv.Detections]:
+            assert threshold == 0
+            seen.extend(int(p[0, 0, 0]) for p in pixels)
+            return [found([[1, 1, 5, 5]], [1], [0.5]) for _ in pixels]
+
+    result = evaluation.evaluate(Watcher(), Dataset(images, LABEL_MAP), batch_size=2)
+    assert seen == [0, 1, 2, 3, 4]
+    assert (result.ap, result.images) == (pytest.approx(1), 5)
+
+
+def test_refuses_what_cannot_be_scored() -> None:
+    """Detections for another number of images, or truth without objects, are named."""
+    dataset, detections = made_up(0)
+    with pytest.raises(ValueError, match=r"25 images and detections for 24"):
+        evaluation.score(dataset, detections[1:])
+    empty = Dataset([LabelledImage(Path("a.jpg"), 10, 10, np.zeros((0, 4)), [])], LABEL_MAP)
+    with pytest.raises(ValueError, match="no object"):
+        evaluation.score(empty, [sv.Detections.empty()])
+
+
+def test_needs_no_tensorflow() -> None:
+    """Importing the room loads no TensorFlow."""
+    code = "import sys, tfod_helpers.evaluation; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _png(grey: int) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 6), (grey, 0, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
