@@ -58,7 +58,7 @@ def _sitting(kind: str, dice: Dice, coat: Coat) -> list[Part]:
         leg = trace("0.36,1.5 0.38,2.3 0.36,2.98") * (s * wide, tall)
         parts.append(fur(tube(leg, thick, thick * 0.9), coat))
         parts += _paw(s * 0.37 * wide, 3.06 * tall, 0.33, coat)
-    return [*parts, *_collar(dice, 0.62, 0.86), *place(draw_head(kind, dice, coat), dice.between(1.0, 1.22))]
+    return [*parts, *_collar(dice, 0.62, 0.86), *place(draw_head(kind, dice, coat), dice.between(1.2, 1.42))]
 
 
 def _lying(kind: str, dice: Dice, coat: Coat) -> list[Part]:
@@ -74,7 +74,7 @@ def _lying(kind: str, dice: Dice, coat: Coat) -> list[Part]:
         leg = trace("0.2,1.3 -0.4,1.6 -1,1.66") * (1, deep) + (x, 0)
         parts += [fur(tube(leg, 0.26, 0.2), coat), *_paw(x - 1.05, 1.68 * deep, 0.28, coat)]
     head = draw_head(kind, dice, coat, profile=dice.chance(0.25))
-    head = place(head, dice.between(0.95, 1.15), shift=(0, dice.between(-0.3, 0.2)))
+    head = place(head, dice.between(1.15, 1.38), shift=(0, dice.between(-0.3, 0.1)))
     return [*parts, *_collar(dice, 0.62, 0.84), *head]
 
 
@@ -89,15 +89,15 @@ def _walking(kind: str, dice: Dice, coat: Coat) -> list[Part]:
             x, end = hip * long, hip * long + reach * sign
             line = [(x, 1.1), (x + reach * 0.4 * sign + bend, foot * 0.7), (end, foot - 0.08)]
             legs += [fur(tube(line, thick * 1.5, thick * 0.75), coat, colour), *_paw(end - 0.1, foot, thick, coat)]
-    head = draw_head(kind, dice, coat, profile=dice.chance(0.5))
-    head = place(head, dice.between(1.0, 1.2), shift=(-0.1, -0.25))
+    head = draw_head(kind, dice, coat, profile=dice.chance(0.35))
+    head = place(head, dice.between(1.2, 1.42), shift=(-0.1, -0.25))
     return [*far, marked_fur(smooth(back) * (long, 1), coat, dice), *near, *_collar(dice, 0.6, 0.6), *head]
 
 
 def _bust(kind: str, dice: Dice, coat: Coat) -> list[Part]:
     shoulders = smooth(both_sides(trace("0.55,0.4 0.85,0.9 1.3,1.5 1.55,2.3 1.6,3")))
     chest = smooth(trace("-0.5,0.7 0.5,0.7 0.6,1.6 0,2.6 -0.6,1.6"))
-    head = place(draw_head(kind, dice, coat), dice.between(1.05, 1.2))
+    head = place(draw_head(kind, dice, coat), dice.between(1.15, 1.32))
     return [marked_fur(shoulders, coat, dice), flat(chest, coat.pale), *_collar(dice, 0.72, 0.92), *head]
 
 

@@ -26,11 +26,11 @@ KINDS = ("cat", "dog")
 PREVIEW_COLOURS = {"cat": "#ff8c00", "dog": "#1e90ff"}
 SPLITS = {"train": 200, "test": 50}
 SEED = 2026
-FRAMES = ((320, 240), (320, 213), (300, 225), (288, 288), (256, 256), (240, 320), (213, 320), (320, 180), (272, 204))
+FRAMES = ((320, 240), (320, 220), (300, 225), (288, 288), (256, 256), (240, 320), (220, 320), (280, 240), (272, 204))
 SMALLEST = 1 / 6  # of the frame's longer side, for the longer side of a box
 VISIBLE, HEAD_VISIBLE = 0.45, 0.7  # shares of an animal and of its head that must show
 CROWDS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4)  # animals in ten pictures
-SIZES = {1: (0.45, 1.1), 2: (0.36, 0.7), 3: (0.3, 0.5), 4: (0.25, 0.42)}  # how large, by how many there are
+SIZES = {1: (0.5, 1.1), 2: (0.4, 0.8), 3: (0.34, 0.6), 4: (0.28, 0.5)}  # how large, by how many there are
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _animal(dice: Dice, kind: str, count: int, width: int, height: int, ground: 
     animal = draw_animal(kind, dice)
     mirror = dice.chance(0.5)
     low, high = SIZES[count]
-    size = max(width, height) * low * (high / low) ** dice.between(0, 1)
+    size = max(width, height) * dice.between(low, high)
     extent = np.subtract(*bounds(animal.parts)[::-1])
     size *= min(1, 0.96 * width / (size * extent[0] / max(extent)), 0.98 * height / (size * extent[1] / max(extent)))
     wide, tall = size * extent / max(extent)
@@ -212,8 +212,8 @@ def _photograph(dice: Dice, frame: Image.Image) -> Image.Image:
     pixels = (pixels - 0.45) * dice.between(0.82, 1.15) + 0.45
     frame = Image.fromarray((np.clip(pixels, 0, 1) * 255).astype(np.uint8))
     if dice.chance(0.35):
-        frame = frame.filter(ImageFilter.GaussianBlur(dice.between(0.3, 0.9)))
-    return _add(frame, dice.noise(width, height, 1) * dice.between(0, 9))
+        frame = frame.filter(ImageFilter.GaussianBlur(dice.between(0.3, 0.8)))
+    return _add(frame, dice.noise(width, height, 1) * dice.between(0, 7))
 
 
 def _add(frame: Image.Image, change: np.ndarray) -> Image.Image:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 import supervision as sv
 from PIL import Image
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfod_helpers import photos
 from tfod_helpers.annotations import LabelMap

@@ -40,7 +40,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfod_helpers import photos, tfrecord, workspace
 from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, LabelMap, OnProblem, Problem, settle_problems

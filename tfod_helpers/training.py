@@ -21,7 +21,7 @@ import pandas as pd
 import tensorflow as tf
 import tf_keras
 from official.core import base_trainer
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfod_helpers import (
     __version__,

@@ -91,30 +91,37 @@ class Run:
 
     @property
     def manifest_path(self) -> Path:
+        """``run.json``: what this run is."""
         return self.folder / "run.json"
 
     @property
     def config_path(self) -> Path:
+        """``config.yaml``: every setting of the experiment."""
         return self.folder / "config.yaml"
 
     @property
     def label_map_path(self) -> Path:
+        """``label_map.pbtxt``: the classes."""
         return self.folder / "label_map.pbtxt"
 
     @property
     def checkpoints(self) -> Path:
+        """The newest states, to go on from."""
         return self.folder / "checkpoints"
 
     @property
     def best(self) -> Path:
+        """The state with the highest validation AP."""
         return self.folder / "best"
 
     @property
     def events(self) -> Path:
+        """TensorBoard event files."""
         return self.folder / "events"
 
     @property
     def history_path(self) -> Path:
+        """``history.csv``: a row each time the loss was read."""
         return self.folder / "history.csv"
 
     def read_manifest(self) -> dict[str, Any]:
@@ -160,7 +167,7 @@ def open_run(folder: str | os.PathLike[str] | Run) -> Run:
 
 
 def sample_folder() -> Path:
-    """Return the folder of the drawn sample: ``train/`` and ``test/`` with photos and XML, ``data/`` with the label map.
+    """Return the folder of the drawn sample: ``train/`` and ``test/`` with photos and XML, ``data/``.
 
     It stands in the checkout, and lies within an installed package.
 

@@ -1,0 +1,39 @@
+"""The benchmarks' first steps, so that they do not rot between the rare times that they run in full."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def load(name: str) -> ModuleType:
+    """A benchmark script as a module, without running it."""
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.tensorflow
+def test_asirra_goes_from_the_folder_to_an_evaluated_export(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps on 16 real photos end in an export whose AP is the one that the training saw."""
+    for part, count in (("train", 16), ("test", 6)):
+        (tmp_path / part).mkdir()
+        for path in sorted((shared / "data" / "asirra" / part).glob("*.xml"))[:: 40 if part == "train" else 15][:count]:
+            shutil.copy(path, tmp_path / part)
+            shutil.copy(path.with_suffix(".jpg"), tmp_path / part)
+    asirra = load("asirra")
+    monkeypatch.setenv("KERAS_HOME", str(asirra._keras_home(tmp_path)))
+    result = asirra.run(tmp_path, tmp_path, image_size=64, train_steps=2)
+    assert result["ap"] == pytest.approx(result["ap_in_training"], abs=1e-3)
+    manifest = (tmp_path / "run" / "run.json").read_text()
+    assert "trained on ImageNet" in manifest
+    assert (tmp_path / "export" / "label_map.pbtxt").is_file()
