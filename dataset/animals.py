@@ -73,7 +73,7 @@ def _lying(kind: str, dice: Dice, coat: Coat) -> list[Part]:
     for x in (0.5, -0.15):
         leg = trace("0.2,1.3 -0.4,1.6 -1,1.66") * (1, deep) + (x, 0)
         parts += [fur(tube(leg, 0.26, 0.2), coat), *_paw(x - 1.05, 1.68 * deep, 0.28, coat)]
-    head = draw_head(kind, dice, coat, profile=dice.chance(0.25))
+    head = draw_head(kind, dice, coat, profile=dice.chance(0.15))
     head = place(head, dice.between(1.15, 1.38), shift=(0, dice.between(-0.3, 0.1)))
     return [*parts, *_collar(dice, 0.62, 0.84), *head]
 
@@ -89,7 +89,7 @@ def _walking(kind: str, dice: Dice, coat: Coat) -> list[Part]:
             x, end = hip * long, hip * long + reach * sign
             line = [(x, 1.1), (x + reach * 0.4 * sign + bend, foot * 0.7), (end, foot - 0.08)]
             legs += [fur(tube(line, thick * 1.5, thick * 0.75), coat, colour), *_paw(end - 0.1, foot, thick, coat)]
-    head = draw_head(kind, dice, coat, profile=dice.chance(0.35))
+    head = draw_head(kind, dice, coat, profile=dice.chance(0.25))
     head = place(head, dice.between(1.2, 1.42), shift=(-0.1, -0.25))
     return [*far, marked_fur(smooth(back) * (long, 1), coat, dice), *near, *_collar(dice, 0.6, 0.6), *head]
 
@@ -113,7 +113,7 @@ def _tail(kind: str, dice: Dice, coat: Coat, root: tuple[float, float], lying: b
         path, start, end = CAT_TAIL_LYING if lying else dice.pick(CAT_TAILS), 0.17, 0.13
     else:
         path, start, end = dice.pick(DOG_TAILS), 0.26, dice.between(0.08, 0.26)
-    line = trace(path) * dice.between(0.85, 1.1) + root
+    line = trace(path) * dice.between(0.65, 0.95) + root
     tail = fur(tube(line, start, end), coat, coat.ear)
     if coat.pattern != "stripes":
         return tail

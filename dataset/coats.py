@@ -59,7 +59,7 @@ class Coat:
         ear = mask or (mark if pattern == "patches" else dark(base, 0.12))
         paw = mask or (pale if pattern == "bib" else base)
         line = dark(base, 0.62) if bright else light(base, 0.28)
-        return cls(base, mark, pale, ear, paw, mask, line, pattern, dice.chance(0.8))
+        return cls(base, mark, pale, ear, paw, mask, line, pattern, dice.chance(0.9))
 
 
 def is_bright(colour: Colour) -> bool:

@@ -30,7 +30,7 @@ FRAMES = ((320, 240), (320, 220), (300, 225), (288, 288), (256, 256), (240, 320)
 SMALLEST = 1 / 6  # of the frame's longer side, for the longer side of a box
 VISIBLE, HEAD_VISIBLE = 0.45, 0.7  # shares of an animal and of its head that must show
 CROWDS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4)  # animals in ten pictures
-SIZES = {1: (0.5, 1.1), 2: (0.4, 0.8), 3: (0.34, 0.6), 4: (0.28, 0.5)}  # how large, by how many there are
+SIZES = {1: (0.5, 1.1), 2: (0.4, 0.72), 3: (0.34, 0.5), 4: (0.3, 0.42)}  # how large, by how many there are
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ def draw_picture(split: str, index: int, kinds: tuple[str, ...]) -> tuple[Image.
 
 
 def _arrange(dice: Dice, width: int, height: int, ground: float, kinds: tuple[str, ...]) -> list[Layer]:
-    behind = [_thing(dice, width, height, ground) for _ in range(dice.pick((0, 1, 1, 2, 3)))]
+    behind = [_thing(dice, width, height, ground) for _ in range(dice.pick((0, 0, 1, 1, 2, 2)))]
     animals: list[Layer] = []
     for kind in kinds:
-        tries = [_animal(dice, kind, len(kinds), width, height, ground) for _ in range(5)]
+        tries = [_animal(dice, kind, len(kinds), width, height, ground) for _ in range(8)]
         animals.append(min(tries, key=lambda layer: max((_overlap(layer, other) for other in animals), default=0)))
     layers = sorted([*behind, *animals], key=lambda layer: layer.foot)
-    if dice.chance(0.3):
+    if dice.chance(0.2):
         layers.append(_cover(dice, dice.pick(animals)))
     return layers
 
@@ -115,7 +115,7 @@ def _animal(dice: Dice, kind: str, count: int, width: int, height: int, ground: 
     size *= min(1, 0.96 * width / (size * extent[0] / max(extent)), 0.98 * height / (size * extent[1] / max(extent)))
     wide, tall = size * extent / max(extent)
     x = dice.between(wide / 2, width - wide / 2)
-    if dice.chance(0.14):  # cut off at the left or the right
+    if dice.chance(0.1):  # cut off at the left or the right
         x = dice.pick((0, width)) + dice.between(-0.2, 0.3) * wide * dice.pick((-1, 1))
     lowest = max(ground, tall)
     foot = height + dice.between(0.1, 0.25) * tall if animal.bust else dice.between(min(lowest, height), height * 1.03)
@@ -186,7 +186,7 @@ def find_boxes(layers: list[Layer], width: int, height: int) -> list[Box]:
 
 def _compose(dice: Dice, scene: list[Part], layers: list[Layer], width: int, height: int) -> Image.Image:
     frame = render(scene, width, height).rgb
-    frame = _add(frame, dice.noise(width, height, dice.between(2, 40)) * dice.pick((0, 4, 7, 12)))
+    frame = _add(frame, dice.noise(width, height, dice.between(2, 40)) * dice.pick((0, 3, 5, 8)))
     if dice.chance(0.3):  # a background out of focus
         frame = frame.filter(ImageFilter.GaussianBlur(dice.between(0.8, 2.5)))
     for layer in layers:
@@ -207,9 +207,9 @@ def _photograph(dice: Dice, frame: Image.Image) -> Image.Image:
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     across = 1 + dice.between(-0.16, 0.16) * x + dice.between(-0.12, 0.12) * y
     vignette = 1 - dice.between(0, 0.16) * (x**2 + y**2)
-    tint = np.array([1 + dice.between(-0.08, 0.08) for _ in range(3)], np.float32)
-    pixels = pixels * (across * vignette)[..., None] * tint * dice.between(0.82, 1.12)
-    pixels = (pixels - 0.45) * dice.between(0.82, 1.15) + 0.45
+    tint = np.array([1 + dice.between(-0.06, 0.06) for _ in range(3)], np.float32)
+    pixels = pixels * (across * vignette)[..., None] * tint * dice.between(0.88, 1.12)
+    pixels = (pixels - 0.45) * dice.between(0.88, 1.15) + 0.45
     frame = Image.fromarray((np.clip(pixels, 0, 1) * 255).astype(np.uint8))
     if dice.chance(0.35):
         frame = frame.filter(ImageFilter.GaussianBlur(dice.between(0.3, 0.8)))

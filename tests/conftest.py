@@ -1,13 +1,10 @@
-"""What every test gets: a quiet TensorFlow, and the shared test material where this machine has it."""
+"""What the tests share: the test material beside the checkout, where this machine has it."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before anything imports TensorFlow
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import io
 import re
 import subprocess
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import tfod_helpers
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tfod_helpers"
@@ -92,6 +93,11 @@ def test_picture_shows_the_rooms_that_exist() -> None:
     """CONTRIBUTING.md's picture lists every file and folder of the package, once, and none that is not there."""
     there = {path.relative_to(PACKAGE).parts for path in SOURCES}
     assert sorted(pictured()) == sorted({parts[0] + "/" * (len(parts) > 1) for parts in there})
+
+
+def test_docstring_of_the_package_maps_the_same_rooms() -> None:
+    """The package's docstring lists the rooms of CONTRIBUTING.md's picture, in the same order."""
+    assert re.findall(r"^    (\w+)(?:\.\*)? ", tfod_helpers.__doc__ or "", re.MULTILINE) == rooms()
 
 
 @each_source
@@ -211,7 +217,5 @@ def test_words_of_the_house(path: Path) -> None:
 
 
 def test_package_is_the_one_under_test() -> None:
-    """The installed package that the other tests import is this checkout's source."""
-    spec = importlib.util.find_spec("tfod_helpers")
-    assert spec is not None
-    assert Path(spec.origin) == PACKAGE / "__init__.py"
+    """The package that the tests import is this checkout's source, not another one that is installed."""
+    assert Path(tfod_helpers.__file__) == PACKAGE / "__init__.py"

@@ -135,6 +135,16 @@ def test_pillow_images_of_each_mode(rgb: np.ndarray, mode: str) -> None:
     assert (out.dtype, out.shape) == (np.uint8, (48, 64, 3))
 
 
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_pillow_image_is_taken_as_its_pixels_lie(rgb: np.ndarray, orientation: int) -> None:
+    """A file is turned upright; the same file opened with Pillow is not, for who draws on it draws on those pixels."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(rgb, "PNG", exif=exif)
+    np.testing.assert_array_equal(photos.to_rgb(Image.open(io.BytesIO(data))), rgb)
+    np.testing.assert_array_equal(photos.to_rgb(data), UPRIGHT[orientation](rgb))
+
+
 def test_transparency_lies_over_white() -> None:
     """A transparent pixel is white, a half transparent black one grey."""
     rgba = np.array([[[0, 0, 0, 0], [0, 0, 0, 128], [10, 20, 30, 255]]], np.uint8)

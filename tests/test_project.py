@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.metadata
+import inspect
 import os
 import re
 import shutil
@@ -101,18 +103,23 @@ def test_what_the_package_imports_is_what_it_asks_for() -> None:
     assert not asked - NEEDED_UNSEEN - set().union(*imported.values()), "asked for and not imported"
 
 
-def test_wheel_holds_every_room_and_nothing_else(tmp_path: Path) -> None:
-    """What 'pip install .' installs is the package, whole and alone, under the version it says it has."""
-    if Version(importlib.metadata.version("setuptools")) < Version("77"):
-        pytest.skip("this environment's setuptools is older than the pinned one and cannot build the package")
+def test_wheel_holds_every_room_and_the_sample_and_nothing_else(tmp_path: Path) -> None:
+    """What 'pip install .' installs is the package with the sample, under the version it says it has."""
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(PACKAGE, tmp_path / "tfod_helpers", ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("train", "test", "data"):
+        shutil.copytree(ROOT / "dataset" / part, tmp_path / "dataset" / part)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "out", "."]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     (wheel,) = (tmp_path / "out").glob("*.whl")
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert inside == {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+    sample = [path for path in (tmp_path / "dataset").rglob("*") if path.is_file()]
+    assert len(sample) == 2 * 250 + 1
+    rooms = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+    assert inside == rooms | {
+        f"tfod_helpers/sample/{path.relative_to(tmp_path / 'dataset').as_posix()}" for path in sample
+    }
     assert wheel.name.startswith(f"tfod_helpers-{tfod_helpers.__version__}-")
 
 
@@ -128,6 +135,25 @@ def test_commands_that_the_texts_name_exist() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         named |= set(re.findall(r"(?:^|`|\d[a-z]* )make ([a-z]+)", text, re.MULTILINE))
     assert {"demo", "test"} <= named <= commands()
+
+
+@pytest.mark.tensorflow
+def test_example_in_the_readme_uses_what_exists() -> None:
+    """Every function that the README's Python example calls is there and takes the arguments that it is given."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    tree = ast.parse(example)
+    names: dict[str, object] = {}
+    imports = ast.Module([node for node in tree.body if isinstance(node, ast.ImportFrom)], [])
+    exec(compile(imports, "README.md", "exec"), names)
+    checked = []
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        dotted = ast.unparse(call.func)
+        path = dotted.split(".")
+        if path[0] in names and "(" not in dotted:  # a method of what another call returned is not looked up
+            function = functools.reduce(getattr, path[1:], names[path[0]])
+            inspect.signature(function).bind(*call.args, **{word.arg: word.value for word in call.keywords})
+            checked.append(dotted)
+    assert {"experiment.make", "training.train", "saved_model.export", "detector.Detector.load"} <= set(checked)
 
 
 @needs_make

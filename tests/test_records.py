@@ -349,7 +349,7 @@ import os, resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_records import assert_whole, drawn
-from tfod_helpers import records
+from tfod_helpers import records, tfrecord
 folder = Path(sys.argv[1])
 prefix = folder / "records" / "train"
 old, new = drawn(folder / "photos", 9, shade=90), drawn(folder / "photos", 7, shade=10)
@@ -378,6 +378,21 @@ for change in range(100):
     if status != signal.SIGKILL:
         sys.exit(status)
 """
+FORKED = """
+tfrecord._WORTH_FORKING = 1
+"""
+ONCE = """
+print(records.write(old, prefix, shards=3, workers=4).pattern)
+"""
+WORKER_DIES = """
+encode = tfrecord._encode
+def die(image, *rest):
+    if image.path == new[3].path:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return encode(image, *rest)
+tfrecord._encode = die
+records.write(new, prefix, workers=2)
+"""
 FOREVER = """
 print("writing", flush=True)
 while True:
@@ -391,7 +406,7 @@ records.write(new, prefix)
 
 
 def start(code: str, *arguments: object) -> subprocess.Popen:
-    """Run the code in another process that has the two datasets."""
+    """Run the code in another process that has the two datasets; it reads photos by threads, unless FORKED."""
     code = DATASETS.format(tests=str(Path(__file__).parent)) + code
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -440,26 +455,48 @@ def test_kill_at_random_moments_leaves_a_whole_set(tmp_path: Path, prefix: Path,
     rng = random.Random(0)
     new = drawn(tmp_path / "photos", 7, shade=10)
     for _ in range(8):
-        process = start(FOREVER, tmp_path)
+        process = start(FORKED + FOREVER, tmp_path)
         assert process.stdout.readline() == "writing\n"
         time.sleep(rng.uniform(0, 0.1))
         process.kill()
-        process.communicate()
+        process.communicate(timeout=20)  # returns when the processes that it forked are gone too
         assert_whole(prefix, old, new)
     assert_clean_after_another_write(prefix, old)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
+@pytest.mark.parametrize("by", ["", FORKED], ids=["threads", "processes"])
 @pytest.mark.parametrize("limit", [0, 1000, 6000])
-def test_no_room_leaves_the_old_records(tmp_path: Path, prefix: Path, old: Dataset, limit: int) -> None:
+def test_no_room_leaves_the_old_records(tmp_path: Path, prefix: Path, old: Dataset, limit: int, by: str) -> None:
     """When the system refuses to write on, the error says so, and the old records stay with nothing beside them."""
     before = files_in(prefix.parent)
-    process = start(NO_ROOM, tmp_path, limit)
+    process = start(by + NO_ROOM, tmp_path, limit)
     errors = process.communicate()[1]
     assert process.returncode == 1
     assert "train: no room left while writing records (File too large). Free some space" in errors
     assert assert_whole(prefix, old) == 0
     assert files_in(prefix.parent) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_processes_write_what_threads_write(tmp_path: Path, prefix: Path, old: Dataset) -> None:
+    """Photos read by forked processes give the same files, byte for byte, as those read by threads."""
+    made = records.open(prefix)
+    written = [path.read_bytes() for path in made.files]
+    for path in made.files:
+        path.unlink()
+    output, errors = start(FORKED + ONCE, tmp_path).communicate()
+    assert output.strip() == made.pattern, errors
+    assert [path.read_bytes() for path in made.files] == written
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_a_reading_process_that_dies_is_told(tmp_path: Path, prefix: Path, old: Dataset) -> None:
+    """When the system ends one of the processes that read photos, the write fails and the old records stay."""
+    process = start(FORKED + WORKER_DIES, tmp_path)
+    assert "RuntimeError: A process that reads photos was ended from outside" in process.communicate(timeout=20)[1]
+    assert process.returncode == 1
+    assert assert_whole(prefix, old) == 0
 
 
 # --- light and quick ------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 import supervision as sv
@@ -21,7 +21,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from tfod_helpers import photos
-from tfod_helpers.annotations import LabelMap
+from tfod_helpers.annotations import DatasetError, LabelMap, Problem
+from tfod_helpers.formats.photo_folder import PhotoFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Photo = str | os.PathLike[str] | Image.Image | np.ndarray
 Outputs = Mapping[str, np.ndarray]
 LABEL_MAP, FACTS = "label_map.pbtxt", "export.json"
-_PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -177,14 +178,14 @@ class Detector:
             FileNotFoundError: there is no such file.
             photos.PhotoError: a file is no image, or not a whole one.
             TypeError: an array that is no image.
-            ValueError: the threshold is not between 0 and 1.
+            ValueError: the threshold is not between 0 and 1, or the batch size is below 1.
         """
         if isinstance(images, (str, os.PathLike, Image.Image, np.ndarray)):
             return self.detect_squares([self.square(images)], threshold=threshold)[0]
         found: list[sv.Detections] = []
         with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
-            for start in range(0, len(images), batch_size):
-                squares = list(pool.map(self.square, images[start : start + batch_size]))
+            for batch in _batches(images, batch_size):
+                squares = list(pool.map(self.square, batch))
                 found += self.detect_squares(squares, threshold=threshold, batch_size=batch_size)
         return found
 
@@ -201,20 +202,22 @@ class Detector:
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold must be between 0 and 1, got {threshold}.")
         found = []
-        for start in range(0, len(squares), batch_size):
-            batch = squares[start : start + batch_size]
+        for batch in _batches(squares, batch_size):
             outputs = self._run(np.stack([square.pixels for square in batch]))
             found += [self._detections(outputs, number, square, threshold) for number, square in enumerate(batch)]
         return found
 
     def _detections(self, outputs: Outputs, number: int, square: Square, threshold: float) -> sv.Detections:
         """Take one photo's detections out of a batch, back into the photo's pixels."""
-        scores = outputs["scores"][number, : outputs["count"][number]]
-        keep = np.flatnonzero(scores >= threshold)
-        boxes_xyxy = outputs["boxes_xyxy"][number, keep] / np.tile(square.scale, 2)
+        count = outputs["count"][number]
+        scores = outputs["scores"][number, :count]
+        boxes_xyxy = outputs["boxes_xyxy"][number, :count] / np.tile(square.scale, 2)
+        boxes_xyxy = np.clip(boxes_xyxy, 0, [square.width, square.height] * 2).astype(np.float32)
+        # Of a box in the padding beside the photo nothing is left.
+        keep = np.flatnonzero((scores >= threshold) & (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1))
         ids = outputs["classes"][number, keep].astype(int)
         return sv.Detections(
-            xyxy=np.clip(boxes_xyxy, 0, [square.width, square.height] * 2).astype(np.float32),
+            xyxy=boxes_xyxy[keep],
             confidence=scores[keep],
             class_id=ids,
             data={"class_name": self._names[ids - 1]},
@@ -225,25 +228,61 @@ class Detector:
     ) -> pd.DataFrame:
         """Find objects in every photo of a folder, with a progress bar.
 
+        A photo that cannot be read is left out and told of at the end.
+
+        Args:
+            folder: where the photos are; its subfolders are not looked into.
+            threshold: as for `detect`.
+            batch_size: as for `detect`.
+
         Returns:
             One row a detection: filename, class, confidence, xmin, ymin, xmax, ymax (pixels). Photos
-            without a detection have no row; ``.attrs["photos"]`` lists every photo that was looked at.
+            without a detection have no row; ``.attrs["photos"]`` lists every photo that was looked at,
+            ``.attrs["problems"]`` what was wrong with those that could not be.
 
         Raises:
-            FileNotFoundError: there is no such folder, or no photo in it.
+            FileNotFoundError: there is no such folder.
+            NotADirectoryError: it is a file.
+            DatasetError: there is no photo in it, or none that can be read.
         """
         import pandas as pd
 
-        paths = _photo_paths(Path(folder))
-        rows = []
-        for start in tqdm(range(0, len(paths), batch_size), unit="batch", desc="detecting"):
-            batch = paths[start : start + batch_size]
-            for path, found in zip(batch, self.detect(batch, threshold=threshold, batch_size=batch_size), strict=True):
-                for box_xyxy, confidence, name in zip(found.xyxy, found.confidence, found["class_name"], strict=True):
-                    rows.append((path.name, str(name), float(confidence), *map(float, box_xyxy)))
+        source = PhotoFolder(folder)
+        rows, looked_at, problems = [], [], []
+        with tqdm(total=len(source.names), unit="photo", desc="detecting") as bar, ThreadPoolExecutor() as pool:
+            for names in _batches(source.names, batch_size):
+                tried = list(zip(names, pool.map(self._try_square, [source.folder / n for n in names]), strict=True))
+                problems += [result for _, result in tried if isinstance(result, Problem)]
+                good = {name: result for name, result in tried if isinstance(result, Square)}
+                looked_at += good
+                found = self.detect_squares(list(good.values()), threshold=threshold, batch_size=batch_size)
+                rows += [row for name, seen in zip(good, found, strict=True) for row in _rows(name, seen)]
+                bar.update(len(names))
+        if not looked_at:
+            raise DatasetError(problems, f"{source.folder}: no photo can be read")
+        if problems:
+            print(f"{len(problems)} of {len(source.names)} photos are left out:", *problems, sep="\n  ")
         table = pd.DataFrame(rows, columns=["filename", "class", "confidence", "xmin", "ymin", "xmax", "ymax"])
-        table.attrs["photos"] = [path.name for path in paths]
+        table.attrs |= {"photos": looked_at, "problems": list(map(str, problems))}
         return table
+
+    def _try_square(self, path: Path) -> Square | Problem:
+        try:
+            return self.square(path)
+        except photos.PhotoError as error:
+            return Problem(str(path), "", error.what, "", error.fix)
+
+
+def _rows(filename: str, found: sv.Detections) -> Iterator[tuple[str | float, ...]]:
+    for box_xyxy, confidence, name in zip(found.xyxy, found.confidence, found["class_name"], strict=True):
+        yield filename, str(name), float(confidence), *map(float, box_xyxy)
+
+
+def _batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    if size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {size}.")
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _load_saved_model(folder: Path) -> Callable[[np.ndarray], Outputs]:
@@ -260,15 +299,3 @@ def _load_saved_model(folder: Path) -> Callable[[np.ndarray], Outputs]:
 
     run.owner = loaded  # the function holds its variables weakly; without this they would be collected
     return run
-
-
-def _photo_paths(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder. Check the path.")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PHOTO_ENDINGS)
-    if not paths:
-        raise FileNotFoundError(
-            f"{folder}: no photo in this folder, only files that end otherwise than in "
-            f"{', '.join(sorted(_PHOTO_ENDINGS))}. Check the path."
-        )
-    return paths

@@ -130,7 +130,7 @@ class _Augmenter:
         start, window = self._choose_window(canvas["content"])
         mirrored = tf.random.uniform([]) < (0.5 if self.parser.aug_rand_hflip else 0.0)
         image = self._cut(canvas, start, window, mirrored)
-        image = normalize(self._recolor(image))
+        image = normalize(image)
         boxes_yxyx, labels = self._move_boxes(canvas, start, window, mirrored)
         cls_targets, box_targets, _, cls_weights, box_weights = self.labeler.label_anchors(
             self.anchors, boxes_yxyx * self.size, tf.cast(labels, tf.int32)[:, None]
@@ -162,7 +162,8 @@ class _Augmenter:
         left, right = tf.where(mirrored, last[1], first[1]), tf.where(mirrored, first[1], last[1])
         corners = tf.stack([first[0], left, last[0], right])
         image = tf.image.crop_and_resize(canvas["image"][None], corners[None], [0], [self.size, self.size])[0]
-        # Beyond the photo lies the mean colour, as beyond it at prediction.
+        image = self._recolor(image)
+        # Beyond the photo lies the mean colour, whatever the photo's own, as beyond it at prediction.
         places = start[:, None] + window[:, None] * (tf.range(self.size, dtype=tf.float32)[None] + 0.5) / self.size
         inside = (places >= 0) & (places <= canvas["content"][:, None])
         columns = tf.where(mirrored, inside[1, ::-1], inside[1])

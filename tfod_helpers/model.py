@@ -45,6 +45,21 @@ def build(config: ExperimentConfig) -> tf_keras.Model:
     return model
 
 
+def freeze(model: tf_keras.Model, stride: int) -> None:
+    """Keep the backbone's layers up to a stride as they are; their batch norms keep their statistics too.
+
+    Args:
+        model: the network, changed in place.
+        stride: in pixels, such as 4; 0 freezes nothing.
+    """
+    side = model.backbone.input_shape[1]
+    for layer in model.backbone.layers:
+        shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
+        if side / shape[1] > stride:
+            break
+        layer.trainable = False
+
+
 def detect_function(model: tf_keras.Model, config: ExperimentConfig) -> Callable[[tf.Tensor], Mapping[str, tf.Tensor]]:
     """Return the function from letterboxed pixels to detections, to be traced or exported.
 

@@ -108,7 +108,8 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
     """Return an image's pixels, whatever its format and mode.
 
     Transparency is laid over white; 16-bit grey is scaled to 8 bits; of an animation the first
-    frame is taken. An EXIF rotation is applied, as viewers do, unless ``size`` says otherwise.
+    frame is taken. A file's EXIF rotation is applied, as viewers do, unless ``size`` says otherwise;
+    a Pillow image or an array is taken as its pixels lie, since whoever draws on it sees it so.
 
     Args:
         source: a path, the bytes of an image file, a Pillow image, or an array: uint8, shape
@@ -127,9 +128,11 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
     if isinstance(source, np.ndarray):
         source = _from_array(source)
     if isinstance(source, Image.Image):
-        return _pixels(source, size)
+        _load(source)
+        return _rgb(source)
     with _open(source) as image:
-        return _pixels(image, size)
+        _load(image)
+        return _rgb(_turned(image, size))
 
 
 def to_jpeg(rgb: np.ndarray, quality: int = 95) -> bytes:
@@ -195,11 +198,15 @@ def _damage_reported(image: Image.Image) -> Iterator[None]:
         raise PhotoError(name, f"damaged or cut off ({error})", "Copy it again or delete it.") from error
 
 
-def _pixels(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
-    _load(image)
+def _turned(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
+    """Turn an image upright, but for one whose stored frame alone has the size."""
     info = _info(image)
     if size is None or info.upright_size == tuple(size) or (image.width, image.height) != tuple(size):
-        image = ImageOps.exif_transpose(image)
+        return ImageOps.exif_transpose(image)
+    return image
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image, np.float32)
         deep = image.mode.startswith("I;16") or grey.max() > 255  # 16-bit, in modes that could hold more

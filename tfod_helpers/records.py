@@ -16,9 +16,6 @@ left lying about is removed by the next ``write``.
 Each record is a ``tf.train.Example`` with the fields that Model Garden's ``TfExampleDecoder`` reads.
 TensorFlow ignores EXIF rotation and gives CMYK other colours, so an upright JPEG in RGB or grey goes
 in byte for byte, and every other image is turned upright and encoded as JPEG of quality 95.
-
-Photos are read by threads: Pillow decodes without holding Python's lock, so threads gain about as
-much as processes do, and they start at once and are safe beside TensorFlow in a notebook.
 """
 
 from __future__ import annotations
@@ -26,29 +23,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
-import hashlib
-import itertools
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from tfod_helpers import photos, tfrecord, workspace
+from tfod_helpers import tfrecord, workspace
 from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, LabelMap, OnProblem, Problem, settle_problems
 
 # TensorFlow's TFRecord tutorial advises 100 MB or more a shard: https://www.tensorflow.org/tutorials/load_data/tfrecord
 _SHARD_BYTES = 100_000_000
 _KIND = "tfod_helpers records"  # marks our manifests, so that no other .json is ever overwritten
-_BATCH = 4  # images a thread takes at once; handing them over one by one costs a fifteenth of the time more
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -94,7 +84,7 @@ def write(
         dataset: what to write; its order is kept.
         prefix: a folder and the start of the names, such as ``runs/records/train``.
         shards: the number of files; None makes one for each 100 MB.
-        workers: threads that read photos; None takes one a core.
+        workers: how many photos are read at once; None takes one a core.
         on_problem: ``raise`` tells of every bad image at once and writes nothing; ``skip`` leaves
             bad images out and lists them in ``Records.problems``.
 
@@ -113,7 +103,7 @@ def write(
     _remove_leftovers(prefix)
     part = Path(tempfile.mkdtemp(dir=prefix.parent, prefix=f".{prefix.name}.", suffix=".part"))
     try:
-        box_counts, problems, tag = _write_shards(dataset, part, shards, workers or os.cpu_count() or 1)
+        box_counts, problems, tag = tfrecord.write(dataset, part, shards, workers or os.cpu_count() or 1)
         problems = settle_problems(problems, on_problem, f"records {prefix}")
         if not box_counts:
             raise DatasetError(problems, f"records {prefix}: there is no image to write")
@@ -265,82 +255,3 @@ def _facts(label_map: LabelMap, box_counts: list[int], problems: Iterable[Proble
         "classes": list(label_map),
         "problems": [asdict(problem) for problem in problems],
     }
-
-
-# --- images to records -----------------------------------------------------------------------
-
-
-def _write_shards(dataset: Dataset, folder: Path, shards: int, workers: int) -> tuple[list[int], list[Problem], str]:
-    """Return the number of boxes of each image written, the problems, and the tag of the contents."""
-    box_counts: list[int] = []
-    problems: list[Problem] = []
-    contents = hashlib.blake2b(digest_size=4)
-    ends = [len(dataset) * (shard + 1) // shards for shard in range(shards)]
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(dataset), desc="Writing records", unit="image", delay=1) as bar,
-    ):
-        results = _records_in_order(pool, dataset, ahead=workers + 1)
-        for shard, (start, end) in enumerate(itertools.pairwise([0, *ends])):
-            with (folder / f"{shard:05d}").open("wb") as file:
-                for image, record in itertools.islice(results, end - start):
-                    bar.update()
-                    if isinstance(record, Problem):
-                        problems.append(record)
-                        continue
-                    file.write(record)
-                    contents.update(record[:8] + record[-4:])  # length and checksum stand for the contents
-                    box_counts.append(len(image.labels))
-                file.flush()
-                os.fsync(file.fileno())  # or a power cut could leave the new name on empty blocks
-    return box_counts, problems, contents.hexdigest()
-
-
-def _records_in_order(
-    pool: ThreadPoolExecutor, dataset: Dataset, ahead: int
-) -> Iterator[tuple[LabelledImage, bytes | Problem]]:
-    """Yield each image and its record; only ``ahead`` batches wait in memory, whatever the dataset's size."""
-
-    def make(start: int) -> list[tuple[LabelledImage, bytes | Problem]]:
-        numbered = enumerate(dataset[start : start + _BATCH], start)
-        return [(image, _record(image, number, dataset.label_map)) for number, image in numbered]
-
-    waiting: deque[Future[list[tuple[LabelledImage, bytes | Problem]]]] = deque()
-    for start in range(0, len(dataset), _BATCH):
-        waiting.append(pool.submit(make, start))
-        if len(waiting) > ahead:
-            yield from waiting.popleft().result()
-    for batch in waiting:
-        yield from batch.result()
-
-
-def _record(image: LabelledImage, number: int, label_map: LabelMap) -> bytes | Problem:
-    try:
-        return tfrecord.encode(image, _jpeg(image), number, label_map)
-    except photos.PhotoError as error:
-        return Problem(str(image.path), "", error.what, "", error.fix)
-    except tfrecord.ThinBoxError as error:
-        what = "the box is thinner than a record can hold"
-        return Problem(str(image.path), f"object {error.object}", what, "", "Fix the box or delete the object.")
-    except FileNotFoundError:
-        return Problem(str(image.path), "", "there is no such file", "", "Check the path.")
-    except OSError as error:
-        return Problem(str(image.path), "", f"cannot be read ({error})", "", "Check the file and its permissions.")
-
-
-def _jpeg(image: LabelledImage) -> bytes:
-    """Return a whole JPEG in the frame that the boxes are in."""
-    data = image.path.read_bytes() if image.encoded is None else image.encoded
-    info = photos.prove_whole(data)
-    width, height = info.width, info.height
-    if not info.plain_jpeg:
-        rgb = photos.to_rgb(data, (image.width, image.height))
-        height, width = rgb.shape[:2]
-        data = photos.to_jpeg(rgb)
-    if (width, height) != (image.width, image.height):
-        raise photos.PhotoError(
-            str(image.path),
-            f"the annotation says {image.width} x {image.height}, the image is {width} x {height}",
-            "Correct the size in the annotation, or bring the image that belongs to it.",
-        )
-    return data

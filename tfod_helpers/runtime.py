@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import importlib.util
 import os
@@ -42,7 +43,7 @@ def connect() -> Connection:
     """Take the TPU where there is one, else the GPUs, else the CPU, and say why.
 
     Raises:
-        RuntimeError: TensorFlow is not of a version that this package was made for.
+        RuntimeError: Python or numpy is of a version that does not work; see `check_versions`.
     """
     check_versions()
     tpu, no_tpu = _connect_tpu()
@@ -51,8 +52,9 @@ def connect() -> Connection:
         return Connection(tpu, "TPU", replicas, f"the TPU of this machine, {replicas} chip{'s' * (replicas > 1)}.")
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
-        for gpu in gpus:  # take memory as it is needed, so that a second notebook still finds some
-            tf.config.experimental.set_memory_growth(gpu, True)
+        with contextlib.suppress(RuntimeError):  # the GPU is in use already, and stays as it was set up
+            for gpu in gpus:  # take memory as it is needed, so that a second notebook still finds some
+                tf.config.experimental.set_memory_growth(gpu, True)
         name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
         strategy = tf.distribute.MirroredStrategy() if len(gpus) > 1 else tf.distribute.OneDeviceStrategy("/gpu:0")
         return Connection(strategy, "GPU", len(gpus), f"{name}; {no_tpu}.")
@@ -68,7 +70,10 @@ def check_versions() -> None:
         RuntimeError: the message holds the command that mends it.
     """
     if not (3, 11) <= sys.version_info[:2] < (3, 13):
-        raise RuntimeError(f"Python 3.11 or 3.12 is needed, this is {platform.python_version()}.")
+        raise RuntimeError(
+            f"Python 3.11 or 3.12 is needed, this is {platform.python_version()}. Make an environment with one of "
+            f"them: python3.12 -m venv .venv"
+        )
     numpy = metadata.version("numpy")
     if tuple(map(int, numpy.split(".")[:2])) >= (2, 4):
         raise RuntimeError(

@@ -1,4 +1,4 @@
-"""One labelled image <-> one record of a TFRecord file, without TensorFlow.
+"""Labelled images -> TFRecord files, and back, without TensorFlow.
 
 A TFRecord file is a row of frames (length, its checksum, data, its checksum), described in
 https://www.tensorflow.org/tutorials/load_data/tfrecord. The data of each is here an ``Example``,
@@ -8,58 +8,83 @@ a protocol buffer described in tensorflow/core/example/example.proto and feature
     Features { map<string, Feature> feature = 1 }
     Feature { BytesList bytes_list = 1 | FloatList float_list = 2 | Int64List int64_list = 3 }
 
-Only what `encode` writes can be read: lists of numbers are packed, and numbers are not negative.
+Only what `write` writes can be read: lists of numbers are packed, and numbers are not negative.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import itertools
+import multiprocessing
+import os
+import shutil
+import signal
 import struct
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
+from tqdm import tqdm
 
-from tfod_helpers.annotations import LabelledImage, LabelMap
+from tfod_helpers import photos
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, Problem
 
 # The values of each key: a list of bytes, a float array, or an array of integers from 0 on.
 _Features = Mapping[str, list[bytes] | np.ndarray]
 
+_Outcomes = list[bytes | Problem]  # for each image what stands for its record, or what is wrong with it
+_EncodeBatch = Callable[[range], _Outcomes]
+
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _BYTES, _FLOATS, _INTS = 1, 2, 3
+_BATCH = 64  # images that one worker takes at once, where there are many
+_WORTH_FORKING = 200  # images; fewer are done before the processes have started
 _HEAD = 12  # bytes: the length and its checksum
 
 
-class ThinBoxError(ValueError):
-    """A box whose sides fall together in a record.
-
-    Attributes:
-        object: its number among the boxes of the image, from 1.
-    """
-
-    def __init__(self, object: int) -> None:
-        super().__init__(object)
-        self.object = object
-
-
-def encode(image: LabelledImage, jpeg: bytes, number: int, label_map: LabelMap) -> bytes:
-    """Return one record, ready to be appended to a TFRecord file.
+def write(dataset: Dataset, folder: Path, shards: int, workers: int) -> tuple[list[int], list[Problem], str]:
+    """Write a dataset, in its order, into TFRecord files named 00000, 00001, ...; bad images are left out.
 
     Args:
-        image: its boxes, labels and name.
-        jpeg: its picture, in the frame that the boxes are in.
-        number: told apart by it from the other images of the dataset.
-        label_map: the classes.
+        dataset: what to write.
+        folder: where to; it must be empty.
+        shards: the number of files.
+        workers: how many photos are read at once.
 
-    Raises:
-        ThinBoxError: a box is too thin to have two sides once it is in fractions of the image.
+    Returns:
+        The number of boxes of each image written, what is wrong with the others, and 8 hex digits
+        that stand for the contents.
     """
-    entries = [_field(1, _key(key), _feature(v)) for key, v in _features(image, jpeg, number, label_map).items()]
-    example = _field(1, *entries)
-    length = struct.pack("<Q", len(example))
-    return b"".join((length, _masked_crc(length), example, _masked_crc(example)))
+    box_counts: list[int] = []
+    problems: list[Problem] = []
+    contents = hashlib.blake2b(digest_size=4)
+    size = max(1, min(_BATCH, len(dataset) // (4 * workers)))
+    bounds = itertools.pairwise(len(dataset) * shard // shards for shard in range(shards + 1))
+    batches = [[range(at, min(at + size, end)) for at in range(start, end, size)] for start, end in bounds]
+    outcomes = _in_order(functools.partial(_write_batch, dataset, folder), [*itertools.chain(*batches)], workers)
+    bar = tqdm(total=len(dataset), desc="Writing records", unit="image", delay=1)
+    with contextlib.closing(outcomes), bar:
+        for shard, of_shard in enumerate(batches):
+            with (folder / f"{shard:05d}").open("wb") as file:
+                for batch in of_shard:
+                    for number, outcome in zip(batch, next(outcomes), strict=True):
+                        if isinstance(outcome, Problem):
+                            problems.append(outcome)
+                        else:
+                            contents.update(outcome)
+                            box_counts.append(len(dataset[number].labels))
+                    _move_onto(file, _batch_path(folder, batch))
+                    bar.update(len(batch))
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut could leave the new name on empty blocks
+    return box_counts, problems, contents.hexdigest()
 
 
 def read(path: Path) -> Iterator[LabelledImage]:
@@ -80,14 +105,128 @@ def read(path: Path) -> Iterator[LabelledImage]:
             yield _image(_decode(body[:-4]))
 
 
+# --- photos to records, several at a time -------------------------------------------------------
+# Small photos cost more Python than decoding, so threads would wait for each other, and forked processes
+# take half the time. But a fork can hang where TensorFlow has threads of its own, and on other systems
+# than Linux a new process would run the user's script again: there threads do it. Either way a batch goes
+# to a file of its own, which costs less than handing its records over and keeps memory flat.
+
+
+def _in_order(encode: _EncodeBatch, batches: list[range], workers: int) -> Iterator[_Outcomes]:
+    forkable = sys.platform == "linux" and "tensorflow" not in sys.modules
+    if forkable and workers > 1 and len(batches) > 1 and batches[-1].stop >= _WORTH_FORKING:
+        yield from _by_processes(encode, batches, workers)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            yield from pool.map(encode, batches)
+
+
+def _by_processes(encode: _EncodeBatch, batches: list[range], workers: int) -> Iterator[_Outcomes]:
+    # When this process is killed its ends of the pipes close, and that ends the others too; the
+    # processes of a ProcessPoolExecutor would wait for ever.
+    context = multiprocessing.get_context("fork")
+    readers, processes = [], []
+    try:
+        for number in range(workers):
+            reader, writer = context.Pipe(duplex=False)
+            readers.append(reader)
+            processes.append(
+                context.Process(target=_send, args=(writer, encode, batches[number::workers]), daemon=True)
+            )
+            processes[-1].start()
+            writer.close()
+        for number in range(len(batches)):
+            outcomes = readers[number % workers].recv()
+            if isinstance(outcomes, OSError):
+                raise outcomes
+            yield outcomes
+    except EOFError:
+        raise RuntimeError("A process that reads photos was ended from outside. Try again with workers=1.") from None
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _send(writer: Connection, encode: _EncodeBatch, batches: list[range]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the process that asked for the records
+    for batch in batches:
+        try:
+            outcomes: _Outcomes | OSError = encode(batch)
+        except OSError as error:
+            outcomes = error
+        try:
+            writer.send(outcomes)
+        except BrokenPipeError:  # nobody reads any more
+            return
+
+
+def _write_batch(dataset: Dataset, folder: Path, batch: range) -> _Outcomes:
+    """Write records to the batch's own file; return for each its length and checksum, or what is wrong."""
+    outcomes: _Outcomes = []
+    with _batch_path(folder, batch).open("wb") as file:
+        for number in batch:
+            record = _encode(dataset[number], number, dataset.label_map)
+            if isinstance(record, Problem):
+                outcomes.append(record)
+            else:
+                file.write(record)
+                outcomes.append(record[:8] + record[-4:])
+    return outcomes
+
+
+def _batch_path(folder: Path, batch: range) -> Path:
+    return folder / f"from-{batch.start}"
+
+
+def _move_onto(file: BinaryIO, path: Path) -> None:
+    with path.open("rb") as batch:
+        shutil.copyfileobj(batch, file, 1 << 20)
+    path.unlink()
+
+
+def _encode(image: LabelledImage, number: int, label_map: LabelMap) -> bytes | Problem:
+    """Read a photo and prove it whole; return its record, or what is wrong with the photo or a box."""
+    try:
+        jpeg = _jpeg(image)
+    except photos.PhotoError as error:
+        return Problem(str(image.path), "", error.what, "", error.fix)
+    except FileNotFoundError:
+        return Problem(str(image.path), "", "there is no such file", "", "Check the path.")
+    except OSError as error:
+        return Problem(str(image.path), "", f"cannot be read ({error})", "", "Check the file and its permissions.")
+    fractions_xyxy = image.boxes_xyxy / _frame(image.width, image.height)
+    thin = (fractions_xyxy[:, 2:] <= fractions_xyxy[:, :2]).any(axis=1)
+    if thin.any():
+        what = "the box is thinner than a record can hold"
+        return Problem(str(image.path), f"object {thin.argmax() + 1}", what, "", "Fix the box or delete the object.")
+    return _framed(_features(image, fractions_xyxy, jpeg, number, label_map))
+
+
+def _jpeg(image: LabelledImage) -> bytes:
+    """Return a whole JPEG in the frame that the boxes are in."""
+    data = image.path.read_bytes() if image.encoded is None else image.encoded
+    info = photos.prove_whole(data)
+    width, height = info.width, info.height
+    if not info.plain_jpeg:
+        rgb = photos.to_rgb(data, (image.width, image.height))
+        height, width = rgb.shape[:2]
+        data = photos.to_jpeg(rgb)
+    if (width, height) != (image.width, image.height):
+        raise photos.PhotoError(
+            str(image.path),
+            f"the annotation says {image.width} x {image.height}, the image is {width} x {height}",
+            "Correct the size in the annotation, or bring the image that belongs to it.",
+        )
+    return data
+
+
 # --- a labelled image as the values that Model Garden's TfExampleDecoder reads ------------------
 
 
-def _features(image: LabelledImage, jpeg: bytes, number: int, label_map: LabelMap) -> _Features:
-    fractions = image.boxes_xyxy / _frame(image.width, image.height)
-    thin = (fractions[:, 2:] <= fractions[:, :2]).any(axis=1)
-    if thin.any():
-        raise ThinBoxError(int(thin.argmax()) + 1)
+def _features(
+    image: LabelledImage, fractions_xyxy: np.ndarray, jpeg: bytes, number: int, label_map: LabelMap
+) -> _Features:
     sides = image.boxes_xyxy[:, 2:] - image.boxes_xyxy[:, :2]
     return {
         "image/encoded": [jpeg],
@@ -96,7 +235,7 @@ def _features(image: LabelledImage, jpeg: bytes, number: int, label_map: LabelMa
         "image/source_id": [str(number).encode()],  # Model Garden turns it into a number
         "image/width": np.array([image.width]),
         "image/height": np.array([image.height]),
-        **{f"image/object/bbox/{corner}": column for corner, column in zip(_CORNERS, fractions.T, strict=True)},
+        **{f"image/object/bbox/{corner}": column for corner, column in zip(_CORNERS, fractions_xyxy.T, strict=True)},
         "image/object/area": sides[:, 0] * sides[:, 1],
         "image/object/class/label": image.labels,
         "image/object/class/text": [label_map.name(label).encode() for label in image.labels.tolist()],
@@ -106,12 +245,12 @@ def _features(image: LabelledImage, jpeg: bytes, number: int, label_map: LabelMa
 
 def _image(features: _Features) -> LabelledImage:
     width, height = int(features["image/width"][0]), int(features["image/height"][0])
-    fractions = np.stack([features[f"image/object/bbox/{corner}"] for corner in _CORNERS], axis=-1)
+    fractions_xyxy = np.stack([features[f"image/object/bbox/{corner}"] for corner in _CORNERS], axis=-1)
     return LabelledImage(
         path=Path(features["image/filename"][0].decode("utf-8", "surrogateescape")),
         width=width,
         height=height,
-        boxes_xyxy=fractions * _frame(width, height),
+        boxes_xyxy=fractions_xyxy * _frame(width, height),
         labels=features["image/object/class/label"],
         encoded=features["image/encoded"][0],
     )
@@ -122,6 +261,12 @@ def _frame(width: int, height: int) -> np.ndarray:
 
 
 # --- bytes -----------------------------------------------------------------------------------
+
+
+def _framed(features: _Features) -> bytes:
+    example = _field(1, *(_field(1, _key(key), _feature(values)) for key, values in features.items()))
+    length = struct.pack("<Q", len(example))
+    return b"".join((length, _masked_crc(length), example, _masked_crc(example)))
 
 
 def _masked_crc(data: bytes) -> bytes:

@@ -122,9 +122,9 @@ def load_best(run: str | os.PathLike[str] | workspace.Run) -> tuple[tf_keras.Mod
     Raises:
         FileNotFoundError: the run holds no model yet.
     """
-    run = workspace.open_run(run)
+    run = run if isinstance(run, workspace.Run) else workspace.Run(Path(run).expanduser())  # made by `train` alone
     newest = tf.train.latest_checkpoint(run.best)
-    if newest is None:
+    if newest is None or not run.read_manifest().get("best"):
         raise FileNotFoundError(
             f"{run.best}: there is no trained model here. Train this run first, with training.train."
         )
@@ -156,7 +156,8 @@ class _Training:
         total, step = trainer.train_steps, int(self.trainer.global_step)
         with tqdm(total=total, initial=step, unit="step", desc="training") as bar:
             while step < total:
-                stop = min(_next(step, trainer.steps_per_loop), _next(step, trainer.validation_interval), total)
+                intervals = (trainer.steps_per_loop, trainer.validation_interval, trainer.checkpoint_interval)
+                stop = min(total, *(_next(step, interval) for interval in intervals))
                 row = self._advance(step, stop)
                 bar.update(stop - step)
                 step = stop
@@ -176,7 +177,9 @@ class _Training:
             print(f"Going on from step {step} of {self.config.trainer.train_steps} in {self.run.folder}.")
         else:
             loaded = weights.load(self.trainer.model, self.config.task.weights)
-            self.run.update_manifest(weights=str(loaded), step=0, best=None)
+            frozen = 0 if loaded.source == "scratch" else self.config.task.frozen_stride
+            self.run.update_manifest(weights=str(loaded), frozen_stride=frozen, step=0, best=None)
+        models.freeze(self.trainer.model, self.run.read_manifest()["frozen_stride"])
 
     def _advance(self, step: int, stop: int) -> dict[str, float]:
         """Train from one step to another, and return a row of the history."""
@@ -186,8 +189,8 @@ class _Training:
         row |= {"cls_loss": float(logs["cls_loss"]), "box_loss": float(logs["box_loss"])}
         if not np.isfinite(row["loss"]):
             raise FloatingPointError(
-                f"The loss is {row['loss']} after step {stop}, so training stopped. The checkpoint before it is kept "
-                f"in {self.run.checkpoints}. Lower the learning rate, now {row['learning_rate']:.2g}."
+                f"The loss is {row['loss']} after step {stop}, so training stopped. What was saved before is kept in "
+                f"{self.run.folder}. Train in another run folder with a learning rate below {row['learning_rate']:.2g}."
             )
         return row | {"steps_per_second": (stop - step) / (time.perf_counter() - began)}
 
@@ -287,6 +290,8 @@ def _validation_set(config: ExperimentConfig) -> Dataset:
     images = tuple(image for path in sorted(glob.glob(pattern)) for image in tfrecord.read(Path(path)))
     if not images:
         raise FileNotFoundError(f"{pattern}: no validation records here. Write them with records.write.")
+    if not any(len(image.labels) for image in images):
+        raise ValueError(f"{pattern}: no object in these records, so no model can be judged on them. Label some.")
     return Dataset(images, experiment.label_map(config))
 
 

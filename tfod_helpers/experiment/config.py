@@ -53,6 +53,9 @@ class DetectionTaskConfig(retinanet.RetinaNetTask):
         train_images: number of training images.
         validation_images: number of validation images.
         weights: ``imagenet``, the path of an earlier run, or None to train from scratch.
+        frozen_stride: backbone layers up to this stride keep their pretrained weights; what they
+            see, edges and colours, is the same in all photos, and most of the time of a step is
+            saved with them. 0 trains all layers, as training from scratch always does.
     """
 
     preset: str = ""
@@ -60,6 +63,7 @@ class DetectionTaskConfig(retinanet.RetinaNetTask):
     train_images: int = 0
     validation_images: int = 0
     weights: str | None = None
+    frozen_stride: int = 0
     train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
     validation_data: DataConfig = dataclasses.field(default_factory=DataConfig)
 

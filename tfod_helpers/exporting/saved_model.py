@@ -40,8 +40,8 @@ def export(run: str | os.PathLike[str] | workspace.Run, folder: str | os.PathLik
         FileNotFoundError: the run holds no model yet.
         FileExistsError: the folder holds something other than an export.
     """
-    run, folder = workspace.open_run(run), Path(folder)
-    if folder.exists() and not (folder / FACTS).exists() and any(folder.iterdir()):
+    folder = Path(folder).expanduser()
+    if folder.exists() and not (folder / FACTS).exists() and (folder.is_file() or any(folder.iterdir())):
         raise FileExistsError(f"{folder}: there is something here that is no export. Choose an empty or a new folder.")
     model, config = training.load_best(run)
     side = config.task.model.input_size[0]
@@ -52,7 +52,7 @@ def export(run: str | os.PathLike[str] | workspace.Run, folder: str | os.PathLik
     with workspace.whole_folder(folder) as part:
         _save_frozen(detect, part)
         experiment.label_map(config).write(part / LABEL_MAP)
-        best = run.read_manifest()["best"]
+        best = workspace.open_run(run).read_manifest()["best"]
         ExportFacts(FORMAT, side, len(config.task.class_names), preset=config.task.preset, **best).write(part)
     return folder
 
