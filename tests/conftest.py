@@ -1,10 +1,59 @@
-"""What the tests share: the test material beside the checkout, where this machine has it."""
+"""What the tests share: the test material beside the checkout, and one small training that many tests look at."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from tfod_helpers import records
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+
+if TYPE_CHECKING:
+    from tfod_helpers.experiment import ExperimentConfig
+    from tfod_helpers.training import History
+    from tfod_helpers.workspace import Run
+
+COLOURS = {"red": (230, 40, 40), "blue": (40, 40, 230)}
+STEPS, INTERRUPTED = 48, 20  # of the small training, and where it is interrupted
+
+
+@dataclass(frozen=True)
+class Small:
+    """The small training's input.
+
+    Attributes:
+        train: eight photos of a red or a blue rectangle.
+        validation: four more.
+        dataset: the validation photos as they were drawn.
+        config: a MobileNetV2 of width 0.35 for 64 pixels, 48 steps, no augmentation.
+    """
+
+    train: records.Records
+    validation: records.Records
+    dataset: Dataset
+    config: ExperimentConfig
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The small training, interrupted once and then finished.
+
+    Attributes:
+        run: its folder.
+        history: what `training.train` returned in the end.
+        manifest: ``run.json`` as it was after the interruption.
+        rows: ``history.csv`` as it was after the interruption.
+    """
+
+    run: Run
+    history: History
+    manifest: dict[str, Any]
+    rows: str
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +63,79 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the shared test material, and there is no {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """Records of coloured rectangles, and a config that trains on them in seconds."""
+    from tfod_helpers import experiment
+
+    folder = tmp_path_factory.mktemp("small")
+    dataset = draw_rectangles(folder / "validation", 4, seed=1)
+    train = records.write(draw_rectangles(folder / "train", 8, seed=0), folder / "records" / "train", shards=2)
+    validation = records.write(dataset, folder / "records" / "validation")
+    config = experiment.make(
+        "mobilenet_v2_sample",
+        train=train,
+        validation=validation,
+        image_size=64,
+        batch_size=4,
+        train_steps=STEPS,
+        learning_rate=0.01,
+        weights=None,
+    )
+    slim = {"head.num_convs": 1, "head.num_filters": 16, "decoder.fpn.num_filters": 16, "anchor.num_scales": 1}
+    settings = {f"task.model.{name}": value for name, value in slim.items()}
+    settings |= {f"trainer.{name}_interval": 8 for name in ("validation", "checkpoint")}
+    settings |= {"trainer.steps_per_loop": 4, "task.model.detection_generator.pre_nms_score_threshold": 0.0}
+    plain = {"aug_rand_hflip": False, "aug_scale_min": 1.0, "aug_scale_max": 1.0, "aug_aspect": 1.0, "aug_color": 0.0}
+    settings |= {f"task.train_data.parser.{name}": value for name, value in plain.items()}
+    return Small(train, validation, dataset, experiment.change(config, settings))
+
+
+@pytest.fixture(scope="session")
+def trained(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The small training: stopped by Ctrl-C between two checkpoints, then started again and finished."""
+    from official.core import base_trainer
+
+    from tfod_helpers import training, workspace
+
+    train_steps = base_trainer.Trainer.train
+
+    def interrupt(trainer: base_trainer.Trainer, steps: Any) -> Any:
+        if int(trainer.global_step) == INTERRUPTED:
+            raise KeyboardInterrupt
+        return train_steps(trainer, steps)
+
+    run = workspace.open_run(tmp_path_factory.mktemp("trained") / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base_trainer.Trainer, "train", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(small.config, run)
+    manifest, rows = run.read_manifest(), run.history_path.read_text()
+    return Trained(run, training.train(small.config, run), manifest, rows)
+
+
+@pytest.fixture(scope="session")
+def export_folder(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small training's export, alone in a folder of its own."""
+    from tfod_helpers.exporting import saved_model
+
+    made = saved_model.export(trained.run, tmp_path_factory.mktemp("made") / "export")
+    return made.rename(tmp_path_factory.mktemp("moved") / "elsewhere")
+
+
+def draw_rectangles(folder: Path, count: int, seed: int) -> Dataset:
+    """Draw dark photos, each with a red or a blue rectangle of about half its area, by turns."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    images = []
+    for number in range(count):
+        width, height = (96, 64) if number % 4 == 3 else (64, 64)
+        rgb = random.integers(0, 60, (height, width, 3), np.uint8)
+        (x0, y0), (x1, y1) = random.integers(2, 16, 2), random.integers(44, 63, 2)
+        rgb[y0:y1, x0:x1] = COLOURS[list(COLOURS)[number % 2]]
+        path = folder / f"{number}.jpg"
+        Image.fromarray(rgb).save(path, quality=95)
+        images.append(LabelledImage(path, width, height, np.array([[x0, y0, x1, y1]]), np.array([1 + number % 2])))
+    return Dataset(tuple(images), LabelMap(list(COLOURS)))

@@ -1,0 +1,371 @@
+"""Training: a run that learns, says what it did, goes on where it stopped, keeps its best model and refuses misuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfod_helpers import records, workspace
+from tfod_helpers.annotations import Dataset, LabelMap
+
+pytestmark = pytest.mark.tensorflow
+STEPS, INTERRUPTED, INTERVAL = 48, 20, 8  # of the small training in conftest.py
+STEP_TAGS = {"loss", "cls_loss", "box_loss", "learning_rate", "steps_per_second"}
+
+
+@pytest.fixture
+def training():  # type: ignore[no-untyped-def]
+    """The module, which loads TensorFlow."""
+    from tfod_helpers import training
+
+    return training
+
+
+@pytest.fixture
+def no_steps(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Let steps be counted and not trained, for what happens around them; gives the trainers that were made."""
+    import tensorflow as tf
+    from official.core import base_trainer
+
+    trainers = []
+
+    def train(trainer: base_trainer.Trainer, steps: tf.Tensor) -> dict[str, float]:
+        trainers.append(trainer)
+        trainer.global_step.assign_add(tf.cast(steps, tf.int64))
+        return {"total_loss": 1.0, "cls_loss": 0.5, "box_loss": 0.01, "learning_rate": 0.01}
+
+    monkeypatch.setattr(base_trainer.Trainer, "train", train)
+    return trainers
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder and what is in it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def scalars(folder: Path) -> dict[str, dict[int, float]]:
+    """The scalars of a folder of event files: tag -> step -> value."""
+    import tensorflow as tf
+    from tensorflow.python.summary.summary_iterator import summary_iterator
+
+    found: dict[str, dict[int, float]] = {}
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        for event in summary_iterator(str(path)):
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def test_a_run_says_what_it_is(trained, small) -> None:  # type: ignore[no-untyped-def]
+    """run.json names preset, classes, records, versions, weights, last step and best score; config and labels too."""
+    from tfod_helpers import experiment
+
+    manifest = trained.run.read_manifest()
+    assert (manifest["preset"], manifest["classes"], manifest["step"]) == ("mobilenet_v2_sample", ["red", "blue"], STEPS)
+    assert manifest["records"] == {"train": small.train.pattern, "validation": small.validation.pattern}
+    assert {"python", "tfod_helpers", "tensorflow", "tf-models-official", "numpy"} == set(manifest["versions"])
+    assert "weights=None" in manifest["weights"]
+    assert manifest["best"].keys() == {"step", "ap", "ap50", "threshold"}
+    assert manifest["changes"]["task.model.input_size"] == [[192, 192, 3], [64, 64, 3]]
+    assert experiment.differences(experiment.load(trained.run.config_path), small.config) == {}
+    assert LabelMap.read(trained.run.label_map_path) == LabelMap(["red", "blue"])
+
+
+def test_the_loss_falls_and_the_model_learns(trained) -> None:  # type: ignore[no-untyped-def]
+    """After some steps the loss is clearly lower, and AP50 is above zero."""
+    losses = trained.history.frame["loss"]
+    assert losses.iloc[-1] < 0.8 * losses.iloc[0]
+    print(trained.history.frame.to_string())
+    assert trained.history.best["ap50"] > 0.2
+    assert f"AP50 {trained.history.best['ap50']:.3f}" in str(trained.history)
+
+
+def test_the_history_has_a_row_each_time_the_loss_was_read(trained) -> None:  # type: ignore[no-untyped-def]
+    """history.csv has every fourth step once, with AP at every eighth, and is what train returns."""
+    frame = trained.history.frame
+    assert frame["step"].tolist() == list(range(4, STEPS + 1, 4))
+    assert frame.loc[frame["ap"].notna(), "step"].tolist() == list(range(INTERVAL, STEPS + 1, INTERVAL))
+    pd.testing.assert_frame_equal(pd.read_csv(trained.run.history_path), frame)
+    best = frame.loc[frame["ap"].idxmax()]
+    assert (best["step"], best["ap"], best["ap50"]) == tuple(trained.history.best[key] for key in ("step", "ap", "ap50"))
+
+
+def test_tensorboard_reads_the_same_scalars(trained) -> None:  # type: ignore[no-untyped-def]
+    """events/ holds loss, learning rate and the APs of every row, as the history has them."""
+    train, validation = scalars(trained.run.events / "train"), scalars(trained.run.events / "validation")
+    assert train.keys() == STEP_TAGS
+    assert validation.keys() == {"ap", "ap50"}
+    frame = trained.history.frame.set_index("step")
+    for tag, values in (train | validation).items():
+        expected = frame[tag].dropna()
+        assert list(expected.index) == sorted(values)
+        np.testing.assert_allclose([values[step] for step in expected.index], expected, rtol=1e-5)
+
+
+def test_ctrl_c_loses_nothing_before_the_last_checkpoint(trained) -> None:  # type: ignore[no-untyped-def]
+    """Interrupted at step 20, the run held step 16 with its history; rows of before stay as they were when it goes on."""
+    assert trained.manifest["step"] == INTERRUPTED // INTERVAL * INTERVAL == 16
+    before = trained.rows.splitlines()
+    assert [line.split(",")[0] for line in before] == ["step", "4", "8", "12", "16"]
+    kept = trained.history.frame[trained.history.frame["step"] <= 16]
+    np.testing.assert_allclose(kept["loss"], [float(line.split(",")[1]) for line in before[1:]])
+
+
+def test_learning_rate_follows_the_schedule_across_the_interruption(trained, small) -> None:  # type: ignore[no-untyped-def]
+    """Every row's learning rate is the schedule's at its step, so that nothing warmed up a second time."""
+    from tfod_helpers import model
+
+    trainer = small.config.trainer
+    schedule = model.DetectionTask(small.config.task).create_optimizer(trainer.optimizer_config).learning_rate
+    frame = trained.history.frame
+    np.testing.assert_allclose(frame["learning_rate"], [float(schedule(step)) for step in frame["step"]], atol=1e-7)
+
+
+def test_a_finished_run_is_not_trained_again(trained, small, training, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Started again when finished, the run gives its history back and builds no model."""
+    monkeypatch.setattr(training, "_Training", None)
+    before = contents(trained.run.folder)
+    again = training.train(small.config, trained.run.folder)
+    pd.testing.assert_frame_equal(again.frame, trained.history.frame)
+    assert (again.best, again.weights) == (trained.history.best, trained.history.weights)
+    assert contents(trained.run.folder) == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "old", "new"),
+    [
+        ("trainer.train_steps", STEPS, 40),
+        ("task.train_data.parser.aug_color", 0.0, 0.25),
+        ("task.class_names", ["red", "blue"], ["red", "green"]),
+        ("task.validation_images", 4, 5),
+        ("task.train_data.input_path", None, "elsewhere/other-*.tfrecord"),
+        ("task.weights", None, "runs/earlier"),
+    ],
+)
+def test_other_settings_need_another_run(trained, small, training, setting: str, old: Any, new: Any) -> None:  # type: ignore[no-untyped-def]
+    """Other settings, classes or records in a run's folder are refused with both values, and no file is touched."""
+    from tfod_helpers import experiment
+
+    before = contents(trained.run.folder)
+    config = experiment.change(small.config, {setting: new})
+    old = small.train.pattern if setting.endswith("input_path") else old
+    with pytest.raises(ValueError, match="other settings") as caught:
+        training.train(config, trained.run.folder)
+    assert f"{setting} was {old!r}, now {new!r}" in str(caught.value)
+    assert "Choose another run folder" in str(caught.value)
+    assert contents(trained.run.folder) == before
+
+
+def test_evaluation_of_records_and_of_photos_agree_with_the_run(trained, small, training) -> None:  # type: ignore[no-untyped-def]
+    """The best model scores on the validation records what run.json says, and the same on the photos they came from."""
+    best = trained.run.read_manifest()["best"]
+    from_records = training.evaluate(trained.run, small.validation)
+    from_photos = training.evaluate(str(trained.run.folder), small.dataset)
+    assert from_records.images == len(small.dataset) == 4
+    for key in ("ap", "ap50", "threshold"):
+        assert getattr(from_records, key) == pytest.approx(best[key], abs=1e-6)
+        assert getattr(from_photos, key) == pytest.approx(best[key], abs=1e-6)
+    assert best["ap"] > 0
+    pd.testing.assert_frame_equal(from_records.per_class, from_photos.per_class)
+
+
+def test_evaluation_needs_the_classes_of_the_run(trained, small, training) -> None:  # type: ignore[no-untyped-def]
+    """A dataset with other classes, or the same in another order, is refused with both lists."""
+    with pytest.raises(ValueError, match=r"1 blue, 2 red.*the run 1 red, 2 blue.*label map"):
+        training.evaluate(trained.run, Dataset(small.dataset.images, LabelMap(["blue", "red"])))
+
+
+def test_there_must_be_a_model_to_evaluate(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A folder without a model is refused, and a mistyped one is not made."""
+    with pytest.raises(FileNotFoundError, match=r"typo.best: there is no trained model here.*training\.train"):
+        training.evaluate(tmp_path / "typo", small.dataset)
+    assert not (tmp_path / "typo").exists()
+
+
+def test_best_is_the_highest_and_not_the_last(small, training, no_steps, monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Of models scored 0.2, 0.6, 0.5, 0.6, 0.1 and 0.3 the first of the highest is kept, in run.json and in best/."""
+    from tfod_helpers import evaluation
+
+    real = evaluation.score(small.dataset, [as_detections(image) for image in small.dataset])
+    scores = iter([0.2, 0.6, 0.5, 0.6, 0.1, 0.3])
+    seen = []
+
+    def judge(judging: Any) -> evaluation.Evaluation:
+        variable = no_steps[-1].model.trainable_variables[0]
+        variable.assign(np.full(variable.shape, len(seen), np.float32))
+        seen.append(next(scores))
+        return dataclasses.replace(real, ap=seen[-1], ap50=seen[-1] / 2)
+
+    monkeypatch.setattr(training._Judge, "judge", judge)
+    history = training.train(small.config, tmp_path / "run")
+    assert len(seen) == 6
+    assert (history.best["step"], history.best["ap"], history.best["ap50"]) == (16, 0.6, 0.3)
+    kept = training.load_best(tmp_path / "run")[0].trainable_variables[0].numpy()
+    assert (kept == 1).all()
+    assert len(list((tmp_path / "run" / "best").glob("*.index"))) == 1
+
+
+def as_detections(image: Any) -> Any:
+    """A labelled image's truth as detections, for a perfect score."""
+    import supervision as sv
+
+    ones = np.ones(len(image.labels), np.float32)
+    return sv.Detections(xyxy=image.boxes_xyxy, class_id=image.labels.astype(int), confidence=ones)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(small, training, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """NaN at step 12 ends in an error with the step and the learning rate; what was saved at step 8 is kept."""
+    import tensorflow as tf
+    from official.core import base_trainer
+
+    def train(trainer: base_trainer.Trainer, steps: tf.Tensor) -> dict[str, float]:
+        trainer.global_step.assign_add(tf.cast(steps, tf.int64))
+        loss = math.nan if int(trainer.global_step) > 8 else 1.0
+        return {"total_loss": loss, "cls_loss": loss, "box_loss": loss, "learning_rate": 1234.0}
+
+    monkeypatch.setattr(base_trainer.Trainer, "train", train)
+    with pytest.raises(FloatingPointError, match=r"The loss is nan after step 12.*learning rate below 1\.2e\+03"):
+        training.train(small.config, tmp_path / "run")
+    run = workspace.open_run(tmp_path / "run")
+    assert run.read_manifest()["step"] == 8
+    assert (run.checkpoints / "ckpt-8.index").is_file()
+    assert training.load_best(run)[0] is not None
+
+
+def test_training_starts_from_an_earlier_run(trained, small, training, no_steps, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """With weights=<run> every tensor is that run's best before the first step, and run.json says so."""
+    from tfod_helpers import experiment
+
+    config = experiment.change(small.config, {"task.weights": str(trained.run.folder)})
+    training.train(config, tmp_path / "run")
+    ours = no_steps[-1].model.weights
+    theirs = training.load_best(trained.run)[0].weights
+    assert len(ours) == len(theirs) > 250
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert str(trained.run.best) in workspace.open_run(tmp_path / "run").read_manifest()["weights"]
+
+
+def test_there_must_be_something_to_be_judged_on(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Validation records without one object, or none at all, are refused before the first step."""
+    from tfod_helpers import experiment
+
+    bare = [dataclasses.replace(image, boxes_xyxy=np.zeros((0, 4)), labels=[]) for image in small.dataset]
+    empty = records.write(Dataset(bare, small.dataset.label_map), tmp_path / "empty")
+    path = "task.validation_data.input_path"
+    with pytest.raises(ValueError, match=r"empty-.*no object in these records"):
+        training.train(experiment.change(small.config, {path: empty.pattern}), tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match=r"gone: no validation records here"):
+        training.train(experiment.change(small.config, {path: str(tmp_path / "gone")}), tmp_path / "other")
+
+
+# --- another process: two devices, and a kill ----------------------------------------------------
+
+TWO_DEVICES = """
+import sys
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from tfod_helpers import experiment, training
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+print(training.train(experiment.load(sys.argv[1]), sys.argv[2], strategy=strategy))
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Killed:
+    """A training on two devices that was killed.
+
+    Attributes:
+        run: its folder.
+        config: its config, of far more steps than it got to.
+        said: all that it printed.
+    """
+
+    run: workspace.Run
+    config: Any
+    said: str
+
+
+@pytest.fixture(scope="module")
+def killed(small, tmp_path_factory: pytest.TempPathFactory) -> Killed:  # type: ignore[no-untyped-def]
+    """A training of 4000 steps on two devices, killed after its first checkpoint."""
+    from tfod_helpers import experiment
+
+    folder = tmp_path_factory.mktemp("killed")
+    intervals = {f"trainer.{name}_interval": INTERVAL for name in ("validation", "checkpoint")}
+    config = experiment.change(small.config, {"trainer.train_steps": 4000, **intervals})
+    experiment.save(config, folder / "config.yaml")
+    run = workspace.open_run(folder / "run")
+    with (folder / "said.txt").open("w") as said:
+        command = [sys.executable, "-c", TWO_DEVICES, str(folder / "config.yaml"), str(run.folder)]
+        process = subprocess.Popen(command, stdout=said, stderr=said)
+        try:
+            wait_for(lambda: run.read_manifest().get("step", 0) >= INTERVAL or process.poll() is not None, 300)
+        finally:
+            process.kill()
+            code = process.wait()
+    text = (folder / "said.txt").read_text()
+    assert code == -signal.SIGKILL, text
+    return Killed(run, config, text)
+
+
+def wait_for(happened: Callable[[], bool], seconds: float) -> None:
+    """Wait until something has happened."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, f"nothing happened in {seconds} s"
+        time.sleep(0.02)
+
+
+def test_two_devices_train_together(killed: Killed) -> None:
+    """A MirroredStrategy over two devices trains, evaluates and saves; its loss falls, with no warning on the way."""
+    frame = pd.read_csv(killed.run.history_path)
+    assert frame["step"].iloc[0] == 4 or frame["step"].iloc[0] == 8
+    assert np.isfinite(frame["loss"]).all()
+    assert frame["loss"].iloc[-1] < frame["loss"].iloc[0]
+    assert killed.run.read_manifest()["best"] is not None
+    assert "Warning" not in killed.said
+    assert "training:" in killed.said
+
+
+def test_a_killed_training_goes_on(killed: Killed, training, no_steps, capsys) -> None:  # type: ignore[no-untyped-def]
+    """After a SIGKILL the next start takes up the last whole checkpoint, its step, schedule and weights."""
+    import tensorflow as tf
+
+    step = int(tf.train.latest_checkpoint(killed.run.checkpoints).rpartition("-")[2])
+    assert step >= INTERVAL
+    saved = tf.train.load_checkpoint(str(killed.run.checkpoints / f"ckpt-{step}"))
+    stopped = training._Training(killed.config, killed.run)
+    stopped._start()
+    assert f"Going on from step {step} of 4000" in capsys.readouterr().out
+    assert int(stopped.trainer.global_step) == int(stopped.trainer.optimizer.iterations) == step
+    assert stopped.rows[-1]["step"] == step
+    kernel = stopped.trainer.model.trainable_variables[0]
+    found = {tuple(shape) for shape in saved.get_variable_to_shape_map().values()}
+    assert tuple(kernel.shape) in found
+    arrays = [saved.get_tensor(name) for name, shape in saved.get_variable_to_shape_map().items() if shape == list(kernel.shape)]
+    assert any(np.array_equal(kernel.numpy(), array) for array in arrays)
+
+
+def test_run_folder_is_whole_after_a_kill(killed: Killed) -> None:
+    """Whatever the moment, run.json, config and history can be read, and no half file is left under their names."""
+    manifest = json.loads(killed.run.manifest_path.read_text())
+    assert manifest["step"] >= INTERVAL
+    assert len(pd.read_csv(killed.run.history_path)) >= manifest["step"] // 8
+    assert LabelMap.read(killed.run.label_map_path) == LabelMap(["red", "blue"])
