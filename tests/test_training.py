@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,6 @@ def test_the_loss_falls_and_the_model_learns(trained) -> None:  # type: ignore[n
     """After some steps the loss is clearly lower, and AP50 is above zero."""
     losses = trained.history.frame["loss"]
     assert losses.iloc[-1] < 0.8 * losses.iloc[0]
-    print(trained.history.frame.to_string())
     assert trained.history.best["ap50"] > 0.2
     assert f"AP50 {trained.history.best['ap50']:.3f}" in str(trained.history)
 
@@ -184,7 +182,7 @@ def test_evaluation_of_records_and_of_photos_agree_with_the_run(trained, small, 
 
 def test_evaluation_needs_the_classes_of_the_run(trained, small, training) -> None:  # type: ignore[no-untyped-def]
     """A dataset with other classes, or the same in another order, is refused with both lists."""
-    with pytest.raises(ValueError, match=r"1 blue, 2 red.*the run 1 red, 2 blue.*label map"):
+    with pytest.raises(ValueError, match=r"blue, red, the run red, blue\..*label map"):
         training.evaluate(trained.run, Dataset(small.dataset.images, LabelMap(["blue", "red"])))
 
 
@@ -260,7 +258,7 @@ def test_training_starts_from_an_earlier_run(trained, small, training, no_steps,
 
 
 def test_there_must_be_something_to_be_judged_on(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """Validation records without one object, or none at all, are refused before the first step."""
+    """Validation records without one object, or none at all, are refused before the first step, and the folder stays free."""
     from tfod_helpers import experiment
 
     bare = [dataclasses.replace(image, boxes_xyxy=np.zeros((0, 4)), labels=[]) for image in small.dataset]
@@ -269,7 +267,7 @@ def test_there_must_be_something_to_be_judged_on(small, training, tmp_path: Path
     with pytest.raises(ValueError, match=r"empty-.*no object in these records"):
         training.train(experiment.change(small.config, {path: empty.pattern}), tmp_path / "run")
     with pytest.raises(FileNotFoundError, match=r"gone: no validation records here"):
-        training.train(experiment.change(small.config, {path: str(tmp_path / "gone")}), tmp_path / "other")
+        training.train(experiment.change(small.config, {path: str(tmp_path / "gone")}), tmp_path / "run")
 
 
 # --- another process: two devices, and a kill ----------------------------------------------------
@@ -336,7 +334,7 @@ def wait_for(happened: Callable[[], bool], seconds: float) -> None:
 def test_two_devices_train_together(killed: Killed) -> None:
     """A MirroredStrategy over two devices trains, evaluates and saves; its loss falls, with no warning on the way."""
     frame = pd.read_csv(killed.run.history_path)
-    assert frame["step"].iloc[0] == 4 or frame["step"].iloc[0] == 8
+    assert frame["step"].diff().dropna().eq(4).all()
     assert np.isfinite(frame["loss"]).all()
     assert frame["loss"].iloc[-1] < frame["loss"].iloc[0]
     assert killed.run.read_manifest()["best"] is not None
@@ -344,7 +342,7 @@ def test_two_devices_train_together(killed: Killed) -> None:
     assert "training:" in killed.said
 
 
-def test_a_killed_training_goes_on(killed: Killed, training, no_steps, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_a_killed_training_goes_on(killed: Killed, training, capsys) -> None:  # type: ignore[no-untyped-def]
     """After a SIGKILL the next start takes up the last whole checkpoint, its step, schedule and weights."""
     import tensorflow as tf
 
@@ -357,9 +355,8 @@ def test_a_killed_training_goes_on(killed: Killed, training, no_steps, capsys) -
     assert int(stopped.trainer.global_step) == int(stopped.trainer.optimizer.iterations) == step
     assert stopped.rows[-1]["step"] == step
     kernel = stopped.trainer.model.trainable_variables[0]
-    found = {tuple(shape) for shape in saved.get_variable_to_shape_map().values()}
-    assert tuple(kernel.shape) in found
-    arrays = [saved.get_tensor(name) for name, shape in saved.get_variable_to_shape_map().items() if shape == list(kernel.shape)]
+    shapes = saved.get_variable_to_shape_map()
+    arrays = [saved.get_tensor(name) for name, shape in shapes.items() if shape == list(kernel.shape)]
     assert any(np.array_equal(kernel.numpy(), array) for array in arrays)
 
 

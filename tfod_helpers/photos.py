@@ -126,6 +126,8 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
         TypeError: an array of another type or shape.
     """
     if isinstance(source, np.ndarray):
+        if source.dtype == np.uint8 and source.ndim == 3 and source.shape[2] == 3 and source.size:
+            return source
         source = _from_array(source)
     if isinstance(source, Image.Image):
         _load(source)
@@ -240,8 +242,12 @@ def letterbox(rgb: np.ndarray, side: int) -> tuple[np.ndarray, tuple[float, floa
     height, width = rgb.shape[:2]
     longest = max(height, width)
     fit = (max(1, round(width * side / longest)), max(1, round(height * side / longest)))
-    # Pillow's bilinear filter widens when shrinking, so no pixel is skipped.
-    scaled = rgb if fit == (width, height) else np.asarray(Image.fromarray(rgb).resize(fit, Image.Resampling.BILINEAR))
+    scaled = rgb
+    if fit != (width, height):
+        # Pillow's bilinear filter widens when shrinking, so no pixel is skipped; reducing_gap lets it
+        # shrink by a whole factor first where the image is many times too large.
+        image = Image.fromarray(rgb).resize(fit, Image.Resampling.BILINEAR, reducing_gap=2.0)
+        scaled = np.asarray(image)
     square = np.empty((side, side, 3), np.uint8)
     square[:] = MEAN_RGB
     square[: fit[1], : fit[0]] = scaled

@@ -67,6 +67,11 @@ class Records:
         """The shards, in order."""
         return tuple(Path(name) for name in sorted(glob.glob(self.pattern)))
 
+    def __str__(self) -> str:
+        left_out = f"; {len(self.problems)} problems in .problems" if self.problems else ""
+        shards = f"{len(self.files)} shard{'s' * (len(self.files) != 1)}"
+        return f"{self.count} images with {self.boxes} boxes in {shards}: {self.pattern}{left_out}"
+
 
 def write(
     dataset: Dataset,

@@ -153,7 +153,7 @@ class _Training:
     def go(self) -> History:
         self._start()
         trainer = self.config.trainer
-        total, step = trainer.train_steps, int(self.trainer.global_step)
+        total, step = trainer.train_steps, int(self.trainer.global_step.numpy())
         with tqdm(total=total, initial=step, unit="step", desc="training") as bar:
             while step < total:
                 intervals = (trainer.steps_per_loop, trainer.validation_interval, trainer.checkpoint_interval)
@@ -172,7 +172,7 @@ class _Training:
         """Go on from the last checkpoint, or fill the model with its first weights."""
         if self.last.latest_checkpoint:
             self.last.restore_or_initialize()
-            step = int(self.trainer.global_step)
+            step = int(self.trainer.global_step.numpy())
             self.rows = [row for row in _read_rows(self.run) if row["step"] <= step]
             print(f"Going on from step {step} of {self.config.trainer.train_steps} in {self.run.folder}.")
         else:
@@ -254,7 +254,7 @@ def _eager(model: tf_keras.Model, config: ExperimentConfig) -> Callable[[np.ndar
 
 def _claim(run: workspace.Run, config: ExperimentConfig) -> bool:
     """Make a new run folder this config's; return whether it already holds the finished training."""
-    if not run.config_path.exists():
+    if tf.train.latest_checkpoint(run.checkpoints) is None:  # nothing is lost; a failed start may be mended
         versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official", "numpy")}
         run.update_manifest(
             preset=config.task.preset,

@@ -82,7 +82,7 @@ def from_preset(name: str) -> ExperimentConfig:
     preset = preset_table.find(name)
     config = exp_factory.get_exp_config(_NAME)
     task = config.task
-    task.preset, task.weights = name, "imagenet"
+    task.preset, task.weights, task.frozen_stride = name, "imagenet", preset.frozen_stride
     _describe_model(task.model, preset)
     task.train_data.global_batch_size = preset.batch_size
     task.train_data.dtype = task.validation_data.dtype = "float32"
