@@ -23,6 +23,7 @@ from tqdm import tqdm
 from tfod_helpers import photos
 from tfod_helpers.annotations import DatasetError, LabelMap, Problem
 from tfod_helpers.formats.photo_folder import PhotoFolder
+from tfod_helpers.photos import Square
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,23 +79,6 @@ class ExportFacts:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: damaged ({error}). Copy it again, or export the run again.") from error
-
-
-@dataclass(frozen=True, eq=False)
-class Square:
-    """A photo as the model sees it.
-
-    Attributes:
-        pixels: uint8, shape (side, side, 3).
-        scale: ``(x, y)``; a point of the photo times it is the point in the square.
-        width: of the photo, in pixels.
-        height: of the photo, in pixels.
-    """
-
-    pixels: np.ndarray
-    scale: tuple[float, float]
-    width: int
-    height: int
 
 
 class Detector:
@@ -191,8 +175,7 @@ class Detector:
 
     def square(self, photo: Photo) -> Square:
         """Scale a photo to what the model sees; for photos that are looked at more than once."""
-        rgb = photos.to_rgb(photo)
-        return Square(*photos.letterbox(rgb, self.image_size), width=rgb.shape[1], height=rgb.shape[0])
+        return photos.letterbox(photo, self.image_size)
 
     def detect_squares(
         self, squares: Sequence[Square], *, threshold: float | None = None, batch_size: int = 16

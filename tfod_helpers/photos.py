@@ -74,6 +74,23 @@ class PhotoInfo:
         return self.format in _JPEG_FORMATS and self.orientation == 1 and self.mode in ("RGB", "L")
 
 
+@dataclass(frozen=True, eq=False)
+class Square:
+    """A photo as a model sees it.
+
+    Attributes:
+        pixels: uint8, shape (side, side, 3), RGB.
+        scale: ``(x, y)``; a point of the photo times it is the point in the square.
+        width: of the photo, in pixels.
+        height: of the photo, in pixels.
+    """
+
+    pixels: np.ndarray
+    scale: tuple[float, float]
+    width: int
+    height: int
+
+
 def read_info(source: Source) -> PhotoInfo:
     """Read an image's header.
 
@@ -126,15 +143,38 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
         TypeError: an array of another type or shape.
     """
     if isinstance(source, np.ndarray):
-        if source.dtype == np.uint8 and source.ndim == 3 and source.shape[2] == 3 and source.size:
-            return source
         source = _from_array(source)
     if isinstance(source, Image.Image):
         _load(source)
-        return _rgb(source)
+        return np.asarray(_rgb(source))
     with _open(source) as image:
         _load(image)
-        return _rgb(_turned(image, size))
+        return np.asarray(_rgb(_turned(image, size)))
+
+
+def letterbox(source: Source | Image.Image | np.ndarray, side: int) -> Square:
+    """Scale an image to fit a square from its top left corner; the rest gets the ImageNet mean colour.
+
+    Args:
+        source: as `to_rgb` takes it, and turned as there.
+        side: of the square, in pixels.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        PhotoError: it is no image, or not a whole one.
+        TypeError: an array of another type or shape.
+    """
+    if isinstance(source, np.ndarray):
+        source = _from_array(source)
+    if isinstance(source, Image.Image):
+        _load(source)
+        return _fit(_rgb(source), source.size, side)
+    with _open(source) as image:
+        size = _info(image).upright_size
+        # JPEG can be decoded at a half, a quarter or an eighth: of a phone's photo that is most of the time.
+        image.draft("RGB", _fitting(image.size, side))
+        _load(image)
+        return _fit(_rgb(_turned(image, None)), size, side)
 
 
 def to_jpeg(rgb: np.ndarray, quality: int = 95) -> bytes:
@@ -208,14 +248,14 @@ def _turned(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
     return image
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
+def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image, np.float32)
         deep = image.mode.startswith("I;16") or grey.max() > 255  # 16-bit, in modes that could hold more
         image = Image.fromarray(np.clip(grey / 256 if deep else grey, 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -228,27 +268,20 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array.reshape(shape))
 
 
-def letterbox(rgb: np.ndarray, side: int) -> tuple[np.ndarray, tuple[float, float]]:
-    """Scale an image to fit a square from its top left corner; the rest gets the ImageNet mean colour.
+def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return the largest ``(width, height)`` of the same shape that a square holds."""
+    longest = max(size)
+    return max(1, round(size[0] * side / longest)), max(1, round(size[1] * side / longest))
 
-    Args:
-        rgb: uint8, shape (h, w, 3).
-        side: of the square, in pixels.
 
-    Returns:
-        The square, uint8, shape (side, side, 3), and the scale ``(x, y)``: a point of the image
-        times it is the point in the square.
-    """
-    height, width = rgb.shape[:2]
-    longest = max(height, width)
-    fit = (max(1, round(width * side / longest)), max(1, round(height * side / longest)))
-    scaled = rgb
-    if fit != (width, height):
+def _fit(image: Image.Image, size: tuple[int, int], side: int) -> Square:
+    """Put an RGB image of a photo of this size, which may be scaled down already, into a square."""
+    fit = _fitting(size, side)
+    if image.size != fit:
         # Pillow's bilinear filter widens when shrinking, so no pixel is skipped; reducing_gap lets it
         # shrink by a whole factor first where the image is many times too large.
-        image = Image.fromarray(rgb).resize(fit, Image.Resampling.BILINEAR, reducing_gap=2.0)
-        scaled = np.asarray(image)
+        image = image.resize(fit, Image.Resampling.BILINEAR, reducing_gap=2.0)
     square = np.empty((side, side, 3), np.uint8)
     square[:] = MEAN_RGB
-    square[: fit[1], : fit[0]] = scaled
-    return square, (fit[0] / width, fit[1] / height)
+    square[: fit[1], : fit[0]] = image
+    return Square(square, (fit[0] / size[0], fit[1] / size[1]), *size)
