@@ -94,7 +94,10 @@ def main() -> None:
     rows = []
     for seed in range(options.seeds):
         rows.append(run_in_process(options.photos, seed))
-        print(f"seed {seed}: AP {rows[-1]['ap']:.3f}, AP50 {rows[-1]['ap50']:.3f}, {rows[-1]['seconds']:.0f} s", flush=True)
+        print(
+            f"seed {seed}: AP {rows[-1]['ap']:.3f}, AP50 {rows[-1]['ap50']:.3f}, {rows[-1]['seconds']:.0f} s",
+            flush=True,
+        )
     mean = {name: statistics.mean(row[name] for row in rows) for name in rows[0]}
     print(f"mean of {len(rows)}: AP {mean['ap']:.3f}, AP50 {mean['ap50']:.3f}, {mean['seconds']:.0f} s")
 

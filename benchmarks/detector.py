@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tfod_helpers import evaluation, experiment, records, training, workspace
+from tfod_helpers import evaluation, experiment, records, workspace
 from tfod_helpers import model as models
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector

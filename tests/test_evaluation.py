@@ -132,9 +132,7 @@ def test_each_object_is_found_once_by_the_most_confident() -> None:
 
 def test_confusion_counts_every_object_and_detection_once() -> None:
     """Right, mistaken, missed and invented objects each stand in their own cell at the best threshold."""
-    image = LabelledImage(
-        Path("a.jpg"), 200, 100, [[0, 0, 40, 40], [50, 0, 90, 40], [100, 0, 140, 40]], [1, 2, 1]
-    )
+    image = LabelledImage(Path("a.jpg"), 200, 100, [[0, 0, 40, 40], [50, 0, 90, 40], [100, 0, 140, 40]], [1, 2, 1])
     seen = found([[0, 0, 40, 40], [50, 0, 90, 40], [150, 50, 190, 90]], [1, 1, 2], [0.9, 0.9, 0.9])
     result = evaluation.score(Dataset([image], LABEL_MAP), [seen])
     assert result.confusion.loc["cat", "cat"] == 1

@@ -73,7 +73,11 @@ def test_a_run_says_what_it_is(trained, small) -> None:  # type: ignore[no-untyp
     from tfod_helpers import experiment
 
     manifest = trained.run.read_manifest()
-    assert (manifest["preset"], manifest["classes"], manifest["step"]) == ("mobilenet_v2_sample", ["red", "blue"], STEPS)
+    assert (manifest["preset"], manifest["classes"], manifest["step"]) == (
+        "mobilenet_v2_sample",
+        ["red", "blue"],
+        STEPS,
+    )
     assert manifest["records"] == {"train": small.train.pattern, "validation": small.validation.pattern}
     assert {"python", "tfod_helpers", "tensorflow", "tf-models-official", "numpy"} == set(manifest["versions"])
     assert "weights=None" in manifest["weights"]
@@ -98,7 +102,9 @@ def test_the_history_has_a_row_each_time_the_loss_was_read(trained) -> None:  # 
     assert frame.loc[frame["ap"].notna(), "step"].tolist() == list(range(INTERVAL, STEPS + 1, INTERVAL))
     pd.testing.assert_frame_equal(pd.read_csv(trained.run.history_path), frame)
     best = frame.loc[frame["ap"].idxmax()]
-    assert (best["step"], best["ap"], best["ap50"]) == tuple(trained.history.best[key] for key in ("step", "ap", "ap50"))
+    assert (best["step"], best["ap"], best["ap50"]) == tuple(
+        trained.history.best[key] for key in ("step", "ap", "ap50")
+    )
 
 
 def test_tensorboard_reads_the_same_scalars(trained) -> None:  # type: ignore[no-untyped-def]
@@ -114,7 +120,7 @@ def test_tensorboard_reads_the_same_scalars(trained) -> None:  # type: ignore[no
 
 
 def test_ctrl_c_loses_nothing_before_the_last_checkpoint(trained) -> None:  # type: ignore[no-untyped-def]
-    """Interrupted at step 20, the run held step 16 with its history; rows of before stay as they were when it goes on."""
+    """Interrupted at step 20, the run held step 16 with its history; the rows of before stay when it goes on."""
     assert trained.manifest["step"] == INTERRUPTED // INTERVAL * INTERVAL == 16
     before = trained.rows.splitlines()
     assert [line.split(",")[0] for line in before] == ["step", "4", "8", "12", "16"]
@@ -247,18 +253,18 @@ def test_training_starts_from_an_earlier_run(trained, small, training, no_steps,
     """With weights=<run> every tensor is that run's best before the first step, and run.json says so."""
     from tfod_helpers import experiment
 
-    config = experiment.change(small.config, {"task.weights": str(trained.run.folder)})
+    config = experiment.change(small.config, {"task.weights": str(trained.run.folder), "task.frozen_stride": 0})
     training.train(config, tmp_path / "run")
-    ours = no_steps[-1].model.weights
-    theirs = training.load_best(trained.run)[0].weights
-    assert len(ours) == len(theirs) > 250
-    for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    ours = {variable.name: variable.numpy() for variable in no_steps[-1].model.weights}
+    theirs = {variable.name: variable.numpy() for variable in training.load_best(trained.run)[0].weights}
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name])
     assert str(trained.run.best) in workspace.open_run(tmp_path / "run").read_manifest()["weights"]
 
 
 def test_there_must_be_something_to_be_judged_on(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """Validation records without one object, or none at all, are refused before the first step, and the folder stays free."""
+    """Validation records without an object, or none at all, are refused before a step; the folder stays free."""
     from tfod_helpers import experiment
 
     bare = [dataclasses.replace(image, boxes_xyxy=np.zeros((0, 4)), labels=[]) for image in small.dataset]
@@ -302,19 +308,19 @@ class Killed:
 
 @pytest.fixture(scope="module")
 def killed(small, tmp_path_factory: pytest.TempPathFactory) -> Killed:  # type: ignore[no-untyped-def]
-    """A training of 4000 steps on two devices, killed after its first checkpoint."""
+    """A training of 4000 steps on two devices, killed after its second checkpoint."""
     from tfod_helpers import experiment
 
     folder = tmp_path_factory.mktemp("killed")
     intervals = {f"trainer.{name}_interval": INTERVAL for name in ("validation", "checkpoint")}
-    config = experiment.change(small.config, {"trainer.train_steps": 4000, **intervals})
+    config = experiment.change(small.config, {"trainer.train_steps": 4000, "trainer.steps_per_loop": 4, **intervals})
     experiment.save(config, folder / "config.yaml")
     run = workspace.open_run(folder / "run")
     with (folder / "said.txt").open("w") as said:
         command = [sys.executable, "-c", TWO_DEVICES, str(folder / "config.yaml"), str(run.folder)]
         process = subprocess.Popen(command, stdout=said, stderr=said)
         try:
-            wait_for(lambda: run.read_manifest().get("step", 0) >= INTERVAL or process.poll() is not None, 300)
+            wait_for(lambda: run.read_manifest().get("step", 0) >= 2 * INTERVAL or process.poll() is not None, 300)
         finally:
             process.kill()
             code = process.wait()
@@ -347,7 +353,7 @@ def test_a_killed_training_goes_on(killed: Killed, training, capsys) -> None:  #
     import tensorflow as tf
 
     step = int(tf.train.latest_checkpoint(killed.run.checkpoints).rpartition("-")[2])
-    assert step >= INTERVAL
+    assert step >= 2 * INTERVAL
     saved = tf.train.load_checkpoint(str(killed.run.checkpoints / f"ckpt-{step}"))
     stopped = training._Training(killed.config, killed.run)
     stopped._start()
@@ -363,6 +369,6 @@ def test_a_killed_training_goes_on(killed: Killed, training, capsys) -> None:  #
 def test_run_folder_is_whole_after_a_kill(killed: Killed) -> None:
     """Whatever the moment, run.json, config and history can be read, and no half file is left under their names."""
     manifest = json.loads(killed.run.manifest_path.read_text())
-    assert manifest["step"] >= INTERVAL
+    assert manifest["step"] >= 2 * INTERVAL
     assert len(pd.read_csv(killed.run.history_path)) >= manifest["step"] // 8
     assert LabelMap.read(killed.run.label_map_path) == LabelMap(["red", "blue"])

@@ -1,0 +1,189 @@
+"""The detector: any photo in, detections in that photo's pixels out."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfod_helpers import photos
+from tfod_helpers.annotations import DatasetError, LabelMap
+from tfod_helpers.detector import Detector
+
+LABEL_MAP = LabelMap(["cat", "dog"])
+SIDE = 64
+
+
+def bright_spot(squares: np.ndarray) -> dict[str, np.ndarray]:
+    """A stand-in for a model: the box of what is brighter than 200, as a dog, and a faint cat over the whole square."""
+    boxes_xyxy = np.zeros((len(squares), 2, 4), np.float32)
+    scores = np.tile(np.array([0.9, 0.2], np.float32), (len(squares), 1))
+    for number, square in enumerate(squares):
+        ys, xs = np.nonzero(square.min(axis=-1) > 200)
+        if len(ys):
+            boxes_xyxy[number, 0] = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+        boxes_xyxy[number, 1] = [-5, -5, SIDE + 5, SIDE + 5]
+    classes = np.tile(np.array([2, 1], np.int32), (len(squares), 1))
+    return {"boxes_xyxy": boxes_xyxy, "scores": scores, "classes": classes, "count": np.full(len(squares), 2)}
+
+
+@pytest.fixture
+def detector() -> Detector:
+    """A detector of bright spots."""
+    return Detector(bright_spot, LABEL_MAP, SIDE, 0.5)
+
+
+def spotted(width: int = 200, height: int = 120) -> np.ndarray:
+    """A black picture with a white rectangle over the middle fifth to four fifths of each side."""
+    rgb = np.zeros((height, width, 3), np.uint8)
+    rgb[height // 5 : height * 4 // 5, width // 5 : width * 4 // 5] = 255
+    return rgb
+
+
+def expected_box(width: int = 200, height: int = 120) -> list[int]:
+    """Where the rectangle is, ``[xmin, ymin, xmax, ymax]``."""
+    return [width // 5, height // 5, width * 4 // 5, height * 4 // 5]
+
+
+@pytest.mark.parametrize("size", [(200, 120), (120, 200), (64, 64), (30, 40), (1999, 1501)])
+def test_boxes_are_in_the_pixels_of_the_photo(detector: Detector, size: tuple[int, int]) -> None:
+    """Whatever the photo's size, the box lies on the object to within one pixel of the model's square."""
+    found = detector.detect(spotted(*size))
+    assert found["class_name"].tolist() == ["dog"]
+    assert found.class_id.tolist() == [2]
+    np.testing.assert_allclose(found.xyxy[0], expected_box(*size), atol=1.01 * max(size) / SIDE)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "CMYK", "I;16", "LA"])
+def test_every_mode_of_a_pillow_image_is_seen(detector: Detector, mode: str) -> None:
+    """A Pillow image of any mode gives the box that its RGB form gives."""
+    grey = Image.fromarray(spotted()).convert("L")
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    found = detector.detect(image)
+    np.testing.assert_allclose(found.xyxy[0], expected_box(), atol=4)
+
+
+def test_arrays_may_be_grey_or_have_alpha(detector: Detector) -> None:
+    """Arrays of shape (h, w), (h, w, 1), (h, w, 3) and (h, w, 4) are all images."""
+    rgb = spotted()
+    opaque = np.concatenate([rgb, np.full((*rgb.shape[:2], 1), 255, np.uint8)], axis=-1)
+    for array in (rgb, rgb[..., 0], rgb[..., :1], opaque):
+        np.testing.assert_allclose(detector.detect(array).xyxy[0], expected_box(), atol=4)
+
+
+def test_a_file_is_turned_upright_and_an_image_taken_as_it_lies(detector: Detector, tmp_path: Path) -> None:
+    """For a path the box is in the frame that viewers show; for a Pillow image in that of its pixels."""
+    rgb = np.zeros((120, 200, 3), np.uint8)
+    rgb[:40, :60] = 255  # top left as stored; turned by 90 degrees clockwise it is top right
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(rgb).save(tmp_path / "turned.jpg", quality=95, exif=exif)
+    np.testing.assert_allclose(detector.detect(tmp_path / "turned.jpg").xyxy[0], [80, 0, 120, 60], atol=4)
+    with Image.open(tmp_path / "turned.jpg") as image:
+        np.testing.assert_allclose(detector.detect(image).xyxy[0], [0, 0, 60, 40], atol=4)
+
+
+def test_a_large_jpeg_is_seen_as_its_pixels_are(detector: Detector, tmp_path: Path) -> None:
+    """A JPEG that is decoded at a fraction of its size gives the same box and nearly the same square."""
+    rgb = spotted(2000, 1500)
+    Image.fromarray(rgb).save(tmp_path / "large.jpg", quality=95)
+    np.testing.assert_allclose(detector.detect(tmp_path / "large.jpg").xyxy[0], expected_box(2000, 1500), atol=32)
+    ours, whole = detector.square(tmp_path / "large.jpg"), detector.square(rgb)
+    assert (ours.width, ours.height, ours.scale) == (whole.width, whole.height, whole.scale) == (2000, 1500, ours.scale)
+    assert np.abs(ours.pixels.astype(int) - whole.pixels).mean() < 2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2000, 20), (3, 900)])
+def test_extreme_shapes_do_not_fail(detector: Detector, size: tuple[int, int]) -> None:
+    """One pixel, and photos a hundred times as long as wide, are scaled and their boxes stay inside them."""
+    found = detector.detect(np.full((size[1], size[0], 3), 255, np.uint8), threshold=0.0)
+    assert found.xyxy.min() >= 0
+    assert (found.xyxy[:, [0, 2]] <= size[0]).all()
+    assert (found.xyxy[:, [1, 3]] <= size[1]).all()
+
+
+def test_a_list_gives_what_its_photos_give_alone(detector: Detector, tmp_path: Path) -> None:
+    """Lists of mixed kinds and any length, in batches of any size, come back in order."""
+    Image.fromarray(spotted(90, 70)).save(tmp_path / "a.png")
+    kinds = [spotted(), Image.fromarray(spotted(50, 60)), tmp_path / "a.png", str(tmp_path / "a.png")]
+    mixed = [kinds[number % 4] for number in range(17)]
+    alone = [detector.detect(photo).xyxy for photo in mixed]
+    for batch_size in (1, 4, 16):
+        found = detector.detect(mixed, batch_size=batch_size)
+        assert len(found) == 17
+        for one, other in zip(alone, found, strict=True):
+            np.testing.assert_array_equal(one, other.xyxy)
+    assert detector.detect([]) == []
+
+
+def test_the_threshold_is_the_least_confidence(detector: Detector) -> None:
+    """The detector's own threshold is taken unless another is given; the most confident comes first."""
+    assert detector.detect(spotted()).confidence.tolist() == pytest.approx([0.9])
+    assert detector.detect(spotted(), threshold=0.0).confidence.tolist() == pytest.approx([0.9, 0.2])
+    assert len(detector.detect(spotted(), threshold=0.95)) == 0
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            detector.detect(spotted(), threshold=wrong)
+
+
+def test_what_is_no_photo_is_named(detector: Detector, tmp_path: Path) -> None:
+    """A missing file, a file that is no image, a cut one and a wrong array each say what they are."""
+    (tmp_path / "page.jpg").write_text("<html>not found</html>")
+    whole = io.BytesIO()
+    Image.fromarray(spotted()).save(whole, "JPEG")
+    (tmp_path / "cut.jpg").write_bytes(whole.getvalue()[:900])
+    with pytest.raises(FileNotFoundError, match=r"gone\.jpg: there is no such file"):
+        detector.detect(tmp_path / "gone.jpg")
+    with pytest.raises(photos.PhotoError, match=r"page\.jpg: a web page"):
+        detector.detect([spotted(), tmp_path / "page.jpg"])
+    with pytest.raises(photos.PhotoError, match=r"cut\.jpg: damaged or cut off"):
+        detector.detect(tmp_path / "cut.jpg")
+    with pytest.raises(TypeError, match=r"float64 of shape \(120, 200, 3\)"):
+        detector.detect(spotted() / 255)
+
+
+def test_a_folder_becomes_a_table(detector: Detector, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One row a detection with the photo's name; a photo without one is listed; a bar shows how far it is."""
+    for name, rgb in (("b.jpg", spotted()), ("a.JPG", np.zeros((50, 50, 3), np.uint8)), ("c.png", spotted(80, 80))):
+        Image.fromarray(rgb).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no photo")
+    table = detector.detect_folder(tmp_path, threshold=0.5)
+    assert table.columns.tolist() == ["filename", "class", "confidence", "xmin", "ymin", "xmax", "ymax"]
+    rows = table[table["xmax"] > 0]
+    assert rows["filename"].tolist() == ["b.jpg", "c.png"]
+    assert set(table["class"]) == {"dog"}
+    assert table.attrs["photos"] == ["a.JPG", "b.jpg", "c.png"]
+    assert "detecting: 100%" in capsys.readouterr().err
+
+
+def test_a_folder_without_photos_is_named(detector: Detector, tmp_path: Path) -> None:
+    """An empty folder and a missing one are told apart."""
+    with pytest.raises(DatasetError, match="there are no photos in this folder"):
+        detector.detect_folder(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        detector.detect_folder(tmp_path / "nowhere")
+
+
+def test_a_photo_that_cannot_be_read_is_left_out_and_told_of(
+    detector: Detector, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged photo does not cost the other photos' detections; where all are damaged, it is an error."""
+    (tmp_path / "bad.jpg").write_bytes(b"nonsense")
+    with pytest.raises(DatasetError, match=r"no photo can be read.*\n.*bad\.jpg"):
+        detector.detect_folder(tmp_path)
+    Image.fromarray(spotted()).save(tmp_path / "good.jpg")
+    table = detector.detect_folder(tmp_path)
+    assert table["filename"].tolist() == ["good.jpg"]
+    assert table.attrs["photos"] == ["good.jpg"]
+    assert "1 of 2 photos are left out" in capsys.readouterr().out
+
+
+def test_importing_it_loads_no_tensorflow() -> None:
+    """Only loading a SavedModel needs TensorFlow, so that other exports will not."""
+    code = "import sys, tfod_helpers.detector; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

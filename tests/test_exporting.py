@@ -1,0 +1,151 @@
+"""The export: whole, alone enough, the same model, and never in the place of something else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfod_helpers.annotations import LabelMap
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_the_export_folder_alone_detects_as_the_run_does(trained, small, export_folder: Path) -> None:  # type: ignore[no-untyped-def]
+    """Moved elsewhere, it gives the run's best model's detections: boxes to half a pixel, scores to a thousandth."""
+    from tfod_helpers import evaluation, training
+    from tfod_helpers.detector import Detector
+
+    model, config = training.load_best(trained.run)
+    ours = Detector(training._eager(model, config), small.dataset.label_map, 64, 0.0)
+    detector = Detector.load(export_folder)
+    for image in small.dataset:
+        expected, found = ours.detect(image.path), detector.detect(image.path, threshold=0.0)
+        assert len(found) == len(expected) > 0
+        np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-3)
+        np.testing.assert_allclose(found.xyxy[:3], expected.xyxy[:3], atol=0.5)
+    result = evaluation.evaluate(detector, small.dataset)
+    assert result.ap == pytest.approx(trained.history.best["ap"], abs=1e-3)
+
+
+def test_the_facts_are_the_runs(trained, export_folder: Path) -> None:  # type: ignore[no-untyped-def]
+    """export.json and the label map say what the run's manifest says."""
+    from tfod_helpers.detector import ExportFacts
+
+    facts = ExportFacts.read(export_folder)
+    assert (facts.format, facts.image_size, facts.classes) == ("saved_model", 64, 2)
+    assert {name: getattr(facts, name) for name in trained.history.best} == trained.run.read_manifest()["best"]
+    assert LabelMap.read(export_folder / "label_map.pbtxt") == LabelMap(["red", "blue"])
+
+
+def test_the_signature_is_the_documented_one(export_folder: Path) -> None:
+    """serving_default takes uint8 squares in any number, and returns boxes, scores, classes and count."""
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(export_folder)).signatures["serving_default"]
+    (image,) = signature.structured_input_signature[1].values()
+    assert (image.name, image.dtype, image.shape.as_list()) == ("images", tf.uint8, [None, 64, 64, 3])
+    outputs = {name: (spec.dtype, spec.shape.rank) for name, spec in signature.structured_outputs.items()}
+    assert outputs == {
+        "boxes_xyxy": (tf.float32, 3),
+        "scores": (tf.float32, 2),
+        "classes": (tf.int32, 2),
+        "count": (tf.int32, 1),
+    }
+
+
+def test_an_older_export_is_replaced_whole(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Exporting again over an export leaves the new one alone there, with nothing beside it."""
+    from tfod_helpers.exporting import saved_model
+
+    folder = saved_model.export(trained.run, tmp_path / "export")
+    (folder / "stale.txt").write_text("of the older one")
+    saved_model.export(trained.run, folder)
+    assert not (folder / "stale.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+
+
+def test_a_foreign_folder_is_left_alone(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A folder that holds something else, and a file of that name, are refused and stay as they were."""
+    from tfod_helpers.exporting import saved_model
+
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    for place in (tmp_path, tmp_path / "photo.jpg"):
+        with pytest.raises(FileExistsError, match=r"no export\. Choose an empty or a new folder"):
+            saved_model.export(trained.run, place)
+    assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
+
+
+def test_a_failing_export_leaves_the_old_one(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """Where writing breaks off, the older export still loads and no half one lies beside it."""
+    from tfod_helpers.detector import Detector, ExportFacts
+    from tfod_helpers.exporting import saved_model
+
+    folder = saved_model.export(trained.run, tmp_path / "export")
+
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ExportFacts, "write", no_room)
+    with pytest.raises(OSError, match="No space left"):
+        saved_model.export(trained.run, folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
+    assert Detector.load(folder).label_map == LabelMap(["red", "blue"])
+
+
+def test_a_run_without_a_model_cannot_be_exported(tmp_path: Path) -> None:
+    """The error says to train first, and no folder appears."""
+    from tfod_helpers.exporting import saved_model
+
+    with pytest.raises(FileNotFoundError, match=r"no trained model here\. Train this run first"):
+        saved_model.export(tmp_path / "run", tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
+def test_nothing_reaches_the_terminal(trained, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    """The graph optimizer's notes stay away, and standard error works again afterwards."""
+    import os
+
+    from tfod_helpers.exporting import saved_model
+
+    saved_model.export(trained.run, tmp_path / "export")
+    assert "InitializeLog" not in capfd.readouterr().err
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("export.json", None, r"holds no export \(export.json is missing\)"),
+        ("export.json", "{", "export.json: damaged"),
+        ("export.json", json.dumps({"format": "saved_model"}), "export.json: damaged"),
+        ("label_map.pbtxt", None, "no label_map.pbtxt, so its classes have no names"),
+        ("label_map.pbtxt", "item { id: 1 name: 'red' }", "1 classes, but the model was exported with 2"),
+        ("saved_model.pb", "nonsense", "SavedModel in it cannot be loaded"),
+    ],
+)
+def test_a_damaged_export_is_named(
+    export_folder: Path, tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
+    """A missing or damaged file of an export is told by name, with what to do."""
+    import shutil
+
+    from tfod_helpers.detector import Detector
+
+    broken = shutil.copytree(export_folder, tmp_path / "export")
+    (broken / name).unlink()
+    if content is not None:
+        (broken / name).write_text(content)
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        Detector.load(broken)
+
+
+def test_no_folder_is_no_export(tmp_path: Path) -> None:
+    """A path that does not exist is told as such."""
+    from tfod_helpers.detector import Detector
+
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        Detector.load(tmp_path / "nowhere")

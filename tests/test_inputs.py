@@ -1,0 +1,276 @@
+"""Training batches: photos as a detector sees them, boxes that stay on their object, shapes that a TPU can compile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfod_helpers import photos, records
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+
+pytestmark = pytest.mark.tensorflow
+SIDE = 64
+LABELS = LabelMap(["thing", "other"])
+PARSER = "task.train_data.parser."
+AUGMENTED = {
+    "aug_rand_hflip": True,
+    "aug_scale_min": 0.5,
+    "aug_scale_max": 1.6,
+    "aug_aspect": 1.5,
+    "aug_color": 0.3,
+}
+
+
+@pytest.fixture(scope="module")
+def inputs():  # type: ignore[no-untyped-def]
+    """The module, which loads TensorFlow."""
+    from tfod_helpers import inputs
+
+    return inputs
+
+
+def written(folder: Path, pictures: Sequence[np.ndarray], boxes_xyxy: Sequence[Any], **options: Any) -> records.Records:
+    """Records of pictures and the boxes of each; the classes go by turns."""
+    images = []
+    for number, (rgb, boxes) in enumerate(zip(pictures, boxes_xyxy, strict=True)):
+        path = folder / f"{number}.jpg"
+        Image.fromarray(rgb).save(path, quality=98, subsampling=0)
+        labels = [1 + k % 2 for k in range(len(boxes))]
+        images.append(LabelledImage(path, rgb.shape[1], rgb.shape[0], np.array(boxes), np.array(labels)))
+    return records.write(Dataset(images, LABELS), folder / "train", **options)
+
+
+def task_of(small: Any, made: records.Records, batch_size: int = 1, **parser: Any) -> Any:
+    """The small config's task with other records and augmentation."""
+    from tfod_helpers import experiment
+
+    config = experiment.change(small.config, {f"{PARSER}{key}": value for key, value in parser.items()})
+    task = config.task
+    task.class_names, task.train_images = list(LABELS), made.count
+    task.train_data.input_path, task.train_data.global_batch_size = made.pattern, batch_size
+    task.train_data.parser.max_num_instances = max(made.max_boxes, 1)
+    return task
+
+
+def boxes_in(inputs: Any, task: Any, labels: dict[str, Any], number: int = 0) -> dict[tuple[float, ...], int]:
+    """Decode one image's targets with the anchors: box_xyxy in pixels of the input -> class."""
+    anchors = np.concatenate([np.reshape(boxes, (-1, 4)) for boxes in inputs.anchor_boxes(task).values()])
+    targets = np.concatenate([np.reshape(levels[number], (-1, 4)) for levels in labels["box_targets"].values()])
+    classes = np.concatenate([np.reshape(levels[number], -1) for levels in labels["cls_targets"].values()])
+    positive = labels["box_weights"].numpy()[number] > 0
+    assert ((classes > 0) == positive).all()
+    size = anchors[:, 2:] - anchors[:, :2]
+    centre = (anchors[:, 2:] + anchors[:, :2]) / 2 + targets[:, :2] * size  # as Faster R-CNN encodes a box
+    half = size * np.exp(targets[:, 2:]) / 2
+    boxes_xyxy = np.concatenate([centre - half, centre + half], axis=1)[:, [1, 0, 3, 2]]
+    return {
+        tuple(np.round(box, 3).tolist()): int(c) for box, c in zip(boxes_xyxy[positive], classes[positive], strict=True)
+    }
+
+
+def to_pixels(inputs: Any, image: Any) -> np.ndarray:
+    """An image's values from 0 to 255 again."""
+    return np.asarray(image * inputs.STDDEV_RGB + inputs.MEAN_RGB)
+
+
+def ramp(height: int, width: int) -> np.ndarray:
+    """A picture whose red says the column and whose green says the row."""
+    rows, columns = np.mgrid[0:height, 0:width] + 0.5
+    blue = np.full((height, width), 128)
+    return np.stack([40 + 160 * columns / width, 40 + 160 * rows / height, blue], axis=-1).round().astype(np.uint8)
+
+
+def flag(height: int = 80, width: int = 120) -> tuple[np.ndarray, list[int]]:
+    """A dark photo with one bright rectangle, its left half red and its right half green, and its box."""
+    rgb = np.full((height, width, 3), 20, np.uint8)
+    x0, y0, x1, y1 = box_xyxy = [40, 25, 80, 60]
+    rgb[y0:y1, x0:60] = (250, 60, 60)
+    rgb[y0:y1, 60:x1] = (60, 250, 60)
+    return rgb, box_xyxy
+
+
+# --- geometry ------------------------------------------------------------------------------------
+
+
+def test_without_augmentation_training_sees_what_prediction_sees(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A square photo comes as photos.letterbox makes it, normalized, to a quarter of a pixel; its boxes are exact."""
+    rgb = ramp(200, 200)
+    boxes_xyxy = [[20, 30, 120, 170], [150.5, 10, 199, 60.25]]
+    task = task_of(small, written(tmp_path, [rgb], [boxes_xyxy]))
+    images, labels = next(iter(inputs.train_batches(task)))
+    square = photos.letterbox(tmp_path / "0.jpg", SIDE)
+    difference = to_pixels(inputs, images[0]) - square.pixels
+    # One pixel further, the colours of the ramp differ by 160 / 64 = 2.5.
+    for part in (difference[:32], difference[32:], difference[:, :32], difference[:, 32:]):
+        assert np.abs(part.mean(axis=(0, 1))).max() < 2.5 / 4
+    assert np.abs(difference).mean() < 1  # two JPEG decoders
+    found = boxes_in(inputs, task, labels)
+    scaled = np.array(boxes_xyxy) * np.tile(square.scale, 2)
+    np.testing.assert_allclose(sorted(found), sorted(scaled.tolist()), atol=0.01)
+    assert [found[box] for box in sorted(found)] == [1, 2]
+
+
+@pytest.mark.parametrize("shape", [(100, 200), (200, 100), (64, 40), (3, 300)])
+def test_oblong_photos_keep_their_shape(small, inputs, tmp_path: Path, shape: tuple[int, int]) -> None:  # type: ignore[no-untyped-def]
+    """An oblong photo fills the square along its longer side, lies anywhere along the other; around it all is 0."""
+    height, width = shape
+    task = task_of(small, written(tmp_path, [ramp(*shape)], [[[0, 0, width, height]]]))
+    images, labels = next(iter(inputs.train_batches(task)))
+    ((x0, y0, x1, y1),) = boxes_in(inputs, task, labels)
+    scale = SIDE / max(shape)
+    assert (x1 - x0, y1 - y0) == pytest.approx((width * scale, height * scale), abs=0.5)
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE] + 0.5
+    inside = (columns > x0) & (columns < x1) & (rows > y0) & (rows < y1)
+    well_inside = (columns > x0 + 1) & (columns < x1 - 1) & (rows > y0 + 1) & (rows < y1 - 1)
+    image = images[0].numpy()
+    assert np.abs(image[~inside]).max(initial=0) < 1e-5
+    pixels = to_pixels(inputs, image)
+    red = 40 + 160 * (columns - x0) / (x1 - x0)
+    green = 40 + 160 * (rows - y0) / (y1 - y0)
+    for channel, expected, length in ((0, red, x1 - x0), (1, green, y1 - y0)):
+        difference = (pixels[..., channel] - expected)[well_inside]
+        assert abs(difference.sum()) <= 0.25 * 160 / length * len(difference)  # a quarter of a pixel
+        assert np.abs(difference).max(initial=0) < 5
+
+
+@pytest.mark.parametrize("color", [0.0, 0.3])
+def test_boxes_stay_on_their_object(small, inputs, tmp_path: Path, color: float) -> None:  # type: ignore[no-untyped-def]
+    """However a photo is cut, stretched, mirrored and coloured, the box is where the bright rectangle is."""
+    rgb, box_xyxy = flag()
+    task = task_of(small, written(tmp_path, [rgb], [[box_xyxy]]), 200, **(AUGMENTED | {"aug_color": color}))
+    images, labels = next(iter(inputs.train_batches(task)))
+    mirrored, sizes, dropped = 0, [], 0
+    for number, pixels in enumerate(to_pixels(inputs, images)):
+        bright = (pixels.max(axis=-1) - pixels.min(axis=-1)) > 40
+        found = list(boxes_in(inputs, task, labels, number))
+        if not found:
+            dropped += 1
+            assert bright.mean() < 0.3
+            continue
+        ((x0, y0, x1, y1),) = found
+        rows, columns = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+        bounds = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        np.testing.assert_allclose(bounds, (x0, y0, x1, y1), atol=1.6)
+        middle = round((y0 + y1) / 2)
+        left = pixels[middle, min(round(x0) + 2, SIDE - 1)]
+        mirrored += bool(left[1] > left[0])
+        sizes.append((x1 - x0, y1 - y0))
+    kept = len(sizes)
+    assert kept > 150
+    assert dropped < 50
+    assert 0.3 < mirrored / kept < 0.7
+    assert np.ptp(sizes, axis=0).min() > 15
+
+
+def test_scale_and_aspect_stay_in_their_bounds(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Boxes that are not cut shrink and grow within the scale, and stretch within the aspect, and use most of both."""
+    rgb, box_xyxy = flag(120, 120)
+    task = task_of(small, written(tmp_path, [rgb], [[box_xyxy]]), 200, **AUGMENTED)
+    _, labels = next(iter(inputs.train_batches(task)))
+    whole = [box for n in range(200) for box in boxes_in(inputs, task, labels, n) if min(box) > 0 and max(box) < SIDE]
+    x0, y0, x1, y1 = np.array(whole).T
+    ratio = ((x1 - x0) / (y1 - y0)) / (40 / 35)
+    scale = np.sqrt((x1 - x0) * (y1 - y0) / (40 * 35)) * 120 / SIDE
+    assert 1 / 1.51 < ratio.min() < 0.75
+    assert 1.33 < ratio.max() < 1.51
+    assert 0.49 < scale.min() < 0.6
+    assert 1.4 < scale.max() < 1.61
+
+
+def test_the_surroundings_have_no_colour_of_their_own(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Beyond a shrunk photo all is exactly 0, as at prediction, also where the photo's own colours were changed."""
+    white = np.full((50, 50, 3), 255, np.uint8)
+    task = task_of(small, written(tmp_path, [white], [[[0, 0, 50, 50]]]), 32, **(AUGMENTED | {"aug_scale_max": 0.6}))
+    images, labels = next(iter(inputs.train_batches(task)))
+    for number, image in enumerate(images.numpy()):
+        ((x0, y0, x1, y1),) = boxes_in(inputs, task, labels, number)
+        rows, columns = np.mgrid[0:SIDE, 0:SIDE] + 0.5
+        outside = (columns < x0) | (columns > x1) | (rows < y0) | (rows > y1)
+        assert outside.mean() > 0.4
+        assert np.abs(image[outside]).max() < 1e-5
+        assert np.abs(image[~outside]).mean() > 0.5
+
+
+# --- what the machine needs ----------------------------------------------------------------------
+
+
+def test_shapes_are_known_beforehand(small, inputs) -> None:  # type: ignore[no-untyped-def]
+    """No size is left open, the batch's neither: a TPU compiles for one size."""
+    import tensorflow as tf
+
+    images, labels = inputs.train_batches(small.config.task).element_spec
+    assert images.shape == (4, SIDE, SIDE, 3)
+    for spec in tf.nest.flatten((images, labels)):
+        assert spec.shape.is_fully_defined()
+        assert spec.shape[0] == 4
+    levels = {level: spec.shape[1:3] for level, spec in labels["cls_targets"].items()}
+    assert levels == {"3": (8, 8), "4": (4, 4), "5": (2, 2), "6": (1, 1)}
+
+
+def test_photos_without_objects_are_background(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Records of nothing but background train: no positive place, every place counted, all numbers finite."""
+    import tensorflow as tf
+
+    task = task_of(small, written(tmp_path, [ramp(60, 80)] * 3, [[], [], []]), 4, **AUGMENTED)
+    images, labels = next(iter(inputs.train_batches(task)))
+    for tensor in tf.nest.flatten((images, labels)):
+        assert np.isfinite(tensor).all()
+    assert all((np.asarray(levels) <= 0).all() for levels in labels["cls_targets"].values())
+    assert (labels["cls_weights"].numpy() == 1).all()
+    assert (labels["box_weights"].numpy() == 0).all()
+
+
+def test_all_targets_are_finite(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Photos of odd shapes with boxes down to a pixel, one and many, give finite numbers however they are cut."""
+    import tensorflow as tf
+
+    shapes = [(1, 1), (4, 900), (900, 4), (64, 64), (33, 57)]
+    boxes_xyxy = [[[0, 0, w, h], [0, 0, max(w / 2, 1), 1], [w - 1, h - 1, w, h]] for h, w in shapes]
+    task = task_of(small, written(tmp_path, [ramp(*shape) for shape in shapes], boxes_xyxy), 100, **AUGMENTED)
+    for tensor in tf.nest.flatten(next(iter(inputs.train_batches(task)))):
+        assert np.isfinite(tensor).all()
+
+
+def test_missing_records_are_named(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A pattern that matches no file is told with the pattern and the fix."""
+    task = task_of(small, small.train)
+    task.train_data.input_path = str(tmp_path / "gone-*")
+    with pytest.raises(FileNotFoundError, match=r"gone-\*: no records here\. Write them with records\.write"):
+        inputs.train_batches(task)
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_hosts_share_the_photos_out(small, inputs, tmp_path: Path, shards: int) -> None:  # type: ignore[no-untyped-def]
+    """Of two hosts each reads its own half, whatever the number of files, and its own share of a batch."""
+    import tensorflow as tf
+
+    shades = range(20, 220, 20)
+    pictures = [np.full((SIDE, SIDE, 3), shade, np.uint8) for shade in shades]
+    task = task_of(small, written(tmp_path, pictures, [[[8, 8, 40, 40]]] * len(pictures), shards=shards), 2)
+    seen = []
+    for host in range(2):
+        context = tf.distribute.InputContext(num_input_pipelines=2, input_pipeline_id=host, num_replicas_in_sync=2)
+        batches = inputs.train_batches(task, context).take(20)  # one photo each: four times its five
+        values = [to_pixels(inputs, images).mean() for images, _ in batches]
+        assert all(images.shape[0] == 1 for images, _ in batches.take(1))
+        seen.append({round(value / 20) * 20 for value in values})
+    assert seen[0] | seen[1] == set(shades)
+    assert not seen[0] & seen[1]
+    assert len(seen[0]) == len(seen[1]) == 5
+
+
+def test_every_photo_comes_once_an_epoch(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Each pass over the records shows every photo once, in another order each time."""
+    shades = range(20, 220, 20)
+    pictures = [np.full((SIDE, SIDE, 3), shade, np.uint8) for shade in shades]
+    task = task_of(small, written(tmp_path, pictures, [[[8, 8, 40, 40]]] * len(pictures)), 10)
+    epochs = []
+    for images, _ in inputs.train_batches(task).take(3):
+        epochs.append([round(to_pixels(inputs, image).mean() / 20) * 20 for image in images])
+        assert sorted(epochs[-1]) == list(shades)
+    assert epochs[0] != epochs[1] != epochs[2]
