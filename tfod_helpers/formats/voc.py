@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 from lxml import etree
@@ -124,7 +123,7 @@ def _read_file(path: Path) -> RawImage:
         return RawImage(path.name, stem=path.stem, fault=fault)
     except _UnusableError as error:
         return RawImage(path.name, stem=path.stem, fault=error.args)
-    size = next(iter(_children(root, "size")), ())
+    size = next(root.iterchildren("{*}size"), None)
     return RawImage(
         path.name,
         filename=(_text(root, "filename") or "").strip(),
@@ -148,9 +147,9 @@ def _parse(data: bytes) -> etree._Element:
     if declared is not None and any(True for _ in declared.iterentities()):
         fix = "Delete its <!DOCTYPE ...> if you trust where the file is from."
         raise _UnusableError("it declares entities, which no labelling tool does and an attack would", fix)
-    if _local(root) != "annotation":
+    if (name := etree.QName(root).localname) != "annotation":
         fix = "Move it away: this is no Pascal VOC annotation."
-        raise _UnusableError(f"its root is <{_local(root)}>, not <annotation>", fix)
+        raise _UnusableError(f"its root is <{name}>, not <annotation>", fix)
     return root
 
 
@@ -163,24 +162,18 @@ def _read_object(number: int, element: etree._Element) -> RawObject:
         elif count == 0:
             fault = f"it has no <{tag}>", "Add it, or delete the object."
     name = (_text(element, "name") or "").strip()
-    box = next(iter(_children(element, "bndbox")), None)
+    box = next(element.iterchildren("{*}bndbox"), None)
     return RawObject(place, name, () if box is None else [_text(box, field) for field in COORDINATES], fault)
 
 
-def _local(element: etree._Element) -> str:
-    return element.tag.rpartition("}")[2]  # a namespace says nothing that matters here
-
-
 def _children(element: etree._Element, name: str) -> list[etree._Element]:
-    return [child for child in element if _local(child) == name]
+    return list(element.iterchildren("{*}" + name))  # a namespace says nothing that matters here
 
 
-def _text(element: Iterable[etree._Element], name: str) -> str | None:
+def _text(element: etree._Element | None, name: str) -> str | None:
     """Return the text of the first child of that name, None where there is none."""
-    for child in element:
-        if _local(child) == name:
-            return child.text or ""
-    return None
+    child = None if element is None else next(element.iterchildren("{*}" + name), None)
+    return None if child is None else child.text or ""
 
 
 # --- writing ------------------------------------------------------------------------------------
