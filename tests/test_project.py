@@ -160,7 +160,7 @@ def test_example_in_the_readme_uses_what_exists() -> None:
 def test_help_says_what_each_command_does() -> None:
     """'make help', and make alone, list every command of the Makefile."""
     for command in (["make", "help"], ["make"]):
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run([*command, "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True)
         assert {line.split()[1] for line in done.stdout.splitlines()} == commands()
 
 
