@@ -7,7 +7,7 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     photos           an image file -> upright RGB pixels, and the square that a model sees
     annotations      LabelMap, LabelledImage, Dataset, Problem
     formats.*        annotation files (voc, tfod_csv) -> Dataset, and back
-    tfrecord         one labelled image -> one record, and back
+    tfrecord         labelled images -> TFRecord files, and back
     records          Dataset -> TFRecord shards, and back
     experiment       Records + a preset -> ExperimentConfig; strict changes; what differs
     inputs           Records + ExperimentConfig -> training batches
