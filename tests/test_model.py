@@ -98,3 +98,18 @@ def test_every_preset_builds_and_learns_a_step(small, preset: str) -> None:  # t
     loss, *_ = task.build_losses(network(images, training=True), labels)
     assert images.shape[1] == experiment.presets().loc[preset, "image_size"]
     assert np.isfinite(loss.numpy())
+
+
+def test_the_train_step_compiles_for_xla(small) -> None:  # type: ignore[no-untyped-def]
+    """The whole train step compiles with static shapes, which is what a TPU would ask of it, and its loss is finite."""
+    import tensorflow as tf
+    import tf_keras
+
+    from tfod_helpers import inputs
+    from tfod_helpers import model as models
+
+    task, network = models.DetectionTask(small.config.task), models.build(small.config)
+    optimizer = tf_keras.optimizers.legacy.Adam(1e-3)
+    batch = next(iter(inputs.train_batches(small.config.task)))
+    step = tf.function(lambda batch: task.train_step(batch, network, optimizer)["loss"], jit_compile=True)
+    assert np.isfinite(step(batch).numpy())
