@@ -4,11 +4,22 @@ A box here is ``boxes_xyxy``: ``[xmin, ymin, xmax, ymax]`` in pixels of the imag
 as the annotation file says it. Nothing in this room needs TensorFlow.
 """
 
-from tfod_helpers.annotations.dataset import Dataset, LabelledImage, box_fault, coordinate_text
+from tfod_helpers.annotations.dataset import (
+    BOX_OVER_EDGE,
+    BOX_SWAPPED,
+    BoxFault,
+    Dataset,
+    LabelledImage,
+    box_fault,
+    coordinate_text,
+)
 from tfod_helpers.annotations.label_map import LabelMap, did_you_mean, name_fault
 from tfod_helpers.annotations.problem import DatasetError, OnProblem, Problem, Severity, settle_problems
 
 __all__ = [
+    "BOX_OVER_EDGE",
+    "BOX_SWAPPED",
+    "BoxFault",
     "Dataset",
     "DatasetError",
     "LabelMap",

@@ -22,6 +22,11 @@ class Problem:
         got: what was found, where ``what`` does not already say it.
         fix: what to do.
         severity: ``error`` (cannot be used), ``warning`` (probably wrong), ``note`` (a fact).
+        kind: the sort of problem in two or three words, the same for all alike, so that they can be counted.
+        photo: the path of the photo it is about, where it is about one.
+        size: ``(width, height)`` of the frame that the photo's boxes are in, in pixels.
+        box_xyxy: the box it is about, ``[xmin, ymin, xmax, ymax]`` in pixels as the file says it.
+        label: the class of that box.
     """
 
     where: str
@@ -30,6 +35,16 @@ class Problem:
     got: str
     fix: str
     severity: Severity = "error"
+    kind: str = "reading"
+    photo: str = ""
+    size: tuple[int, int] | None = None
+    box_xyxy: tuple[float, float, float, float] | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("size", "box_xyxy"):  # lists, where it comes from JSON
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def __str__(self) -> str:
         place = f"{self.where}, {self.object}" if self.object else self.where

@@ -6,7 +6,7 @@ number of steps, so that a change of one does not silently spoil the others.
 """
 
 from tfod_helpers.experiment.config import DataConfig, DetectionTaskConfig, ExperimentConfig
-from tfod_helpers.experiment.preset_table import Preset, presets
+from tfod_helpers.presets import Preset, presets
 from tfod_helpers.experiment.settings import change, changes, differences, label_map, load, make, save
 
 __all__ = [

@@ -11,7 +11,7 @@ from official.core import config_definitions, exp_factory
 from official.modeling import optimization
 from official.vision.configs import retinanet
 
-from tfod_helpers.experiment import preset_table
+from tfod_helpers import presets
 
 ExperimentConfig = config_definitions.ExperimentConfig
 _NAME = "tfod_detection"
@@ -79,7 +79,7 @@ def from_preset(name: str) -> ExperimentConfig:
     Raises:
         ValueError: there is no such preset.
     """
-    preset = preset_table.find(name)
+    preset = presets.find(name)
     config = exp_factory.get_exp_config(_NAME)
     task = config.task
     task.preset, task.weights, task.frozen_stride = name, "imagenet", preset.frozen_stride
@@ -100,7 +100,7 @@ def from_preset(name: str) -> ExperimentConfig:
     return config
 
 
-def _describe_model(model: retinanet.RetinaNet, preset: preset_table.Preset) -> None:
+def _describe_model(model: retinanet.RetinaNet, preset: presets.Preset) -> None:
     model.input_size = [preset.image_size, preset.image_size, 3]
     model.min_level, model.max_level = preset.levels
     model.backbone.type = "mobilenet"
