@@ -241,7 +241,7 @@ def test_labelled_image_refuses(change: dict[str, object], text: str) -> None:
 def test_box_fault(box_xyxy: list[float], text: str | None) -> None:
     """A box that touches the edges is right; each kind of wrong box gets its own word."""
     fault = box_fault(box_xyxy, 60, 40)
-    assert (fault and fault[0]) == text
+    assert (fault and fault.what) == text
 
 
 def test_fractions_are_pixels_in_a_tiny_image() -> None:

@@ -114,7 +114,9 @@ def box_fault(box_xyxy: Sequence[float], width: int, height: int) -> BoxFault | 
     for low, high, axis, side in ((xmin, xmax, "x", "right of"), (ymin, ymax, "y", "below")):
         if high <= low:
             kind = BOX_SWAPPED if high < low else "box without area"
-            return BoxFault(kind, f"{axis}max {coordinate_text(high)} is not {side} {axis}min {coordinate_text(low)}", fix)
+            return BoxFault(
+                kind, f"{axis}max {coordinate_text(high)} is not {side} {axis}min {coordinate_text(low)}", fix
+            )
     if xmin >= width or ymin >= height or xmax <= 0 or ymax <= 0:
         return BoxFault("box outside", f"the box {shown} lies outside the {width} x {height} image", fix)
     if xmin < 0 or ymin < 0 or xmax > width or ymax > height:

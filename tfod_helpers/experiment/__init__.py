@@ -6,8 +6,8 @@ number of steps, so that a change of one does not silently spoil the others.
 """
 
 from tfod_helpers.experiment.config import DataConfig, DetectionTaskConfig, ExperimentConfig
-from tfod_helpers.presets import Preset, presets
 from tfod_helpers.experiment.settings import change, changes, differences, label_map, load, make, save
+from tfod_helpers.presets import Preset, presets
 
 __all__ = [
     "DataConfig",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tfod_helpers.annotations import Dataset, DatasetError, Problem
+from tfod_helpers.annotations import DatasetError, Problem
 
 # What counts as a photo where no annotation speaks of it. HEIC is here although it cannot be read, so
 # that a phone's photos are named in the report and not "missing".
@@ -22,25 +23,37 @@ class PhotoFolder:
     """The photos of one folder, found by name without touching the disk again.
 
     Args:
-        folder: where the photos are; its subfolders are not looked into.
+        folder: where the photos are.
+        deep: whether its subfolders are looked into; the names are then paths such as ``train/IMG_1.jpg``.
+        only: the photos that are meant, by name without ending; None means all of them.
+
+    Attributes:
+        folder: the folder.
+        names: the photos that are meant, sorted.
 
     Raises:
         FileNotFoundError: there is no such folder.
         NotADirectoryError: it is a file.
-        DatasetError: there is no photo in it.
+        DatasetError: there is no photo in it, or it cannot be looked into.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], *, deep: bool = False, only: Collection[str] | None = None
+    ) -> None:
         self.folder = existing_folder(folder)
         self._files: dict[str, list[str]] = defaultdict(list)
         self._stems: dict[str, list[str]] = defaultdict(list)
-        self.names = list(files_with_ending(self.folder, _PHOTO_ENDINGS))
-        if not self.names:
+        self.names = []
+        for name in _deep_files(self.folder) if deep else files_with_ending(self.folder):
+            last = name.rpartition("/")[2]
+            stem, ending = os.path.splitext(last)
+            self._files[folded(last)].append(name)
+            if ending.lower() in _PHOTO_ENDINGS:
+                self._stems[folded(stem)].append(name)
+                if only is None or stem in only:
+                    self.names.append(name)
+        if not self._stems:
             raise nothing_there(self.folder, "photos", _PHOTO_ENDINGS)
-        for name in files_with_ending(self.folder):
-            self._files[_folded(name)].append(name)
-        for name in self.names:
-            self._stems[_folded(name.rpartition(".")[0])].append(name)
 
     def find(self, filename: str, stem: str) -> list[str]:
         """Return the photos that an annotation may mean: one where it is clear, none where it is missing.
@@ -49,15 +62,17 @@ class PhotoFolder:
         count only where two files differ in nothing else.
 
         Args:
-            filename: as the annotation says it; of a path, Windows or not, the last part is taken.
+            filename: as the annotation says it; of a path, Windows or not, the last part is taken, and
+                the parts before it choose between photos of one name in several folders.
             stem: the annotation file's own name without ending, or empty.
         """
-        last = re.split(r"[/\\]", filename.strip())[-1]
-        named = _alike(self._files, filename) or _alike(self._files, last)
-        stemmed = [name for name in self._stems.get(_folded(stem), ()) if name.rpartition(".")[0] == stem]
-        stemmed = stemmed or self._stems.get(_folded(stem), [])
-        if len(named) == 1 and named[0] in stemmed:
-            return named
+        parts = re.split(r"[/\\]", filename.strip())
+        named = self._files.get(folded(filename)) or _nearest(self._files.get(folded(parts[-1]), ()), parts)
+        named = _exact(named, filename) or _exact(named, parts[-1]) or named
+        stemmed = self._stems.get(folded(stem), ()) if stem else ()
+        stemmed = [name for name in stemmed if os.path.splitext(name.rpartition("/")[2])[0] == stem] or stemmed
+        if len(named) == 1 and (not stemmed or named[0] in stemmed):
+            return list(named)
         return sorted({*named, *stemmed})
 
 
@@ -82,12 +97,35 @@ def files_with_ending(folder: Path, endings: Iterable[str] = ()) -> Iterator[str
     Args:
         folder: not looked into any deeper.
         endings: lower case, with the dot; none means every file.
+
+    Raises:
+        DatasetError: the folder cannot be looked into.
     """
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+    except OSError as error:
+        raise _closed(folder, error) from error
     for name in sorted(names):
         if not endings or os.path.splitext(name)[1].lower() in endings:
             yield name
+
+
+def _deep_files(folder: Path) -> Iterator[str]:
+    def stop(error: OSError) -> None:
+        raise _closed(Path(error.filename), error) from error
+
+    for at, folders, files in os.walk(folder, onerror=stop):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(at).relative_to(folder).as_posix()
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield name if inside == "." else f"{inside}/{name}"
+
+
+def _closed(folder: Path, error: OSError) -> DatasetError:
+    what = f"the folder cannot be looked into ({error.strerror})"
+    return DatasetError([Problem(str(folder), "", what, "", "Check its permissions.")], str(folder))
 
 
 def nothing_there(folder: Path, what: str, endings: Iterable[str]) -> DatasetError:
@@ -105,28 +143,23 @@ def nothing_there(folder: Path, what: str, endings: Iterable[str]) -> DatasetErr
     return DatasetError([Problem(str(folder), "", f"there are no {what} in this folder", "", fix)], str(folder))
 
 
-def refuse_same_names(dataset: Dataset, *, by_stem: bool) -> None:
-    """Raise where two images would be written under one name.
-
-    Args:
-        dataset: what is to be written.
-        by_stem: whether ``a.jpg`` and ``a.png`` are one name too.
-
-    Raises:
-        ValueError: with both paths.
-    """
-    seen: dict[str, Path] = {}
-    for image in dataset.images:
-        other = seen.setdefault(_folded(image.path.stem if by_stem else image.path.name), image.path)
-        if other is not image.path:
-            raise ValueError(f"{other} and {image.path} would be written under one name. Rename one of them.")
-
-
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """Return a file name as file systems that know no capitals compare it."""
     # macOS spells an accented letter as two characters, others as one.
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
-def _alike(files: dict[str, list[str]], name: str) -> list[str]:
-    found = files.get(_folded(name), [])
-    return [name] if name in found else found
+def _exact(names: Sequence[str], wanted: str) -> list[str]:
+    return [wanted] if wanted in names else []
+
+
+def _nearest(names: Sequence[str], parts: Sequence[str]) -> list[str]:
+    """Return the names whose folders agree with the most of the path's last parts."""
+    if len(names) < 2:
+        return list(names)
+    wanted = [folded(part) for part in parts[::-1]]
+    shared = [
+        sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(wanted, own, strict=False)))
+        for own in ([folded(part) for part in name.split("/")[::-1]] for name in names)
+    ]
+    return [name for name, count in zip(names, shared, strict=True) if count == max(shared)]

@@ -7,8 +7,10 @@ the old table had no place for, stands in one row whose class and coordinates ar
 from __future__ import annotations
 
 import csv
+import functools
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +24,11 @@ from tfod_helpers.annotations import (
     coordinate_text,
     settle_problems,
 )
-from tfod_helpers.formats.labelled_images import COORDINATES, RawImage, RawObject, make_dataset
-from tfod_helpers.formats.photo_folder import PhotoFolder, refuse_same_names
+from tfod_helpers.formats.checking import COORDINATES
+from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.formats.photo_folder import PhotoFolder
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.formats.written import refuse_same_names
 
 COLUMNS = ("filename", "width", "height", "class", *COORDINATES)
 
@@ -66,14 +71,26 @@ def read(
         IsADirectoryError: the table is a folder.
         DatasetError: there is nothing to read, or ``raise`` and something is wrong.
     """
+    return read_parts([Part(Path(images), Path(annotations))], label_map=label_map, on_problem=on_problem)
+
+
+def read_parts(
+    parts: Sequence[Part],
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+) -> Dataset:
+    """Read several tables as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
     settle_problems((), on_problem, "")  # refuses another word before anything is read
-    folder = PhotoFolder(images)
-    path = _existing_file(annotations)
-    rows: dict[str, list[_Row]] = defaultdict(list)
-    for row in _read_rows(path):
-        rows[row.texts["filename"]].append(row)
-    raws = [_raw_image(path.name, filename, group) for filename, group in rows.items()]
-    return make_dataset(raws, folder, label_map=label_map, on_problem=on_problem, where=str(path))
+    sources = []
+    for part in parts:
+        photos, path = PhotoFolder(part.images), _existing_file(part.annotations)
+        rows: dict[str, list[_Row]] = defaultdict(list)
+        for row in _read_rows(path):
+            rows[row.texts["filename"]].append(row)
+        sources.append(Source(photos, list(rows.values()), functools.partial(_raw_image, path.name), part.split))
+    where = ", ".join(str(part.annotations) for part in parts)
+    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where)
 
 
 def write(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
@@ -146,8 +163,9 @@ def _row(number: int, header: list[str], cells: list[str]) -> _Row:
     return _Row(number, dict.fromkeys(COLUMNS, "") | dict(zip(header, cells, strict=False)), fault)
 
 
-def _raw_image(where: str, filename: str, rows: list[_Row]) -> RawImage:
+def _raw_image(where: str, rows: list[_Row]) -> RawImage:
     """Return what the rows of one file name say."""
+    filename = rows[0].texts["filename"]
     sizes = {(row.texts["width"], row.texts["height"]): row.number for row in rows if not row.fault}
     fault = None
     if not filename.strip():

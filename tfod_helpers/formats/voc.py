@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from lxml import etree
 
-from tfod_helpers import workspace
 from tfod_helpers.annotations import (
     Dataset,
     LabelledImage,
@@ -21,14 +21,16 @@ from tfod_helpers.annotations import (
     coordinate_text,
     settle_problems,
 )
-from tfod_helpers.formats.labelled_images import COORDINATES, RawImage, RawObject, make_dataset
+from tfod_helpers.formats.checking import COORDINATES
+from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.photo_folder import (
     PhotoFolder,
     existing_folder,
     files_with_ending,
     nothing_there,
-    refuse_same_names,
 )
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.formats.written import new_folder, refuse_same_names, write_photo
 
 _ENDINGS = (".xml",)
 _SAVE_AGAIN = "Save the annotation again from the labelling tool, or delete it."
@@ -72,14 +74,29 @@ def read(
         NotADirectoryError: a folder is a file.
         DatasetError: there is nothing to read, or ``raise`` and something is wrong.
     """
+    folder = images if annotations is None else annotations
+    return read_parts([Part(Path(images), Path(folder))], label_map=label_map, on_problem=on_problem)
+
+
+def read_parts(
+    parts: Sequence[Part],
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+) -> Dataset:
+    """Read several folders as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
     settle_problems((), on_problem, "")  # refuses another word before the folder is read
-    photo_folder = PhotoFolder(images)
-    folder = photo_folder.folder if annotations is None else existing_folder(annotations)
-    names = list(files_with_ending(folder, _ENDINGS))
-    if not names:
-        raise nothing_there(folder, "annotations (.xml files)", _ENDINGS)
-    raws = [_read_file(folder / name) for name in names]
-    return make_dataset(raws, photo_folder, label_map=label_map, on_problem=on_problem, where=str(folder))
+    sources = []
+    for part in parts:
+        photos = PhotoFolder(part.images, only=part.only)
+        folder = existing_folder(part.annotations)
+        names = list(files_with_ending(folder, _ENDINGS))
+        if not names:
+            raise nothing_there(folder, "annotations (.xml files)", _ENDINGS)
+        names = [name for name in names if part.only is None or name[:-4] in part.only]
+        sources.append(Source(photos, names, functools.partial(_read_file, folder), part.split))
+    where = ", ".join(str(part.annotations) for part in parts)
+    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where)
 
 
 def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
@@ -97,12 +114,10 @@ def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
         ValueError: two images have one name.
     """
     folder = Path(folder).expanduser()
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise FileExistsError(f"{folder}: there are files here already. Choose a new folder, or empty this one.")
     refuse_same_names(dataset, by_stem=True)
-    with workspace.whole_folder(folder) as part:
+    with new_folder(folder) as part:
         for image in dataset.images:
-            _write_photo(image, part / image.path.name)
+            write_photo(image, part / image.path.name)
             (part / f"{image.path.stem}.xml").write_bytes(_to_xml(image, dataset.label_map, folder.name))
     return folder
 
@@ -114,8 +129,9 @@ class _UnusableError(Exception):
     """An annotation that cannot be used at all; its args are (what, fix)."""
 
 
-def _read_file(path: Path) -> RawImage:
+def _read_file(folder: Path, name: str) -> RawImage:
     """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
+    path = folder / name
     try:
         root = _parse(path.read_bytes())
     except OSError as error:
@@ -177,15 +193,6 @@ def _text(element: etree._Element | None, name: str) -> str | None:
 
 
 # --- writing ------------------------------------------------------------------------------------
-
-
-def _write_photo(image: LabelledImage, path: Path) -> None:
-    if image.encoded is not None:
-        path.write_bytes(image.encoded)
-    elif image.path.is_file():
-        shutil.copyfile(image.path, path)
-    else:
-        raise FileNotFoundError(f"{image.path}: the image is gone. Put it back, or read the dataset again.")
 
 
 def _to_xml(image: LabelledImage, label_map: LabelMap, folder: str) -> bytes:

@@ -1,0 +1,104 @@
+"""What annotation files say, before anything of it is checked.
+
+Every format hands its files over in these words; `labelled_images` pairs them with their photos and
+checks them, in the same way for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfod_helpers.annotations import Problem, Severity
+from tfod_helpers.formats.photo_folder import PhotoFolder
+
+Coordinate = str | float | None
+
+
+@dataclass(frozen=True)
+class RawObject:
+    """One object as its file describes it, unchecked.
+
+    Attributes:
+        place: which object it is, such as ``object 2`` or ``row 7``.
+        name: the class.
+        coordinates: xmin, ymin, xmax, ymax as the file has them; None where one is not there.
+        fault: ``(what, fix)`` where the object cannot be read at all.
+        in_fractions: the coordinates are fractions of the image's width and height, not pixels.
+        crowd: the box is around a crowd of its class.
+        outline: the object's outline as COCO writes it: polygons ``[[x, y, x, y, ...], ...]`` in
+            pixels, or run-length encoding ``{"size": [height, width], "counts": ...}``; None where there is none.
+    """
+
+    place: str
+    name: str
+    coordinates: Sequence[Coordinate]
+    fault: tuple[str, str] | None = None
+    in_fractions: bool = False
+    crowd: bool = False
+    outline: Any = None
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """One image as an annotation file describes it, unchecked.
+
+    Attributes:
+        where: the annotation file, relative to the folder that is read.
+        place: where in that file, such as ``row 7``; empty for the whole file.
+        filename: the image's file name as written there, perhaps with a path of another machine.
+        stem: the annotation file's own name without ending; empty where it says nothing of the image.
+        size: width and height as the file has them; None or empty where they are not there.
+        objects: its objects.
+        fault: ``(what, fix)`` where the annotation cannot be used at all.
+        has_size: whether annotations of this format give a size, so that one without it is worth a word.
+    """
+
+    where: str
+    place: str = ""
+    filename: str = ""
+    stem: str = ""
+    size: tuple[Coordinate, Coordinate] = (None, None)
+    objects: Sequence[RawObject] = ()
+    fault: tuple[str, str] | None = None
+    has_size: bool = True
+
+    def problem(self, what: str, fix: str, severity: Severity = "error", *, kind: str, photo: str = "") -> Problem:
+        """Return a problem with the whole of this annotation."""
+        return Problem(self.where, self.place, what, "", fix, severity, kind, photo)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where a part of a data set lies: what a format's ``find`` returns and its ``read_parts`` takes.
+
+    Attributes:
+        images: the folder with the photos.
+        annotations: the file or folder with the annotations.
+        split: the name that the data gives this part, such as ``train``; empty where it gives none.
+        only: the photos that belong to it, as file names without ending; None takes all of the folder.
+    """
+
+    images: Path
+    annotations: Path
+    split: str = ""
+    only: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One part's photos, and the annotations that speak of them.
+
+    Attributes:
+        photos: the folder with the photos.
+        items: the annotations as the format finds them: names of files, entries of a table, ...
+        to_raw: reads one of them; it may run in another process, and raises nothing.
+        split: as in `Part`.
+    """
+
+    photos: PhotoFolder
+    items: Sequence[Any]
+    to_raw: Callable[[Any], RawImage]
+    split: str = ""
