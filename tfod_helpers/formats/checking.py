@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from array import array
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfod_helpers import photos
@@ -37,16 +37,17 @@ class Checked(NamedTuple):
     masks: list[bytes] | None
 
 
-def check(raw: RawImage, path: Path, known: LabelMap | None, masks: bool, problems: list[Problem]) -> Checked | None:
+def check(raw: RawImage, path: str, known: LabelMap | None, masks: bool, problems: list[Problem]) -> Checked | None:
     """Return the objects that are right, or None where none of the image can be used; add what is wrong."""
+    name = path.rpartition("/")[2]
     try:
         info = photos.read_info(path)
     except photos.PhotoError as error:
-        problems.append(Problem(path.name, "", error.what, "", error.fix, kind="photo unreadable", photo=str(path)))
+        problems.append(Problem(name, "", error.what, "", error.fix, kind="photo unreadable", photo=path))
         return None
     except OSError as error:
         what, fix = f"cannot be opened ({error.strerror})", "Check the file and its permissions."
-        problems.append(Problem(path.name, "", what, "", fix, kind="photo unreadable", photo=str(path)))
+        problems.append(Problem(name, "", what, "", fix, kind="photo unreadable", photo=path))
         return None
     size = _frame(raw, info, path, problems)
     if size is None:
@@ -58,12 +59,10 @@ def check(raw: RawImage, path: Path, known: LabelMap | None, masks: bool, proble
             _keep(item, box_xyxy, checked)
         for kind, what, fix in faults:
             place = f"{item.place} ({item.name!r})" if item.name else item.place
-            problems.append(
-                Problem(raw.where, place, what, "", fix, "error", kind, str(path), size, box_xyxy, item.name)
-            )
+            problems.append(Problem(raw.where, place, what, "", fix, "error", kind, path, size, box_xyxy, item.name))
     if not raw.objects:
-        what, fix = "it has no objects", f"{path.name} is kept as background."
-        problems.append(raw.problem(what, fix, "note", kind="image without objects", photo=str(path)))
+        what, fix = "it has no objects", f"{name} is kept as background."
+        problems.append(raw.problem(what, fix, "note", kind="image without objects", photo=path))
     return checked if checked.names or not raw.objects else None
 
 
@@ -93,36 +92,36 @@ def _mask(outline: Any, box_xyxy: Sequence[float], size: tuple[int, int]) -> byt
 # --- the frame that the boxes are in --------------------------------------------------------------
 
 
-def _frame(raw: RawImage, info: photos.PhotoInfo, path: Path, problems: list[Problem]) -> tuple[int, int] | None:
+def _frame(raw: RawImage, info: photos.PhotoInfo, path: str, problems: list[Problem]) -> tuple[int, int] | None:
     """Return the (width, height) that the boxes are in, or None where the annotation contradicts the photo."""
     stored, upright = (info.width, info.height), info.upright_size
-    photo = str(path)
+    name = path.rpartition("/")[2]
     try:
         size = _whole(raw.size[0]), _whole(raw.size[1])
     except ValueError as error:
-        fix = f"Write the size of {path.name}, {_by(upright)}."
-        problems.append(raw.problem(f"the size {error}", fix, kind="size unreadable", photo=photo))
+        fix = f"Write the size of {name}, {_by(upright)}."
+        problems.append(raw.problem(f"the size {error}", fix, kind="size unreadable", photo=path))
         return None
     given = all(size)
     if given and size not in (stored, upright):
         problems.append(_wrong_size(raw, size, upright, path))
         return None
     if not given and raw.has_size:
-        fix = f"Taken from {path.name}: {_by(upright)}."
-        problems.append(raw.problem("it gives no size", fix, "note", kind="size not given", photo=photo))
+        fix = f"Taken from {name}: {_by(upright)}."
+        problems.append(raw.problem("it gives no size", fix, "note", kind="size not given", photo=path))
     if info.orientation != 1 and (stored == upright or not given):
-        what = f"{path.name} is stored turned or mirrored (EXIF orientation {info.orientation})"
+        what = f"{name} is stored turned or mirrored (EXIF orientation {info.orientation})"
         fix = "It cannot be known which way up it was labelled; taken as viewers show it. Look at its boxes."
-        problems.append(raw.problem(what, fix, "warning", kind="way up unknown", photo=photo))
+        problems.append(raw.problem(what, fix, "warning", kind="way up unknown", photo=path))
     return stored if size == stored != upright else upright
 
 
-def _wrong_size(raw: RawImage, size: tuple[int, int], upright: tuple[int, int], path: Path) -> Problem:
-    what = f"the size {_by(size)} is not that of {path.name}, {_by(upright)}"
+def _wrong_size(raw: RawImage, size: tuple[int, int], upright: tuple[int, int], path: str) -> Problem:
+    what = f"the size {_by(size)} is not that of {path.rpartition('/')[2]}, {_by(upright)}"
     fix = "Put back the image that was labelled, or label this one again."
     if size == upright[::-1]:
         what, fix = f"{what}: width and height are swapped", "Swap them, and check the boxes."
-    return raw.problem(what, fix, kind="size differs", photo=str(path))
+    return raw.problem(what, fix, kind="size differs", photo=path)
 
 
 def _whole(value: Coordinate) -> int:
@@ -154,7 +153,8 @@ def _check_object(
     try:
         xmin, ymin, xmax, ymax = map(_number, item.coordinates)
     except (ValueError, TypeError):
-        bad = [_coordinate_fault(*pair) for pair in zip(COORDINATES, item.coordinates, strict=False)]
+        texts = [*item.coordinates, None, None, None, None]
+        bad = [_coordinate_fault(*pair) for pair in zip(COORDINATES, texts, strict=False)]
         return None, faults + [fault for fault in bad if fault]
     width, height = size
     if item.in_fractions:
@@ -181,13 +181,16 @@ def _onto(value: float, side: int) -> float:
 
 
 def _class_fault(name: str, known: LabelMap | None) -> BoxFault | None:
-    if fault := name_fault(name):
+    if fault := _name_fault(name):
         return BoxFault("class name", *fault)
     if known is None or name in known:
         return None
     near = did_you_mean(name, known).removeprefix(". ")
     fix = f"{near} Correct the name, or add it to the label map.".strip()
     return BoxFault("class unknown", f"class {name!r} is not in the label map ({known.describe()})", fix)
+
+
+_name_fault = functools.lru_cache(1000)(name_fault)  # a data set has few names and many objects
 
 
 def _coordinate_fault(field: str, value: Coordinate) -> BoxFault | None:

@@ -142,13 +142,13 @@ def _checked(
 def _read(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Reading:
     raw = source.to_raw(item)
     named = source.photos.find(raw.filename, raw.stem)
-    told = raw.where + (f", {raw.place} ({raw.filename!r})" if raw.place else "")
+    told = f"{raw.where}, {raw.place} ({raw.filename!r})" if raw.place else raw.where
     problems: list[Problem] = []
     checked = None
     if raw.fault:
         problems.append(raw.problem(*raw.fault, kind="annotation unreadable"))
     elif len(named) == 1:
-        checked = check(raw, source.photos.folder / named[0], known, masks, problems)
+        checked = check(raw, f"{source.photos.folder}/{named[0]}", known, masks, problems)
     else:
         problems.append(_unpaired(raw, named, source.photos.folder))
     return _Reading(named, told, checked, problems, bool(raw.fault))

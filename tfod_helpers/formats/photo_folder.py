@@ -66,13 +66,14 @@ class PhotoFolder:
                 the parts before it choose between photos of one name in several folders.
             stem: the annotation file's own name without ending, or empty.
         """
-        parts = re.split(r"[/\\]", filename.strip())
+        parts = re.split(r"[/\\]", filename.strip()) if "/" in filename or "\\" in filename else [filename.strip()]
         named = self._files.get(folded(filename)) or _nearest(self._files.get(folded(parts[-1]), ()), parts)
-        named = _exact(named, filename) or _exact(named, parts[-1]) or named
+        if len(named) > 1:
+            named = _exact(named, filename) or _exact(named, parts[-1]) or named
         stemmed = self._stems.get(folded(stem), ()) if stem else ()
-        stemmed = [name for name in stemmed if os.path.splitext(name.rpartition("/")[2])[0] == stem] or stemmed
         if len(named) == 1 and (not stemmed or named[0] in stemmed):
             return list(named)
+        stemmed = [name for name in stemmed if os.path.splitext(name.rpartition("/")[2])[0] == stem] or stemmed
         return sorted({*named, *stemmed})
 
 

@@ -21,6 +21,7 @@ from tfod_helpers.annotations import (
     coordinate_text,
     settle_problems,
 )
+from tfod_helpers.formats import xml_file
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.photo_folder import (
@@ -33,17 +34,6 @@ from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
 from tfod_helpers.formats.written import new_folder, refuse_same_names, write_photo
 
 _ENDINGS = (".xml",)
-_SAVE_AGAIN = "Save the annotation again from the labelling tool, or delete it."
-# An annotation comes from anywhere: nothing that it names is opened, nothing in it is expanded.
-_PARSER = etree.XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    dtd_validation=False,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-)
 
 
 def read(
@@ -94,7 +84,7 @@ def read_parts(
         if not names:
             raise nothing_there(folder, "annotations (.xml files)", _ENDINGS)
         names = [name for name in names if part.only is None or name[:-4] in part.only]
-        sources.append(Source(photos, names, functools.partial(_read_file, folder), part.split))
+        sources.append(Source(photos, names, functools.partial(_read_file, str(folder)), part.split))
     where = ", ".join(str(part.annotations) for part in parts)
     return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where)
 
@@ -125,71 +115,60 @@ def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
 # --- reading ------------------------------------------------------------------------------------
 
 
-class _UnusableError(Exception):
-    """An annotation that cannot be used at all; its args are (what, fix)."""
-
-
-def _read_file(folder: Path, name: str) -> RawImage:
+def _read_file(folder: str, name: str) -> RawImage:
     """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
-    path = folder / name
+    stem = name[: -len(_ENDINGS[0])]
     try:
-        root = _parse(path.read_bytes())
+        with open(f"{folder}/{name}", "rb") as file:
+            root = _parse(file.read())
     except OSError as error:
         fault = f"it cannot be opened ({error.strerror})", "Check the file and its permissions."
-        return RawImage(path.name, stem=path.stem, fault=fault)
-    except _UnusableError as error:
-        return RawImage(path.name, stem=path.stem, fault=error.args)
-    size = next(root.iterchildren("{*}size"), None)
+        return RawImage(name, stem=stem, fault=fault)
+    except xml_file.UnusableError as error:
+        return RawImage(name, stem=stem, fault=error.args)
+    found = _children(root)
+    size = _children(found["size"][0]) if "size" in found else {}
+    objects = [_read_object(number, item) for number, item in enumerate(found.get("object", ()), start=1)]
     return RawImage(
-        path.name,
-        filename=(_text(root, "filename") or "").strip(),
-        stem=path.stem,
-        size=(_text(size, "width"), _text(size, "height")),
-        objects=[_read_object(number, item) for number, item in enumerate(_children(root, "object"), start=1)],
+        name, "", _text(found, "filename") or "", stem, (_text(size, "width"), _text(size, "height")), objects
     )
 
 
 def _parse(data: bytes) -> etree._Element:
-    """Return the root of an annotation, or raise `_UnusableError`."""
-    if not data.strip():
-        raise _UnusableError("the file is empty", _SAVE_AGAIN)
-    try:
-        root = etree.fromstring(data, _PARSER)
-    except etree.XMLSyntaxError as error:
-        encoding = "encoding" in error.msg or "UTF-8" in error.msg
-        fix = "Save the file as UTF-8, or name its encoding in the first line." if encoding else _SAVE_AGAIN
-        raise _UnusableError(f"it cannot be read as XML ({error.msg})", fix) from None
-    declared = root.getroottree().docinfo.internalDTD
-    if declared is not None and any(True for _ in declared.iterentities()):
-        fix = "Delete its <!DOCTYPE ...> if you trust where the file is from."
-        raise _UnusableError("it declares entities, which no labelling tool does and an attack would", fix)
-    if (name := etree.QName(root).localname) != "annotation":
+    """Return the root of an annotation, or raise `xml_file.UnusableError`."""
+    root = xml_file.parse(data)
+    if (name := xml_file.name(root)) != "annotation":
         fix = "Move it away: this is no Pascal VOC annotation."
-        raise _UnusableError(f"its root is <{name}>, not <annotation>", fix)
+        raise xml_file.UnusableError(f"its root is <{name}>, not <annotation>", fix)
     return root
 
 
 def _read_object(number: int, element: etree._Element) -> RawObject:
-    place, fault = f"object {number}", None
+    found, fault = _children(element), None
     for tag in ("name", "bndbox"):
-        count = len(_children(element, tag))
+        count = len(found.get(tag, ()))
         if count > 1:
             fault = f"it has {count} <{tag}>", "Keep one, or delete the object."
         elif count == 0:
             fault = f"it has no <{tag}>", "Add it, or delete the object."
-    name = (_text(element, "name") or "").strip()
-    box = next(element.iterchildren("{*}bndbox"), None)
-    return RawObject(place, name, () if box is None else [_text(box, field) for field in COORDINATES], fault)
+    box = _children(found["bndbox"][0]) if "bndbox" in found else {}
+    coordinates = [_text(box, field) for field in COORDINATES]
+    return RawObject(f"object {number}", _text(found, "name") or "", coordinates, fault)
 
 
-def _children(element: etree._Element, name: str) -> list[etree._Element]:
-    return list(element.iterchildren("{*}" + name))  # a namespace says nothing that matters here
+def _children(element: etree._Element) -> dict[str, list[etree._Element]]:
+    """Return the children by name, without namespaces, which say nothing that matters here."""
+    found: dict[str, list[etree._Element]] = {}
+    for child in element:
+        tag = child.tag
+        if isinstance(tag, str):  # entities that were left alone have none
+            found.setdefault(tag.rpartition("}")[2], []).append(child)
+    return found
 
 
-def _text(element: etree._Element | None, name: str) -> str | None:
+def _text(found: dict[str, list[etree._Element]], name: str) -> str | None:
     """Return the text of the first child of that name, None where there is none."""
-    child = None if element is None else next(element.iterchildren("{*}" + name), None)
-    return None if child is None else child.text or ""
+    return (found[name][0].text or "").strip() if name in found else None
 
 
 # --- writing ------------------------------------------------------------------------------------
