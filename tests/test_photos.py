@@ -225,3 +225,36 @@ def test_jpeg_keeps_the_picture(rgb: np.ndarray) -> None:
     data = photos.to_jpeg(rgb)
     assert photos.prove_whole(data).plain_jpeg
     assert difference(photos.to_rgb(data), rgb) < JPEG_TOLERANCE
+
+
+def test_damage_in_the_middle_of_a_jpeg_is_found(shared: Path) -> None:
+    """A photo that a disk or a download spoiled in the middle is refused, although Pillow shows it, half grey."""
+    data = bytearray((shared / "data" / "asirra" / "test" / "cat.40.jpg").read_bytes())
+    middle = slice(len(data) // 2, len(data) // 2 + 1000)
+    data[middle] = bytes(1000)
+    photos.to_rgb(bytes(data))  # shows it
+    with pytest.raises(photos.PhotoError, match="damaged or cut off"):
+        photos.prove_whole(bytes(data))
+
+
+def test_bytes_between_the_parts_of_a_jpeg_do_no_harm() -> None:
+    """A photo whose maker left some bytes before its end, as some cameras do, is whole."""
+    data = saved(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8), "JPEG")
+    assert photos.prove_whole(data[:-2] + b"\x00\x12\x34" + data[-2:]).width == 64
+
+
+def test_header_read_quickly_says_what_pillow_says(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read without Pillow is what Pillow reads: of every odd image, and of real photos."""
+    paths = [path for path in sorted((shared / "data" / "odd").iterdir()) if path.suffix in (".jpg", ".png")]
+    paths += sorted((shared / "data" / "asirra" / "test").glob("*.jpg"))
+
+    def told(path: Path) -> object:
+        try:
+            return photos.read_info(path)
+        except photos.PhotoError as error:
+            return error.what
+
+    quick = [told(path) for path in paths]
+    monkeypatch.setattr(photos, "_plain_jpeg_info", lambda head: None)
+    assert quick == [told(path) for path in paths]
+    assert sum(isinstance(one, photos.PhotoInfo) for one in quick) > 120
