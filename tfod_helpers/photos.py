@@ -20,6 +20,21 @@ Source = str | os.PathLike[str] | bytes
 MEAN_RGB = (124, 116, 104)  # the ImageNet mean, (0.485, 0.456, 0.406) * 255: zero once normalized
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 _TURNED_ASIDE = range(5, 9)  # orientations that swap width and height
+_UPRIGHT = dict(  # what turns a stored picture upright, by its EXIF orientation
+    zip(
+        range(2, 9),
+        (
+            Image.Transpose.FLIP_LEFT_RIGHT,
+            Image.Transpose.ROTATE_180,
+            Image.Transpose.FLIP_TOP_BOTTOM,
+            Image.Transpose.TRANSPOSE,
+            Image.Transpose.ROTATE_270,
+            Image.Transpose.TRANSVERSE,
+            Image.Transpose.ROTATE_90,
+        ),
+        strict=True,
+    )
+)
 _LFS_START = b"version https://git-lfs"
 _JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG with more pictures behind it, as many phones write
 _JPEG_START = b"\xff\xd8"
@@ -128,15 +143,50 @@ def prove_whole(data: bytes) -> PhotoInfo:
             _load(image)
             return info
     info = read_info(data)
+    _small_grey(data, 1)
+    return info
+
+
+def grey_square(data: bytes, side: int) -> tuple[PhotoInfo, np.ndarray]:
+    """Prove an image whole, and return it upright, squeezed into a small square: uint8, shape (side, side), grey.
+
+    It is decoded as `prove_whole` does, so that both cost little more than one.
+
+    Raises:
+        PhotoError: it is no image, or not a whole one.
+    """
+    if not data.startswith(_JPEG_START):
+        with _open(data) as image:
+            info = _info(image)
+            _load(image)
+            grey, box = _rgb(image).convert("L"), None
+    else:
+        info = read_info(data)
+        pixels = _small_grey(data, 2 * side)
+        grey = Image.fromarray(pixels)
+        # At n eighths of the size the last row and column are only partly inside of the photo.
+        high, wide = pixels.shape
+        eighths = next(
+            (n for n in range(1, 9) if (-(-info.width * n // 8), -(-info.height * n // 8)) == (wide, high)), 8
+        )
+        box = (0, 0, min(info.width * eighths / 8, wide), min(info.height * eighths / 8, high))
+    square = grey.resize((side, side), Image.Resampling.BILINEAR, box=box)
+    if info.orientation in _UPRIGHT:
+        square = square.transpose(_UPRIGHT[info.orientation])
+    return info, np.asarray(square)
+
+
+def _small_grey(data: bytes, least: int) -> np.ndarray:
+    """Decode a JPEG at the smallest scale that leaves so many pixels a side: uint8, shape (h, w), grey."""
     try:
-        simplejpeg.decode_jpeg(data, "GRAY", fastdct=True, min_height=1, min_width=1, min_factor=8)
+        return simplejpeg.decode_jpeg(data, "GRAY", fastdct=True, min_height=least, min_width=least)[..., 0]
     except ValueError as error:
         # Some cameras leave bytes between the parts of a file, where every decoder skips them.
         if "extraneous bytes" not in str(error):
             raise PhotoError("the image", f"damaged or cut off ({error})", _COPY_AGAIN) from error
-        with _open(data) as image:
-            _load(image)
-    return info
+    with _open(data) as image:
+        _load(image)
+    return simplejpeg.decode_jpeg(data, "GRAY", min_height=least, min_width=least, strict=False)[..., 0]
 
 
 def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
