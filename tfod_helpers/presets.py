@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Of every preset's anchors: the smallest side on a level, in strides, and width / height. The Model Garden's
+# ratios, and its size of 4 made smaller, since the photos are small.
+ANCHOR_SIZE = 3.0
+ASPECT_RATIOS = (0.5, 1.0, 2.0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Preset:
     """One row of `presets()`: a model, and settings that are known to train it.

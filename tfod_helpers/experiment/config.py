@@ -110,7 +110,8 @@ def _describe_model(model: retinanet.RetinaNet, preset: presets.Preset) -> None:
     model.decoder.fpn.num_filters = model.head.num_filters = preset.filters
     model.decoder.fpn.use_separable_conv = model.head.use_separable_conv = True
     model.head.num_convs = preset.head_convs
-    model.anchor.num_scales, model.anchor.anchor_size = preset.anchor_scales, 3.0
+    model.anchor.num_scales, model.anchor.anchor_size = preset.anchor_scales, presets.ANCHOR_SIZE
+    model.anchor.aspect_ratios = list(presets.ASPECT_RATIOS)
     model.norm_activation.activation = "relu6"
     # The default of 0.99 averages over hundreds of steps, too slow for runs of hundreds of steps.
     model.norm_activation.norm_momentum = 0.9

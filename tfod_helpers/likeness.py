@@ -1,0 +1,136 @@
+"""Photos -> which of them are the same picture: the same file twice, or one edited, scaled or saved again.
+
+A photo is squeezed into a grey square of 16 x 16, and its low frequencies are compared (a discrete
+cosine transform up to 8 half waves a side), each weighted with its frequency to the power 0.75, which
+undoes that all photos have the same large shapes: sky above, ground below. Two photos are the same where
+these correlate by 0.86 or more. Among 600,000 pairs of different photos of cats and dogs the most alike
+reach 0.79; copies reach 0.96 when they are made brighter by a quarter, 0.99 when they are scaled to a quarter
+or saved at quality 30, and 98 of 100 reach 0.91 when a border of 3 % is cut off. Mirrored copies, and larger
+cuts, are not found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfod_helpers import photos
+
+_SIDE = 16
+_HIGHEST = 8  # half waves a side
+_POWER = 0.75
+_ALIKE = 0.86
+_PLAIN = 2.0  # grey levels: with less contrast, what is left to compare is noise
+_TILE = 512  # photos compared with so many others at once: small enough for the processor's cache
+_MOST_HITS = 8  # for each photo, in a tile: of hundreds of copies not every pair is looked at
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a photo looks like, and what its file is.
+
+    Attributes:
+        digest: bytes that stand for the file's contents.
+        square: uint8, shape (16, 16), the upright photo in grey; None where it cannot be decoded.
+    """
+
+    digest: bytes
+    square: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Photos that are the same picture.
+
+    Attributes:
+        members: their numbers, two or more, in order.
+        exact: whether all of them are the same file, byte for byte.
+    """
+
+    members: tuple[int, ...]
+    exact: bool
+
+
+def look(data: bytes) -> tuple[photos.PhotoInfo, Look]:
+    """Prove an image whole, and return what its header says and what it looks like.
+
+    Raises:
+        photos.PhotoError: it is no image, or not a whole one.
+    """
+    info, square = photos.grey_square(data, _SIDE)
+    return info, Look(hashlib.sha256(data).digest(), square)
+
+
+def groups(looks: Sequence[Look | None]) -> list[Group]:
+    """Return the photos that are the same, exactly or nearly, in groups that have no member in common.
+
+    Args:
+        looks: what each photo looks like; None stands alone.
+    """
+    by_digest: dict[bytes, list[int]] = defaultdict(list)
+    for number, one in enumerate(looks):
+        if one is not None:
+            by_digest[one.digest].append(number)
+    first = [members[0] for members in by_digest.values() if looks[members[0]].square is not None]
+    leader = list(range(len(looks)))
+
+    def root(number: int) -> int:
+        while leader[number] != number:
+            leader[number] = leader[leader[number]]
+            number = leader[number]
+        return number
+
+    for members in by_digest.values():
+        for other in members[1:]:
+            leader[other] = members[0]
+    for one, other in _alike([looks[number].square for number in first]):
+        low, high = sorted((root(first[one]), root(first[other])))
+        leader[high] = low
+    together: dict[int, list[int]] = defaultdict(list)
+    for number in range(len(looks)):
+        together[root(number)].append(number)
+    return [
+        Group(tuple(members), len({looks[member].digest for member in members}) == 1)
+        for members in together.values()
+        if len(members) > 1
+    ]
+
+
+def _alike(squares: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
+    """Yield pairs of squares that are nearly the same picture; enough of them to link each group."""
+    every = np.stack(squares) if squares else np.zeros((0, _SIDE, _SIDE))
+    with_contrast = np.flatnonzero(every.std(axis=(1, 2)) > _PLAIN)
+    vectors = _vectors(every[with_contrast])
+    for start in range(0, len(vectors), _TILE):
+        for other in range(0, start + 1, _TILE):  # each pair once: a photo is compared with those before it
+            near = vectors[start : start + _TILE] @ vectors[other : other + _TILE].T
+            if start == other:
+                near[np.triu_indices(len(near))] = 0
+            if near.max() >= _ALIKE:
+                rows, columns = _hits(near >= _ALIKE)
+                pairs = with_contrast[start + rows], with_contrast[other + columns]
+                yield from zip(*(numbers.tolist() for numbers in pairs), strict=True)
+
+
+def _hits(near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns that are near; where most are, only the first of each row, which links them too."""
+    if np.count_nonzero(near) <= _MOST_HITS * len(near):
+        return np.nonzero(near)
+    rows = np.flatnonzero(near.any(axis=1))
+    return rows, near[rows].argmax(axis=1)
+
+
+def _vectors(squares: np.ndarray) -> np.ndarray:
+    """Return what of squares, shape (n, 16, 16), is compared: float32, shape (n, m), each of length 1."""
+    waves, places = np.mgrid[:_SIDE, :_SIDE]
+    cosines = np.cos(np.pi * (places + 0.5) * waves / _SIDE)
+    cosines[0] /= np.sqrt(2)  # DCT-II, orthogonal but for one factor, which the length of 1 takes out
+    frequency = np.hypot(waves, waves.T)
+    chosen = (frequency > 0) & (frequency <= _HIGHEST)
+    spectra = cosines @ squares.astype(np.float64) @ cosines.T
+    vectors = spectra[:, chosen] * frequency[chosen] ** _POWER
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-6)).astype(np.float32)
