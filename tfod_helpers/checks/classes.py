@@ -1,0 +1,105 @@
+"""The classes of a dataset: spelled in several ways, rare, missing from a split, or shared out unevenly."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from tfod_helpers.annotations import Dataset, Problem
+from tfod_helpers.checks.boxes import all_boxes
+
+_RARE = 10  # boxes: with fewer a class is learned by luck
+_SHARE_FACTOR = 1.5  # a smaller difference of a class's share between splits does no harm
+_SIZE_DIFFERENCE = 0.15  # so much of the boxes' sizes may lie elsewhere
+# Of 1000 data sets that were split at random one would be called uneven.
+_CHI_SQUARE, _KOLMOGOROV = 10.83, 1.95
+
+
+def alike(names: Sequence[str]) -> list[list[str]]:
+    """Return the names that differ only in capitals, spaces, hyphens or underscores, in groups of two or more."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[re.sub(r"[\s_-]+", "", name).casefold() or name].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def check_classes(parts: Mapping[str, Dataset]) -> Iterator[Problem]:
+    """Yield what is wrong with the classes, and how the splits differ."""
+    names = next(iter(parts.values())).label_map.names
+    counts = {part: dataset.counts() for part, dataset in parts.items()}
+    total = Counter[str]()
+    for count in counts.values():
+        total.update(count)
+    for group in alike(names):
+        shown = " and ".join(f"{name!r} ({total[name]} boxes)" for name in group)
+        fix = "Write it in one way; checks.mend takes the most frequent one."
+        yield _problem(f"{shown} are taken as {len(group)} classes", fix, "warning", "class spelled differently")
+    for name in names:
+        if total[name] == 0:
+            fix = "Label some, or leave the class out of the label map."
+            yield _problem(f"class {name!r} has no box", fix, "warning", "class without boxes")
+        elif total[name] < _RARE:
+            fix = f"Label more, {_RARE} at the very least; below 50 expect it to be missed often."
+            yield _problem(f"class {name!r} has {total[name]} boxes", fix, "warning", "rare class")
+    if len(parts) > 1:
+        yield from _missing(counts, total)
+        for one, other in pairwise(parts):
+            yield from _shift(one, counts[one], other, counts[other])
+            yield from _size_shift(one, parts[one], other, parts[other])
+
+
+def _missing(counts: Mapping[str, Mapping[str, int]], total: Mapping[str, int]) -> Iterator[Problem]:
+    for part, count in counts.items():
+        for name in count:
+            if total[name] and not count[name]:
+                fix = "Split again with Dataset.split, which shares out every class, or label more."
+                what = f"class {name!r} has {total[name]} boxes, and none in {part!r}"
+                yield _problem(what, fix, "warning", "class missing from a split")
+
+
+def _shift(one: str, first: Mapping[str, int], other: str, second: Mapping[str, int]) -> Iterator[Problem]:
+    boxes = sum(first.values()), sum(second.values())
+    if not all(boxes):
+        return
+    for name in first:
+        shares = first[name] / boxes[0], second[name] / boxes[1]
+        if not min(shares) or max(shares) < _SHARE_FACTOR * min(shares):
+            continue
+        # Pearson's chi-square of the table (this class, the others) x (one split, the other), 1 degree of freedom
+        expected = (first[name] + second[name]) / sum(boxes)
+        spread = expected * (1 - expected) * (1 / boxes[0] + 1 / boxes[1])
+        if spread and (shares[0] - shares[1]) ** 2 / spread > _CHI_SQUARE:
+            what = f"class {name!r} is {shares[0]:.0%} of the boxes in {one!r}, and {shares[1]:.0%} in {other!r}"
+            fix = "Split again with Dataset.split, or expect the evaluation to differ from the training."
+            yield _problem(what, fix, "warning", "splits with different classes")
+
+
+def _size_shift(one: str, first: Dataset, other: str, second: Dataset) -> Iterator[Problem]:
+    """Compare the boxes' sizes by the largest distance of their distributions (Kolmogorov and Smirnov)."""
+    sizes = [np.sort(_relative_sizes(dataset)) for dataset in (first, second)]
+    if not all(len(size) for size in sizes):
+        return
+    every = np.concatenate(sizes)
+    below = [np.searchsorted(size, every, side="right") / len(size) for size in sizes]
+    distance = float(np.abs(below[0] - below[1]).max())
+    if distance > max(_SIZE_DIFFERENCE, _KOLMOGOROV * np.sqrt(1 / len(sizes[0]) + 1 / len(sizes[1]))):
+        medians = [f"{np.median(size):.0%}" for size in sizes]
+        what = (
+            f"half of the boxes are larger than {medians[0]} of the image's side in {one!r}, {medians[1]} in {other!r}"
+        )
+        fix = "Split again with Dataset.split, or expect the evaluation to differ from the training."
+        yield _problem(what, fix, "warning", "splits with different sizes")
+
+
+def _relative_sizes(dataset: Dataset) -> np.ndarray:
+    """Return the side of a square of each box's area against one of its image's area."""
+    boxes_xyxy, _, sizes = all_boxes(dataset.images)
+    return np.sqrt((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1) / sizes.prod(axis=1))
+
+
+def _problem(what: str, fix: str, severity: str, kind: str) -> Problem:
+    return Problem("classes", "", what, "", fix, severity, kind)  # type: ignore[arg-type]

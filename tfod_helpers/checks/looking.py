@@ -1,0 +1,154 @@
+"""Every photo and every label of a dataset -> what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from tfod_helpers import likeness, photos, presets, workers
+from tfod_helpers.annotations import Dataset, LabelledImage, Problem
+from tfod_helpers.checks.boxes import check_boxes, check_twice, image_problem
+from tfod_helpers.checks.classes import check_classes
+from tfod_helpers.checks.report import Report
+from tfod_helpers.presets import Preset
+
+_LARGER = 2.5  # times what the model sees: from there on, scaling down saves most of the bytes
+_ROOM = 2  # times what the model sees: what augmentation by zooming in can still use
+
+
+def check(
+    dataset: Dataset | Mapping[str, Dataset], *, preset: str = "mobilenet_v2_sample", workers: int | None = None
+) -> Report:
+    """Look at every photo and every label, and report what is wrong.
+
+    Errors keep something from being used, or make an evaluation untrue; warnings are probably mistakes;
+    notes are facts worth knowing.
+
+    Args:
+        dataset: one, or the splits by name, such as ``{"train": ..., "validation": ...}``; splits are
+            compared with each other too.
+        preset: the model that is to be trained; boxes and photos are judged by what it sees.
+        workers: how many photos are read at once; None takes one a core.
+
+    Raises:
+        ValueError: there is no such preset, no dataset, or splits whose label maps differ.
+    """
+    chosen = presets.find(preset)
+    parts = checked_parts(dataset)
+    images = [image for part in parts.values() for image in part]
+    names = [name for name, part in parts.items() for _ in part]
+    problems = list(dict.fromkeys(problem for part in parts.values() for problem in part.problems))
+    found = _look_at_all(images, workers)
+    problems += (one.problem for one in found if one.problem)
+    problems += _same_photos(images, names, [one.look for one in found])
+    problems += _too_large(images, [one.bytes for one in found], chosen)
+    problems += _empty(images, {problem.photo for problem in problems if problem.kind == "image without objects"})
+    label_map = next(iter(parts.values())).label_map
+    problems += check_boxes(images, label_map, chosen)
+    problems += check_twice(images, label_map)
+    if images:
+        problems += check_classes(parts)
+    return Report(tuple(problems), len(images), sum(len(image.labels) for image in images))
+
+
+def checked_parts(dataset: Dataset | Mapping[str, Dataset]) -> dict[str, Dataset]:
+    """Return the splits by name; a single dataset is one without a name.
+
+    Raises:
+        ValueError: there is none, or their label maps differ.
+    """
+    parts = {"": dataset} if isinstance(dataset, Dataset) else dict(dataset)
+    if not parts:
+        raise ValueError("There is no dataset to check, got an empty mapping.")
+    if len({part.label_map for part in parts.values()}) > 1:
+        maps = "; ".join(f"{name}: {part.label_map.describe()}" for name, part in parts.items())
+        raise ValueError(f"The splits have different label maps ({maps}). Read them with one label map.")
+    return parts
+
+
+# --- photos ---------------------------------------------------------------------------------------
+
+
+class _Found(NamedTuple):
+    look: likeness.Look | None
+    bytes: int
+    problem: Problem | None
+
+
+def _look_at_all(images: Sequence[LabelledImage], count: int | None) -> list[_Found]:
+    found = workers.in_order(_look_at, images, workers=count)
+    return list(tqdm(found, "Checking photos", len(images), unit="photo", delay=1))
+
+
+def _look_at(image: LabelledImage) -> _Found:
+    try:
+        if image.encoded is not None:
+            data = image.encoded
+        else:
+            with open(image.path, "rb") as file:
+                data = file.read()
+        return _Found(likeness.look(data)[1], len(data), None)
+    except photos.PhotoError as error:
+        what, fix = error.what, error.fix
+    except OSError as error:
+        what, fix = f"it cannot be opened ({error.strerror})", "Put the photo back, or read the dataset again."
+    return _Found(None, 0, image_problem(image, "photo unreadable", what, fix, "error"))
+
+
+def _same_photos(
+    images: Sequence[LabelledImage], parts: Sequence[str], looks: Sequence[likeness.Look | None]
+) -> Iterator[Problem]:
+    for group in likeness.groups(looks):
+        first = group.members[0]
+        for other in group.members[1:]:
+            exact = looks[other].digest == looks[first].digest
+            same = f"{'the same file as' if exact else 'nearly the same picture as'} {images[first].path.name}"
+            if parts[first] != parts[other]:
+                what = f"it is {same} in {parts[first]!r}, so the evaluation sees what was trained on"
+                fix = "Keep it in one split only: Dataset.split keeps such photos together."
+                yield _in_part(images[other], parts[other], "same photo in two splits", what, fix, "error")
+            elif exact:
+                again = "" if _same_labels(images[first], images[other]) else ", and its labels differ"
+                fix = "Delete one of the two." if not again else "Keep the one whose labels are right."
+                yield _in_part(images[other], parts[other], "same photo twice", f"it is {same}{again}", fix, "warning")
+            else:
+                fix = "Keep it if it is another picture; if it is a copy, delete it."
+                yield _in_part(images[other], parts[other], "nearly the same photo", f"it is {same}", fix, "warning")
+
+
+def _in_part(image: LabelledImage, part: str, kind: str, what: str, fix: str, severity: str) -> Problem:
+    problem = image_problem(image, kind, what, fix, severity)
+    where = f"{part}/{image.path.name}" if part and not image.split else problem.where
+    return Problem(where, "", what, "", fix, problem.severity, kind, problem.photo, problem.size)
+
+
+def _same_labels(one: LabelledImage, other: LabelledImage) -> bool:
+    return (one.labels.tolist(), one.boxes_xyxy.tolist()) == (other.labels.tolist(), other.boxes_xyxy.tolist())
+
+
+def _too_large(images: Sequence[LabelledImage], sizes: Sequence[int], preset: Preset) -> Iterator[Problem]:
+    side = _ROOM * preset.image_size
+    large = [n for n, image in enumerate(images) if max(image.width, image.height) > _LARGER * preset.image_size]
+    if not large:
+        return
+    before = sum(sizes[n] for n in large)
+    after = sum(sizes[n] * (side / max(images[n].width, images[n].height)) ** 2 for n in large)
+    largest = max((images[n] for n in large), key=lambda image: image.width * image.height)
+    what = (
+        f"{len(large)} of {len(images)} photos are far larger than the {preset.image_size} pixels that the model "
+        f"sees, the largest {largest.width} x {largest.height}"
+    )
+    fix = (
+        f"records.write(..., longest_side={side}) makes their {before / 1e6:.1f} MB about {after / 1e6:.1f} MB, "
+        f"and training reads them faster."
+    )
+    yield Problem("photos", "", what, "", fix, "note", "photos larger than needed", str(largest.path))
+
+
+def _empty(images: Sequence[LabelledImage], told: set[str]) -> Iterator[Problem]:
+    for image in images:
+        if not len(image.labels) and str(image.path) not in told:
+            what, fix = "it has no objects", "It is kept as background; label it, if there is something in it."
+            yield image_problem(image, "image without objects", what, fix, "note")

@@ -1,0 +1,88 @@
+"""What the checks found: as a table, as text, as a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfod_helpers import workspace
+from tfod_helpers.annotations import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEVERITIES = ("error", "warning", "note")
+_WIDEST = 150  # letters of a line of the summary
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the checks found.
+
+    Attributes:
+        problems: errors first, then warnings, then notes; of each the most common kinds first.
+        images: how many were looked at.
+        boxes: how many they have.
+    """
+
+    problems: tuple[Problem, ...]
+    images: int
+    boxes: int
+
+    def __post_init__(self) -> None:
+        counts = Counter(_kind(problem) for problem in self.problems)
+
+        def order(problem: Problem) -> tuple[Any, ...]:
+            kind = _kind(problem)
+            return SEVERITIES.index(problem.severity), -counts[kind], kind, problem.where, problem.object
+
+        object.__setattr__(self, "problems", tuple(sorted(self.problems, key=order)))
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many problems there are of each ``(severity, kind)``, in the order of the report."""
+        return dict(Counter(_kind(problem) for problem in self.problems))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a problem: severity, kind, where, object, what, fix, photo."""
+        import pandas as pd
+
+        rows = [
+            (one.severity, one.kind, one.where, one.object, one.what + (f", got {one.got}" if one.got else ""))
+            + (one.fix, one.photo)
+            for one in self.problems
+        ]
+        return pd.DataFrame(rows, columns=["severity", "kind", "where", "object", "what", "fix", "photo"])
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report as JSON, whole or not at all: counts, and every problem with all that is known of it."""
+        path = Path(path)
+        counts = [{"severity": one[0], "kind": one[1], "count": n} for one, n in self.counts().items()]
+        facts = {"images": self.images, "boxes": self.boxes, "counts": counts}
+        facts["problems"] = [asdict(problem) for problem in self.problems]
+        with workspace.whole_file(path) as part:
+            part.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+    def __str__(self) -> str:
+        by_severity = Counter(problem.severity for problem in self.problems)
+        told = ", ".join(f"{by_severity[one]} {one}{'s' * (by_severity[one] != 1)}" for one in SEVERITIES)
+        lines = [f"{self.images} images, {self.boxes} boxes: {told}"]
+        examples: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+        for problem in self.problems:
+            examples[_kind(problem)].append(problem)
+        for (severity, kind), problems in examples.items():
+            lines.append(f"{severity:8}{len(problems):6} x {kind}")
+            lines.append(f"{'':17}such as {_shortened(str(problems[0]), _WIDEST)}")
+        return "\n".join(lines)
+
+
+def _kind(problem: Problem) -> tuple[str, str]:
+    return problem.severity, problem.kind
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
