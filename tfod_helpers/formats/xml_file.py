@@ -5,18 +5,22 @@ An annotation comes from anywhere: nothing that it names is opened, and nothing 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lxml import etree
 
 SAVE_AGAIN = "Save the annotation again from the labelling tool, or delete it."
-_PARSER = etree.XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    dtd_validation=False,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-)
+_SAFE = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "dtd_validation": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
+_PARSER = etree.XMLParser(**_SAFE)
+_BEGINNING = 65_536  # bytes
 
 
 class UnusableError(Exception):
@@ -54,7 +58,12 @@ def children(element: etree._Element, name: str) -> list[etree._Element]:
     return list(element.iterchildren("{*}" + name))
 
 
-def text(element: etree._Element | None, name: str) -> str | None:
-    """Return the text of the first child of that name, None where there is none."""
-    child = None if element is None else next(element.iterchildren("{*}" + name), None)
-    return None if child is None else child.text or ""
+def beginning(path: Path) -> list[str]:
+    """Return the names of the elements that begin in the first 64 KiB of a file; none where it is no XML."""
+    parser = etree.XMLPullParser(events=("start",), **_SAFE)
+    try:
+        with path.open("rb") as file:
+            parser.feed(file.read(_BEGINNING))
+        return [name(element) for _, element in parser.read_events()]
+    except (OSError, etree.XMLSyntaxError):
+        return []

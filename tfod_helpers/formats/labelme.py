@@ -1,0 +1,178 @@
+"""LabelMe JSON: one file a photo, as wkentaro's LabelMe writes it.
+
+``{"shapes": [{"label", "points", "shape_type", "group_id"}], "imagePath", "imageData", "imageHeight",
+"imageWidth"}``. The photo that may be inside (``imageData``) is not looked at; it has to lie in the folder.
+https://github.com/wkentaro/labelme
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import reprlib
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, settle_problems
+from tfod_helpers.formats import json_file, one_file, shapes
+from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending, nothing_there
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+
+TITLE = "LabelMe JSON"
+_ENDINGS = (".json",)
+_LOOKED_AT = 3  # files of a folder
+_OTHER_KEYS = {"version", "flags", "imagePath", "imageData", "imageHeight", "imageWidth"}
+_CORNERS = ("rectangle", "mask")  # shapes of two points
+_OUTLINES = ("polygon", "oriented_rectangle", None)  # None: before version 3.3 all shapes were polygons
+_PIECES = ("polygon", "mask", None)  # shapes that may be one of several pieces of an object
+_REDRAW = "Draw it again, or delete it."
+
+
+def find(folder: Path) -> list[Part]:
+    """Return the folders with LabelMe files, the folder itself or its subfolders, with their photos."""
+    if _is_ours(folder):
+        return [Part(one_file.photos_of(folder, folder), folder)]
+    places = [place for place in one_file.subfolders(folder) if _is_ours(place)]
+    splits = [one_file.split_name(place.name) for place in places]
+    return [
+        Part(one_file.photos_of(folder, place, split), place, split)
+        for place, split in zip(places, splits, strict=True)
+    ]
+
+
+def read(
+    images: str | os.PathLike[str],
+    annotations: str | os.PathLike[str] | None = None,
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+) -> Dataset:
+    """Read a folder of photos with LabelMe files.
+
+    An annotation belongs to the photo that its ``imagePath`` names, or to the one that has its own
+    name; where both exist and differ, that is an error. Of a polygon, a circle, a turned rectangle and
+    a mask the box around it is taken; polygons and masks of one label and one ``group_id`` are one
+    object in several pieces, as in LabelMe's own exports. Points and lines have no box: an error.
+
+    Args:
+        images: the folder with the photos; subfolders are looked into.
+        annotations: the folder with the JSON files; None where they lie beside the photos.
+        label_map: the classes in their order, or a label map file; None takes the sorted names found.
+        on_problem: ``raise`` reports all errors of the folder at once; ``skip`` leaves out only what
+            is bad, an object or an image, and lists it in ``.problems``.
+
+    Returns:
+        The labelled images in the order of their file names.
+
+    Raises:
+        FileNotFoundError: a folder is not there.
+        NotADirectoryError: a folder is a file.
+        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
+    """
+    folder = images if annotations is None else annotations
+    return read_parts([Part(Path(images), Path(folder))], label_map=label_map, on_problem=on_problem)
+
+
+def read_parts(
+    parts: Sequence[Part],
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+) -> Dataset:
+    """Read several folders as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
+    settle_problems((), on_problem, "")  # refuses another word before the folder is read
+    sources = []
+    for part in parts:
+        photos = PhotoFolder(part.images, deep=True, only=part.only)
+        folder = existing_folder(part.annotations)
+        names = list(files_with_ending(folder, _ENDINGS))
+        if not names:
+            raise nothing_there(folder, "annotations (.json files)", _ENDINGS)
+        names = [name for name in names if part.only is None or Path(name).stem in part.only]
+        sources.append(Source(photos, names, functools.partial(_read_file, folder), part.split))
+    where = ", ".join(str(part.annotations) for part in parts)
+    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        names = list(islice(files_with_ending(folder, _ENDINGS), _LOOKED_AT))
+    except DatasetError:
+        return False
+    return any(_is_annotation(json_file.beginning(folder / name)) for name in names)
+
+
+def _is_annotation(data: Any) -> bool:
+    if not isinstance(data, dict) or not isinstance(data.get("shapes"), list) or not _OTHER_KEYS & set(data):
+        return False
+    return all(isinstance(shape, dict) for shape in data["shapes"])
+
+
+def _read_file(folder: Path, name: str) -> RawImage:
+    """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
+    stem = Path(name).stem
+    try:
+        data = json_file.load(folder / name)
+    except DatasetError as error:
+        problem = error.problems[0]
+        return RawImage(name, stem=stem, fault=(problem.what, problem.fix))
+    except FileNotFoundError:
+        return RawImage(name, stem=stem, fault=("the file is gone", "Put it back, or read the folder again."))
+    if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):
+        fix = "Move it away: this is no LabelMe annotation."
+        return RawImage(name, stem=stem, fault=("it has no list of shapes", fix))
+    size = data.get("imageWidth"), data.get("imageHeight")
+    objects = list(_objects(data["shapes"], (json_file.number(size[0]), json_file.number(size[1]))))
+    return RawImage(name, "", json_file.text(data.get("imagePath")), stem, size, objects)
+
+
+def _objects(items: list[Any], size: tuple[float | None, float | None]) -> Iterator[RawObject]:
+    """Yield each object: a shape, or all shapes of one label and group that are pieces of it."""
+    pieces: dict[tuple[str, str], RawObject] = {}
+    for number, item in enumerate(items, start=1):
+        piece = _object(f"shape {number}", item, size)
+        group = "" if piece.fault or item.get("shape_type") not in _PIECES else json_file.text(item.get("group_id"))
+        if not group:
+            yield piece
+            continue
+        key = piece.name, group
+        if key in pieces:
+            known = pieces[key]
+            xmin, ymin, xmax, ymax = zip(known.coordinates, piece.coordinates, strict=True)
+            bounds = min(xmin), min(ymin), max(xmax), max(ymax)
+            piece = RawObject(f"{known.place} and {number}", piece.name, bounds)
+        pieces[key] = piece
+    yield from pieces.values()
+
+
+def _object(place: str, item: Any, size: tuple[float | None, float | None]) -> RawObject:
+    if not isinstance(item, dict):
+        return RawObject(place, "", (), (f"it is {reprlib.repr(item)}, not a shape with points", _REDRAW))
+    name, kind = json_file.text(item.get("label")).strip(), item.get("shape_type")
+    try:
+        bounds = _bounds(kind, item.get("points"))
+    except ValueError as error:
+        return RawObject(place, name, (), (str(error), _REDRAW))
+    if kind in ("circle", "oriented_rectangle"):
+        bounds = shapes.clipped(bounds, size)
+    return RawObject(place, name, bounds)
+
+
+def _bounds(kind: Any, pairs: Any) -> shapes.Bounds:
+    """Return the box around a shape, or raise ValueError with what is wrong with it."""
+    if not isinstance(kind, str | None) or kind not in (*_CORNERS, *_OUTLINES, "circle"):
+        raise ValueError(f"a shape of type {reprlib.repr(kind)} has no box")
+    points = json_file.points(pairs)
+    if len(points) < 3 if kind in _OUTLINES else len(points) != 2:
+        raise ValueError(f"a {kind or 'polygon'} cannot have {len(points)} point{'s' * (len(points) != 1)}")
+    if kind == "circle":  # its centre, and a point of the rim
+        (x, y), rim = points
+        radius = math.dist((x, y), rim)
+        return shapes.ellipse((x, y), (radius, radius))
+    xmin, ymin, xmax, ymax = shapes.around(points)
+    pixel = kind == "mask"  # its corners are its first and its last pixel
+    return xmin, ymin, xmax + pixel, ymax + pixel

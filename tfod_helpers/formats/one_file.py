@@ -1,0 +1,162 @@
+"""What the formats share that keep the annotations of all photos in one file: finding it, and reading several."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from tfod_helpers.annotations import DatasetError, Problem
+from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending
+from tfod_helpers.formats.raw import Part, RawImage, Source
+
+# How people and tools call the parts that a data set is divided into.
+SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing"))
+_IMAGE_FOLDERS = ("images", "img", "imgs", "data")
+_LOOKED_AT = 20  # files of a folder, so that a folder of 10,000 files of another format costs nothing
+
+ReadFile = Callable[[Path, PhotoFolder, list[Problem]], Iterable[tuple[str, RawImage]]]
+
+
+def find(folder: Path, ending: str, is_ours: Callable[[Path], bool]) -> list[Part]:
+    """Return the annotation files of a format in a folder, else in its subfolders, each with its photos.
+
+    Args:
+        folder: the data set's root.
+        ending: of the annotation files, lower case, with the dot.
+        is_ours: looks at the beginning of a file; raises nothing.
+    """
+    for places in ([folder], subfolders(folder)):
+        parts = [
+            Part(photos_of(folder, place, split), place / name, split)
+            for place in places
+            for name in islice(_names(place, ending), _LOOKED_AT)
+            if is_ours(place / name)
+            for split in [split_name(place.name if place != folder else "", Path(name).stem)]
+        ]
+        if parts:
+            return parts
+    return []
+
+
+def parts_of(
+    images: str | os.PathLike[str],
+    annotations: str | os.PathLike[str] | None,
+    find: Callable[[Path], list[Part]],
+    title: str,
+) -> list[Part]:
+    """Return the part that a caller of ``read`` means; without annotations, what ``find`` finds in the folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file.
+        DatasetError: no annotations are given, and there are none.
+    """
+    if annotations is not None:
+        return [Part(Path(images), Path(annotations).expanduser())]
+    folder = existing_folder(images)
+    if parts := find(folder):
+        return parts
+    what, fix = f"there is no {title} file in this folder", "Check the path, or give the annotations' own."
+    raise DatasetError([Problem(str(folder), "", what, "", fix)], str(folder))
+
+
+def sources(parts: Sequence[Part], read_file: ReadFile, found: list[Problem]) -> list[Source]:
+    """Return the sources of several files; files that speak of the same photos become one.
+
+    Args:
+        parts: where the files and photos are.
+        read_file: yields a file's images, each with the split that the file itself puts it in; may add problems.
+        found: where the problems go.
+    """
+    groups: dict[tuple[Path, str], list[RawImage]] = defaultdict(list)
+    for part in parts:
+        photos = PhotoFolder(part.images, deep=True)
+        inside = {child.name: child for child in subfolders(part.images)}
+        problems: list[Problem] = []
+        for split, raw in read_file(part.annotations, photos, problems):
+            if part.only is None or _stem(raw) in part.only:
+                # Two subsets may have photos of one name, each in the subset's own folder.
+                folder = part.images if part.split else inside.get(split, part.images)
+                groups[folder, part.split or split].append(raw)
+        start = f"{part.split}/" if part.split else ""
+        found += [dataclasses.replace(problem, where=start + problem.where) for problem in problems]
+    only = {part.images: part.only for part in parts}
+    return [
+        Source(
+            PhotoFolder(images, deep=True, only=_meant(groups, images, split, only.get(images))), raws, _as_it_is, split
+        )
+        for (images, split), raws in groups.items()
+    ]
+
+
+def _meant(
+    groups: dict[tuple[Path, str], list[RawImage]], images: Path, split: str, only: frozenset[str] | None
+) -> frozenset[str] | None:
+    """Return the photos that a group has to account for: those that no other group of the same folder speaks of."""
+    others = [raws for key, raws in groups.items() if key[0] == images and key[1] != split]
+    if not others:
+        return only
+    if next(key for key in groups if key[0] == images) != (images, split):
+        return frozenset(map(_stem, groups[images, split]))
+    elsewhere = {_stem(raw) for raws in others for raw in raws}
+    names = {_last(name) for name in PhotoFolder(images, deep=True).names}
+    return frozenset(stem for stem in names - elsewhere if only is None or stem in only)
+
+
+def _stem(raw: RawImage) -> str:
+    return _last(raw.filename.replace("\\", "/")) or raw.stem
+
+
+def _last(name: str) -> str:
+    return os.path.splitext(name.rpartition("/")[2])[0]
+
+
+def _as_it_is(raw: RawImage) -> RawImage:
+    return raw
+
+
+# --- folders --------------------------------------------------------------------------------------
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return a folder's own subfolders, sorted; hidden ones are left out, and none where it cannot be looked into."""
+    try:
+        return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    except OSError:
+        return []
+
+
+def split_name(*names: str) -> str:
+    """Return the first of the names that is the name of a split, as it is written; empty where none is."""
+    return next((name for name in names if name.casefold() in SPLITS), "")
+
+
+def photos_of(root: Path, place: Path, split: str = "") -> Path:
+    """Return the folder with the photos that annotations in ``place`` speak of.
+
+    That is the same folder, else ``images`` and the like beside them or in the root; where there are
+    no photos in any of them, ``place``, so that the report is about that.
+    """
+    if _has_photos(place, deep=False):
+        return place
+    named = [base / name for base in dict.fromkeys((place, root)) for name in _IMAGE_FOLDERS]
+    named = [folder / split for folder in named if split] + [root / split] * bool(split) + named
+    return next((folder for folder in (*named, place, root) if _has_photos(folder, deep=True)), place)
+
+
+def _names(folder: Path, ending: str) -> Iterator[str]:
+    try:
+        yield from files_with_ending(folder, (ending,))
+    except DatasetError:
+        return
+
+
+def _has_photos(folder: Path, *, deep: bool) -> bool:
+    try:
+        return folder.is_dir() and bool(PhotoFolder(folder, deep=deep).names)
+    except (DatasetError, OSError):
+        return False
