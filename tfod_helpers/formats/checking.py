@@ -152,7 +152,7 @@ def _check_object(
     faults = [fault] if (fault := _class_fault(item.name, known)) else []
     try:
         xmin, ymin, xmax, ymax = map(_number, item.coordinates)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         texts = [*item.coordinates, None, None, None, None]
         bad = [_coordinate_fault(*pair) for pair in zip(COORDINATES, texts, strict=False)]
         return None, faults + [fault for fault in bad if fault]
@@ -201,7 +201,7 @@ def _coordinate_fault(field: str, value: Coordinate) -> BoxFault | None:
         return BoxFault("box not a number", f"{field} is {value!r}, with a decimal comma", fix)
     try:
         _number(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         if str(value).strip():
             return BoxFault("box not a number", f"{field} is {value!r}, not a number", _FIX_BOX)
         return BoxFault("box incomplete", f"{field} is empty", _FIX_BOX)

@@ -1,0 +1,335 @@
+"""COCO JSON: one file with lists of images, annotations and categories, as COCO, Roboflow, CVAT and others write it.
+
+A box is ``[x, y, width, height]`` in pixels. https://cocodataset.org/#format-data describes the format,
+and https://cocodataset.org/#format-results the list of detections that `read_results` takes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import reprlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.formats import coco_masks, json_file, one_file
+from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.formats.photo_folder import PhotoFolder
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.formats.written import new_folder, refuse_same_names, write_photo
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+TITLE = "COCO JSON"
+FILE_NAME = "_annotations.coco.json"  # as Roboflow calls it, which most programs take up
+_LISTS = ("images", "annotations", "categories")
+_EXPORT_AGAIN = "Export the annotations again from the labelling tool."
+
+
+def find(folder: Path) -> list[Part]:
+    """Return the COCO files of a folder, of its ``annotations`` or of its split folders, with their photos."""
+    official = folder / "annotations"
+    parts = one_file.find(official, ".json", _is_ours) if official.is_dir() else []
+    if not parts:
+        return one_file.find(folder, ".json", _is_ours)
+    return [_official(folder, part.annotations) for part in parts]
+
+
+def _official(root: Path, annotations: Path) -> Part:
+    """Return the part of ``instances_train2017.json``, whose photos are in ``train2017``."""
+    name = annotations.stem.removeprefix("instances_")
+    split = one_file.split_name(name.rstrip("0123456789"), name)
+    for folder in (root / name, root / "images" / name):
+        if folder.is_dir():
+            return Part(folder, annotations, split)
+    return Part(one_file.photos_of(root, annotations.parent, split), annotations, split)
+
+
+def _is_ours(path: Path) -> bool:
+    data = json_file.beginning(path)
+    if not isinstance(data, dict):
+        return False
+    entries = next((data[name] for name in _LISTS if isinstance(data.get(name), list) and data[name]), [{}])
+    known = {"file_name", "image_id", "supercategory"} & set(entries[0] if isinstance(entries[0], dict) else ())
+    return bool(known) or sum(isinstance(data.get(name), list) for name in _LISTS) >= 2
+
+
+def read(
+    images: str | os.PathLike[str],
+    annotations: str | os.PathLike[str] | None = None,
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+    masks: bool = False,
+) -> Dataset:
+    """Read a folder of photos with a COCO file.
+
+    The classes keep the order of their ids and are numbered from 1. A category that is never used and that
+    has the id 0, as Roboflow writes it, or is called background, is no class.
+
+    Args:
+        images: the folder with the photos; subfolders are looked into where the file names have some.
+        annotations: the JSON file; None takes the COCO files in the folder, or in its split folders.
+        label_map: the classes in their order, or a label map file; None takes the file's categories.
+        on_problem: ``raise`` reports all errors of the file at once; ``skip`` leaves out only what is
+            bad, an object or an image, and lists it in ``.problems``.
+        masks: keep the outlines (polygons or run-length encoding) as masks; where an object has none,
+            its box is its mask.
+
+    Raises:
+        FileNotFoundError: the folder or the file is not there.
+        NotADirectoryError: the folder is a file.
+        IsADirectoryError: the file is a folder.
+        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
+    """
+    parts = one_file.parts_of(images, annotations, find, TITLE)
+    return read_parts(parts, label_map=label_map, on_problem=on_problem, masks=masks)
+
+
+def read_parts(
+    parts: Sequence[Part],
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+    masks: bool = False,
+) -> Dataset:
+    """Read several files as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
+    settle_problems((), on_problem, "")  # refuses another word before anything is read
+    found: list[Problem] = []
+    sources, classes = [], dict[str, None]()
+    for part in parts:
+        file = _File(part.annotations, found)
+        classes.update(dict.fromkeys(file.classes))
+        deep = any("/" in name or "\\" in name for name in file.filenames)
+        photos = PhotoFolder(part.images, deep=deep, only=part.only)
+        sources.append(Source(photos, file.items, functools.partial(_raw_image, file, masks), part.split))
+    where = ", ".join(str(part.annotations) for part in parts)
+    return make_dataset(
+        sources, label_map=label_map, on_problem=on_problem, where=where, classes=[*classes], masks=masks, found=found
+    )
+
+
+class _File:
+    """What one COCO file holds, put in order.
+
+    Attributes:
+        name: of the file.
+        items: each image's entry, with the entries of its annotations.
+        names: the name of each category id.
+        classes: the names of those that are classes, in the order of their ids.
+        filenames: of the images, as they are written.
+    """
+
+    def __init__(self, path: Path, found: list[Problem]) -> None:
+        data = json_file.load(path)
+        if not isinstance(data, dict) or not all(isinstance(data.get(name, []), list) for name in _LISTS):
+            raise json_file.refused(path, "it is no COCO file with lists of images and annotations", _EXPORT_AGAIN)
+        self.name, self._found = path.name, found
+        images = self._by_id(data, "images", "file_name", "image")
+        self.names = {
+            id: item["name"].strip() for id, item in self._by_id(data, "categories", "name", "category").items()
+        }
+        of_image: dict[Any, list[Any]] = defaultdict(list)
+        used = set()
+        for number, item in enumerate(data.get("annotations", []), start=1):
+            image_id = item.get("image_id") if isinstance(item, dict) else None
+            if not isinstance(image_id, int | str) or image_id not in images:
+                what = f"image_id {reprlib.repr(image_id)} is no image of this file"
+                self._problem(f"annotation {_id(item, number)}", what, "Correct it, or delete the annotation.")
+            else:
+                of_image[image_id].append((number, item))
+                used.add(json_file.text(item.get("category_id")))
+        self.items = [(id, item, of_image.get(id, ())) for id, item in images.items()]
+        self.filenames = [item["file_name"] for item in images.values()]
+        self.classes = [name for id, name in sorted(self.names.items(), key=_order) if not self._is_no_class(id, used)]
+
+    def _by_id(self, data: dict[str, Any], key: str, needed: str, what: str) -> dict[Any, dict[str, Any]]:
+        entries: dict[Any, dict[str, Any]] = {}
+        for number, item in enumerate(data.get(key, []), start=1):
+            place = f"{what} {_id(item, number)}"
+            id = item.get("id") if isinstance(item, dict) else None
+            if isinstance(id, bool) or not isinstance(id, int | str):
+                self._problem(place, f"it has no id: {reprlib.repr(item)}", f"Number the {key}.")
+            elif not isinstance(item.get(needed), str) or not item[needed].strip():
+                self._problem(place, f"{needed} is {reprlib.repr(item.get(needed))}, not a text", _EXPORT_AGAIN)
+            elif id in entries:
+                what_else = f"its id is that of {entries[id][needed]!r} too"
+                self._problem(f"{place} ({item[needed]!r})", what_else, "Give each one an id of its own.")
+            else:
+                entries[id] = item
+        return entries
+
+    def _is_no_class(self, id: Any, used: set[str]) -> bool:
+        if json_file.text(id) in used or not (id == 0 or self.names[id].casefold() == "background"):
+            return False
+        what, fix = f"it is never used ({self.names[id]!r}), and no class of its own", "Left out."
+        self._problem(f"category {id}", what, fix, "note")
+        return True
+
+    def _problem(self, place: str, what: str, fix: str, severity: str = "error") -> None:
+        self._found.append(Problem(self.name, place, what, "", fix, severity, "entry unreadable"))  # type: ignore[arg-type]
+
+
+def _order(pair: tuple[Any, str]) -> tuple[bool, Any]:
+    return isinstance(pair[0], str), pair[0]
+
+
+def _id(item: Any, number: int) -> str:
+    """Return how to find an entry: by its id, or where it has none, by its number in the list."""
+    id = json_file.text(item.get("id")) if isinstance(item, dict) else ""
+    return id or f"{number} of the list"
+
+
+def _raw_image(file: _File, masks: bool, item: tuple[Any, dict[str, Any], Sequence[tuple[int, Any]]]) -> RawImage:
+    id, entry, annotations = item
+    size = json_file.number(entry.get("width")), json_file.number(entry.get("height"))
+    objects = [_raw_object(number, one, file, size, masks) for number, one in annotations]
+    return RawImage(file.name, f"image {id}", entry["file_name"], size=size, objects=objects)
+
+
+def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any, Any], masks: bool) -> RawObject:
+    place = f"annotation {_id(item, number)}"
+    category, bbox = item.get("category_id"), item.get("bbox")
+    name = file.names.get(category, "") if isinstance(category, int | str) else ""
+    if not name:
+        fix = "Correct it, or add the category."
+        return RawObject(place, "", (), (f"category_id {reprlib.repr(category)} is no category of this file", fix))
+    numbers = [json_file.number(value) for value in bbox] if isinstance(bbox, list) else []
+    if len(numbers) != 4 or None in numbers:
+        fix = "Fix the box or delete the annotation."
+        return RawObject(place, name, (), (f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]", fix))
+    x, y, width, height = numbers
+    outline = item.get("segmentation") if masks else None
+    if outline and (fault := coco_masks.outline_fault(outline, size)):
+        return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))
+    return RawObject(place, name, (x, y, x + width, y + height), None, False, item.get("iscrowd") in (1, True), outline)
+
+
+# --- detections -----------------------------------------------------------------------------------
+
+
+def read_results(
+    results: str | os.PathLike[str], annotations: str | os.PathLike[str], dataset: Dataset
+) -> list[sv.Detections]:
+    """Read a file of detections, so that ``evaluation.score(dataset, ...)`` can judge them.
+
+    Args:
+        results: a JSON list of ``{"image_id", "category_id", "bbox", "score"}``.
+        annotations: the COCO file that the ids belong to.
+        dataset: the images that were read with it; their detections are returned in its order.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        DatasetError: an entry is broken, or is about an image or a class that there is not; all are listed.
+    """
+    import supervision as sv
+
+    path, found = Path(results).expanduser(), list[Problem]()
+    file = _File(Path(annotations).expanduser(), found)
+    numbers = {image.path.name: number for number, image in enumerate(dataset)}
+    of_id = {id: numbers.get(entry["file_name"].replace("\\", "/").rpartition("/")[2]) for id, entry, _ in file.items}
+    rows: dict[int, list[tuple[list[float], int, float]]] = defaultdict(list)
+    entries = json_file.load(path)
+    if not isinstance(entries, list):
+        raise json_file.refused(path, "it is no list of detections", "Give a COCO results file.")
+    for place, item in enumerate(entries, start=1):
+        try:
+            image, box_xyxy, name, score = _result(item, file, of_id)
+        except ValueError as error:
+            problem = Problem(path.name, f"detection {place}", str(error), "", "Correct it, or delete the detection.")
+            found.append(problem)
+            continue
+        if image is not None and name in dataset.label_map:
+            rows[image].append((box_xyxy, dataset.label_map.id(name), score))
+    settle_problems(found, "raise", str(path))
+    return [_detections(sv, rows[number]) if rows[number] else sv.Detections.empty() for number in range(len(dataset))]
+
+
+def _result(item: Any, file: _File, of_id: dict[Any, int | None]) -> tuple[int | None, list[float], str, float]:
+    if not isinstance(item, dict):
+        raise ValueError(f"it is {reprlib.repr(item)}, not a detection")
+    image_id, category = item.get("image_id"), item.get("category_id")
+    if not isinstance(image_id, int | str) or image_id not in of_id:
+        raise ValueError(f"image_id {reprlib.repr(image_id)} is no image of {file.name}")
+    if not isinstance(category, int | str) or category not in file.names:
+        raise ValueError(f"category_id {reprlib.repr(category)} is no category of {file.name}")
+    bbox = item.get("bbox")
+    numbers = [json_file.number(value) for value in bbox] if isinstance(bbox, list) else []
+    if len(numbers) != 4 or None in numbers:
+        raise ValueError(f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]")
+    x, y, width, height = numbers
+    return of_id[image_id], [x, y, x + width, y + height], file.names[category], json_file.number_at(item, "score")
+
+
+def _detections(sv: Any, rows: list[tuple[list[float], int, float]]) -> sv.Detections:
+    boxes_xyxy, labels, scores = zip(*rows, strict=True)
+    return sv.Detections(xyxy=np.array(boxes_xyxy), class_id=np.array(labels), confidence=np.array(scores))
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
+    """Write photos with a COCO file beside them, which `formats.read` gives back as they were.
+
+    Images that belong to splits go to a folder each. The photos are copied byte for byte; the folder
+    appears whole or not at all.
+
+    Args:
+        dataset: what to write; two images of one split may not have one name.
+        folder: a new or empty folder. One with files in it is never replaced.
+
+    Raises:
+        FileExistsError: the folder has files in it, or is a file.
+        FileNotFoundError: a photo is gone.
+        ValueError: two images have one name.
+    """
+    folder = Path(folder).expanduser()
+    splits: dict[str, list[LabelledImage]] = defaultdict(list)
+    for image in dataset:
+        splits[image.split].append(image)
+    for images in splits.values():
+        refuse_same_names(Dataset(tuple(images), dataset.label_map), by_stem=False)
+    with new_folder(folder) as part:
+        for split, images in splits.items():
+            (part / split).mkdir(exist_ok=True)
+            for image in images:
+                write_photo(image, part / split / image.path.name)
+            text = json.dumps(_to_coco(images, dataset.label_map), ensure_ascii=False, indent=1)
+            (part / split / FILE_NAME).write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
+    return folder
+
+
+def _to_coco(images: Sequence[LabelledImage], label_map: LabelMap) -> dict[str, Any]:
+    annotations = [one for number, image in enumerate(images, start=1) for one in _annotations(image, number)]
+    return {
+        "info": {"description": "written by tfod_helpers"},
+        "images": [
+            {"id": number, "file_name": image.path.name, "width": image.width, "height": image.height}
+            for number, image in enumerate(images, start=1)
+        ],
+        "annotations": [{"id": number} | one for number, one in enumerate(annotations, start=1)],
+        "categories": [{"id": id, "name": name} for id, name in zip(label_map.ids, label_map, strict=True)],
+    }
+
+
+def _annotations(image: LabelledImage, image_id: int) -> Iterator[dict[str, Any]]:
+    # In float64 the difference of two float32 is exact, so that adding it again gives the same float32.
+    boxes_xyxy = image.boxes_xyxy.astype(np.float64).tolist()
+    for number, (xmin, ymin, xmax, ymax) in enumerate(boxes_xyxy):
+        mask = image.masks[number] if image.masks else None
+        yield {
+            "image_id": image_id,
+            "category_id": int(image.labels[number]),
+            "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
+            "area": coco_masks.area(mask, image.width, image.height) if mask else (xmax - xmin) * (ymax - ymin),
+            "iscrowd": int(image.crowd[number]),
+            "segmentation": {"size": [image.height, image.width], "counts": mask.decode()} if mask else [],
+        }

@@ -1,0 +1,236 @@
+"""YOLO: a text file a photo, one row a box: ``class x y width height``.
+
+The class is a number from 0, x and y are the centre of the box, and everything is in fractions of the
+image. https://docs.ultralytics.com/datasets/detect/ describes it. Rows with more numbers are outlines, and
+the box around them is taken.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfod_helpers.annotations import (
+    Dataset,
+    DatasetError,
+    LabelledImage,
+    LabelMap,
+    OnProblem,
+    Problem,
+    settle_problems,
+)
+from tfod_helpers.formats import yolo_layout
+from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.formats.written import new_folder, refuse_same_names, write_photo
+from tfod_helpers.formats.yolo_layout import find
+
+__all__ = ["TITLE", "find", "read", "read_parts", "write"]
+
+TITLE = "YOLO"
+_ENDINGS = (".txt",)
+_FIX_ROW = "Fix the row or delete it."
+_KEY_OF = {"valid": "val", "validation": "val"}  # data.yaml knows train, val and test
+
+
+def read(
+    images: str | os.PathLike[str],
+    annotations: str | os.PathLike[str] | None = None,
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+) -> Dataset:
+    """Read a folder of photos with YOLO labels.
+
+    A photo without a label file, or with an empty one, is background: so has YOLO itself. The names of the
+    classes are taken from ``data.yaml``, ``classes.txt`` or ``obj.names``, there or in a folder above.
+
+    Args:
+        images: the folder with the photos.
+        annotations: the folder with the text files; None takes ``labels`` where the photos are in ``images``,
+            and else looks beside the photos.
+        label_map: the classes in the order of their numbers, or a label map file.
+        on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, an object
+            or an image, and lists it in ``.problems``.
+
+    Raises:
+        FileNotFoundError: a folder is not there.
+        NotADirectoryError: a folder is a file.
+        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
+    """
+    folder = existing_folder(images)
+    labels = yolo_layout.labels_of(folder) if annotations is None else existing_folder(annotations)
+    return read_parts([Part(folder, labels)], label_map=label_map, on_problem=on_problem)
+
+
+def read_parts(
+    parts: Sequence[Part],
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+) -> Dataset:
+    """Read several folders as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
+    settle_problems((), on_problem, "")  # refuses another word before the folder is read
+    where = ", ".join(str(part.annotations) for part in parts)
+    known = label_map if label_map is None or isinstance(label_map, LabelMap) else LabelMap.read(label_map)
+    names, found = yolo_layout.names_of(parts), list[Problem]()
+    if not names and known is not None:
+        names = list(known)
+    if not names:
+        names = _numbers(parts)
+        what, fix = "no data.yaml or classes.txt names the classes", "Add one, or give label_map."
+        found.append(Problem(where, "", what, "", f"They are called by their numbers. {fix}", "warning", "class name"))
+    sources = []
+    for part in parts:
+        photos = PhotoFolder(part.images, only=part.only)
+        stems = {os.path.splitext(name)[0] for name in photos.names}
+        labels = [name for name in files_with_ending(part.annotations, _ENDINGS) if _is_label_file(name)]
+        lonely = [name for name in labels if os.path.splitext(name)[0] not in stems and part.only is None]
+        items = [(name, f"{os.path.splitext(name)[0]}.txt") for name in photos.names] + [("", name) for name in lonely]
+        to_raw = functools.partial(_raw_image, str(part.annotations), frozenset(labels), tuple(names))
+        sources.append(Source(photos, items, to_raw, part.split))
+    return make_dataset(sources, label_map=known, on_problem=on_problem, where=where, classes=names, found=found)
+
+
+def _is_label_file(name: str) -> bool:
+    return name not in ("classes.txt", "obj.names", "names.txt", "train.txt", "val.txt", "test.txt", "README.txt")
+
+
+def _numbers(parts: Sequence[Part]) -> list[str]:
+    """Return names for classes that have none: their numbers, up to the highest there is."""
+    highest = 0
+    for part in parts:
+        for name in files_with_ending(part.annotations, _ENDINGS):
+            for row in _rows(f"{part.annotations}/{name}") if _is_label_file(name) else ():
+                highest = max(highest, int(row[0]) if row[0].isascii() and row[0].isdigit() and len(row[0]) < 4 else 0)
+    return [str(number) for number in range(highest + 1)]
+
+
+def _rows(path: str) -> list[list[str]]:
+    """Return the words of each row.
+
+    Raises:
+        DatasetError: the file cannot be read as text.
+    """
+    try:
+        with open(path, "rb") as file:
+            return [line.split() for line in file.read().decode("utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.reason
+        raise DatasetError([Problem(path, "", f"it cannot be read ({reason})", "", "Save it as UTF-8.")]) from error
+
+
+def _raw_image(folder: str, labels: frozenset[str], names: Sequence[str], item: tuple[str, str]) -> RawImage:
+    photo, label_file = item
+    stem = "" if photo else os.path.splitext(label_file)[0]
+    if label_file not in labels:
+        return RawImage(photo, "", photo, has_size=False)  # background
+    try:
+        rows = _rows(f"{folder}/{label_file}")
+    except DatasetError as error:
+        problem = error.problems[0]
+        return RawImage(label_file, "", photo, stem, fault=(problem.what, problem.fix))
+    objects = [_raw_object(number, row, names) for number, row in enumerate(rows, start=1) if row]
+    return RawImage(label_file, "", photo, stem, objects=objects, has_size=False)
+
+
+def _raw_object(line: int, row: Sequence[str], names: Sequence[str]) -> RawObject:
+    place = f"line {line}"
+    number, dot, rest = row[0].partition(".")
+    if not (number.isascii() and number.isdigit()) or (dot and rest.strip("0")):
+        return RawObject(place, "", (), (f"the class is {row[0]!r}, not a whole number from 0", _FIX_ROW))
+    if len(number) > 6 or int(number) >= len(names):
+        known = f"there are {len(names)} names, for 0 to {len(names) - 1}"
+        return RawObject(place, "", (), (f"the class is {number}, and {known}", "Correct it, or add the name."))
+    name, texts = names[int(number)], row[1:]
+    try:
+        values = [float(text) for text in texts]
+    except ValueError:
+        bad = next(text for text in texts if not _is_number(text))
+        return RawObject(place, name, (), (f"{bad!r} is not a number", _FIX_ROW))
+    if len(values) in (4, 5):  # a fifth is the confidence of a detection
+        x, y, width, height = values[:4]
+        corners = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    elif len(values) >= 6 and len(values) % 2 == 0:
+        corners = [min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])]
+    else:
+        return RawObject(place, name, (), (f"the row has {len(row)} numbers, not 5, nor an outline's", _FIX_ROW))
+    if all(map(math.isfinite, values)) and max(values[:4]) > 2:  # a little over 1 is a box over the edge
+        what = f"the box {' '.join(texts)} is not in fractions of the image"
+        return RawObject(
+            place, name, (), (what, "Divide x and width by the image's width, y and height by its height.")
+        )
+    return RawObject(place, name, corners, in_fractions=True)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
+    """Write ``images``, ``labels`` and ``data.yaml``, as Ultralytics trains from and `formats.read` reads back.
+
+    Images that belong to splits go to a folder each in both. The photos are copied byte for byte; the folder
+    appears whole or not at all. The format has no place for crowds.
+
+    Args:
+        dataset: what to write; two images of one split may not have one name, endings aside.
+        folder: a new or empty folder. One with files in it is never replaced.
+
+    Raises:
+        FileExistsError: the folder has files in it, or is a file.
+        FileNotFoundError: a photo is gone.
+        ValueError: two images have one name.
+    """
+    folder = Path(folder).expanduser()
+    splits: dict[str, list[LabelledImage]] = defaultdict(list)
+    for image in dataset:
+        splits[image.split].append(image)
+    for images in splits.values():
+        refuse_same_names(Dataset(tuple(images), dataset.label_map), by_stem=True)
+    with new_folder(folder) as part:
+        for split, images in splits.items():
+            photos, labels = part / "images" / split, part / "labels" / split
+            photos.mkdir(parents=True, exist_ok=True)
+            labels.mkdir(parents=True, exist_ok=True)
+            for image in images:
+                write_photo(image, photos / image.path.name)
+                (labels / f"{image.path.stem}.txt").write_text(_to_rows(image), encoding="utf-8")
+        (part / "data.yaml").write_text(_to_yaml(splits, dataset.label_map), encoding="utf-8")
+    return folder
+
+
+def _to_rows(image: LabelledImage) -> str:
+    # In float64 with all its digits, so that reading gives the same float32 back.
+    boxes_xyxy = image.boxes_xyxy.astype(np.float64) / [image.width, image.height, image.width, image.height]
+    rows = []
+    for label, (xmin, ymin, xmax, ymax) in zip(image.labels.tolist(), boxes_xyxy.tolist(), strict=True):
+        numbers = (xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin
+        rows.append(f"{label - 1} {' '.join(map(repr, numbers))}\n")
+    return "".join(rows)
+
+
+def _to_yaml(splits: dict[str, list[LabelledImage]], label_map: LabelMap) -> str:
+    import yaml
+
+    data: dict[str, object] = {"path": "."}
+    for split in splits:
+        data[_KEY_OF.get(split, split) or "train"] = f"images/{split}".rstrip("/")
+    # Ultralytics asks for both; without splits, both are all images.
+    data |= {key: next(iter(data[one] for one in data if one != "path")) for key in ("train", "val") if key not in data}
+    data["names"] = dict(enumerate(label_map))
+    return yaml.safe_dump(data, allow_unicode=True, sort_keys=False)

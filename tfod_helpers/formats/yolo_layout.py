@@ -1,0 +1,200 @@
+"""Where a YOLO data set keeps its photos, its labels and the names of its classes.
+
+What ``data.yaml`` and darknet's ``obj.data`` say are paths of somebody else's machine; whatever they
+name is looked for inside the folder, and never outside of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfod_helpers.formats import json_file, one_file
+from tfod_helpers.formats.raw import Part
+
+_SPLITS = ("train", "val", "valid", "validation", "test")
+_NAME_FILES = ("classes.txt", "obj.names", "names.txt", "predefined_classes.txt", "_darknet.labels")
+_LARGEST = 1_000_000  # bytes of a data.yaml, and letters of what its aliases may unfold to
+_ROW = re.compile(r"\s*\d+(?:\.0*)?(?:\s+-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?){4,}\s*")
+_LOOKED_AT = 20  # files of a folder
+
+
+def find(folder: Path) -> list[Part]:
+    """Return the parts of a YOLO data set: by its ``data.yaml`` or ``obj.data``, else by its folders."""
+    for read in (_from_yaml, _from_darknet, _from_folders):
+        if parts := read(folder):
+            return parts
+    return []
+
+
+def labels_of(images: Path) -> Path:
+    """Return the folder with the labels of a folder of photos: ``labels`` for ``images``, else the same."""
+    parts = list(images.parts)
+    for place in range(len(parts) - 1, -1, -1):
+        if parts[place].lower() == "images":
+            labels = Path(*parts[:place], "labels", *parts[place + 1 :])
+            return labels if labels.is_dir() else images
+    beside = images / "labels"
+    return beside if beside.is_dir() else images
+
+
+def names_of(parts: Sequence[Part]) -> list[str]:
+    """Return the classes' names in the order of their ids, as the nearest file says them; none where there is none."""
+    for part in parts:
+        for folder in (part.annotations, *list(part.annotations.parents)[:3]):
+            for path in _yaml_files(folder):
+                if names := yaml_names(_yaml(path)):
+                    return names
+            for name in _NAME_FILES:
+                if (folder / name).is_file():
+                    return [line.strip() for line in _lines(folder / name) if line.strip()]
+    return []
+
+
+def yaml_names(data: dict[str, Any]) -> list[str]:
+    """Return the names in what a ``data.yaml`` holds, a list or numbers with names; none where they are no texts."""
+    names = data.get("names")
+    if isinstance(names, dict) and sorted(map(str, names)) == sorted(map(str, range(len(names)))):
+        names = [{str(id): name for id, name in names.items()}[str(id)] for id in range(len(names))]
+    names = [json_file.text(name).strip() for name in names] if isinstance(names, list) else []
+    return names if all(names) else []
+
+
+# --- ways to keep a data set ----------------------------------------------------------------------
+
+
+def _from_yaml(folder: Path) -> list[Part]:
+    for path in _yaml_files(folder):
+        data = _yaml(path)
+        if not yaml_names(data) or not any(key in data for key in _SPLITS):
+            continue
+        base = json_file.text(data.get("path"))
+        places: dict[Path | tuple[Path, frozenset[str]], str] = {}
+        for split in (key for key in _SPLITS if key in data):
+            entries = data[split] if isinstance(data[split], list) else [data[split]]
+            for entry in entries:
+                for place in _places(folder, base, json_file.text(entry)):
+                    # One folder as both is no split: data.yaml must have train and val.
+                    named = one_file.split_name(*_names_within(folder, place))
+                    places[place] = named or ("" if place in places else split)
+        parts = [_part(place, split) for place, split in places.items()]
+        if parts:
+            return parts
+    return []
+
+
+def _from_darknet(folder: Path) -> list[Part]:
+    for path in sorted(folder.glob("*.data"))[:_LOOKED_AT]:
+        pairs = dict(line.split("=", 1) for line in _lines(path) if line.count("=") == 1)
+        settings = {key.strip(): value.strip() for key, value in pairs.items()}
+        parts = [
+            _part(place, split)
+            for split in _SPLITS
+            if split in settings
+            for place in _places(folder, "", settings[split])
+        ]
+        if parts:
+            return parts
+    return []
+
+
+def _from_folders(folder: Path) -> list[Part]:
+    images = folder / "images"
+    if images.is_dir() and (folder / "labels").is_dir():
+        split = [child for child in one_file.subfolders(images) if labels_of(child) != child]
+        found = [Part(child, labels_of(child), child.name) for child in split] or [Part(images, folder / "labels")]
+        return [part for part in found if _has_rows(part.annotations)]
+    found = []
+    for child in one_file.subfolders(folder):
+        if (child / "images").is_dir() and (child / "labels").is_dir() and _has_rows(child / "labels"):
+            found.append(Part(child / "images", child / "labels", child.name))
+        elif child.name.casefold() in one_file.SPLITS and _has_rows(child):
+            found.append(Part(child, child, child.name))
+    return found or ([Part(folder, folder)] if _has_rows(folder) else [])
+
+
+def _part(place: Path | tuple[Path, frozenset[str]], split: str) -> Part:
+    images, only = place if isinstance(place, tuple) else (place, None)
+    return Part(images, labels_of(images), split, only)
+
+
+def _places(root: Path, base: str, entry: str) -> Iterator[Path | tuple[Path, frozenset[str]]]:
+    """Yield the folders that an entry means; of a list of photos, each folder with the names without ending."""
+    found = _inside(root, f"{base}/{entry}")
+    if found is None or not entry:
+        return
+    if found.is_dir():
+        yield found / "images" if (found / "images").is_dir() and (found / "labels").is_dir() else found
+        return
+    listed: dict[Path, set[str]] = defaultdict(set)
+    for line in filter(str.strip, _lines(found)):
+        parts = re.split(r"[/\\]", line.strip())
+        folder = _inside(root, "/".join(parts[:-1])) if len(parts) > 1 else found.parent
+        listed[folder or found.parent].add(parts[-1].rpartition(".")[0])
+    for folder, stems in listed.items():
+        yield folder, frozenset(stems)
+
+
+def _names_within(root: Path, place: Path | tuple[Path, frozenset[str]]) -> Sequence[str]:
+    """Return the names of a folder and those above it up to the root; none for a list of photos."""
+    return [] if isinstance(place, tuple) else place.relative_to(root).parts[::-1]
+
+
+def _inside(root: Path, text: str) -> Path | None:
+    """Return what a path means inside of ``root``: the longest end of it that is there."""
+    parts = [part for part in re.split(r"[/\\]", text.strip()) if part not in ("", ".", "..") and ":" not in part]
+    for start in range(len(parts) + 1):
+        path = root.joinpath(*parts[start:])
+        if path.exists() and not path.is_symlink():
+            return path if parts[start:] or not parts else None
+    return None
+
+
+def _has_rows(folder: Path) -> bool:
+    """Whether the first label file that is not empty has rows of YOLO."""
+    try:
+        names = [path for path in folder.iterdir() if path.suffix.lower() == ".txt" and path.name not in _NAME_FILES]
+    except OSError:
+        return False
+    for path in sorted(names)[:_LOOKED_AT]:
+        lines = [line for line in _lines(path) if line.strip()]
+        if lines:
+            return bool(_ROW.fullmatch(lines[0]))
+    return False
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".yaml", ".yml") and path.is_file())
+    except OSError:
+        return []
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    """Return what a YAML file holds, or nothing where it is none, too large, or a bomb."""
+    import yaml
+
+    try:
+        if path.stat().st_size > _LARGEST:
+            return {}
+        text = path.read_text(encoding="utf-8-sig")
+        if "*" in text and "&" in text:  # aliases: no tool writes them here, and they can unfold without end
+            return {}
+        data = yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST).decode("utf-8-sig", "surrogateescape").splitlines()
+    except OSError:
+        return []
