@@ -125,7 +125,7 @@ class Detector:
                 f"{folder}: the export has no {LABEL_MAP}, so its classes have no names. Copy the whole export folder, "
                 f"or export the run again."
             )
-        label_map = LabelMap.read(folder / LABEL_MAP)
+        label_map = LabelMap.read(folder / LABEL_MAP, renumber=False)
         if len(label_map) != facts.classes:
             raise ValueError(
                 f"{folder / LABEL_MAP}: {len(label_map)} classes, but the model was exported with {facts.classes}. "

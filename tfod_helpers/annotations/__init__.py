@@ -13,7 +13,7 @@ from tfod_helpers.annotations.dataset import (
     box_fault,
     coordinate_text,
 )
-from tfod_helpers.annotations.label_map import LabelMap, did_you_mean, name_fault
+from tfod_helpers.annotations.label_map import LabelMap, RenumberedWarning, did_you_mean, name_fault, read_numbered
 from tfod_helpers.annotations.problem import DatasetError, OnProblem, Problem, Severity, settle_problems
 
 __all__ = [
@@ -26,10 +26,12 @@ __all__ = [
     "LabelledImage",
     "OnProblem",
     "Problem",
+    "RenumberedWarning",
     "Severity",
     "box_fault",
     "coordinate_text",
     "did_you_mean",
     "name_fault",
+    "read_numbered",
     "settle_problems",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from tfod_helpers import workspace
 from tfod_helpers.annotations import label_map_text
 
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control, half a character, line, paragraph
+
+
+class RenumberedWarning(UserWarning):
+    """A label map's ids had gaps or a 0, and were numbered anew."""
 
 
 class LabelMap:
@@ -90,30 +95,27 @@ class LabelMap:
         return f"LabelMap([{', '.join(map(repr, self.names))}])"
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> LabelMap:
-        """Read a ``.pbtxt`` label map, or a ``.txt`` file with one name a line.
+    def read(cls, path: str | os.PathLike[str], *, renumber: bool = True) -> LabelMap:
+        """Read a ``.pbtxt`` label map, a ``.txt`` file with one name a line, or the names in a YOLO ``data.yaml``.
 
         Args:
             path: the file. ``.pbtxt`` may hold the items in any order and style that protocol
-                buffer text format allows; ids must be 1..n without gaps.
+                buffer text format allows.
+            renumber: number classes anew, 1..n in the order of their ids, where these have gaps or a 0, and
+                warn of it; False refuses, as whoever has a trained model must, which knows the ids of old.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the file does not hold a usable label map; the message says where and why.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: there is no label map here. Check the path.")
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8 text ({error.reason}). Save the file as UTF-8.") from error
-        try:
-            if path.suffix.lower() == ".txt":
-                return cls(line.strip() for line in text.splitlines() if line.strip())
-            return cls(label_map_text.read_names(text))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+        label_map, word = read_numbered(path)
+        if word and not renumber:
+            raise ValueError(
+                f"{path}: {word[0].replace('were', 'would have to be', 1)}, and a trained model knows the old ids."
+            )
+        if word:
+            warnings.warn(f"{path}: {' '.join(word)}", RenumberedWarning, stacklevel=2)
+        return label_map
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write a ``.pbtxt`` label map, or one name a line where ``path`` ends in ``.txt``."""
@@ -125,6 +127,55 @@ class LabelMap:
         with workspace.whole_file(path) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
         return path
+
+
+def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, str] | None]:
+    """Read a label map as `LabelMap.read` does; return it, and what to tell of its ids: ``(what, fix)`` or None.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file does not hold a usable label map; the message says where and why.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no label map here. Check the path.")
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text ({error.reason}). Save the file as UTF-8.") from error
+    try:
+        if path.suffix.lower() == ".txt":
+            return LabelMap(line.strip() for line in text.splitlines() if line.strip()), None
+        if path.suffix.lower() in (".yaml", ".yml"):
+            return LabelMap(_yaml_names(text)), None
+        names = label_map_text.read_ids(text)
+        if names.get(0, "").casefold() == "background":  # some files spell it out
+            del names[0]
+        label_map = LabelMap(names[id] for id in sorted(names))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if sorted(names) == list(label_map.ids):
+        return label_map, None
+    first = next((old, new) for new, old in enumerate(sorted(names), start=1) if old != new)
+    why = "0 is the background" if 0 in names else "ids go from 1 without gaps"
+    what = f"the ids were numbered anew, {first[0]} became {first[1]} ({label_map.name(first[1])!r}): {why}"
+    return label_map, (f"{what}.", "A model that was trained with the old ids does not fit these.")
+
+
+def _yaml_names(text: str) -> list[str]:
+    import yaml
+
+    try:
+        data = yaml.safe_load(text) if not ("&" in text and "*" in text) else None  # aliases can unfold without end
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"it cannot be read as YAML ({' '.join(str(error).split())}).") from None
+    names = data.get("names") if isinstance(data, dict) else None
+    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
+        names = [names[id] for id in range(len(names))]
+    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+        raise ValueError("it has no list of names. Write names: [cat, dog].")
+    return [str(name).strip() for name in names]
 
 
 def name_fault(name: object) -> tuple[str, str] | None:

@@ -19,13 +19,34 @@ _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _PLAIN_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
 
 
-def read_names(text: str) -> list[str]:
-    """Return the class names of ``item { id: 1 name: 'cat' }`` items, in the order of their ids.
+def read_ids(text: str) -> dict[int, str]:
+    """Return the class names of ``item { id: 1 name: 'cat' }`` items by their ids, as the text gives them.
+
+    Where the name is a machine's, such as ``/m/01yrx``, and a ``display_name`` is there, that is taken.
 
     Raises:
-        ValueError: the text cannot be read, or its ids are not 1..n; the message says where and why.
+        ValueError: the text cannot be read, an item lacks its name or id, or an id is given twice or negative;
+            the message says where.
     """
-    return _names_in_order(_read_items(text))
+    names: dict[int, str] = {}
+    for number, item in enumerate(_read_items(text), start=1):
+        name = item.get("name") or item.get("display_name")
+        if not name:
+            raise ValueError(f"item {number} has no name. Add name: '...' to it.")
+        if name.startswith("/m/"):
+            name = item.get("display_name") or name
+        if "id" not in item:
+            raise ValueError(f"item {number} ({name!r}) has no id. Add id: {number} to it.")
+        try:
+            id = int(item["id"], 0)
+        except ValueError:
+            raise ValueError(f"item {number} ({name!r}): id must be a whole number, got {item['id']!r}.") from None
+        if id < 0:
+            raise ValueError(f"item {number} ({name!r}): id must not be negative, got {id}.")
+        if id in names:
+            raise ValueError(f"id {id} is given to both {names[id]!r} and {name!r}. Number the items 1, 2, 3, ...")
+        names[id] = name
+    return names
 
 
 def to_text(names: Sequence[str]) -> str:
@@ -84,30 +105,6 @@ def _read_items(text: str) -> list[dict[str, str]]:
     if not items:
         raise ValueError("there is no 'item { id: 1 name: '...' }' in it. Add one item a class.")
     return items
-
-
-def _names_in_order(items: list[dict[str, str]]) -> list[str]:
-    names: dict[int, str] = {}
-    for number, item in enumerate(items, start=1):
-        name = item.get("name") or item.get("display_name")
-        if not name:
-            raise ValueError(f"item {number} has no name. Add name: '...' to it.")
-        if "id" not in item:
-            raise ValueError(f"item {number} ({name!r}) has no id. Add id: {number} to it.")
-        try:
-            id = int(item["id"], 0)
-        except ValueError:
-            raise ValueError(f"item {number} ({name!r}): id must be a whole number, got {item['id']!r}.") from None
-        if id in names:
-            raise ValueError(f"id {id} is given to both {names[id]!r} and {name!r}. Number the items 1, 2, 3, ...")
-        names[id] = name
-    if sorted(names) != list(range(1, len(names) + 1)):
-        why = " (0 is the background)" if 0 in names else ""
-        raise ValueError(
-            f"ids must be 1 to {len(names)} without gaps{why}, got {', '.join(map(str, sorted(names)))}. "
-            f"Number the items 1, 2, 3, ..."
-        )
-    return [names[id] for id in sorted(names)]
 
 
 def _unquote(token: str) -> str:

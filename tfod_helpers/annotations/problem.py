@@ -27,6 +27,7 @@ class Problem:
         size: ``(width, height)`` of the frame that the photo's boxes are in, in pixels.
         box_xyxy: the box it is about, ``[xmin, ymin, xmax, ymax]`` in pixels as the file says it.
         label: the class of that box.
+        other_photo: the path of the photo that this one is the same as, where it is.
     """
 
     where: str
@@ -40,6 +41,7 @@ class Problem:
     size: tuple[int, int] | None = None
     box_xyxy: tuple[float, float, float, float] | None = None
     label: str = ""
+    other_photo: str = ""
 
     def __post_init__(self) -> None:
         for name in ("size", "box_xyxy"):  # lists, where it comes from JSON

@@ -17,7 +17,16 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from tfod_helpers import workers
-from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.annotations import (
+    Dataset,
+    DatasetError,
+    LabelledImage,
+    LabelMap,
+    OnProblem,
+    Problem,
+    read_numbered,
+    settle_problems,
+)
 from tfod_helpers.formats.checking import Checked, check
 from tfod_helpers.formats.raw import RawImage, Source
 
@@ -48,8 +57,8 @@ def make_dataset(
     Raises:
         DatasetError: ``on_problem`` is ``raise`` and something is wrong, or no image is left.
     """
-    known = label_map if label_map is None or isinstance(label_map, LabelMap) else LabelMap.read(label_map)
     problems: list[Problem] = list(found)
+    known = known_classes(label_map, problems)
     if known is None and classes:
         known = _given_classes(classes, where, problems)
     read: list[tuple[Path, Checked, str]] = []
@@ -81,6 +90,17 @@ def make_dataset(
         for path, checked, split in read
     )
     return Dataset(images, known, tuple(problems))
+
+
+def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems: list[Problem]) -> LabelMap | None:
+    """Return the label map that a reader was given, read where it is a file; add a word where that renumbers it."""
+    if label_map is None or isinstance(label_map, LabelMap):
+        return label_map
+    known, word = read_numbered(label_map)
+    if word:
+        what, fix = word[0].rstrip("."), word[1]
+        problems.append(Problem(os.fspath(label_map), "", what, "", fix, "warning", kind="label map renumbered"))
+    return known
 
 
 def _placed(problem: Problem, split: str) -> Problem:

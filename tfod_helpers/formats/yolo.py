@@ -26,7 +26,7 @@ from tfod_helpers.annotations import (
     settle_problems,
 )
 from tfod_helpers.formats import yolo_layout
-from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.formats.labelled_images import known_classes, make_dataset
 from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
 from tfod_helpers.formats.written import new_folder, refuse_same_names, write_photo
@@ -79,8 +79,9 @@ def read_parts(
     """Read several folders as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
     settle_problems((), on_problem, "")  # refuses another word before the folder is read
     where = ", ".join(str(part.annotations) for part in parts)
-    known = label_map if label_map is None or isinstance(label_map, LabelMap) else LabelMap.read(label_map)
-    names, found = yolo_layout.names_of(parts), list[Problem]()
+    found: list[Problem] = []
+    known = known_classes(label_map, found)
+    names = yolo_layout.names_of(parts)
     if not names and known is not None:
         names = list(known)
     if not names:

@@ -1,0 +1,152 @@
+"""A folder, an archive or a file -> which format its annotations are in, and the dataset."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tfod_helpers import archives
+from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, did_you_mean, settle_problems
+from tfod_helpers.formats import (
+    coco,
+    createml,
+    cvat,
+    label_studio,
+    labelme,
+    oxford_pets,
+    tfod_csv,
+    tfrecord_files,
+    via,
+    voc,
+    yolo,
+)
+from tfod_helpers.formats.one_file import subfolders
+from tfod_helpers.formats.raw import Part
+
+# By the name that `read` and `write` know each by. The Pets come first: their XML is Pascal VOC too.
+FORMATS: dict[str, ModuleType] = {
+    "oxford_pets": oxford_pets,
+    "voc": voc,
+    "coco": coco,
+    "yolo": yolo,
+    "tfod_csv": tfod_csv,
+    "cvat": cvat,
+    "labelme": labelme,
+    "label_studio": label_studio,
+    "via": via,
+    "createml": createml,
+    "tfrecord": tfrecord_files,
+}
+_DEEPEST = 3  # folders that hold nothing but one other folder, as zips unpack to
+_HIDDEN = ("__MACOSX",)
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+    **options: Any,
+) -> Dataset:
+    """Read a data set, whatever format it is in, and say in one line which it was.
+
+    Args:
+        path: its folder; or a zip or tar, which is unpacked beside; or its one annotation file.
+        format: its name in ``FORMATS``, where several would fit; None finds it out.
+        label_map: the classes in their order, or a label map file; None takes what the data says.
+        on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, and lists it.
+        **options: what else the format's own ``read_parts`` takes, such as ``masks=True``.
+
+    Returns:
+        All splits together; ``.splits()`` divides them as the data does.
+
+    Raises:
+        FileNotFoundError: there is nothing there.
+        ValueError: there is no such format.
+        DatasetError: no format fits, or several do; or something is wrong with the data.
+    """
+    settle_problems((), on_problem, "")
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such folder or file. Check the path.")
+    name, parts = _recognised(path, format)
+    dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
+    splits = Counter(image.split for image in dataset)
+    shown = ", ".join(f"{split} {count}" for split, count in splits.items()) if any(splits) else f"{len(dataset)}"
+    classes = f"{len(dataset.label_map)} class{'es' * (len(dataset.label_map) != 1)}"
+    left_out = f", {len(dataset.problems)} problems and notes in .problems" if dataset.problems else ""
+    print(f"{path.name}: {FORMATS[name].TITLE}: {shown} images, {classes}{left_out}")
+    return dataset
+
+
+def write(dataset: Dataset, folder: str | os.PathLike[str], format: str = "voc") -> Path:
+    """Write a dataset in one of the formats that are written: voc, coco, yolo or tfod_csv.
+
+    Args:
+        dataset: what to write.
+        folder: where to, as the format's own ``write`` takes it.
+        format: its name in ``FORMATS``.
+
+    Raises:
+        ValueError: there is no such format, or it is only read.
+    """
+    module = _format(format)
+    if not hasattr(module, "write"):
+        writable = ", ".join(name for name, one in FORMATS.items() if hasattr(one, "write"))
+        raise ValueError(f"{module.TITLE} is only read. Formats that are written: {writable}; records.write for more.")
+    return module.write(dataset, folder)
+
+
+def _format(name: str) -> ModuleType:
+    if name not in FORMATS:
+        raise ValueError(f"There is no format {name!r}, only {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}")
+    return FORMATS[name]
+
+
+def _recognised(path: Path, format: str | None) -> tuple[str, list[Part]]:
+    chosen = {format: _format(format)} if format else FORMATS
+    if path.is_file() and archives.is_archive(path):
+        path = archives.unpack(path)
+    folder = path if path.is_dir() else path.parent
+    for _ in range(_DEEPEST):
+        found = {name: parts for name, module in chosen.items() if (parts := _parts(module, folder, path))}
+        inside = [child for child in subfolders(folder) if child.name not in _HIDDEN] if path.is_dir() else []
+        if found or len(inside) != 1:
+            break
+        path = folder = inside[0]
+    if "oxford_pets" in found:
+        found.pop("voc", None)
+    if len(found) == 1:
+        return next(iter(found.items()))
+    raise _several(path, found) if found else _none(path, chosen)
+
+
+def _parts(module: ModuleType, folder: Path, path: Path) -> list[Part]:
+    parts = module.find(folder)
+    return parts if path == folder else [part for part in parts if part.annotations == path]
+
+
+def _several(path: Path, found: dict[str, list[Part]]) -> DatasetError:
+    shown = "; ".join(f"{name} ({FORMATS[name].TITLE}, in {parts[0].annotations})" for name, parts in found.items())
+    what, fix = f"its annotations are there in several formats: {shown}", f"Choose one: format={next(iter(found))!r}."
+    return DatasetError([Problem(str(path), "", what, "", fix, kind="format unclear")], str(path))
+
+
+def _none(path: Path, chosen: dict[str, ModuleType]) -> DatasetError:
+    titles = ", ".join(module.TITLE for module in chosen.values())
+    what = f"no annotations were recognised ({titles})"
+    if path.is_dir():
+        endings = Counter(
+            Path(name).suffix.lower() or "no ending"
+            for _, _, names in os.walk(path)
+            for name in names
+            if not name.startswith(".")
+        )
+        shown = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(6)) or "nothing"
+        what += f"; it holds {shown}"
+    fix = "Give the folder that the photos and annotations are in, or read it with the format's own module."
+    return DatasetError([Problem(str(path), "", what, "", fix, kind="format unclear")], str(path))
