@@ -1,5 +1,11 @@
-"""Annotation formats, one a module: each reads a folder of photos into a `Dataset`, and writes one back.
+"""Annotation formats, one a module: each reads a folder of photos into a `Dataset`, and some write one back.
 
-`voc` (Pascal VOC XML, one file a photo) and `tfod_csv` (one table for all photos). Both pair the
-annotations with the photos and check them in the same way, see `photo_folder` and `labelled_images`.
+`read` finds out which format a folder, an archive or a file is in. Every module offers the same: ``find`` (where
+under a folder its files lie), ``read`` (one folder of photos), ``read_parts`` (what ``find`` found), and where the
+format is written, ``write``. All of them hand what their files say to `labelled_images`, which pairs it with the
+photos and checks it in the same way; `tfds` reads TensorFlow Datasets by name.
 """
+
+from tfod_helpers.formats.recognise import FORMATS, read, write
+
+__all__ = ["FORMATS", "read", "write"]

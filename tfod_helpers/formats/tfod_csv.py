@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import functools
 import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +25,14 @@ from tfod_helpers.annotations import (
     coordinate_text,
     settle_problems,
 )
+from tfod_helpers.formats import one_file
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.photo_folder import PhotoFolder
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
 from tfod_helpers.formats.written import refuse_same_names
 
+TITLE = "TFOD CSV"
 COLUMNS = ("filename", "width", "height", "class", *COORDINATES)
 
 
@@ -40,6 +43,25 @@ class _Row:
     number: int
     texts: dict[str, str]
     fault: tuple[str, str] | None
+
+
+def find(folder: Path) -> list[Part]:
+    """Return the tables in a folder or its subfolders, with their photos: ``train_labels.csv`` with ``images/train``."""
+    parts = one_file.find(folder, ".csv", _is_ours)
+    named = [one_file.split_name(part.split, *re.split(r"[-_ ]", part.annotations.stem)) for part in parts]
+    return [
+        Part(one_file.photos_of(folder, part.annotations.parent, split), part.annotations, split)
+        for part, split in zip(parts, named, strict=True)
+    ]
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            header = [column.strip().strip('"') for column in file.readline(10_000).split(",")]
+    except OSError:
+        return False
+    return set(COLUMNS) <= set(header)
 
 
 def read(

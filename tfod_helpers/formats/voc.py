@@ -7,21 +7,25 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lxml import etree
 
 from tfod_helpers.annotations import (
     Dataset,
+    DatasetError,
     LabelledImage,
     LabelMap,
     OnProblem,
+    Problem,
     coordinate_text,
     settle_problems,
 )
-from tfod_helpers.formats import xml_file
+from tfod_helpers.formats import one_file, xml_file
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.photo_folder import (
@@ -33,7 +37,66 @@ from tfod_helpers.formats.photo_folder import (
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
 from tfod_helpers.formats.written import new_folder, refuse_same_names, write_photo
 
+TITLE = "Pascal VOC XML"
 _ENDINGS = (".xml",)
+_FOLDERS = ("annotations", "xml", "xmls", "labels")  # that tools and people keep the XML files in
+_START = re.compile(rb"<(?:\w+:)?annotation[\s>]")
+_LISTS = (("train", "val", "test"), ("trainval", "test"))  # of a VOCdevkit; the first that are there
+
+
+def find(folder: Path) -> list[Part]:
+    """Return the folders with Pascal VOC files in a data set: VOCdevkit, split folders, photos beside or apart."""
+    if parts := _devkit(folder):
+        return parts
+    if _has_ours(folder):
+        return [Part(one_file.photos_of(folder, folder), folder)]
+    inside = one_file.subfolders(folder)
+    for place in (child for child in inside if child.name.casefold() in _FOLDERS):
+        for deep in (place, *(child for child in one_file.subfolders(place) if child.name.casefold() in _FOLDERS)):
+            if _has_ours(deep):
+                return [Part(one_file.photos_of(folder, deep), deep)]
+        if parts := [_split_part(folder, child) for child in one_file.subfolders(place) if _has_ours(child)]:
+            return parts
+    return [_split_part(folder, child) for child in inside if _has_ours(child)]
+
+
+def _devkit(folder: Path) -> list[Part]:
+    roots = [folder, *one_file.subfolders(folder), *one_file.subfolders(folder / "VOCdevkit")]
+    parts = []
+    for root in roots:
+        images, annotations, lists = root / "JPEGImages", root / "Annotations", root / "ImageSets" / "Main"
+        if not images.is_dir() or not _has_ours(annotations):
+            continue
+        there = next((names for names in _LISTS if (lists / f"{names[0]}.txt").is_file()), ())
+        listed = {name: _listed(lists / f"{name}.txt") for name in there if (lists / f"{name}.txt").is_file()}
+        parts += [Part(images, annotations, name, stems) for name, stems in listed.items() if stems]
+        parts += [] if any(listed.values()) else [Part(images, annotations)]
+    return parts
+
+
+def _listed(path: Path) -> frozenset[str]:
+    """Return the photos that a list names: the first word of a line, where a second one, if any, is not -1."""
+    lines = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    return frozenset(words[0] for words in lines if words and words[-1] != "-1")
+
+
+def _split_part(root: Path, place: Path) -> Part:
+    split = one_file.split_name(place.name) or place.name
+    return Part(one_file.photos_of(root, place, split), place, split)
+
+
+def _has_ours(folder: Path) -> bool:
+    """Whether one of the first XML files of a folder is a Pascal VOC annotation."""
+    try:
+        names = itertools.islice(files_with_ending(folder, _ENDINGS), 3)
+        return folder.is_dir() and any(_START.search(_first_bytes(folder / name)) for name in names)
+    except (OSError, DatasetError):
+        return False
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1000).replace(b"\0", b"")  # of UTF-16 what is ASCII stays
 
 
 def read(
@@ -76,17 +139,25 @@ def read_parts(
 ) -> Dataset:
     """Read several folders as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
     settle_problems((), on_problem, "")  # refuses another word before the folder is read
-    sources = []
+    sources, found = [], list[Problem]()
     for part in parts:
         photos = PhotoFolder(part.images, only=part.only)
         folder = existing_folder(part.annotations)
         names = list(files_with_ending(folder, _ENDINGS))
         if not names:
             raise nothing_there(folder, "annotations (.xml files)", _ENDINGS)
-        names = [name for name in names if part.only is None or name[:-4] in part.only]
-        sources.append(Source(photos, names, functools.partial(_read_file, str(folder)), part.split))
+        if part.only is not None:
+            names = [name for name in names if name[:-4] in part.only]
+            found += _listed_and_missing(part, {name[:-4] for name in names})
+        sources.append(Source(photos, names, functools.partial(read_file, str(folder)), part.split))
     where = ", ".join(str(part.annotations) for part in parts)
-    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where)
+    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where, found=found)
+
+
+def _listed_and_missing(part: Part, there: set[str]) -> Iterator[Problem]:
+    for stem in sorted((part.only or frozenset()) - there):
+        what, fix = f"it names {stem!r}, which has no annotation", "Take the name out of the list, or label the photo."
+        yield Problem(f"{part.split}.txt", "", what, "", fix, "warning", kind="listed and not annotated")
 
 
 def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
@@ -115,7 +186,7 @@ def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _read_file(folder: str, name: str) -> RawImage:
+def read_file(folder: str, name: str) -> RawImage:
     """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
     stem = name[: -len(_ENDINGS[0])]
     try:

@@ -1,0 +1,181 @@
+"""Oxford-IIIT Pets in its original layout: 37 breeds of cats and dogs, a box around each head, an outline of each body.
+
+https://www.robots.ox.ac.uk/~vgg/data/pets/ : ``images/``, ``annotations/list.txt``, ``trainval.txt`` and
+``test.txt`` with a photo a line, ``annotations/xmls/`` with head boxes as Pascal VOC has them, and
+``annotations/trimaps/`` with a picture a photo of what is pet (1), background (2) and border (3).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.formats import voc
+from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+
+TITLE = "Oxford-IIIT Pets"
+_SPLITS = ("trainval", "test")
+_BACKGROUND = 2
+_SPECIES = ("cat", "dog")
+
+
+def find(folder: Path) -> list[Part]:
+    """Return the parts that the data set's own lists name; none where it is another data set."""
+    annotations = folder / "annotations"
+    if not (folder / "images").is_dir() or not any((annotations / name).is_dir() for name in ("xmls", "trimaps")):
+        return []
+    lists = {split: annotations / f"{split}.txt" for split in _SPLITS}
+    return [
+        Part(folder / "images", annotations, split, frozenset(_listed(path)))
+        for split, path in lists.items()
+        if path.is_file()
+    ]
+
+
+def read(
+    folder: str | os.PathLike[str],
+    *,
+    classes: Literal["breeds", "species"] = "breeds",
+    boxes: Literal["head", "body"] = "head",
+    masks: bool = False,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+) -> Dataset:
+    """Read the data set, its lists as splits ``trainval`` and ``test``.
+
+    Args:
+        folder: with ``images`` and ``annotations`` in it.
+        classes: ``breeds``, from the file names, in the order of the label map that the Object Detection API
+            came with (capitals aside); or ``species``, cat and dog.
+        boxes: ``head``, which few photos of the test list have; or ``body``, around the outline.
+        masks: keep the outline of the body as mask; of a head, what of it lies in the box.
+        label_map: the classes in another order, or a label map file.
+        on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        DatasetError: it is another data set, or ``raise`` and something is wrong.
+        ValueError: ``classes`` or ``boxes`` is neither of its words.
+    """
+    root = existing_folder(folder)
+    parts = find(root)
+    if not parts:
+        what = "there are no images, annotations/trainval.txt and annotations/xmls in this folder"
+        raise DatasetError([Problem(str(root), "", what, "", "Check the path.")], str(root))
+    return read_parts(parts, label_map=label_map, on_problem=on_problem, classes=classes, boxes=boxes, masks=masks)
+
+
+def read_parts(
+    parts: Sequence[Part],
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+    classes: str = "breeds",
+    boxes: str = "head",
+    masks: bool = False,
+) -> Dataset:
+    """Read the lists as one dataset, each image with the name of its list in ``split``; otherwise as `read`."""
+    settle_problems((), on_problem, "")  # refuses another word before anything is read
+    for word, allowed in ((classes, ("breeds", "species")), (boxes, ("head", "body"))):
+        if word not in allowed:
+            raise ValueError(f"{word!r} is not one of {' and '.join(map(repr, allowed))}.")
+    known = {breed(stem) for part in parts for stem in part.only or ()}
+    names = sorted(known, key=str.casefold) if classes == "breeds" else list(_SPECIES)
+    sources, found = [], list[Problem]()
+    for part in parts:
+        place, ending = ("xmls", ".xml") if boxes == "head" else ("trimaps", ".png")
+        there = {path.stem for path in (part.annotations / place).glob(f"[!.]*{ending}")}
+        stems = sorted((part.only or frozenset()) & there)
+        if without := sorted((part.only or frozenset()) - there):
+            found.append(_without(part, place, without))
+        photos = PhotoFolder(part.images, only=frozenset(stems))
+        to_raw = functools.partial(_raw_image, str(part.annotations), boxes, classes, masks)
+        sources.append(Source(photos, stems, to_raw, part.split))
+    where = str(parts[0].annotations)
+    return make_dataset(
+        sources, label_map=label_map, on_problem=on_problem, where=where, classes=names, masks=masks, found=found
+    )
+
+
+def breed(stem: str) -> str:
+    """Return the breed in a photo's name: ``american_bulldog`` of ``american_bulldog_12``."""
+    return stem.rpartition("_")[0]
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the names in a list, the first word of each line that is no comment."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _without(part: Part, place: str, stems: Sequence[str]) -> Problem:
+    what = f"{len(stems)} of the {len(part.only or ())} photos listed have no file in {place}, such as {stems[0]!r}"
+    fix = "They are left out; boxes='body' has more of the test list." if place == "xmls" else "They are left out."
+    return Problem(f"{part.split}.txt", "", what, "", fix, "warning", kind="listed and not annotated")
+
+
+def _raw_image(annotations: str, boxes: str, classes: str, masks: bool, stem: str) -> RawImage:
+    name = breed(stem) if classes == "breeds" else _SPECIES[not stem[:1].isupper()]  # capitals: cats, says its README
+    if boxes == "body":
+        return _body(annotations, stem, name, masks)
+    raw = voc.read_file(f"{annotations}/xmls", f"{stem}.xml")
+    objects = [replace(item, name=name) for item in raw.objects]
+    if masks and not raw.fault:
+        pet = _pet(f"{annotations}/trimaps/{stem}.png")
+        objects = [replace(item, outline=_within(pet, item.coordinates)) for item in objects]
+    # Its XML names the photo rightly, but where it does not, its own name does.
+    return replace(raw, filename="", objects=objects)
+
+
+def _body(annotations: str, stem: str, name: str, masks: bool) -> RawImage:
+    where = f"{stem}.png"
+    pet = _pet(f"{annotations}/trimaps/{where}")
+    if pet is None or not pet.any():
+        fault = "its trimap cannot be read, or shows no pet", "Unpack the data set again, or delete the trimap."
+        return RawImage(where, "", "", stem, fault=fault)
+    rows, columns = (np.flatnonzero(pet.any(axis=axis)) for axis in (1, 0))
+    corners = [float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)]
+    outline = _encoded(pet) if masks else None
+    height, width = pet.shape
+    return RawImage(where, "", "", stem, (width, height), [RawObject("the pet", name, corners, outline=outline)])
+
+
+def _pet(path: str) -> np.ndarray | None:
+    """Return which pixels of a trimap are pet or border: bool, shape (height, width); None where it is no trimap."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L") if image.mode not in ("L", "P") else image) != _BACKGROUND
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _within(pet: np.ndarray | None, coordinates: Sequence[Any]) -> dict[str, Any] | None:
+    try:
+        xmin, ymin, xmax, ymax = (round(float(value)) for value in coordinates)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if pet is None:
+        return None
+    inside = np.zeros_like(pet)
+    inside[max(ymin, 0) : ymax, max(xmin, 0) : xmax] = pet[max(ymin, 0) : ymax, max(xmin, 0) : xmax]
+    return _encoded(inside)
+
+
+def _encoded(pixels: np.ndarray) -> dict[str, Any]:
+    from pycocotools import mask
+
+    return mask.encode(np.asfortranarray(pixels.astype(np.uint8)))

@@ -1,0 +1,244 @@
+"""TFRecords of the Object Detection API, of the Model Garden and of this package, so that old records go on living.
+
+Their photos are taken out once, into a folder, so that 20,000 of them need not be kept in memory. The features
+are those of ``create_pet_tf_record.py``, ``generate_tfrecord.py`` and the Model Garden's ``tfrecord_lib.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from tfod_helpers import photos, tfrecord, workspace
+from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.annotations.label_map import read_numbered
+from tfod_helpers.annotations.label_map_text import read_ids
+from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.formats.one_file import split_name
+from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+
+TITLE = "TFRecord"
+_FILE = re.compile(
+    r"(?P<set>.+?)(?:\.(?:tfrecords?|records?))?(?:-\d{5}-of-\d{5})(?:\.(?:tfrecords?|records?))?(?:\.gz)?"
+    r"|(?P<alone>.+?)\.(?:tfrecords?|records?)(?:\.gz)?"
+)
+_ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif"}
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_WRITE_AGAIN = "Write the records again, or leave this one out with on_problem='skip'."
+_IN_PIXELS = 2.0  # a fraction of the image is never so high, a box over the edge included
+
+
+def find(folder: Path) -> list[Part]:
+    """Return the sets of records in a folder, each with the split that its name says."""
+    try:
+        names = list(files_with_ending(folder))
+    except DatasetError:
+        return []
+    sets: dict[str, str] = {}
+    for name in names:
+        if known := _set_of(name):
+            sets.setdefault(known, name)
+    return [Part(folder, folder / first, _split(known)) for known, first in sets.items()]
+
+
+def read(
+    records: str | os.PathLike[str],
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+    folder: str | os.PathLike[str] | None = None,
+) -> Dataset:
+    """Read TFRecord files.
+
+    Args:
+        records: one file or shard, whose other shards are read too; or a folder with several sets.
+        label_map: the label map that the records were written with, needed where they hold class ids and no
+            names. The ids in the file are the records' ids, gaps and all.
+        on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, an object or
+            an image, and lists it in ``.problems``.
+        folder: where the photos are put; None takes ``<set>_photos`` beside the records.
+
+    Raises:
+        FileNotFoundError: there is nothing there.
+        DatasetError: there are no records, or ``raise`` and something is wrong.
+        FileExistsError: the folder for the photos has other files in it.
+    """
+    path = Path(records).expanduser()
+    one = [Part(path.parent, path, _split(_set_of(path.name)))] if path.is_file() else []
+    found = one or find(existing_folder(path))
+    if not found:
+        fix = "Check the path; files end in .tfrecord or .record, or in -00000-of-00010."
+        raise DatasetError([Problem(str(path), "", "there are no TFRecord files in this folder", "", fix)], str(path))
+    return read_parts(found, label_map=label_map, on_problem=on_problem, folder=folder)
+
+
+def read_parts(
+    parts: Sequence[Part],
+    *,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+    folder: str | os.PathLike[str] | None = None,
+) -> Dataset:
+    """Read several sets as one dataset, each image with the name of its set in ``split``; otherwise as `read`."""
+    settle_problems((), on_problem, "")  # refuses another word before anything is read
+    known, ids = _classes(label_map)
+    found: list[Problem] = []
+    sources, classes = [], dict[int, str]()
+    for part in parts:
+        set_name = _set_of(part.annotations.name) or part.annotations.name
+        target = Path(folder).expanduser() / set_name if folder else part.annotations.with_name(f"{set_name}_photos")
+        raws = _take_out(part.annotations, set_name, target, ids, classes, found)
+        if raws:
+            sources.append(Source(PhotoFolder(target), raws, _as_it_is, part.split))
+    where = ", ".join(str(part.annotations) for part in parts)
+    in_order = [classes[id] for id in sorted(classes)]
+    names = in_order if len(set(in_order)) == len(in_order) and classes else []
+    return make_dataset(sources, label_map=known, on_problem=on_problem, where=where, classes=names, found=found)
+
+
+def _set_of(name: str) -> str:
+    """Return what the shards of one set have in common in their names; empty for other files."""
+    match = _FILE.fullmatch(name)
+    return (match["set"] or match["alone"]) if match else ""
+
+
+def _split(set_name: str) -> str:
+    return split_name(*re.split(r"[-_.]", set_name))
+
+
+def _classes(label_map: LabelMap | str | os.PathLike[str] | None) -> tuple[LabelMap | None, dict[int, str]]:
+    """Return the label map, and the names by the ids that the records know them by."""
+    if label_map is None:
+        return None, {}
+    if isinstance(label_map, LabelMap):
+        return label_map, dict(enumerate(label_map, start=1))
+    known, word = read_numbered(label_map)
+    ids = read_ids(Path(label_map).read_text(encoding="utf-8-sig")) if word else dict(enumerate(known, start=1))
+    return known, ids
+
+
+def _as_it_is(raw: RawImage) -> RawImage:
+    return raw
+
+
+# --- photos out of records ------------------------------------------------------------------------
+
+
+def _take_out(
+    first: Path, set_name: str, target: Path, ids: dict[int, str], classes: dict[int, str], found: list[Problem]
+) -> list[RawImage]:
+    """Write the photos of a set to a folder; return what its records say of them."""
+    shards = [name for name in files_with_ending(first.parent) if _set_of(name) == set_name]
+    raws: list[RawImage] = []
+    taken: set[str] = set()
+    if target.exists() and not (target / _MARK).exists() and any(target.iterdir()):
+        raise FileExistsError(f"{target}: there are files here already. Choose another folder for the photos.")
+    with workspace.whole_folder(target) as part:
+        (part / _MARK).touch()
+        for shard in shards:
+            examples = enumerate(_examples(first.with_name(shard), found), start=1)
+            for number, values in tqdm(examples, f"Reading {shard}", unit="image", delay=1):
+                place = f"record {number}"
+                try:
+                    data = _only(values, "image/encoded", b"")
+                    name = _photo_name(values, data, f"{set_name}_{len(raws):06d}", taken)
+                except photos.PhotoError as error:
+                    found.append(Problem(shard, place, error.what, "", error.fix, kind="photo unreadable"))
+                    continue
+                (part / name).write_bytes(data)
+                raws.append(_raw_image(shard, place, name, values, ids, classes))
+    return raws
+
+
+_MARK = ".from_records"
+
+
+def _examples(path: Path, found: list[Problem]) -> Iterator[dict[str, Any]]:
+    try:
+        yield from tfrecord.read_examples(path)
+    except (ValueError, OSError) as error:
+        what = f"it cannot be read to its end ({error})"
+        found.append(Problem(path.name, "", what, "", "Copy or write the file again.", kind="record damaged"))
+
+
+def _photo_name(values: dict[str, Any], data: bytes, otherwise: str, taken: set[str]) -> str:
+    """Return a file name for a photo that no other has: its own where the record says it, its ending by its bytes."""
+    info = photos.read_info(data)
+    given = _only(values, "image/filename", b"") or _only(values, "image/source_id", b"")
+    text = given.decode("utf-8", "replace") if isinstance(given, bytes) else ""
+    last = re.split(r"[/\\]", text.strip())[-1]
+    stem = re.sub(r"[\x00-\x1f<>:\"|?*]", "_", os.path.splitext(last)[0]).strip(" .")[:100] or otherwise
+    ending = _ENDINGS.get(info.format, ".img")
+    name = f"{stem}{ending}"
+    if name.casefold() in taken:
+        name = f"{stem}-{otherwise}{ending}"
+    taken.add(name.casefold())
+    return name
+
+
+def _only(values: dict[str, Any], key: str, otherwise: Any) -> Any:
+    """Return the one value of a feature."""
+    found = values.get(key, ())
+    return found[0] if len(found) else otherwise
+
+
+# --- what a record says of its photo --------------------------------------------------------------
+
+
+def _raw_image(
+    where: str, place: str, name: str, values: dict[str, Any], ids: dict[int, str], classes: dict[int, str]
+) -> RawImage:
+    size = tuple(_number(_only(values, f"image/{side}", None)) for side in ("width", "height"))
+    corners = [values.get(f"image/object/bbox/{corner}", ()) for corner in _CORNERS]
+    texts, labels = values.get("image/object/class/text", ()), values.get("image/object/class/label", ())
+    count = len(corners[0])
+    lengths = {len(column) for column in corners} | {len(column) for column in (texts, labels) if len(column)}
+    if lengths != {count}:
+        shown = ", ".join(f"{len(column)}" for column in (*corners, texts, labels))
+        what = f"its lists have different lengths (xmin, ymin, xmax, ymax, text, label: {shown})"
+        return RawImage(where, place, name, fault=(what, _WRITE_AGAIN))
+    crowd = values.get("image/object/is_crowd", ())
+    objects = []
+    for number in range(count):
+        class_name, fault = _name(texts, labels, number, ids, classes)
+        box = [float(column[number]) if _is_numbers(column) else None for column in corners]
+        if not fault and all(value is not None for value in box) and max(map(abs, box)) > _IN_PIXELS:
+            fault = f"the box {box} is in pixels, not in fractions of the image", _WRITE_AGAIN
+        in_crowd = bool(len(crowd) == count and _is_numbers(crowd) and crowd[number])
+        objects.append(RawObject(f"{place}, object {number + 1}", class_name, box, fault, True, in_crowd))
+    return RawImage(where, place, name, size=size, objects=objects)  # type: ignore[arg-type]
+
+
+def _name(
+    texts: Sequence[Any], labels: Sequence[Any], number: int, ids: dict[int, str], classes: dict[int, str]
+) -> tuple[str, tuple[str, str] | None]:
+    """Return the class of an object, and what is wrong with it."""
+    text = texts[number] if len(texts) else b""
+    name = text.decode("utf-8", "replace").strip() if isinstance(text, bytes) else ""
+    id = int(labels[number]) if len(labels) and _is_numbers(labels) else None
+    if not name and id is not None:
+        name = ids.get(id, "")
+        if not name:
+            fix = "Give the label map that the records were written with." if not ids else "Correct the label map."
+            return "", (f"its class is {id}, and no name is known for it", fix)
+    elif name and id in ids and ids[id] != name:
+        fix = "Give the label map that the records were written with."
+        return name, (f"the record calls class {id} {name!r}, and the label map {ids[id]!r}", fix)
+    if name and id is not None:
+        classes.setdefault(id, name)
+    return name, None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float | np.integer | np.floating) else None
+
+
+def _is_numbers(column: Any) -> bool:
+    return isinstance(column, np.ndarray)
