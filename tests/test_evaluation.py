@@ -56,15 +56,30 @@ def made_up(seed: int, images: int = 25) -> tuple[Dataset, list[sv.Detections]]:
     return Dataset(truth, LABEL_MAP), detections
 
 
+def with_crowds(dataset: Dataset, seed: int) -> Dataset:
+    """The same images, each with a box around a crowd of class 1 at its bottom right."""
+    random = np.random.default_rng(seed)
+    images = []
+    for image in dataset:
+        crowd_xyxy = [*random.uniform(200, 300, 2), 500, 480]
+        images.append(
+            LabelledImage(
+                image.path, 500, 480, [*image.boxes_xyxy.tolist(), crowd_xyxy], [*image.labels, 1],
+                crowd=[False] * len(image.labels) + [True],
+            )
+        )  # fmt: skip
+    return Dataset(tuple(images), dataset.label_map)
+
+
 def by_hand(dataset: Dataset, detections: list[sv.Detections], folder: Path) -> np.ndarray:
     """COCO's twelve numbers by way of files, without this project's conversions."""
     annotations, results = [], []
     for n, (image, seen) in enumerate(zip(dataset, detections, strict=True)):
-        for (x0, y0, x1, y1), label in zip(image.boxes_xyxy.tolist(), image.labels.tolist(), strict=True):
+        objects = zip(image.boxes_xyxy.tolist(), image.labels.tolist(), image.crowd.tolist(), strict=True)
+        for (x0, y0, x1, y1), label, crowd in objects:
             box = [x0, y0, x1 - x0, y1 - y0]
-            annotations.append(
-                dict(id=len(annotations) + 1, image_id=n, category_id=label, bbox=box, area=box[2] * box[3], iscrowd=0)
-            )
+            one = dict(id=len(annotations) + 1, image_id=n, category_id=label, iscrowd=int(crowd))
+            annotations.append(one | dict(bbox=box, area=box[2] * box[3]))
         for k in range(len(seen)):
             x0, y0, x1, y1 = seen.xyxy[k].tolist()
             results.append(
@@ -90,10 +105,12 @@ def by_hand(dataset: Dataset, detections: list[sv.Detections], folder: Path) -> 
     return counted.stats
 
 
+@pytest.mark.parametrize("crowds", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_agrees_with_pycocotools(seed: int, tmp_path: Path) -> None:
+def test_agrees_with_pycocotools(seed: int, crowds: bool, tmp_path: Path) -> None:
     """AP, AP50, AP75, AP by size and recall are pycocotools' to 1e-6 on the same detections and truth."""
     dataset, detections = made_up(seed)
+    dataset = with_crowds(dataset, seed) if crowds else dataset
     result = evaluation.score(dataset, detections)
     ours = [result.ap, result.ap50, result.ap75, *result.ap_by_size.values(), result.recall]
     stats = by_hand(dataset, detections, tmp_path)
@@ -140,6 +157,20 @@ def test_confusion_counts_every_object_and_detection_once() -> None:
     assert result.confusion.loc["cat", evaluation.MISSED] == 1
     assert result.confusion.loc[evaluation.NOTHING_THERE, "dog"] == 1
     assert result.confusion.to_numpy().sum() == 4
+
+
+def test_a_crowd_neither_helps_nor_hurts() -> None:
+    """Detections inside a crowd of their class, however many, are no mistakes; those of another class are."""
+    boxes_xyxy = [[10, 10, 60, 60], [200, 200, 400, 400]]
+    image = LabelledImage(Path("1.jpg"), 500, 480, boxes_xyxy, [1, 1], crowd=[False, True])
+    inside = [[210, 210, 250, 250], [300, 300, 340, 380], [390, 300, 408, 380]]  # the last one half outside
+    right = found([boxes_xyxy[0], *inside], [1, 1, 1, 1], [0.9, 0.95, 0.8, 0.8])
+    result = evaluation.score(Dataset((image,), LABEL_MAP), [right])
+    assert (result.ap, result.f1) == pytest.approx((1, 1))
+    assert result.per_class["boxes"].tolist() == [1, 0, 0]
+    assert result.confusion.to_numpy().sum() == 1
+    wrong = found([boxes_xyxy[0], *inside], [1, 2, 2, 2], [0.9, 0.95, 0.8, 0.8])
+    assert evaluation.score(Dataset((image,), LABEL_MAP), [wrong]).f1 < 1
 
 
 def test_threshold_is_where_f1_is_highest() -> None:

@@ -27,7 +27,8 @@ import tfod_helpers
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tfod_helpers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-NEEDED_UNSEEN = {"setuptools"}  # imported by what we import
+NEEDED_UNSEEN = {"setuptools", "protobuf"}  # imported by what we import
+FOR_DEVELOPERS = {"test", "notebooks"}  # the extras that the package itself imports nothing of
 ALWAYS_THERE = {"IPython"}  # imported in the hook that IPython itself calls
 PRODUCT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "requirements.txt")
 PRODUCT += ("tfod_helpers/**/*.py", "notebooks/*.ipynb", "dataset/*.py", "dataset/*.md", "tools/*.py")
@@ -90,14 +91,16 @@ def test_pins_are_what_the_package_asks_for() -> None:
 
 
 def test_what_the_package_imports_is_what_it_asks_for() -> None:
-    """Each library that the package imports is a dependency, and each dependency is imported."""
+    """Each library that the package imports is a dependency or an extra for users, and each of these is imported."""
     trees = [ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for path in PACKAGE.rglob("*.py")]
     nodes = [node for tree in trees for node in tree]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
     tops = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"tfod_helpers"} - ALWAYS_THERE
     homes = importlib.metadata.packages_distributions()
-    asked = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    extras = PROJECT["optional-dependencies"]
+    texts = [*PROJECT["dependencies"], *(text for extra in extras.keys() - FOR_DEVELOPERS for text in extras[extra])]
+    asked = {canonicalize_name(Requirement(text).name) for text in texts}
     imported = {top: {canonicalize_name(home) for home in homes.get(top, [])} for top in tops}
     assert not {top for top, packages in imported.items() if not packages & asked}, "imported and not asked for"
     assert not asked - NEEDED_UNSEEN - set().union(*imported.values()), "asked for and not imported"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ def score(dataset: Dataset, detections: Sequence[sv.Detections]) -> Evaluation:
     """
     if len(dataset) != len(detections):
         raise ValueError(f"{len(dataset)} images and detections for {len(detections)}. Give one for each image.")
-    if not any(len(image.labels) for image in dataset):
+    if all(image.crowd.all() for image in dataset):
         raise ValueError("There is no object in the dataset, so nothing can be scored. Evaluate on labelled images.")
     import pandas as pd
 
@@ -112,7 +112,8 @@ def score(dataset: Dataset, detections: Sequence[sv.Detections]) -> Evaluation:
     precision = np.where(counted.eval["precision"] < 0, np.nan, counted.eval["precision"])
     precision = precision[:, :, :, :, _MOST_DETECTIONS]
     names = list(dataset.label_map)
-    boxes = dataset.counts()
+    counting = [_counting(image, found) for image, found in zip(dataset, detections, strict=True)]
+    boxes = Dataset(tuple(image for image, _ in counting), dataset.label_map).counts()
     per_class = pd.DataFrame(
         {
             "ap": [_mean(precision[:, :, number, _ALL_SIZES]) for number in range(len(names))],
@@ -121,7 +122,7 @@ def score(dataset: Dataset, detections: Sequence[sv.Detections]) -> Evaluation:
         },
         index=pd.Index(names, name="class"),
     )
-    matched = _match_all(dataset, detections)
+    matched = _match_all(counting)
     threshold, f1 = _best_threshold(matched, sum(boxes.values()))
     recall_points = np.asarray(counted.params.recThrs)
     return Evaluation(
@@ -132,7 +133,7 @@ def score(dataset: Dataset, detections: Sequence[sv.Detections]) -> Evaluation:
         recall=_mean(np.where(counted.eval["recall"] < 0, np.nan, counted.eval["recall"])[:, :, _ALL_SIZES, -1]),
         per_class=per_class,
         pr_curves={name: (recall_points, precision[_IOU_50, :, i, _ALL_SIZES]) for i, name in enumerate(names)},
-        confusion=_confusion(dataset, detections, threshold),
+        confusion=_confusion(dataset.label_map, counting, threshold),
         threshold=threshold,
         f1=f1,
         images=len(dataset),
@@ -152,7 +153,7 @@ def to_coco(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[dict
     }
     results = []
     for number, (image, found) in enumerate(zip(dataset, detections, strict=True), start=1):
-        for box_xyxy, label in zip(image.boxes_xyxy.astype(float), image.labels, strict=True):
+        for box_xyxy, label, crowd in zip(image.boxes_xyxy.astype(float), image.labels, image.crowd, strict=True):
             box_xywh = _xyxy_to_xywh(box_xyxy)
             truth["annotations"].append(
                 {
@@ -161,7 +162,7 @@ def to_coco(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[dict
                     "category_id": int(label),
                     "bbox": box_xywh,
                     "area": box_xywh[2] * box_xywh[3],
-                    "iscrowd": 0,
+                    "iscrowd": int(crowd),
                 }
             )
         for box_xyxy, label, confidence in zip(found.xyxy.astype(float), *_labels_and_scores(found), strict=True):
@@ -227,10 +228,27 @@ def _count(dataset: Dataset, detections: Sequence[sv.Detections]):  # type: igno
     return counted
 
 
-def _match_all(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[np.ndarray, np.ndarray]:
+def _counting(image: LabelledImage, found: sv.Detections) -> tuple[LabelledImage, sv.Detections]:
+    """Return the objects and the detections that count: what falls into a crowd of its class neither helps nor hurts.
+
+    As COCO has it, a detection falls into a crowd when at least half of its area does.
+    """
+    crowd = image.crowd
+    if not crowd.any():
+        return image, found
+    real = LabelledImage(image.path, image.width, image.height, image.boxes_xyxy[~crowd], image.labels[~crowd])
+    boxes_xyxy, labels = found.xyxy.astype(float), _labels_and_scores(found)[0]
+    low = np.maximum(boxes_xyxy[:, None, :2], image.boxes_xyxy[None, crowd, :2])
+    high = np.minimum(boxes_xyxy[:, None, 2:], image.boxes_xyxy[None, crowd, 2:])
+    shares = np.prod(np.clip(high - low, 0, None), -1) / np.prod(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], -1)[:, None]
+    inside = ((shares >= 0.5) & (labels[:, None] == image.labels[None, crowd])).any(axis=1)
+    return real, found[~inside | (match(real, found) >= 0)]
+
+
+def _match_all(counting: Sequence[tuple[LabelledImage, sv.Detections]]) -> tuple[np.ndarray, np.ndarray]:
     """Return every detection's confidence and whether it found an object of its class."""
-    confidences = [_labels_and_scores(found)[1] for found in detections]
-    right = [match(image, found) >= 0 for image, found in zip(dataset, detections, strict=True)]
+    confidences = [_labels_and_scores(found)[1] for _, found in counting]
+    right = [match(image, found) >= 0 for image, found in counting]
     return np.concatenate(confidences), np.concatenate(right)
 
 
@@ -245,12 +263,14 @@ def _best_threshold(matched: tuple[np.ndarray, np.ndarray], boxes: int) -> tuple
     return float(confidences[order[best]]), float(f1[best])
 
 
-def _confusion(dataset: Dataset, detections: Sequence[sv.Detections], threshold: float) -> pd.DataFrame:
+def _confusion(
+    label_map: LabelMap, counting: Sequence[tuple[LabelledImage, sv.Detections]], threshold: float
+) -> pd.DataFrame:
     import pandas as pd
 
-    n = len(dataset.label_map)
+    n = len(label_map)
     counts = np.zeros((n + 1, n + 1), int)
-    for image, found in zip(dataset, detections, strict=True):
+    for image, found in counting:
         sure = found[_labels_and_scores(found)[1] >= threshold]
         pairs = match(image, sure, same_class=False)
         labels = _labels_and_scores(sure)[0]
@@ -258,7 +278,7 @@ def _confusion(dataset: Dataset, detections: Sequence[sv.Detections], threshold:
             counts[image.labels[pair] - 1 if pair >= 0 else n, label - 1] += 1
         for unfound in set(range(len(image.labels))) - set(pairs.tolist()):
             counts[image.labels[unfound] - 1, n] += 1
-    names = list(dataset.label_map)
+    names = list(label_map)
     return pd.DataFrame(counts, index=[*names, NOTHING_THERE], columns=[*names, MISSED])
 
 

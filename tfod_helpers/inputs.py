@@ -90,6 +90,7 @@ def _read_canvas(record: tf.Tensor, side: int, max_boxes: int) -> dict[str, tf.T
         {
             "image/encoded": tf.io.FixedLenFeature([], tf.string),
             "image/object/class/label": ints,
+            "image/object/is_crowd": ints,
             **{f"image/object/bbox/{edge}": floats for edge in ("ymin", "xmin", "ymax", "xmax")},
         },
     )
@@ -104,7 +105,9 @@ def _read_canvas(record: tf.Tensor, side: int, max_boxes: int) -> dict[str, tf.T
     image = tf.image.pad_to_bounding_box(image, 0, 0, side, side)
     edges = [tf.sparse.to_dense(example[f"image/object/bbox/{edge}"]) for edge in ("ymin", "xmin", "ymax", "xmax")]
     boxes_yxyx = tf.stack(edges, axis=-1) * tf.tile(content, [2]) / side
+    # Class 0 is left out in training: a box around a crowd is no example of one object.
     labels = tf.sparse.to_dense(example["image/object/class/label"])
+    labels *= 1 - tf.sparse.to_dense(example["image/object/is_crowd"])
     room = [[0, max_boxes - tf.shape(labels)[0]]]
     return {
         "image": tf.ensure_shape(image, [side, side, 3]),

@@ -7,6 +7,7 @@ than Linux a new process would run the user's script again: there threads do it.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -112,6 +113,7 @@ def _by_processes(
 
 def _send(writer: Connection, task: Callable[[_Item], _Result], batches: Sequence[Sequence[_Item]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the process that asked
+    gc.freeze()  # what was there before the fork is not searched for garbage, nor copied by being touched
     for batch in batches:
         results: list[_Result] = []
         error = None

@@ -6,6 +6,18 @@ format is written, ``write``. All of them hand what their files say to `labelled
 photos and checks it in the same way; `tfds` reads TensorFlow Datasets by name.
 """
 
-from tfod_helpers.formats.recognise import FORMATS, read, write
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfod_helpers.formats.recognise import FORMATS, read, write
 
 __all__ = ["FORMATS", "read", "write"]
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever imports one format need not wait for all of them.
+    if name in __all__:
+        from tfod_helpers.formats import recognise
+
+        return getattr(recognise, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,214 @@
+"""The manifest beside the shards -> Records; what tells whole records from others."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfod_helpers import storage, tfrecord
+from tfod_helpers.annotations import LabelledImage, LabelMap, Problem
+from tfod_helpers.records import index as indexes
+from tfod_helpers.records import place as places
+from tfod_helpers.records.place import Place
+
+_KIND = "tfod_helpers records"  # marks our manifests, so that no other .json is ever overwritten
+
+
+@dataclass(frozen=True)
+class Records:
+    """TFRecord shards that belong together.
+
+    Attributes:
+        pattern: matches the shards and nothing else; what ``tf.data`` takes.
+        count: images.
+        label_map: the classes.
+        boxes: boxes in all images together.
+        max_boxes: boxes of the image that has the most.
+        problems: what was left out while writing.
+        stored_bytes: of the shards.
+        source_bytes: of the photos that they were made from.
+        reused: images whose records `write` took over from the ones before.
+    """
+
+    pattern: str
+    count: int
+    label_map: LabelMap
+    boxes: int
+    max_boxes: int
+    problems: tuple[Problem, ...] = ()
+    stored_bytes: int = 0
+    source_bytes: int = 0
+    reused: int = field(default=0, compare=False)
+
+    @property
+    def files(self) -> tuple[Path | str, ...]:
+        """The shards, in order: paths, or addresses where they are in a bucket."""
+        if not storage.is_remote(self.pattern):
+            return tuple(Path(name) for name in sorted(glob.glob(self.pattern)))
+        place = places.of_pattern(self.pattern)
+        names = fnmatch.filter(place.sizes(place.name), storage.split(self.pattern)[1])
+        return tuple(place.path(name) for name in sorted(names))
+
+    def __str__(self) -> str:
+        left_out = f"; {len(self.problems)} problems in .problems" if self.problems else ""
+        files = len(self.files)
+        text = f"{self.count} images with {self.boxes} boxes in {files} shard{'s' * (files != 1)}: {self.pattern}"
+        if self.stored_bytes < self.source_bytes:
+            text += f"; {self.stored_bytes / 1e6:.1f} MB instead of {self.source_bytes / 1e6:.1f} MB"
+        if self.reused:
+            text += f"; {'all' if self.reused == self.count else self.reused} images unchanged"
+        return text + left_out
+
+
+def open(prefix: str | os.PathLike[str]) -> Records:
+    """Find the records that `write` made.
+
+    Args:
+        prefix: what was given to `write`, local or ``gs://``.
+
+    Raises:
+        FileNotFoundError: there are none, or a shard is missing.
+        ValueError: the manifest is damaged or not one of ours, or a shard has another size than it says.
+    """
+    return open_place(places.find(prefix))
+
+
+def open_place(place: Place) -> Records:
+    """Find the records of a place, as `open` does."""
+    manifest = read_manifest(place)
+    there = place.sizes(place.name)
+    for name, shard in manifest["shards"].items():
+        _check_shard(place.path(name), there.get(name), shard["bytes"])
+    return to_records(place, manifest)
+
+
+def read(records: Records) -> Iterator[LabelledImage]:
+    """Read every image back, in the order written, its bytes in ``encoded``.
+
+    Records hold boxes as fractions of the image, so a coordinate can come back changed in its last
+    float32 digit.
+
+    Raises:
+        ValueError: a record is damaged (the message says which), or images are missing.
+    """
+    found = 0
+    for path in records.files:
+        for image in tfrecord.read(path):
+            found += 1
+            yield image
+    if found != records.count:
+        raise ValueError(f"{records.pattern}: {found} images, and {records.count} were written. Write them again.")
+
+
+def read_manifest(place: Place) -> dict[str, Any]:
+    """Return the manifest of a place.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, not one of ours, or of an older version.
+    """
+    manifest = _ours(place)
+    if manifest is None:
+        raise FileNotFoundError(f"{place.manifest}: there are no records here. Make them with records.write.")
+    if manifest.get("checksum") != _checksum(manifest):
+        raise ValueError(f"{place.manifest}: damaged, or of an older version. Write the records again.")
+    return manifest
+
+
+def refuse_foreign(place: Place) -> None:
+    """Raise where a manifest would replace a file that is not ours, such as COCO's annotations.
+
+    Raises:
+        ValueError: there is such a file.
+    """
+    _ours(place)
+
+
+def write_manifest(
+    place: Place, index: np.ndarray, shards: list[str], label_map: LabelMap, problems: tuple[Problem, ...]
+) -> list[str]:
+    """Write index and manifest of shards that are in their place; return the names of all that belongs to them."""
+    data, tag = indexes.to_bytes(index)
+    index_name = place.index_name(tag)
+    of_shards = {name: index[index["shard"] == number] for number, name in enumerate(shards)}
+    manifest = {
+        "kind": _KIND,
+        "count": len(index),
+        "boxes": int(index["boxes"].sum()),
+        "max_boxes": int(index["boxes"].max()),
+        "source_bytes": int(index["source_bytes"].sum()),
+        "classes": list(label_map),
+        "index": index_name,
+        "shards": {
+            name: {"bytes": int(rows["length"].sum()), "images": len(rows), "checksum": indexes.checksum(rows)}
+            for name, rows in of_shards.items()
+        },
+        "problems": [asdict(problem) for problem in problems],
+    }
+    text = json.dumps(manifest | {"checksum": _checksum(manifest)}, indent=2) + "\n"
+    place.put_bytes(data, index_name)
+    place.put_bytes(text.encode(), f"{place.name}.json")  # from here on the new records are the ones that count
+    return [index_name, *shards]
+
+
+def to_records(place: Place, manifest: dict[str, Any]) -> Records:
+    """Return the records that a manifest speaks of."""
+    first, of = next(iter(manifest["shards"])).rsplit("-00000-of-", 1)
+    folder = place.folder if place.remote else Path(place.folder).as_posix()
+    return Records(
+        pattern=f"{glob.escape(storage.join(folder, first))}-*-of-{of}",
+        count=manifest["count"],
+        label_map=LabelMap(manifest["classes"]),
+        boxes=manifest["boxes"],
+        max_boxes=manifest["max_boxes"],
+        problems=tuple(Problem(**problem) for problem in manifest["problems"]),
+        stored_bytes=sum(shard["bytes"] for shard in manifest["shards"].values()),
+        source_bytes=manifest["source_bytes"],
+    )
+
+
+def read_index(place: Place, manifest: dict[str, Any]) -> np.ndarray:
+    """Return the index that belongs to a manifest.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ValueError: it is damaged.
+    """
+    data = storage.read_bytes(place.path(manifest["index"]))
+    if place.index_name(indexes.tag(data)) != manifest["index"]:
+        raise ValueError("its contents are not those that its name stands for")
+    return indexes.from_bytes(data)
+
+
+def _ours(place: Place) -> dict[str, Any] | None:
+    try:
+        manifest = json.loads(storage.read_bytes(place.manifest))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        manifest = None
+    if not isinstance(manifest, dict) or manifest.get("kind") != _KIND:
+        what = "this is not a manifest of records"
+        raise ValueError(f"{place.manifest}: {what}. Choose another prefix, or move the file away.")
+    return manifest
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    facts = {key: value for key, value in manifest.items() if key != "checksum"}
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _check_shard(path: str, found: int | None, size: int) -> None:
+    if found is None:
+        raise FileNotFoundError(f"{path}: this shard is missing. Copy it here, or write the records again.")
+    if found != size:
+        raise ValueError(f"{path}: {found} bytes, and {size} were written. Copy the shard or write the records again.")

@@ -1,0 +1,146 @@
+"""A dataset -> records in their place, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tfod_helpers import workers as room_of_workers
+from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.records import encoding, manifest, reuse, shards
+from tfod_helpers.records import place as places
+from tfod_helpers.records.manifest import Records
+from tfod_helpers.records.place import Place
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write(
+    dataset: Dataset,
+    prefix: str | os.PathLike[str],
+    *,
+    shards: int | None = None,
+    workers: int | None = None,
+    longest_side: int | None = None,
+    on_problem: OnProblem = "raise",
+) -> Records:
+    """Write a dataset as TFRecord shards, whole or not at all; older ones of the same prefix are replaced.
+
+    Every image is decoded to prove it whole. Where the prefix has records already, those of images
+    that have not changed are taken over: nothing is written where nothing has changed.
+
+    Args:
+        dataset: what to write; its order is kept.
+        prefix: a folder and the start of the names, such as ``runs/records/train`` or ``gs://bucket/train``.
+        shards: the number of files; None makes one for each 100 MB.
+        workers: how many photos are read at once; None takes one a core.
+        longest_side: pixels; a photo with a longer one is scaled down to it, once and here, and its
+            boxes with it. What that saves is in the text of the result. None keeps all pixels.
+        on_problem: ``raise`` tells of every bad image at once and writes nothing; ``skip`` leaves
+            bad images out and lists them in ``Records.problems``.
+
+    Raises:
+        DatasetError: an image is missing, damaged, changed while it was read, or of another size than
+            its annotation says; or no image is left to write.
+        ValueError: an argument does not fit.
+        OSError: the disk is full or cannot be written to, or the bucket cannot be reached.
+    """
+    settle_problems((), on_problem, "")  # a wrong on_problem is told before the work, not after
+    place = claimed(prefix)
+    return _write(dataset, place, shards, room_of_workers.count(workers), longest_side, on_problem)
+
+
+def claimed(prefix: str | os.PathLike[str]) -> Place:
+    """Return the place for records of a prefix, where nothing of another program is in the way.
+
+    Raises:
+        ValueError: the prefix cannot be one, or has another program's file for a manifest.
+    """
+    place = places.find(prefix)
+    manifest.refuse_foreign(place)
+    return place
+
+
+def publish(
+    place: Place,
+    made: list[Path | str],
+    tag: str,
+    index: np.ndarray,
+    label_map: LabelMap,
+    problems: tuple[Problem, ...],
+) -> None:
+    """Give complete shards their names, then let the manifest speak of them, then remove the old ones.
+
+    Args:
+        place: where they belong.
+        made: each shard's file, or the name of one that is in the place already and holds the same.
+        tag: stands for their contents.
+        index: one row a record.
+        label_map: the classes.
+        problems: what was left out.
+    """
+    names = place.shard_names(tag, len(made))
+    for shard, name in zip(made, names, strict=True):
+        if isinstance(shard, Path):
+            place.put(shard, name)
+        else:
+            place.give_name(shard, name)
+    named = manifest.write_manifest(place, index, names, label_map, problems)
+    place.remove_all_but(named)
+
+
+def _write(
+    dataset: Dataset, place: Place, count: int | None, workers: int, longest_side: int | None, on_problem: OnProblem
+) -> Records:
+    bounds = shards.bounds(dataset, count)
+    settings = encoding.Settings.of(dataset.label_map, longest_side)
+    ids = encoding.source_ids(dataset)
+    earlier, rows = reuse.find(place), None
+    if earlier:
+        marks = [encoding.fingerprint(image, id, settings) for image, id in zip(dataset, ids, strict=True)]
+        rows = earlier.matches(marks)
+        if earlier.holds(rows, bounds, dataset.label_map.names):
+            place.remove_all_but([earlier.manifest["index"], *earlier.names])
+            return replace(manifest.to_records(place, earlier.manifest), reused=len(dataset))
+    with _no_room_told(place), _staging(place) as folder:
+        made = shards.write(dataset, ids, bounds, settings, folder, workers=workers, earlier=earlier, rows=rows)
+        prefix = place.path(place.name)
+        problems = settle_problems(made.problems, on_problem, f"records {prefix}")
+        if not len(made.index):
+            raise DatasetError(problems, f"records {prefix}: there is no image to write")
+        publish(place, made.shards, made.tag, made.index, dataset.label_map, problems)
+    return replace(manifest.open_place(place), reused=made.reused)
+
+
+@contextlib.contextmanager
+def _staging(place: Place) -> Iterator[Path]:
+    """Give a folder that is removed in the end; on the disk where the records will be, if that is on this machine."""
+    if not place.remote:
+        Path(place.folder).mkdir(parents=True, exist_ok=True)
+        place.remove_unfinished()
+    where = None if place.remote else place.folder
+    folder = Path(tempfile.mkdtemp(dir=where, prefix=f".{place.name}.", suffix=".part"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _no_room_told(place: Place) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            told = f"{place.path(place.name)}: no room left while writing records ({os.strerror(error.errno)}). "
+            told += "Free some space or choose another folder; older records are as they were"
+            raise OSError(error.errno, told) from error
+        raise
