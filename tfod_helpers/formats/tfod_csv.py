@@ -46,7 +46,7 @@ class _Row:
 
 
 def find(folder: Path) -> list[Part]:
-    """Return the tables in a folder or its subfolders, with their photos: ``train_labels.csv`` with ``images/train``."""
+    """Return the tables in a folder or its subfolders, each with its photos, as in ``images/train``."""
     parts = one_file.find(folder, ".csv", _is_ours)
     named = [one_file.split_name(part.split, *re.split(r"[-_ ]", part.annotations.stem)) for part in parts]
     return [

@@ -1,0 +1,101 @@
+"""TensorFlow Datasets: boxes are found by the features' types, in a data set made here and in the real builders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from drawn import jpeg
+
+from tfod_helpers.annotations import LabelMap
+from tfod_helpers.formats import tfds
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set with boxes, and one without, made by the library's own machinery."""
+    import tensorflow_datasets as library
+
+    def make(name: str, features: dict[str, Any], example: dict[str, Any]) -> type:
+        def info(self: Any) -> Any:
+            return library.core.DatasetInfo(builder=self, features=library.features.FeaturesDict(features))
+
+        def generate(self: Any, count: int) -> Any:
+            for number in range(count):
+                yield number, {"image": np.full((30, 40, 3), number, np.uint8)} | example
+
+        members = {
+            "VERSION": library.core.Version("1.0.0"),
+            "_info": info,
+            "_split_generators": lambda self, _: {
+                "train": self._generate_examples(3),
+                "test": self._generate_examples(2),
+            },
+            "_generate_examples": generate,
+            "__module__": __name__,
+        }
+        return type(name, (library.core.GeneratorBasedBuilder,), members)
+
+    boxes = library.features.BBoxFeature()
+    classes = library.features.ClassLabel(names=["cat", "dog"])
+    folder = tmp_path_factory.mktemp("tfds")
+    image = library.features.Image(encoding_format="jpeg")
+    objects = library.features.Sequence({"bbox": boxes, "is_crowd": np.bool_, "label": classes})
+    box = library.features.BBox(ymin=0.2, xmin=0.25, ymax=1.0, xmax=0.75)
+    some = {"objects": [{"bbox": box, "label": "dog", "is_crowd": True}]}
+    make("PetsWithBoxes", {"image": image, "objects": objects}, some)(data_dir=folder).download_and_prepare()
+    make("PetsWithout", {"image": image, "label": classes}, {"label": 1})(data_dir=folder).download_and_prepare()
+    return folder
+
+
+def test_a_real_data_set_is_read(prepared: Path, tmp_path: Path) -> None:
+    """Boxes in pixels, classes in the data set's order, crowds, splits, and photos in a folder."""
+    dataset = tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path / "photos")
+    assert dataset.label_map == LabelMap(["cat", "dog"])
+    assert {name: len(part) for name, part in dataset.splits().items()} == {"train": 3, "test": 2}
+    for image in dataset:
+        assert image.boxes_xyxy.tolist() == [pytest.approx([10, 6, 30, 30])]
+        assert image.labels.tolist() == [2]
+        assert image.crowd.tolist() == [True]
+        assert image.path.is_relative_to(tmp_path / "photos" / image.split)
+    assert len(tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path / "some", split="train[:2]")) == 2
+
+
+def test_what_cannot_be_read_says_why(prepared: Path, tmp_path: Path) -> None:
+    """A data set without boxes, one that there is not, and a split that there is not are refused with a word."""
+    with pytest.raises(ValueError, match=r"it has no photos with boxes, but image \(Image\), label \(ClassLabel\)"):
+        tfds.read("pets_without", data_dir=prepared, folder=tmp_path)
+    with pytest.raises(ValueError, match="'no_such_pets' is not a data set"):
+        tfds.read("no_such_pets", data_dir=prepared, folder=tmp_path)
+    with pytest.raises(ValueError, match="there is no split 'tran', only"):
+        tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path, split="tran")
+    with pytest.raises(ValueError, match="There is no class feature 'breed', only label"):
+        tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path, label="breed")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("voc/2007", ("image", "objects", "bbox", "label", 20)),
+        ("coco/2017", ("image", "objects", "bbox", "label", 80)),
+        ("oxford_iiit_pet", ("image", None, "head_bbox", "label", 37)),
+        ("wider_face", ("image", "faces", "bbox", None, 1)),
+    ],
+)
+def test_the_real_builders_boxes_are_found(name: str, expected: tuple[Any, ...], tmp_path: Path) -> None:
+    """In the features that the library itself declares, without any download."""
+    import tensorflow_datasets as library
+
+    found = tfds.find_features(library.builder(name, data_dir=tmp_path).info.features)
+    assert (*found[:4], len(found.names)) == expected
+
+
+def test_a_photo_is_kept_as_it_is_stored(prepared: Path, tmp_path: Path) -> None:
+    """No photo is decoded and encoded again."""
+    image = tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path, split="test")[0]
+    assert image.path.suffix == ".jpg"
+    assert image.path.read_bytes()[:2] == jpeg(1, 1)[:2]

@@ -1,0 +1,185 @@
+"""TensorFlow Datasets by name: ``voc``, ``coco``, ``oxford_iiit_pet``, or any other that has boxes.
+
+The photos are taken out once, as they are stored, into a folder, so that they need not be kept in memory.
+https://www.tensorflow.org/datasets/catalog/overview lists the data sets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from tfod_helpers import photos, workspace
+from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.formats.photo_folder import PhotoFolder
+from tfod_helpers.formats.raw import RawImage, RawObject, Source
+
+TITLE = "TensorFlow Datasets"
+_ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp"}
+
+
+class Features(NamedTuple):
+    """Where the examples of a data set keep what is needed.
+
+    Attributes:
+        image: the feature with the photo.
+        objects: the feature that lists the objects; None where an example has one box of its own.
+        box: of an object, or of the example.
+        label: the class beside it; None where there is none.
+        names: the classes.
+    """
+
+    image: str
+    objects: str | None
+    box: str
+    label: str | None
+    names: tuple[str, ...]
+
+
+def read(
+    name: str,
+    *,
+    folder: str | os.PathLike[str],
+    split: str | None = None,
+    label: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    label_map: LabelMap | str | os.PathLike[str] | None = None,
+    on_problem: OnProblem = "raise",
+) -> Dataset:
+    """Read a data set by its name, downloading it where it is not there yet. Loads TensorFlow.
+
+    Args:
+        name: of the data set, such as ``voc/2007`` or ``oxford_iiit_pet``.
+        folder: where the photos are put, a folder for each split; a split that is there already is replaced.
+        split: one split, or a part of one such as ``train[:200]``; None takes all that have labels.
+        label: which feature is the class, where there are several; None takes the first.
+        data_dir: where the data set is kept, or downloaded to; None takes the library's own place.
+        label_map: the classes in another order, or a label map file.
+        on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad.
+
+    Returns:
+        All splits together, each image with the name of its own in ``split``.
+
+    Raises:
+        ValueError: there is no such data set or split, or it has no boxes; the message says what it has.
+        ConnectionError: it could not be downloaded.
+        DatasetError: ``raise`` and something is wrong.
+    """
+    settle_problems((), on_problem, "")
+    import tensorflow_datasets as tfds
+
+    folder = Path(folder).expanduser()
+    builder = _builder(tfds, name, data_dir)
+    features = find_features(builder.info.features, name, label)
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # of a dozen libraries that download and unpack
+        told = f"{name}: it could not be downloaded and prepared ({type(error).__name__}: {error})"
+        raise ConnectionError(f"{told}. Check the connection, or give the data_dir of one that is there.") from error
+    chosen = [split] if split else list(builder.info.splits)
+    sources, found = [], list[Problem]()
+    for one in chosen:
+        raws = list(_take_out(tfds, builder, one, features, folder / _folder_name(one), found))
+        if any(raw.objects for raw in raws):  # a test split whose labels are kept secret has none
+            sources.append(Source(PhotoFolder(folder / _folder_name(one)), raws, _as_it_is, one))
+    if not sources:
+        told = f"{name}: no object in {', '.join(chosen)}"
+        raise DatasetError([Problem(told, "", "there is nothing to learn", "", "Choose another split.")], name)
+    return make_dataset(
+        sources, label_map=label_map, on_problem=on_problem, where=name, classes=features.names, found=found
+    )
+
+
+def find_features(features: Mapping[str, Any], name: str = "the data set", label: str | None = None) -> Features:
+    """Return where boxes, classes and photos are, by the types of a data set's features.
+
+    Raises:
+        ValueError: there are no boxes or no photos; the message says what there is.
+    """
+    from tensorflow_datasets import features as kinds
+
+    def first(some: Mapping[str, Any], kind: type) -> str | None:
+        return next((key for key, one in some.items() if isinstance(one, kind)), None)
+
+    lists = {key: one.feature for key, one in features.items() if isinstance(one, kinds.Sequence)}
+    lists = {key: inner for key, inner in lists.items() if isinstance(inner, kinds.FeaturesDict)}
+    objects = next((key for key, inner in lists.items() if first(inner, kinds.BBoxFeature)), None)
+    inside = features if objects is None else lists[objects]
+    image, box = first(features, kinds.Image), first(inside, kinds.BBoxFeature)
+    if image is None or box is None:
+        has = ", ".join(f"{key} ({type(one).__name__})" for key, one in features.items())
+        raise ValueError(f"{name}: it has no photos with boxes, but {has}. Choose a data set for object detection.")
+    chosen, names = _label(inside, kinds, label)
+    return Features(image, objects, box, chosen, names)
+
+
+def _label(features: Mapping[str, Any], kinds: Any, wanted: str | None) -> tuple[str | None, tuple[str, ...]]:
+    labels = {key: tuple(one.names) for key, one in features.items() if isinstance(one, kinds.ClassLabel)}
+    if wanted is not None and wanted not in labels:
+        raise ValueError(f"There is no class feature {wanted!r}, only {', '.join(labels) or 'none at all'}.")
+    chosen = wanted or next(iter(labels), None)
+    return (chosen, labels[chosen]) if chosen else (None, ("object",))
+
+
+def _builder(tfds: Any, name: str, data_dir: str | os.PathLike[str] | None) -> Any:
+    try:
+        return tfds.builder(name, data_dir=None if data_dir is None else os.fspath(data_dir))
+    except Exception as error:  # unknown names raise a class of the library's own, wrong configs a ValueError
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{name!r} is not a data set of TensorFlow Datasets ({first}). Check the name.") from error
+
+
+def _folder_name(split: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in split).strip("_")
+
+
+def _as_it_is(raw: RawImage) -> RawImage:
+    return raw
+
+
+def _take_out(
+    tfds: Any, builder: Any, split: str, features: Features, target: Path, found: list[Problem]
+) -> Iterator[RawImage]:
+    """Write the photos of a split to a folder; return what its examples say of them."""
+    try:
+        examples = builder.as_dataset(split=split, decoders={features.image: tfds.decode.SkipDecoding()})
+    except ValueError as error:
+        told = f"{builder.name}: there is no split {split!r}, only {', '.join(builder.info.splits)}"
+        raise ValueError(f"{told}. Choose one of them.") from error
+    raws = []
+    with workspace.whole_folder(target) as part:
+        bar = tqdm(tfds.as_numpy(examples), f"Reading {builder.name}, {split}", len(examples), unit="image", delay=1)
+        for number, example in enumerate(bar):
+            data = bytes(example[features.image])
+            place = f"example {number + 1}"
+            try:
+                ending = _ENDINGS.get(photos.read_info(data).format, ".img")
+            except photos.PhotoError as error:
+                found.append(Problem(f"{split}", place, error.what, "", error.fix, kind="photo unreadable"))
+                continue
+            name = f"{builder.name}_{_folder_name(split)}_{number:06d}{ending}"
+            (part / name).write_bytes(data)
+            raws.append(RawImage(builder.name, place, name, objects=_objects(example, features), has_size=False))
+    yield from raws
+
+
+def _objects(example: Mapping[str, Any], features: Features) -> list[RawObject]:
+    inside = example if features.objects is None else example[features.objects]
+    boxes_yxyx = np.asarray(inside[features.box], float).reshape(-1, 4)
+    labels = (
+        [0] * len(boxes_yxyx) if features.label is None else np.asarray(inside[features.label]).reshape(-1).tolist()
+    )
+    crowd = np.asarray(inside.get("is_crowd", np.zeros(len(boxes_yxyx)))).reshape(-1).tolist()
+    objects = []
+    for number, ((ymin, xmin, ymax, xmax), label) in enumerate(zip(boxes_yxyx.tolist(), labels, strict=True), start=1):
+        name = features.names[label] if 0 <= label < len(features.names) else ""
+        one = RawObject(f"object {number}", name, (xmin, ymin, xmax, ymax), in_fractions=True)
+        objects.append(dataclasses.replace(one, crowd=bool(crowd[number - 1])))
+    return objects
