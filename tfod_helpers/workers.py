@@ -7,6 +7,7 @@ than Linux a new process would run the user's script again: there threads do it.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -32,6 +33,22 @@ def count(workers: int | None) -> int:
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be 1 or more, got {workers}.")
     return workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
+@contextlib.contextmanager
+def no_garbage_search() -> Iterator[None]:
+    """Leave Python's search for garbage out of a block that makes hundreds of thousands of objects that stay.
+
+    The search looks through all of them again and again, which takes a third of the time of reading
+    20,000 annotations. What is no longer referred to goes away all the same; only rings of objects wait.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def batch_size(items: int, workers: int) -> int:

@@ -31,6 +31,7 @@ from tfod_helpers.formats.checking import Checked, check
 from tfod_helpers.formats.raw import RawImage, Source
 
 
+@workers.no_garbage_search()
 def make_dataset(
     sources: Sequence[Source],
     *,

@@ -14,7 +14,7 @@ from tfod_helpers.annotations import DatasetError, Problem
 
 # What counts as a photo where no annotation speaks of it. HEIC is here although it cannot be read, so
 # that a phone's photos are named in the report and not "missing".
-_PHOTO_ENDINGS = frozenset(
+PHOTO_ENDINGS = frozenset(
     (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".heic", ".heif")
 )
 
@@ -48,12 +48,12 @@ class PhotoFolder:
             last = name.rpartition("/")[2]
             stem, ending = os.path.splitext(last)
             self._files[folded(last)].append(name)
-            if ending.lower() in _PHOTO_ENDINGS:
+            if ending.lower() in PHOTO_ENDINGS:
                 self._stems[folded(stem)].append(name)
                 if only is None or stem in only:
                     self.names.append(name)
         if not self._stems:
-            raise nothing_there(self.folder, "photos", _PHOTO_ENDINGS)
+            raise nothing_there(self.folder, "photos", PHOTO_ENDINGS)
 
     def find(self, filename: str, stem: str) -> list[str]:
         """Return the photos that an annotation may mean: one where it is clear, none where it is missing.
