@@ -56,11 +56,11 @@ def test_species(pets: Path) -> None:
 
 
 def test_bodies_are_what_the_trimaps_show(pets: Path) -> None:
-    """With boxes='body' the box is around all that is not background, and the mask is exactly that."""
+    """With around='body' the box is around all that is not background, and the mask is exactly that."""
     from PIL import Image
     from pycocotools import mask
 
-    dataset = oxford_pets.read(pets, boxes="body", masks=True, on_problem="skip")
+    dataset = oxford_pets.read(pets, around="body", masks=True, on_problem="skip")
     image = next(image for image in dataset if image.path.name == "Abyssinian_10.jpg")
     pet = np.asarray(Image.open(pets / "annotations" / "trimaps" / "Abyssinian_10.png")) != 2
     assert image.masks is not None
@@ -83,7 +83,7 @@ def test_the_mask_of_a_head_lies_in_its_box(pets: Path) -> None:
 
 def test_png_and_gif_called_jpg_are_read(pets: Path) -> None:
     """The two photos of the data set whose endings lie are there."""
-    names = {image.path.name for image in oxford_pets.read(pets, boxes="body", on_problem="skip")}
+    names = {image.path.name for image in oxford_pets.read(pets, around="body", on_problem="skip")}
     names |= {image.path.name for image in oxford_pets.read(pets)}
     for name in ("Abyssinian_5.jpg", "Abyssinian_34.jpg"):
         assert name in names or not (pets / "annotations" / "trimaps" / name.replace("jpg", "png")).exists()
@@ -99,4 +99,4 @@ def test_another_folder_is_refused(tmp_path: Path) -> None:
 def test_wrong_words_are_refused(pets: Path) -> None:
     """A misspelt choice is refused with the words that there are."""
     with pytest.raises(ValueError, match="'heads' is not one of 'head' and 'body'"):
-        oxford_pets.read(pets, boxes="heads")  # type: ignore[arg-type]
+        oxford_pets.read(pets, around="heads")  # type: ignore[arg-type]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import pickle
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tfod_helpers import photos
@@ -255,6 +261,67 @@ def test_header_read_quickly_says_what_pillow_says(shared: Path, monkeypatch: py
             return error.what
 
     quick = [told(path) for path in paths]
-    monkeypatch.setattr(photos, "_plain_jpeg_info", lambda head: None)
+    monkeypatch.setattr(photos.photo, "_plain_jpeg_info", lambda head: None)
     assert quick == [told(path) for path in paths]
     assert sum(isinstance(one, photos.PhotoInfo) for one in quick) > 120
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_heic_is_read_where_the_plug_in_is(orientation: int) -> None:
+    """A phone's HEIC photo is read upright, whatever its ending; the bytes decide."""
+    heif = pytest.importorskip("pillow_heif")
+    rgb = np.zeros((48, 64, 3), np.uint8)
+    rgb[:24] = (200, 30, 30)  # red above
+    stored = Image.fromarray(rgb if orientation == 1 else np.rot90(rgb))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    heif.from_pillow(stored).save(buffer, exif=exif.tobytes(), quality=95)
+    info = photos.prove_whole(buffer.getvalue())
+    assert (info.upright_size, info.orientation, info.plain_jpeg) == ((64, 48), 1, False)
+    shown = photos.to_rgb(buffer.getvalue())
+    assert shown[:20].mean(axis=(0, 1))[0] > 150
+    assert shown[28:].mean() < 30
+
+
+def test_heic_without_the_plug_in_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the plug-in is missing, the error names it."""
+    monkeypatch.setattr(photos.photo, "_learn_heif", lambda: False)
+    with pytest.raises(photos.PhotoError, match=r"a HEIC photo, as phones write. Install the plug-in"):
+        photos.read_info(b"\x00\x00\x00\x18ftypheic" + bytes(100))
+
+
+@pytest.mark.parametrize("side", [10_000, 20_000])
+def test_a_decompression_bomb_is_refused(side: int) -> None:
+    """An image of too many pixels is refused by its header alone, also where Pillow would only warn."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    png = b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    jpeg = b"\xff\xd8\xff\xc0" + struct.pack(">HBHHB", 17, 8, side, side, 3) + bytes(9)
+    for data in (png, jpeg):
+        for function in (photos.read_info, photos.prove_whole, photos.to_rgb):
+            with pytest.raises(photos.PhotoError):
+                function(data)
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    """What is no file is refused at once."""
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(photos.PhotoError):
+        photos.read_info(tmp_path / "pipe.jpg")
+    with pytest.raises(photos.PhotoError):
+        photos.read_info(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["prog_444.jpg", "palette.png", "webp_named.jpg", "gif_named.jpg", "tiff_named.jpg"])
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(changes=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4))
+def test_damaged_bytes_are_read_or_refused(odd: Path, name: str, changes: list[tuple[float, bytes]]) -> None:
+    """Whatever happens to a file's bytes, each function returns or raises a PhotoError."""
+    data = bytearray((odd / name).read_bytes())
+    for place, some in changes:
+        start = int(place * len(data))
+        data[start : start + len(some)] = some
+    for function in (photos.read_info, photos.prove_whole, photos.to_rgb, lambda one: photos.grey_square(one, 16)):
+        with contextlib.suppress(photos.PhotoError):
+            function(bytes(data))

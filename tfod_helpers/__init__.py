@@ -4,11 +4,20 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
 
     runtime          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
     workspace        files that appear whole or not at all; the folder of one run; the drawn sample
+    workers          a function over many items, on all cores
+    archives         a zip or tar -> a folder, safely
+    storage          files in a Cloud Storage bucket
     photos           an image file -> upright RGB pixels, and the square that a model sees
+    likeness         photos -> which of them are the same, exactly or nearly
     annotations      LabelMap, LabelledImage, Dataset, Problem
-    formats.*        annotation files (voc, tfod_csv) -> Dataset, and back
     tfrecord         labelled images -> TFRecord files, and back
+    formats.*        annotation files (voc, coco, yolo, tfod_csv, ...) -> Dataset, and back
+    broken_sample    the drawn sample with the mistakes that people make
+    presets          models and settings that are known to train them
+    anchors          a preset -> its anchor boxes, and how well they fit boxes
+    checks           Dataset -> what is wrong with it, and what can be mended
     records          Dataset -> TFRecord shards, and back
+    beam_records     the same on many machines, with Apache Beam
     experiment       Records + a preset -> ExperimentConfig; strict changes; what differs
     inputs           Records + ExperimentConfig -> training batches
     model            ExperimentConfig -> the network, and the graph from pixels to detections

@@ -25,7 +25,7 @@ _HIGHEST = 8  # half waves a side
 _POWER = 0.75
 _ALIKE = 0.86
 _PLAIN = 2.0  # grey levels: with less contrast, what is left to compare is noise
-_TILE = 512  # photos compared with so many others at once: small enough for the processor's cache
+_TILE = 512  # photos compared with so many others at once: small enough to stay in the cache
 _MOST_HITS = 8  # for each photo, in a tile: of hundreds of copies not every pair is looked at
 
 

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
@@ -113,7 +114,10 @@ def _by_processes(
             process = context.Process(target=_send, args=(writer, task, batches[number::workers]), daemon=True)
             readers.append(reader)
             processes.append(process)
-            process.start()
+            with warnings.catch_warnings():
+                # From Python 3.12 on a fork beside other threads warns; numpy's are made for it.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                process.start()
             writer.close()
         for number in range(len(batches)):
             results, error = readers[number % workers].recv()

@@ -167,7 +167,8 @@ class Dataset(Sequence[LabelledImage]):
     def __repr__(self) -> str:
         boxes = sum(len(image.labels) for image in self.images)
         counts = ", ".join(f"{name} {n}" for name, n in self.counts().items())
-        found = f", {len(self.problems)} problems listed in .problems" if self.problems else ""
+        count = len(self.problems)
+        found = f", {count} problem{'s' * (count != 1)} listed in .problems" if count else ""
         return f"Dataset({len(self)} images, {boxes} boxes: {counts}{found})"
 
     def counts(self) -> dict[str, int]:

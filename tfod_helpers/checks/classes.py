@@ -12,6 +12,7 @@ import numpy as np
 from tfod_helpers.annotations import Dataset, Problem
 from tfod_helpers.checks.boxes import all_boxes
 
+SPELLED_DIFFERENTLY = "class spelled differently"  # the kind of problem; reading tells of it too
 _RARE = 10  # boxes: with fewer a class is learned by luck
 _SHARE_FACTOR = 1.5  # a smaller difference of a class's share between splits does no harm
 _SIZE_DIFFERENCE = 0.15  # so much of the boxes' sizes may lie elsewhere
@@ -35,16 +36,16 @@ def check_classes(parts: Mapping[str, Dataset]) -> Iterator[Problem]:
     for count in counts.values():
         total.update(count)
     for group in alike(names):
-        shown = " and ".join(f"{name!r} ({total[name]} boxes)" for name in group)
+        shown = " and ".join(f"{name!r} ({_boxes(total[name])})" for name in group)
         fix = "Write it in one way; checks.mend takes the most frequent one."
-        yield _problem(f"{shown} are taken as {len(group)} classes", fix, "warning", "class spelled differently")
+        yield _problem(f"{shown} are taken as {len(group)} classes", fix, "warning", SPELLED_DIFFERENTLY)
     for name in names:
         if total[name] == 0:
             fix = "Label some, or leave the class out of the label map."
             yield _problem(f"class {name!r} has no box", fix, "warning", "class without boxes")
         elif total[name] < _RARE:
             fix = f"Label more, {_RARE} at the very least; below 50 expect it to be missed often."
-            yield _problem(f"class {name!r} has {total[name]} boxes", fix, "warning", "rare class")
+            yield _problem(f"class {name!r} has {_boxes(total[name])}", fix, "warning", "rare class")
     if len(parts) > 1:
         yield from _missing(counts, total)
         for one, other in pairwise(parts):
@@ -57,7 +58,7 @@ def _missing(counts: Mapping[str, Mapping[str, int]], total: Mapping[str, int]) 
         for name in count:
             if total[name] and not count[name]:
                 fix = "Split again with Dataset.split, which shares out every class, or label more."
-                what = f"class {name!r} has {total[name]} boxes, and none in {part!r}"
+                what = f"class {name!r} has {_boxes(total[name])}, and none in {part!r}"
                 yield _problem(what, fix, "warning", "class missing from a split")
 
 
@@ -99,6 +100,10 @@ def _relative_sizes(dataset: Dataset) -> np.ndarray:
     """Return the side of a square of each box's area against one of its image's area."""
     boxes_xyxy, _, sizes = all_boxes(dataset.images)
     return np.sqrt((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1) / sizes.prod(axis=1))
+
+
+def _boxes(count: int) -> str:
+    return f"{count} box{'es' * (count != 1)}"
 
 
 def _problem(what: str, fix: str, severity: str, kind: str) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from tqdm import tqdm
 from tfod_helpers import likeness, photos, presets, workers
 from tfod_helpers.annotations import Dataset, LabelledImage, Problem
 from tfod_helpers.checks.boxes import check_boxes, check_twice, image_problem
-from tfod_helpers.checks.classes import check_classes
+from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, check_classes
 from tfod_helpers.checks.report import Report
 from tfod_helpers.presets import Preset
 
@@ -27,8 +28,8 @@ def check(
     notes are facts worth knowing.
 
     Args:
-        dataset: one, or the splits by name, such as ``{"train": ..., "validation": ...}``; splits are
-            compared with each other too.
+        dataset: one, or the splits by name, such as ``{"train": ..., "validation": ...}``; splits, also
+            those that one dataset was divided into by its makers, are compared with each other too.
         preset: the model that is to be trained; boxes and photos are judged by what it sees.
         workers: how many photos are read at once; None takes one a core.
 
@@ -37,9 +38,11 @@ def check(
     """
     chosen = presets.find(preset)
     parts = checked_parts(dataset)
+    told = dict.fromkeys(problem for part in parts.values() for problem in part.problems)
+    problems = [problem for problem in told if problem.kind != SPELLED_DIFFERENTLY]  # said below, with numbers
+    parts = _ready_splits(parts)
     images = [image for part in parts.values() for image in part]
     names = [name for name, part in parts.items() for _ in part]
-    problems = list(dict.fromkeys(problem for part in parts.values() for problem in part.problems))
     found = _look_at_all(images, workers)
     problems += (one.problem for one in found if one.problem)
     problems += _same_photos(images, names, [one.look for one in found])
@@ -66,6 +69,12 @@ def checked_parts(dataset: Dataset | Mapping[str, Dataset]) -> dict[str, Dataset
         maps = "; ".join(f"{name}: {part.label_map.describe()}" for name, part in parts.items())
         raise ValueError(f"The splits have different label maps ({maps}). Read them with one label map.")
     return parts
+
+
+def _ready_splits(parts: dict[str, Dataset]) -> dict[str, Dataset]:
+    """Return the splits that a single dataset was divided into by its makers, where it was."""
+    only = parts.get("")
+    return only.splits() if only and all(image.split for image in only) else parts
 
 
 # --- photos ---------------------------------------------------------------------------------------
@@ -108,20 +117,20 @@ def _same_photos(
             if parts[first] != parts[other]:
                 what = f"it is {same} in {parts[first]!r}, so the evaluation sees what was trained on"
                 fix = "Keep it in one split only: Dataset.split keeps such photos together."
-                yield _in_part(images[other], parts[other], "same photo in two splits", what, fix, "error")
+                told = "same photo in two splits", what, fix, "error"
             elif exact:
                 again = "" if _same_labels(images[first], images[other]) else ", and its labels differ"
                 fix = "Delete one of the two." if not again else "Keep the one whose labels are right."
-                yield _in_part(images[other], parts[other], "same photo twice", f"it is {same}{again}", fix, "warning")
+                told = "same photo twice", f"it is {same}{again}", fix, "warning"
             else:
                 fix = "Keep it if it is another picture; if it is a copy, delete it."
-                yield _in_part(images[other], parts[other], "nearly the same photo", f"it is {same}", fix, "warning")
+                told = "nearly the same photo", f"it is {same}", fix, "warning"
+            yield _in_part(image_problem(images[other], *told), images[other], parts[other], images[first])
 
 
-def _in_part(image: LabelledImage, part: str, kind: str, what: str, fix: str, severity: str) -> Problem:
-    problem = image_problem(image, kind, what, fix, severity)
+def _in_part(problem: Problem, image: LabelledImage, part: str, first: LabelledImage) -> Problem:
     where = f"{part}/{image.path.name}" if part and not image.split else problem.where
-    return Problem(where, "", what, "", fix, problem.severity, kind, problem.photo, problem.size)
+    return dataclasses.replace(problem, where=where, other_photo=str(first.path))
 
 
 def _same_labels(one: LabelledImage, other: LabelledImage) -> bool:

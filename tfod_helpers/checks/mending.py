@@ -21,7 +21,7 @@ from tfod_helpers.annotations import (
     box_fault,
     coordinate_text,
 )
-from tfod_helpers.checks.classes import alike
+from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, alike
 from tfod_helpers.checks.looking import checked_parts
 
 _LEAST_LEFT = 0.5  # of a box that reaches over the edge: what is left of less may be another thing
@@ -123,7 +123,9 @@ def _with_boxes_put_right(dataset: Dataset, changes: list[Change]) -> Dataset:
     if not mended:
         return dataset
     added = {photo: _with_objects(by_path.get(photo), some, dataset.label_map) for photo, some in mended.items()}
-    images = sorted((by_path | added).values(), key=lambda image: str(image.path))
+    order = {split: place for place, split in enumerate(dict.fromkeys(image.split for image in dataset))}
+    images = (by_path | added).values()
+    images = sorted(images, key=lambda image: (order.get(image.split, len(order)), str(image.path)))
     return Dataset(tuple(images), dataset.label_map, tuple(rest))
 
 
@@ -245,8 +247,8 @@ def _merges(label_map: LabelMap, total: Mapping[str, int], changes: list[Change]
         best = max(group, key=lambda name: total[name])
         for name in group:
             if name != best:
-                what = f"{total[name]} boxes of {name!r} became {best!r}"
-                changes.append(Change("classes", "", "class spelled differently", what))
+                what = f"{total[name]} box{'es' * (total[name] != 1)} of {name!r} became {best!r}"
+                changes.append(Change("classes", "", SPELLED_DIFFERENTLY, what))
                 yield name, best
 
 

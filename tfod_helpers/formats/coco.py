@@ -22,7 +22,7 @@ from tfod_helpers.formats import coco_masks, json_file, one_file
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.photo_folder import PhotoFolder
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
-from tfod_helpers.formats.written import new_folder, refuse_same_names, write_photo
+from tfod_helpers.formats.written import by_split, new_folder, write_photo
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -292,11 +292,7 @@ def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
         ValueError: two images have one name.
     """
     folder = Path(folder).expanduser()
-    splits: dict[str, list[LabelledImage]] = defaultdict(list)
-    for image in dataset:
-        splits[image.split].append(image)
-    for images in splits.values():
-        refuse_same_names(Dataset(tuple(images), dataset.label_map), by_stem=False)
+    splits = by_split(dataset, by_stem=False)
     with new_folder(folder) as part:
         for split, images in splits.items():
             (part / split).mkdir(exist_ok=True)

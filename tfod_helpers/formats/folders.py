@@ -17,7 +17,7 @@ from tfod_helpers.formats.photo_folder import PHOTO_ENDINGS
 Listing = Mapping[Path, Sequence[str]]
 _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brought along
 _MOST = 2000  # folders; a root with more of them is no data set
-_PASSED_OVER = "__MACOSX"
+PASSED_OVER = "__MACOSX"  # what macOS puts into zips
 _NO_PHOTOS = re.compile("mask|segment|trimap", re.IGNORECASE)  # pictures that have a photo's name and are none
 
 
@@ -41,11 +41,16 @@ def listing(root: Path) -> dict[Path, list[str]]:
 def _entries(folder: Path) -> tuple[list[str], list[str]]:
     try:
         with os.scandir(folder) as entries:
-            shown = [entry for entry in entries if not entry.name.startswith((".", _PASSED_OVER))]
+            shown = [entry for entry in entries if not entry.name.startswith((".", PASSED_OVER))]
             folders = {entry.name for entry in shown if entry.is_dir()}
     except OSError:
         return [], []
     return sorted(entry.name for entry in shown if entry.name not in folders), sorted(folders)
+
+
+def has_photos(root: Path) -> bool:
+    """Whether there is a photo in any folder of a data set."""
+    return any(_is_photo(name) for names in listing(root).values() for name in names)
 
 
 def stem(name: str) -> str:
@@ -58,45 +63,43 @@ def split_of(root: Path, *places: Path) -> str:
     return next((split for place in places if (split := split_name(*place.relative_to(root).parts[::-1]))), "")
 
 
-def photos_of(wanted: Collection[str], place: Path, root: Path, folders: Listing) -> dict[Path, frozenset[str]]:
+def photos_of(wanted: Collection[str], place: Path, folders: Listing) -> dict[Path, frozenset[str]]:
     """Return the folders with the photos that annotations mean, each with the names that are found there.
 
     The folder of the annotations itself comes first, then those that are nearest to it, and of these the one
-    that is named for the same split. A name that is found nowhere is counted to the first folder.
+    of the same name (``images/train`` for ``annotations/train``). A name that is found nowhere is counted to
+    the first folder.
 
     Args:
         wanted: the photos' names without ending.
         place: the folder with the annotations.
-        root: the data set's.
-        folders: what `listing` returned of the root.
+        folders: what `listing` returned.
     """
     photos = {
-        folder: {stem(name) for name in names if stem_ending(name)}
+        folder: {stem(name) for name in names if _is_photo(name)}
         for folder, names in folders.items()
         if folder == place or not _NO_PHOTOS.search(folder.name)
     }
     photos = {folder: stems for folder, stems in photos.items() if stems}
     left, found = set(wanted), dict[Path, frozenset[str]]()
-    candidates = _nearest([folder for folder, stems in photos.items() if stems & left], place, root)
+    candidates = _nearest([folder for folder, stems in photos.items() if stems & left], place)
     while best := max(candidates, key=lambda folder: len(photos[folder] & left), default=None):
         if not photos[best] & left:
             break
         found[best] = frozenset(photos[best] & left)
         left -= found[best]
-    first = next(iter(found or _nearest(photos, place, root)), place)
+    first = next(iter(found or _nearest(photos, place)), place)
     return found | {first: found.get(first, frozenset()) | left}
 
 
-def stem_ending(name: str) -> bool:
-    """Whether a file name ends as a photo's."""
+def _is_photo(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in PHOTO_ENDINGS
 
 
-def _nearest(candidates: Collection[Path], place: Path, root: Path) -> list[Path]:
-    """Return those of the folders that are nearest to a place; of these, those of its split where there are some."""
+def _nearest(candidates: Collection[Path], place: Path) -> list[Path]:
+    """Return those of the folders that are nearest to a place; of these, the one of its name where there is one."""
     if place in candidates:
         return [place]
     shared = {folder: len(Path(os.path.commonpath((folder, place))).parts) for folder in candidates}
     near = [folder for folder in candidates if shared[folder] == max(shared.values())]
-    split = split_of(root, place)
-    return [folder for folder in near if split and split_of(root, folder) == split] or near
+    return [folder for folder in near if folder.name == place.name] or near

@@ -45,7 +45,7 @@ def read(
     folder: str | os.PathLike[str],
     *,
     classes: Literal["breeds", "species"] = "breeds",
-    boxes: Literal["head", "body"] = "head",
+    around: Literal["head", "body"] = "head",
     masks: bool = False,
     label_map: LabelMap | str | os.PathLike[str] | None = None,
     on_problem: OnProblem = "raise",
@@ -56,7 +56,7 @@ def read(
         folder: with ``images`` and ``annotations`` in it.
         classes: ``breeds``, from the file names, in the order of the label map that the Object Detection API
             came with (capitals aside); or ``species``, cat and dog.
-        boxes: ``head``, which few photos of the test list have; or ``body``, around the outline.
+        around: ``head``, which few photos of the test list have; or ``body``, around the outline.
         masks: keep the outline of the body as mask; of a head, what of it lies in the box.
         label_map: the classes in another order, or a label map file.
         on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad.
@@ -64,14 +64,14 @@ def read(
     Raises:
         FileNotFoundError: there is no such folder.
         DatasetError: it is another data set, or ``raise`` and something is wrong.
-        ValueError: ``classes`` or ``boxes`` is neither of its words.
+        ValueError: ``classes`` or ``around`` is neither of its words.
     """
     root = existing_folder(folder)
     parts = find(root)
     if not parts:
         what = "there are no images, annotations/trainval.txt and annotations/xmls in this folder"
         raise DatasetError([Problem(str(root), "", what, "", "Check the path.")], str(root))
-    return read_parts(parts, label_map=label_map, on_problem=on_problem, classes=classes, boxes=boxes, masks=masks)
+    return read_parts(parts, label_map=label_map, on_problem=on_problem, classes=classes, around=around, masks=masks)
 
 
 def read_parts(
@@ -80,25 +80,25 @@ def read_parts(
     label_map: LabelMap | str | os.PathLike[str] | None = None,
     on_problem: OnProblem = "raise",
     classes: str = "breeds",
-    boxes: str = "head",
+    around: str = "head",
     masks: bool = False,
 ) -> Dataset:
     """Read the lists as one dataset, each image with the name of its list in ``split``; otherwise as `read`."""
     settle_problems((), on_problem, "")  # refuses another word before anything is read
-    for word, allowed in ((classes, ("breeds", "species")), (boxes, ("head", "body"))):
+    for word, allowed in ((classes, ("breeds", "species")), (around, ("head", "body"))):
         if word not in allowed:
             raise ValueError(f"{word!r} is not one of {' and '.join(map(repr, allowed))}.")
     known = {breed(stem) for part in parts for stem in part.only or ()}
     names = sorted(known, key=str.casefold) if classes == "breeds" else list(_SPECIES)
     sources, found = [], list[Problem]()
     for part in parts:
-        place, ending = ("xmls", ".xml") if boxes == "head" else ("trimaps", ".png")
+        place, ending = ("xmls", ".xml") if around == "head" else ("trimaps", ".png")
         there = {path.stem for path in (part.annotations / place).glob(f"[!.]*{ending}")}
         stems = sorted((part.only or frozenset()) & there)
         if without := sorted((part.only or frozenset()) - there):
             found.append(_without(part, place, without))
         photos = PhotoFolder(part.images, only=frozenset(stems))
-        to_raw = functools.partial(_raw_image, str(part.annotations), boxes, classes, masks)
+        to_raw = functools.partial(_raw_image, str(part.annotations), around, classes, masks)
         sources.append(Source(photos, stems, to_raw, part.split))
     where = str(parts[0].annotations)
     return make_dataset(
@@ -122,13 +122,13 @@ def _listed(path: Path) -> list[str]:
 
 def _without(part: Part, place: str, stems: Sequence[str]) -> Problem:
     what = f"{len(stems)} of the {len(part.only or ())} photos listed have no file in {place}, such as {stems[0]!r}"
-    fix = "They are left out; boxes='body' has more of the test list." if place == "xmls" else "They are left out."
+    fix = "They are left out; around='body' has more of the test list." if place == "xmls" else "They are left out."
     return Problem(f"{part.split}.txt", "", what, "", fix, "warning", kind="listed and not annotated")
 
 
-def _raw_image(annotations: str, boxes: str, classes: str, masks: bool, stem: str) -> RawImage:
+def _raw_image(annotations: str, around: str, classes: str, masks: bool, stem: str) -> RawImage:
     name = breed(stem) if classes == "breeds" else _SPECIES[not stem[:1].isupper()]  # capitals: cats, says its README
-    if boxes == "body":
+    if around == "body":
         return _body(annotations, stem, name, masks)
     raw = voc.read_file(f"{annotations}/xmls", f"{stem}.xml")
     objects = [replace(item, name=name) for item in raw.objects]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +16,7 @@ from tfod_helpers.formats import (
     coco,
     createml,
     cvat,
+    folders,
     label_studio,
     labelme,
     oxford_pets,
@@ -23,7 +26,8 @@ from tfod_helpers.formats import (
     voc,
     yolo,
 )
-from tfod_helpers.formats.one_file import subfolders
+from tfod_helpers.formats.one_file import split_name, subfolders
+from tfod_helpers.formats.photo_folder import files_with_ending
 from tfod_helpers.formats.raw import Part
 
 # By the name that `read` and `write` know each by. The Pets come first: their XML is Pascal VOC too.
@@ -41,7 +45,6 @@ FORMATS: dict[str, ModuleType] = {
     "tfrecord": tfrecord_files,
 }
 _DEEPEST = 3  # folders that hold nothing but one other folder, as zips unpack to
-_HIDDEN = ("__MACOSX",)
 
 
 def read(
@@ -55,7 +58,7 @@ def read(
     """Read a data set, whatever format it is in, and say in one line which it was.
 
     Args:
-        path: its folder; or a zip or tar, which is unpacked beside; or its one annotation file.
+        path: its folder; or a zip or tar, which is unpacked beside; or its one annotation file, near its photos.
         format: its name in ``FORMATS``, where several would fit; None finds it out.
         label_map: the classes in their order, or a label map file; None takes what the data says.
         on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, and lists it.
@@ -66,7 +69,8 @@ def read(
 
     Raises:
         FileNotFoundError: there is nothing there.
-        ValueError: there is no such format.
+        FileExistsError: the archive would be unpacked into a folder that has other files in it.
+        ValueError: there is no such format, or it has no such option.
         DatasetError: no format fits, or several do; or something is wrong with the data.
     """
     settle_problems((), on_problem, "")
@@ -74,13 +78,31 @@ def read(
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such folder or file. Check the path.")
     name, parts = _recognised(path, format)
+    _refuse_unknown(options, name)
     dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
-    splits = Counter(image.split for image in dataset)
-    shown = ", ".join(f"{split} {count}" for split, count in splits.items()) if any(splits) else f"{len(dataset)}"
-    classes = f"{len(dataset.label_map)} class{'es' * (len(dataset.label_map) != 1)}"
-    left_out = f", {len(dataset.problems)} problems and notes in .problems" if dataset.problems else ""
-    print(f"{path.name}: {FORMATS[name].TITLE}: {shown} images, {classes}{left_out}")
+    print(f"{path.name}: {_told(dataset, FORMATS[name].TITLE, parts)}")
     return dataset
+
+
+def _refuse_unknown(options: dict[str, Any], name: str) -> None:
+    known = inspect.signature(FORMATS[name].read_parts).parameters.keys() - {"parts"}
+    for option in options.keys() - known:
+        takes = ", ".join(sorted(known))
+        raise ValueError(f"{FORMATS[name].TITLE} has no option {option!r}, only {takes}{did_you_mean(option, known)}")
+
+
+def _told(dataset: Dataset, title: str, parts: Sequence[Part]) -> str:
+    """Return what was read, in one line: the format, the images of each split, the classes."""
+    sizes = Counter(image.split for image in dataset)
+    ordered = sorted(sizes, key=lambda split: (not split.startswith("train"), split.startswith("test")))
+    shown = ", ".join(f"{split} {sizes[split]}".strip() for split in ordered)
+    files = dict.fromkeys(part.annotations.name for part in parts if part.annotations.is_file())
+    where = f" ({', '.join(list(files)[:3])}{', ...' * (len(files) > 3)})" if files else ""
+    classes = f"{len(dataset.label_map)} class{'es' * (len(dataset.label_map) != 1)}"
+    told = f"{title}{where}: {shown} image{'s' * (len(dataset) != 1)}, {classes}"
+    if dataset.problems:
+        told += f", {len(dataset.problems)} problem{'s' * (len(dataset.problems) != 1)} or notes in .problems"
+    return told
 
 
 def write(dataset: Dataset, folder: str | os.PathLike[str], format: str = "voc") -> Path:
@@ -110,14 +132,8 @@ def _format(name: str) -> ModuleType:
 def _recognised(path: Path, format: str | None) -> tuple[str, list[Part]]:
     chosen = {format: _format(format)} if format else FORMATS
     if path.is_file() and archives.is_archive(path):
-        path = archives.unpack(path)
-    folder = path if path.is_dir() else path.parent
-    for _ in range(_DEEPEST):
-        found = {name: parts for name, module in chosen.items() if (parts := _parts(module, folder, path))}
-        inside = [child for child in subfolders(folder) if child.name not in _HIDDEN] if path.is_dir() else []
-        if found or len(inside) != 1:
-            break
-        path = folder = inside[0]
+        path = _unpacked(path)
+    found = _of_folder(path, chosen) if path.is_dir() else _of_file(path, chosen)
     if "oxford_pets" in found:
         found.pop("voc", None)
     if len(found) == 1:
@@ -125,9 +141,36 @@ def _recognised(path: Path, format: str | None) -> tuple[str, list[Part]]:
     raise _several(path, found) if found else _none(path, chosen)
 
 
-def _parts(module: ModuleType, folder: Path, path: Path) -> list[Part]:
-    parts = module.find(folder)
-    return parts if path == folder else [part for part in parts if part.annotations == path]
+def _unpacked(path: Path) -> Path:
+    try:
+        return archives.unpack(path)
+    except archives.ArchiveError as error:
+        problem = Problem(path.name, "", error.what, "", error.fix, kind="archive unreadable")
+        raise DatasetError([problem], str(path)) from error
+
+
+def _of_folder(folder: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Part]]:
+    """Return the parts by format; of a folder with nothing but another one in it, as zips unpack to, the other's."""
+    for _ in range(_DEEPEST):
+        inside = [child for child in subfolders(folder) if child.name != folders.PASSED_OVER]
+        alone = len(inside) == 1 and not split_name(inside[0].name) and not any(files_with_ending(folder))
+        found = {} if alone else _found(folder, chosen)
+        if found or len(inside) != 1:
+            return found
+        folder = inside[0]
+    return _found(folder, chosen)
+
+
+def _of_file(path: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Part]]:
+    """Return the parts by format that are one annotation file; its photos are near it, or near its folder."""
+    path = path.absolute()
+    root = path.parent if folders.has_photos(path.parent) else path.parent.parent
+    found = {name: [part for part in parts if part.annotations == path] for name, parts in _found(root, chosen).items()}
+    return {name: parts for name, parts in found.items() if parts}
+
+
+def _found(folder: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Part]]:
+    return {name: parts for name, module in chosen.items() if (parts := module.find(folder))}
 
 
 def _several(path: Path, found: dict[str, list[Part]]) -> DatasetError:
@@ -148,5 +191,5 @@ def _none(path: Path, chosen: dict[str, ModuleType]) -> DatasetError:
         )
         shown = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(6)) or "nothing"
         what += f"; it holds {shown}"
-    fix = "Give the folder that the photos and annotations are in, or read it with the format's own module."
+    fix = "Give the folder that the photos and annotations are in, or both: formats.voc.read(images, annotations)."
     return DatasetError([Problem(str(path), "", what, "", fix, kind="format unclear")], str(path))

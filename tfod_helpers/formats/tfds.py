@@ -31,14 +31,14 @@ class Features(NamedTuple):
     Attributes:
         image: the feature with the photo.
         objects: the feature that lists the objects; None where an example has one box of its own.
-        box: of an object, or of the example.
+        box_key: the box of an object, or of the example.
         label: the class beside it; None where there is none.
         names: the classes.
     """
 
     image: str
     objects: str | None
-    box: str
+    box_key: str
     label: str | None
     names: tuple[str, ...]
 
@@ -112,12 +112,12 @@ def find_features(features: Mapping[str, Any], name: str = "the data set", label
     lists = {key: inner for key, inner in lists.items() if isinstance(inner, kinds.FeaturesDict)}
     objects = next((key for key, inner in lists.items() if first(inner, kinds.BBoxFeature)), None)
     inside = features if objects is None else lists[objects]
-    image, box = first(features, kinds.Image), first(inside, kinds.BBoxFeature)
-    if image is None or box is None:
+    image, box_key = first(features, kinds.Image), first(inside, kinds.BBoxFeature)
+    if image is None or box_key is None:
         has = ", ".join(f"{key} ({type(one).__name__})" for key, one in features.items())
         raise ValueError(f"{name}: it has no photos with boxes, but {has}. Choose a data set for object detection.")
     chosen, names = _label(inside, kinds, label)
-    return Features(image, objects, box, chosen, names)
+    return Features(image, objects, box_key, chosen, names)
 
 
 def _label(features: Mapping[str, Any], kinds: Any, wanted: str | None) -> tuple[str | None, tuple[str, ...]]:
@@ -172,7 +172,7 @@ def _take_out(
 
 def _objects(example: Mapping[str, Any], features: Features) -> list[RawObject]:
     inside = example if features.objects is None else example[features.objects]
-    boxes_yxyx = np.asarray(inside[features.box], float).reshape(-1, 4)
+    boxes_yxyx = np.asarray(inside[features.box_key], float).reshape(-1, 4)
     labels = (
         [0] * len(boxes_yxyx) if features.label is None else np.asarray(inside[features.label]).reshape(-1).tolist()
     )

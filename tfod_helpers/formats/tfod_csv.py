@@ -7,11 +7,10 @@ the old table had no place for, stands in one row whose class and coordinates ar
 from __future__ import annotations
 
 import csv
-import functools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,21 +18,24 @@ from tfod_helpers import workspace
 from tfod_helpers.annotations import (
     Dataset,
     DatasetError,
+    LabelledImage,
     LabelMap,
     OnProblem,
     Problem,
     coordinate_text,
     settle_problems,
 )
-from tfod_helpers.formats import one_file
+from tfod_helpers.formats import folders, one_file
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.photo_folder import PhotoFolder
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
-from tfod_helpers.formats.written import refuse_same_names
+from tfod_helpers.formats.raw import Part, RawImage, RawObject
+from tfod_helpers.formats.written import by_split, new_folder, refuse_same_names, write_photo
 
 TITLE = "TFOD CSV"
+FILE_NAME = "_annotations.csv"  # as Roboflow calls it
 COLUMNS = ("filename", "width", "height", "class", *COORDINATES)
+_LONGEST_HEADER = 10_000  # letters
 
 
 @dataclass(frozen=True)
@@ -46,19 +48,30 @@ class _Row:
 
 
 def find(folder: Path) -> list[Part]:
-    """Return the tables in a folder or its subfolders, each with its photos, as in ``images/train``."""
+    """Return the tables in a folder or its subfolders, each with its photos and the split in its name.
+
+    ``train_labels.csv`` may lie beside ``images/train`` or somewhere near; the names in the table decide.
+    """
     parts = one_file.find(folder, ".csv", _is_ours)
-    named = [one_file.split_name(part.split, *re.split(r"[-_ ]", part.annotations.stem)) for part in parts]
-    return [
-        Part(one_file.photos_of(folder, part.annotations.parent, split), part.annotations, split)
-        for part, split in zip(parts, named, strict=True)
-    ]
+    names = folders.listing(folder) if parts else {}
+    return [_part(part, names) for part in parts]
+
+
+def _part(part: Part, names: folders.Listing) -> Part:
+    split = one_file.split_name(part.split, *re.split(r"[-_. ]", part.annotations.stem))
+    try:
+        rows = _read_rows(part.annotations)
+    except DatasetError:  # reading it again will say why
+        return Part(part.images, part.annotations, split)
+    wanted = {folders.stem(re.split(r"[/\\]", row.texts["filename"].strip())[-1]) for row in rows}
+    found = folders.photos_of(wanted, part.annotations.parent, names)
+    return Part(Path(os.path.commonpath(found)), part.annotations, split)
 
 
 def _is_ours(path: Path) -> bool:
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
-            header = [column.strip().strip('"') for column in file.readline(10_000).split(",")]
+            header = [column.strip().strip('"') for column in file.readline(_LONGEST_HEADER).split(",")]
     except OSError:
         return False
     return set(COLUMNS) <= set(header)
@@ -66,7 +79,7 @@ def _is_ours(path: Path) -> bool:
 
 def read(
     images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str],
+    annotations: str | os.PathLike[str] | None = None,
     *,
     label_map: LabelMap | str | os.PathLike[str] | None = None,
     on_problem: OnProblem = "raise",
@@ -77,8 +90,8 @@ def read(
     spreadsheet counts it: the header is row 1.
 
     Args:
-        images: the folder with the photos.
-        annotations: the CSV file.
+        images: the folder with the photos; subfolders are looked into.
+        annotations: the CSV file; None takes the tables in the folder, or in its subfolders.
         label_map: the classes in their order, or a label map file; None takes the sorted names found.
         on_problem: ``raise`` reports all errors of the table at once; ``skip`` leaves out only what
             is bad, a row or an image, and lists it in ``.problems``.
@@ -93,7 +106,8 @@ def read(
         IsADirectoryError: the table is a folder.
         DatasetError: there is nothing to read, or ``raise`` and something is wrong.
     """
-    return read_parts([Part(Path(images), Path(annotations))], label_map=label_map, on_problem=on_problem)
+    parts = one_file.parts_of(images, annotations, find, TITLE)
+    return read_parts(parts, label_map=label_map, on_problem=on_problem)
 
 
 def read_parts(
@@ -104,42 +118,55 @@ def read_parts(
 ) -> Dataset:
     """Read several tables as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
     settle_problems((), on_problem, "")  # refuses another word before anything is read
-    sources = []
-    for part in parts:
-        photos, path = PhotoFolder(part.images), _existing_file(part.annotations)
-        rows: dict[str, list[_Row]] = defaultdict(list)
-        for row in _read_rows(path):
-            rows[row.texts["filename"]].append(row)
-        sources.append(Source(photos, list(rows.values()), functools.partial(_raw_image, path.name), part.split))
+    found: list[Problem] = []
+    sources = one_file.sources(parts, _read_table, found)
     where = ", ".join(str(part.annotations) for part in parts)
-    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where)
+    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where, found=found)
 
 
 def write(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write the table; the photos stay where they are.
+    """Write the table alone, or a folder with the photos and the table, which `formats.read` gives back.
 
     Texts are written exactly as they are, so a class such as ``=cmd|x`` comes back unchanged, and a
-    spreadsheet program would take it for a formula. The file appears whole or not at all.
+    spreadsheet program would take it for a formula. What is written appears whole or not at all. The
+    format has no place for crowds, masks and the order of the classes.
 
     Args:
-        dataset: what to write; two images may not have one name.
-        path: the CSV file to create or replace.
+        dataset: what to write; two images of one split may not have one name.
+        path: a file ending in ``.csv``, to create or replace: the photos stay where they are, and splits are
+            not told apart. Or a new or empty folder, in which splits get a folder each, as Roboflow has them.
 
     Raises:
+        FileExistsError: the folder has files in it.
+        FileNotFoundError: a photo is gone.
         ValueError: two images have one name.
     """
     path = Path(path).expanduser()
-    refuse_same_names(dataset, by_stem=False)
-    with workspace.whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    if path.suffix.lower() == ".csv":
+        refuse_same_names(dataset, by_stem=False)
+        with workspace.whole_file(path) as part:
+            _write_table(dataset.images, dataset.label_map, part)
+        return path
+    splits = by_split(dataset, by_stem=False)
+    with new_folder(path) as part:
+        for split, images in splits.items():
+            (part / split).mkdir(exist_ok=True)
+            for image in images:
+                write_photo(image, part / split / image.path.name)
+            _write_table(images, dataset.label_map, part / split / FILE_NAME)
+    return path
+
+
+def _write_table(images: Sequence[LabelledImage], label_map: LabelMap, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        for image in dataset.images:
+        for image in images:
             start = (image.path.name, image.width, image.height)
             for label, box_xyxy in zip(image.labels.tolist(), image.boxes_xyxy, strict=True):
-                table.writerow((*start, dataset.label_map.name(label), *map(coordinate_text, box_xyxy)))
+                table.writerow((*start, label_map.name(label), *map(coordinate_text, box_xyxy)))
             if not len(image.labels):
                 table.writerow((*start, "", "", "", "", ""))
-    return path
 
 
 def _existing_file(annotations: str | os.PathLike[str]) -> Path:
@@ -150,6 +177,13 @@ def _existing_file(annotations: str | os.PathLike[str]) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such table. Check the path.")
     return path
+
+
+def _read_table(path: Path, photos: PhotoFolder, found: list[Problem]) -> Iterator[tuple[str, RawImage]]:
+    rows: dict[str, list[_Row]] = defaultdict(list)
+    for row in _read_rows(_existing_file(path)):
+        rows[row.texts["filename"]].append(row)
+    yield from (("", _raw_image(path.name, same)) for same in rows.values())
 
 
 def _read_rows(path: Path) -> list[_Row]:
@@ -163,6 +197,10 @@ def _read_rows(path: Path) -> list[_Row]:
             header, *rows = list(csv.reader(file, strict=True)) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise _no_table(path, f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
+    except OSError as error:
+        raise _no_table(
+            path, f"it cannot be opened ({error.strerror})", "Check the file and its permissions."
+        ) from error
     header = [column.strip() for column in header]
     missing = [column for column in COLUMNS if column not in header]
     if missing:

@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from lxml import etree
 
 from tfod_helpers.annotations import (
     Dataset,
-    DatasetError,
     LabelledImage,
     LabelMap,
     OnProblem,
@@ -25,7 +22,7 @@ from tfod_helpers.annotations import (
     coordinate_text,
     settle_problems,
 )
-from tfod_helpers.formats import one_file, xml_file
+from tfod_helpers.formats import voc_layout, xml_file
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.photo_folder import (
@@ -35,68 +32,13 @@ from tfod_helpers.formats.photo_folder import (
     nothing_there,
 )
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
-from tfod_helpers.formats.written import new_folder, refuse_same_names, write_photo
+from tfod_helpers.formats.voc_layout import find
+from tfod_helpers.formats.written import by_split, new_folder, write_photo
+
+__all__ = ["TITLE", "find", "read", "read_file", "read_parts", "write"]
 
 TITLE = "Pascal VOC XML"
 _ENDINGS = (".xml",)
-_FOLDERS = ("annotations", "xml", "xmls", "labels")  # that tools and people keep the XML files in
-_START = re.compile(rb"<(?:\w+:)?annotation[\s>]")
-_LISTS = (("train", "val", "test"), ("trainval", "test"))  # of a VOCdevkit; the first that are there
-
-
-def find(folder: Path) -> list[Part]:
-    """Return the folders with Pascal VOC files in a data set: VOCdevkit, split folders, photos beside or apart."""
-    if parts := _devkit(folder):
-        return parts
-    if _has_ours(folder):
-        return [Part(one_file.photos_of(folder, folder), folder)]
-    inside = one_file.subfolders(folder)
-    for place in (child for child in inside if child.name.casefold() in _FOLDERS):
-        for deep in (place, *(child for child in one_file.subfolders(place) if child.name.casefold() in _FOLDERS)):
-            if _has_ours(deep):
-                return [Part(one_file.photos_of(folder, deep), deep)]
-        if parts := [_split_part(folder, child) for child in one_file.subfolders(place) if _has_ours(child)]:
-            return parts
-    return [_split_part(folder, child) for child in inside if _has_ours(child)]
-
-
-def _devkit(folder: Path) -> list[Part]:
-    roots = [folder, *one_file.subfolders(folder), *one_file.subfolders(folder / "VOCdevkit")]
-    parts = []
-    for root in roots:
-        images, annotations, lists = root / "JPEGImages", root / "Annotations", root / "ImageSets" / "Main"
-        if not images.is_dir() or not _has_ours(annotations):
-            continue
-        there = next((names for names in _LISTS if (lists / f"{names[0]}.txt").is_file()), ())
-        listed = {name: _listed(lists / f"{name}.txt") for name in there if (lists / f"{name}.txt").is_file()}
-        parts += [Part(images, annotations, name, stems) for name, stems in listed.items() if stems]
-        parts += [] if any(listed.values()) else [Part(images, annotations)]
-    return parts
-
-
-def _listed(path: Path) -> frozenset[str]:
-    """Return the photos that a list names: the first word of a line, where a second one, if any, is not -1."""
-    lines = [line.split() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-    return frozenset(words[0] for words in lines if words and words[-1] != "-1")
-
-
-def _split_part(root: Path, place: Path) -> Part:
-    split = one_file.split_name(place.name) or place.name
-    return Part(one_file.photos_of(root, place, split), place, split)
-
-
-def _has_ours(folder: Path) -> bool:
-    """Whether one of the first XML files of a folder is a Pascal VOC annotation."""
-    try:
-        names = itertools.islice(files_with_ending(folder, _ENDINGS), 3)
-        return folder.is_dir() and any(_START.search(_first_bytes(folder / name)) for name in names)
-    except (OSError, DatasetError):
-        return False
-
-
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(1000).replace(b"\0", b"")  # of UTF-16 what is ASCII stays
 
 
 def read(
@@ -147,26 +89,43 @@ def read_parts(
         if not names:
             raise nothing_there(folder, "annotations (.xml files)", _ENDINGS)
         if part.only is not None:
+            found += _without_annotation(part, {name[:-4] for name in names})
             names = [name for name in names if name[:-4] in part.only]
-            found += _listed_and_missing(part, {name[:-4] for name in names})
         sources.append(Source(photos, names, functools.partial(read_file, str(folder)), part.split))
+    found += _in_no_list(parts)
     where = ", ".join(str(part.annotations) for part in parts)
     return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where, found=found)
 
 
-def _listed_and_missing(part: Part, there: set[str]) -> Iterator[Problem]:
-    for stem in sorted((part.only or frozenset()) - there):
+def _without_annotation(part: Part, there: set[str]) -> Iterator[Problem]:
+    path = voc_layout.list_of(part)
+    for stem in sorted((part.only or frozenset()) - there) if path else ():
         what, fix = f"it names {stem!r}, which has no annotation", "Take the name out of the list, or label the photo."
-        yield Problem(f"{part.split}.txt", "", what, "", fix, "warning", kind="listed and not annotated")
+        yield Problem(path.name, "", what, "", fix, "warning", kind="listed and not annotated")
+
+
+def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
+    """Yield a note on each folder with annotations that the lists of its splits leave out."""
+    for folder in dict.fromkeys(part.annotations for part in parts):
+        lists = [part for part in parts if part.annotations == folder]
+        names = {path.name: None for part in lists if part.only is not None and (path := voc_layout.list_of(part))}
+        listed = frozenset[str]().union(*(part.only or () for part in lists))
+        left = [name for name in files_with_ending(folder, _ENDINGS) if name[:-4] not in listed] if names else []
+        if left:
+            what = f"{len(left)} annotations are in none of the lists {', '.join(names)}, such as {left[0]}"
+            fix = "They are left out; add them to a list to have them."
+            yield Problem(str(folder), "", what, "", fix, "note", kind="in no list")
 
 
 def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
     """Write photos and annotations side by side, a folder that `read` gives back as it was.
 
-    The photos are copied byte for byte. The folder appears whole or not at all.
+    Images that belong to splits go to a folder each, as Roboflow has them. The photos are copied byte for
+    byte; the folder appears whole or not at all. The format has no place for crowds, masks and the order of
+    the classes.
 
     Args:
-        dataset: what to write; two images may not have one name.
+        dataset: what to write; two images of one split may not have one name, endings aside.
         folder: a new or empty folder. One with files in it is never replaced.
 
     Raises:
@@ -175,11 +134,14 @@ def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
         ValueError: two images have one name.
     """
     folder = Path(folder).expanduser()
-    refuse_same_names(dataset, by_stem=True)
+    splits = by_split(dataset, by_stem=True)
     with new_folder(folder) as part:
-        for image in dataset.images:
-            write_photo(image, part / image.path.name)
-            (part / f"{image.path.stem}.xml").write_bytes(_to_xml(image, dataset.label_map, folder.name))
+        for split, images in splits.items():
+            (part / split).mkdir(exist_ok=True)
+            for image in images:
+                write_photo(image, part / split / image.path.name)
+                xml = _to_xml(image, dataset.label_map, split or folder.name)
+                (part / split / f"{image.path.stem}.xml").write_bytes(xml)
     return folder
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +39,27 @@ def write_photo(image: LabelledImage, path: Path) -> None:
         shutil.copyfile(image.path, path)
     else:
         raise FileNotFoundError(f"{image.path}: the image is gone. Put it back, or read the dataset again.")
+
+
+def by_split(dataset: Dataset, *, by_stem: bool) -> dict[str, list[LabelledImage]]:
+    """Return the images of each split, which go to a folder each.
+
+    Args:
+        dataset: what is to be written.
+        by_stem: as in `refuse_same_names`.
+
+    Raises:
+        ValueError: two images of one split have one name, or a split's name can be no folder's.
+    """
+    splits: dict[str, list[LabelledImage]] = defaultdict(list)
+    for image in dataset:
+        splits[image.split].append(image)
+    for split, images in splits.items():
+        # The name may come from an annotation file, and must not lead out of the folder.
+        if split in (".", "..") or re.search(r"[/\\\0]", split):
+            raise ValueError(f"A split is called {split!r}, which can be no folder's name. Rename it.")
+        refuse_same_names(Dataset(tuple(images), dataset.label_map), by_stem=by_stem)
+    return splits
 
 
 def refuse_same_names(dataset: Dataset, *, by_stem: bool) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from tfod_helpers.formats import yolo_layout
 from tfod_helpers.formats.labelled_images import known_classes, make_dataset
 from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
-from tfod_helpers.formats.written import new_folder, refuse_same_names, write_photo
+from tfod_helpers.formats.written import by_split, new_folder, write_photo
 from tfod_helpers.formats.yolo_layout import find
 
 __all__ = ["TITLE", "find", "read", "read_parts", "write"]
@@ -198,11 +197,7 @@ def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
         ValueError: two images have one name.
     """
     folder = Path(folder).expanduser()
-    splits: dict[str, list[LabelledImage]] = defaultdict(list)
-    for image in dataset:
-        splits[image.split].append(image)
-    for images in splits.values():
-        refuse_same_names(Dataset(tuple(images), dataset.label_map), by_stem=True)
+    splits = by_split(dataset, by_stem=True)
     with new_folder(folder) as part:
         for split, images in splits.items():
             photos, labels = part / "images" / split, part / "labels" / split

@@ -4,9 +4,12 @@ Every function returns a `Picture`: a Matplotlib figure that a notebook shows on
 in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package needs TensorFlow.
 """
 
+from tfod_helpers.pictures.box_charts import plot_places, plot_sizes
+from tfod_helpers.pictures.class_sheet import show_classes
 from tfod_helpers.pictures.dataset_charts import plot_labels
 from tfod_helpers.pictures.photo_grids import show_detections, show_images, show_predictions
 from tfod_helpers.pictures.picture import Picture, colour_of
+from tfod_helpers.pictures.problem_gallery import show_problems
 from tfod_helpers.pictures.result_charts import plot_evaluation, plot_history
 
 __all__ = [
@@ -15,7 +18,11 @@ __all__ = [
     "plot_evaluation",
     "plot_history",
     "plot_labels",
+    "plot_places",
+    "plot_sizes",
+    "show_classes",
     "show_detections",
     "show_images",
     "show_predictions",
+    "show_problems",
 ]

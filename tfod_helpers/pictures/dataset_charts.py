@@ -33,7 +33,7 @@ def plot_labels(datasets: Dataset | Mapping[str, Dataset]) -> Picture:
         ValueError: no photos, or splits whose label maps differ.
         TypeError: something that is no dataset.
     """
-    splits = _splits(datasets)
+    splits = splits_of(datasets, "plot_labels")
     label_map = next(iter(splits.values())).label_map
     with style():
         picture = Picture(CHART_WIDTH, 2.3 + 2.6 * _class_chart_share(len(label_map)), layout="constrained")
@@ -55,23 +55,29 @@ def plot_labels(datasets: Dataset | Mapping[str, Dataset]) -> Picture:
     return picture
 
 
-def _splits(datasets: Any) -> Mapping[str, Dataset]:
+def splits_of(datasets: Any, where: str) -> Mapping[str, Dataset]:
+    """Return one dataset or several by name as several by name, checked; ``where`` names the caller.
+
+    Raises:
+        ValueError: no photos, or splits whose label maps differ.
+        TypeError: something that is no dataset.
+    """
     splits = {"all": datasets} if isinstance(datasets, Dataset) else datasets
     if not isinstance(splits, Mapping):
         raise TypeError(
-            f"plot_labels takes a Dataset or a dict of them by name, got {type(splits).__name__}. "
+            f"{where} takes a Dataset or a dict of them by name, got {type(splits).__name__}. "
             f'Write {{"train": train, "validation": validation}}.'
         )
     for name, dataset in splits.items():
         if not isinstance(dataset, Dataset):
-            raise TypeError(f"plot_labels: {name!r} must be a Dataset, got {type(dataset).__name__}.")
+            raise TypeError(f"{where}: {name!r} must be a Dataset, got {type(dataset).__name__}.")
         if not len(dataset):
-            raise ValueError(f"plot_labels: {name!r} holds no photos. Check what was read or split.")
+            raise ValueError(f"{where}: {name!r} holds no photos. Check what was read or split.")
     if not splits:
-        raise ValueError("plot_labels: there is no dataset to draw, got an empty dict.")
+        raise ValueError(f"{where}: there is no dataset to draw, got an empty dict.")
     if len({dataset.label_map for dataset in splits.values()}) > 1:
         maps = "; ".join(f"{name}: {dataset.label_map.describe()}" for name, dataset in splits.items())
-        raise ValueError(f"plot_labels: the splits have different label maps ({maps}). Read them with one label map.")
+        raise ValueError(f"{where}: the splits have different label maps ({maps}). Read them with one label map.")
     return splits
 
 

@@ -14,15 +14,15 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
+from tfod_helpers import photos
+from tfod_helpers.pictures.cards import FONT_SIZE, POINTS, fitted, grey_card, text_width, why_not
 from tfod_helpers.pictures.picture import INK, PHOTO_WIDTH, Picture, ink_on, readable, style
 
 _T = TypeVar("_T")
 _ASPECTS = (0.5, 2.2)  # a photo narrower or wider than this is shown inside a cell of this shape
 _TALLEST = 5.0  # inches, so that a single photo still fits a screen
 _GAP, _TITLE, _HEAD, _LEGEND = 0.12, 0.22, 0.3, 0.24  # inches
-_POINTS = 72  # points an inch
 _PRINT_DPI = 200  # more pixels than print shows are not kept
-_FONT_SIZE = 9.0  # points
 _LONGEST_NAME = 32  # letters
 _PAD = 2.0  # points between a name and the edge of its label
 
@@ -103,7 +103,7 @@ def draw_grid(
     cells, bottom = _cells([panel.size[0] / panel.size[1] for panel in panels], across, group, top)
     with style():
         picture = Picture(PHOTO_WIDTH, bottom, photos=True)
-        headline = _fitted(picture, headline, PHOTO_WIDTH, FontProperties(size=12, weight="bold"))
+        headline = fitted(picture, headline, PHOTO_WIDTH, FontProperties(size=12, weight="bold"))
         picture.suptitle(headline, x=0, y=1 - 0.02 / bottom, ha="left", va="top", size=12, weight="bold")
         if legend:
             _draw_legend(picture, legend, hint, 1 - (_HEAD - 0.04) / bottom)
@@ -145,28 +145,33 @@ def _draw_panel(picture: Picture, panel: Panel, cell: tuple[float, float, float,
     page_wide, page_high = picture.get_size_inches()
     axes = picture.add_axes((x / page_wide, 1 - (y + high) / page_high, wide / page_wide, high / page_high))
     axes.set_axis_off()
-    axes.imshow(_thumbnail(panel.pixels(), wide, high), extent=(0, panel.size[0], panel.size[1], 0), aspect="auto")
+    extent = (0.0, float(panel.size[0]), float(panel.size[1]), 0.0)
+    try:
+        axes.imshow(thumbnail(panel.pixels(), wide, high), extent=extent, aspect="auto")
+    except (OSError, photos.PhotoError) as error:
+        grey_card(picture, axes, extent, why_not(error))
     axes.annotate(
-        _title(picture, panel, room), (0, 1), ((left - x) * _POINTS, (y - top) * _POINTS + 3), "axes fraction",
+        _title(picture, panel, room), (0, 1), ((left - x) * POINTS, (y - top) * POINTS + 3), "axes fraction",
         "offset points", annotation_clip=False,
     )  # fmt: skip
     for mark in sorted(panel.marks, key=lambda mark: -_area(mark)):  # small boxes stay on top of large ones
-        _draw_box(axes, mark, panel.size, scale)
+        draw_box(axes, mark, panel.size, scale)
     # Names may use the whole cell, or those on a narrow photo would have no room.
     room_xyxy = np.array((left - x, top - y, left + width - x, top + height - y)) / scale
     taken: list[Sequence[float]] = []
     for mark in panel.marks:
-        _draw_name(picture, axes, mark, room_xyxy, scale, taken)
+        draw_name(picture, axes, mark, room_xyxy, scale, taken)
 
 
 def _title(picture: Picture, panel: Panel, room: float) -> str:
     if not (panel.name and panel.note):
-        return _fitted(picture, panel.name or panel.note, room)
-    name = _fitted(picture, panel.name, room - _text_width(picture, f": {panel.note}"))
+        return fitted(picture, panel.name or panel.note, room)
+    name = fitted(picture, panel.name, room - text_width(picture, f": {panel.note}"))
     return f"{name}: {panel.note}"
 
 
-def _thumbnail(pixels: np.ndarray, wide: float, high: float) -> np.ndarray:
+def thumbnail(pixels: np.ndarray, wide: float, high: float) -> np.ndarray:
+    """Scale a photo down to the pixels that print shows of it on ``wide`` times ``high`` inches."""
     image = Image.fromarray(pixels)
     image.thumbnail((max(1, round(wide * _PRINT_DPI)), max(1, round(high * _PRINT_DPI))), reducing_gap=2)
     return np.asarray(image)
@@ -177,9 +182,10 @@ def _area(mark: Mark) -> float:
     return (xmax - xmin) * (ymax - ymin)
 
 
-def _draw_box(axes: Axes, mark: Mark, size: tuple[int, int], scale: float) -> None:
+def draw_box(axes: Axes, mark: Mark, size: tuple[int, int], scale: float) -> None:
+    """Draw the line of a box, as far as it lies within a photo of ``size``, at ``scale`` inches a pixel."""
     xmin, ymin, xmax, ymax = np.clip(mark.box_xyxy, 0, [*size, *size]).tolist()
-    shorter = min(xmax - xmin, ymax - ymin) * scale * _POINTS
+    shorter = min(xmax - xmin, ymax - ymin) * scale * POINTS
     line = float(np.clip(shorter / 12, 0.8, 2.0))
     place = ((xmin, ymin), xmax - xmin, ymax - ymin)
     edges = {"fill": False, "joinstyle": "miter", "clip_on": False}  # whole lines along the photo's edge too
@@ -188,14 +194,14 @@ def _draw_box(axes: Axes, mark: Mark, size: tuple[int, int], scale: float) -> No
     axes.add_patch(Rectangle(*place, ec=mark.colour, lw=line, ls=mark.dashes, gid="box", **edges))
 
 
-def _draw_name(
+def draw_name(
     picture: Picture, axes: Axes, mark: Mark, room_xyxy: np.ndarray, scale: float, taken: list[Sequence[float]]
 ) -> None:
     """Draw the name of a box where it covers no other name, and note where that is in ``taken``."""
     inches = (room_xyxy[2] - room_xyxy[0]) * scale
-    text = _fitted(picture, readable(mark.text, _LONGEST_NAME), inches - 2 * _PAD / _POINTS)
-    wide = (_text_width(picture, text) + 2 * _PAD / _POINTS) / scale
-    high = (_FONT_SIZE * 1.2 + _PAD) / _POINTS / scale
+    text = fitted(picture, readable(mark.text, _LONGEST_NAME), inches - 2 * _PAD / POINTS)
+    wide = (text_width(picture, text) + 2 * _PAD / POINTS) / scale
+    high = (FONT_SIZE * 1.2 + _PAD) / POINTS / scale
     place_xyxy = _place(mark.box_xyxy, (wide, high), room_xyxy, taken)
     if place_xyxy is None:  # two names on one spot say less than one
         return
@@ -237,17 +243,3 @@ def _draw_legend(picture: Picture, legend: Sequence[Mark], hint: str, y: float) 
         borderpad=0, borderaxespad=0, handlelength=3, columnspacing=1.5, labelcolor=INK,
     )  # fmt: skip
     picture.text(1, y, hint, ha="right", va="top")
-
-
-def _fitted(picture: Picture, text: str, inches: float, font: FontProperties | None = None) -> str:
-    """Shorten a text until it is no wider than ``inches``."""
-    shown = readable(text, 100)
-    while len(shown) > 3 and _text_width(picture, shown, font) > inches:
-        shown = readable(text, len(shown) - 1)
-    return shown
-
-
-def _text_width(picture: Picture, text: str, font: FontProperties | None = None) -> float:
-    """Return the width of a text in inches, in the font of names and titles unless told otherwise."""
-    font = font or FontProperties(size=_FONT_SIZE)
-    return picture.canvas.get_renderer().get_text_width_height_descent(text, font, False)[0] / picture.dpi

@@ -34,7 +34,7 @@ PALETTE = (
 _NOTEBOOK_DPI = 96
 # A notebook with eight pictures, three of them photos, is to stay under 300 kB, and base64 adds a third.
 _PHOTO_BYTES = 50_000
-_QUALITIES = (85, 74, 63, 52, 42)  # JPEG; at the last one names are still crisp, so a larger file is taken then
+_QUALITIES = (85, 74, 63, 52, 42, 36)  # JPEG; at the last one names are still read, so a larger file is taken then
 _CHART_COLOURS = 96
 # Fonts for the scripts that DejaVu Sans has no letters for, on Linux, macOS and Windows; used where installed.
 _FONTS = (

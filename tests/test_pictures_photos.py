@@ -1,0 +1,167 @@
+"""pictures of photos: which are shown, where boxes and names lie on them, and what is said of detections."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import supervision as sv
+from matplotlib import colors
+from picture_parts import CAT_DOG, all_found, detections, drawn, few_photos, odd_photos, photo, words
+from PIL import Image
+
+from tfod_helpers import pictures
+from tfod_helpers.annotations import Dataset, LabelMap
+
+pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or a bad layout would warn
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Dataset:
+    """Twelve photos, a cat in each, and a dog in every third."""
+    return few_photos(tmp_path)
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Dataset:
+    """Tiny, very wide, very high, crowded and empty photos, with names that are hard to draw."""
+    return odd_photos(tmp_path)
+
+
+def test_boxes_lie_on_the_pixels_they_name(tmp_path: Path) -> None:
+    """A box is drawn around exactly the pixels that boxes_xyxy names, in a photo scaled into the grid."""
+    image = photo(tmp_path, "a.png", (640, 400), [[100, 50, 420, 350]], [2], colour=(0, 0, 0))
+    pixels = np.zeros((400, 640, 3), np.uint8)
+    pixels[50:350, 100:420] = (255, 0, 0)
+    Image.fromarray(pixels).save(image.path)
+    picture = pictures.show_images([image], label_map=CAT_DOG)
+    axes, (box,) = picture.axes[0], drawn(picture.axes[0], "box")
+    picture.canvas.draw()
+    rgb = np.asarray(picture.canvas.buffer_rgba())[..., :3].astype(int)
+    whole, around = axes.get_window_extent(), box.get_extents()
+    scale = whole.width / 640
+    assert whole.height / 400 == pytest.approx(scale)
+    assert np.allclose(around.x0 - whole.x0, 100 * scale)
+    assert np.allclose(whole.y1 - around.y1, 50 * scale)
+    assert np.allclose((around.width, around.height), (320 * scale, 300 * scale))
+    line = (np.abs(rgb - np.array(colors.to_rgb(pictures.colour_of(2))) * 255) < 8).all(-1)
+    red = (rgb[..., 0] > 200) & (rgb[..., 1:].max(-1) < 60)
+    middle = int(rgb.shape[0] - (around.y0 + around.y1) / 2)
+    across = np.flatnonzero(line[middle])
+    assert across.min() == pytest.approx(around.x0, abs=3)
+    assert across.max() == pytest.approx(around.x1, abs=3)
+    inside = np.flatnonzero(red[middle])
+    assert inside.min() == pytest.approx(around.x0, abs=4)
+    assert inside.max() == pytest.approx(around.x1, abs=4)
+
+
+def test_photos_are_spread_and_the_same_every_time(few: Dataset) -> None:
+    """Photos come evenly from the whole dataset; a seed draws others, the same each time; all where they are few."""
+
+    def names(**options: int) -> list[str]:
+        picture = pictures.show_images(few, **options)
+        return [axes.texts[0].get_text() for axes in picture.axes]
+
+    assert names(count=3) == ["02.png", "06.png", "10.png"]
+    assert names(count=4, seed=1) == names(count=4, seed=1) != names(count=4, seed=2)
+    assert names(count=99) == [f"{n:02}.png" for n in range(12)]
+
+
+def test_names_never_cover_each_other(odd: Dataset) -> None:
+    """In a crowd a name that finds no free place is left out; every box is still drawn, small ones on top."""
+    crowd = pictures.show_images(odd).axes[3]
+    grounds = [patch.get_extents() for patch in drawn(crowd, "name")]
+    assert len(drawn(crowd, "box")) == 30
+    assert 5 < len(grounds) < 30
+    for a, b in itertools.combinations(grounds, 2):
+        across, down = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(across, down) < 0.01
+
+
+def test_titles_never_cover_each_other(odd: Dataset) -> None:
+    """Titles over very wide and very narrow photos stay over their own photo."""
+    picture = pictures.show_images(odd, columns=5)
+    titles = sorted((axes.texts[0].get_window_extent() for axes in picture.axes), key=lambda area: area.x0)
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(titles))
+
+
+def test_detections_of_any_photo(tmp_path: Path) -> None:
+    """A path, an array, a Pillow image and a labelled image are shown upright, with names and confidences."""
+    lying = photo(tmp_path, "lying.jpg", (300, 200))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new("RGB", (300, 200)).save(tmp_path / "turned.jpg", exif=exif)
+    image = Image.fromarray(lying.pixels())
+    sources = [tmp_path / "turned.jpg", np.asarray(image), image, lying]
+    found = detections(([10, 10, 90, 90], 0.25, 1), ([20, 20, 99, 99], 0.875, 2))
+    picture = pictures.show_detections(sources, [found] * 4)
+    assert [axes.get_xlim()[1] for axes in picture.axes] == [200, 300, 300, 300]
+    assert words(picture.axes[0]) == ["turned.jpg: 1 found", "dog 0.88"]
+    assert "4 photos, 4 detections, confidence 0.30 or more" in words(picture)
+    assert "object" in words(pictures.show_detections(lying, sv.Detections(xyxy=np.array([[1.0, 2, 50, 60]]))))
+
+
+def test_predictions_say_what_was_found_missed_and_extra(few: Dataset) -> None:
+    """Beside the truth: found boxes solid, missed and extra ones dashed and named, the counts in the title."""
+    cat, dog = few[0].boxes_xyxy.tolist()
+    found = [detections((cat, 0.9, 1), (cat, 0.8, 1), (dog, 0.7, 1), (dog, 0.1, 2))] + [detections()] * 11
+    picture = pictures.show_predictions(few, found, worst_first=True, count=1)
+    truth, seen = picture.axes
+    assert words(truth) == ["00.png: 1 of 2 found, 2 extra", "cat", "missed dog"]
+    assert words(seen) == ["cat 0.90", "extra cat 0.80", "extra cat 0.70"]
+    # Large boxes are drawn first: the dog's before the cats'.
+    assert [box.get_linestyle() for box in drawn(truth, "box")] == ["dashed", "solid"]
+    assert [box.get_linestyle() for box in drawn(seen, "box")] == ["dashed", "solid", "dashed"]
+    assert "1 of 16 found, 2 extra in 12 photos. Here: the 1 worst" in words(picture)
+
+
+def test_worst_photos_first(few: Dataset) -> None:
+    """worst_first shows the photos with the most missed and extra boxes, the worst at the start."""
+    right = [all_found(image) for image in few]
+    right[5] = detections(([0, 0, 9, 9], 0.9, 1), ([9, 9, 30, 30], 0.8, 2))
+    right[8] = detections()
+    picture = pictures.show_predictions(few, right, worst_first=True, count=2)
+    assert [words(axes)[0] for axes in picture.axes[::2]] == [
+        "05.png: 0 of 1 found, 2 extra",
+        "08.png: 0 of 1 found, 0 extra",
+    ]
+    assert len(pictures.show_predictions(few, right, count=4).axes) == 8
+
+
+def test_errors_say_what_to_do(few: Dataset) -> None:
+    """Empty, mismatched and wrong input is refused with what was found."""
+    none, found = Dataset((), CAT_DOG), detections(([1, 1, 9, 9], 0.9, 1))
+    for call, kind, message in [
+        (lambda: pictures.show_images(none), ValueError, "no photos to show"),
+        (lambda: pictures.show_images(list(few)), ValueError, "Give label_map="),
+        (lambda: pictures.show_images(list(few), label_map=LabelMap(["cat"])), ValueError, "06.png: class id 2|00.png"),
+        (lambda: pictures.show_images("photos"), TypeError, "got str"),
+        (lambda: pictures.show_images([1], label_map=CAT_DOG), TypeError, "image 0 must be a LabelledImage, got int"),
+        (lambda: pictures.show_images(few, count=0), ValueError, "count must be 1 or more, got 0"),
+        (lambda: pictures.show_images(few, columns=0), ValueError, "columns must be 1 or more, got 0"),
+        (lambda: pictures.show_detections([], []), ValueError, "no photos to show"),
+        (lambda: pictures.show_detections(list(few), [found]), ValueError, "got 12 photos and 1 detections"),
+        (lambda: pictures.show_detections(few[0].path, [found]), TypeError, "one photo takes one Detections"),
+        (lambda: pictures.show_detections([7], [found]), TypeError, "must be a path, a Pillow image or an array"),
+        (lambda: pictures.show_detections([few[0]], ["x"]), TypeError, "detections 0 must be supervision.Detections"),
+        (lambda: pictures.show_detections(few[0].path.parent / "no.jpg", found), FileNotFoundError, "no such file"),
+        (lambda: pictures.show_predictions(list(few), [found] * 12), TypeError, "must be a Dataset, got list"),
+        (lambda: pictures.show_predictions(few, [found]), ValueError, "got 12 photos and 1 detections"),
+        (lambda: pictures.show_predictions(few, [sv.Detections(np.ones((1, 4)))] * 12), ValueError, "need class_id"),
+    ]:  # fmt: skip
+        with pytest.raises(kind, match=message):
+            call()
+
+
+def test_photo_that_cannot_be_shown_is_a_grey_card(few: Dataset) -> None:
+    """A photo that is gone or cut short since it was read is a card with the reason, and the others are there."""
+    few[0].path.unlink()
+    few[1].path.write_bytes(few[1].path.read_bytes()[:60])
+    picture = pictures.show_images(few, count=12)
+    assert "the photo is not there" in words(picture.axes[0])
+    assert any("damaged or cut off" in text for text in words(picture.axes[1]))
+    assert [len(drawn(axes, "card")) for axes in picture.axes] == [1, 1, *[0] * 10]
+    assert [len(axes.images) for axes in picture.axes] == [0, 0, *[1] * 10]
+    assert picture.to_bytes()

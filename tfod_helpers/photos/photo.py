@@ -1,0 +1,220 @@
+"""An image file, opened: what its header says, and a word about why it cannot be read."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import struct
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PIL import Image
+
+Source = str | os.PathLike[str] | bytes
+JPEG_START = b"\xff\xd8"
+JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG with more pictures behind it, as many phones write
+COPY_AGAIN = "Copy it again or delete it."
+_ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
+_TURNED_ASIDE = range(5, 9)  # orientations that swap width and height
+_LFS_START = b"version https://git-lfs"
+# ISO/IEC 23008-12: a phone's photo begins with its length, "ftyp" and one of these.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
+_SKIPPED_MARKERS = (0xC4, 0xDB, 0xDD, 0xE0, 0xEE, 0xFE)  # tables, restarts, JFIF, Adobe, comment: not EXIF (E1)
+# Opening a named pipe would wait for ever; Windows turns line ends otherwise.
+_TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_HEAD = 4096  # bytes: of a JPEG without EXIF, all that stands before its size
+# What Pillow's readers raise for damaged data, each format its own (AVIF: RuntimeError).
+_DAMAGED = (OSError, SyntaxError, ValueError, RuntimeError, EOFError)
+
+
+class PhotoError(ValueError):
+    """An image that cannot be read.
+
+    Attributes:
+        what: what was found.
+        fix: what to do.
+    """
+
+    def __init__(self, name: str, what: str, fix: str) -> None:
+        super().__init__(name, what, fix)  # all three, so that the error can be pickled
+        self.name, self.what, self.fix = name, what, fix
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what}. {self.fix}"
+
+
+@dataclass(frozen=True)
+class PhotoInfo:
+    """What an image's header says.
+
+    Attributes:
+        format: Pillow's name of it, such as ``JPEG`` or ``PNG``.
+        mode: Pillow's name of the pixel layout, such as ``RGB`` or ``CMYK``.
+        width: pixels as stored, before any EXIF rotation.
+        height: pixels as stored, before any EXIF rotation.
+        orientation: EXIF orientation, 1 (upright) to 8.
+    """
+
+    format: str
+    mode: str
+    width: int
+    height: int
+    orientation: int
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """``(width, height)`` as a viewer shows the image."""
+        aside = self.orientation in _TURNED_ASIDE
+        return (self.height, self.width) if aside else (self.width, self.height)
+
+    @property
+    def plain_jpeg(self) -> bool:
+        """Whether TensorFlow shows these bytes as a viewer does: an upright JPEG in RGB or grey.
+
+        TensorFlow knows no EXIF rotation, and gives CMYK pixels other colours.
+        """
+        return self.format in JPEG_FORMATS and self.orientation == 1 and self.mode in ("RGB", "L")
+
+
+def read_info(source: Source) -> PhotoInfo:
+    """Read an image's header.
+
+    The pixels stay unread, but for a PNG, whose EXIF rotation may stand behind them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        PhotoError: it is no image.
+    """
+    head = source if isinstance(source, bytes) else _first_bytes(source, _HEAD)
+    if head and (info := _plain_jpeg_info(head)):
+        return info
+    with opened(source) as image:
+        return info_of(image)
+
+
+def opened(source: Source) -> Image.Image:
+    """Open an image with Pillow, its pixels still unread.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        PhotoError: it is no image, or one too large to open safely.
+    """
+    name = "the image" if isinstance(source, bytes) else os.fsdecode(source)
+    try:
+        return _with_pillow(source)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{name}: there is no such file. Check the path.") from None
+    except (*_DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        start = (source[:64] if isinstance(source, bytes) else _first_bytes(source, 64)) or b""
+        if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS and _learn_heif():
+            with contextlib.suppress(*_DAMAGED):
+                return _with_pillow(source)
+        raise PhotoError(name, *_not_an_image(source, error)) from error
+
+
+def _with_pillow(source: Source) -> Image.Image:
+    if not isinstance(source, bytes) and os.path.exists(source) and not os.path.isfile(source):
+        raise OSError("it is no file")  # reading a named pipe would wait for ever
+    with warnings.catch_warnings():
+        # Between its limit and twice that Pillow only warns; here there is one limit.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
+@functools.cache
+def _learn_heif() -> bool:
+    """Teach Pillow to open HEIC, where the plug-in is installed."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _plain_jpeg_info(head: bytes) -> PhotoInfo | None:
+    """Return what the beginning of a JPEG says, or None where Pillow has to look: EXIF, CMYK, no JPEG at all.
+
+    The markers are those of Recommendation ITU-T T.81, table B.1.
+    """
+    at = len(JPEG_START)
+    if not head.startswith(JPEG_START):
+        return None
+    while at + 10 <= len(head) and head[at] == 0xFF:
+        marker = head[at + 1]
+        if marker in _FRAME_MARKERS:
+            precision, height, width, components = struct.unpack_from(">BHHB", head, at + 4)
+            if precision == 8 and components in (1, 3) and 0 < width * height <= (Image.MAX_IMAGE_PIXELS or 0):
+                return PhotoInfo("JPEG", "L" if components == 1 else "RGB", width, height, 1)
+            return None
+        if marker not in _SKIPPED_MARKERS:
+            return None
+        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
+    return None
+
+
+def _not_an_image(source: Source, error: Exception) -> tuple[str, str]:
+    """Return what was found, and what to do."""
+    start = source[:64] if isinstance(source, bytes) else _first_bytes(source, 64)
+    if start is None:
+        return f"cannot be opened ({error})", "Check the file and its permissions."
+    if not start:
+        return "the file is empty", COPY_AGAIN
+    if start.startswith(_LFS_START):
+        return "a Git LFS pointer, not the image itself", "Run 'git lfs pull'."
+    if start.lstrip()[:1] == b"<":
+        return "a web page, not an image", "Download the image again."
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS and not _learn_heif():
+        return "a HEIC photo, as phones write", "Install the plug-in (pip install pillow-heif), or convert it to JPEG."
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"too many pixels to open safely ({error})", "Scale it down first."
+    return f"not an image that can be read, its first bytes are {start[:8]!r}", "Convert it to JPEG or PNG."
+
+
+def _first_bytes(path: str | os.PathLike[str], count: int) -> bytes | None:
+    try:
+        file = os.open(path, _TO_READ)
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return None
+    try:
+        return os.read(file, count)
+    except OSError:  # a folder, or a named pipe
+        return None
+    finally:
+        os.close(file)
+
+
+def info_of(image: Image.Image) -> PhotoInfo:
+    """Return what the header of an open image says.
+
+    Raises:
+        PhotoError: its EXIF block is damaged.
+    """
+    with _damage_reported(image):
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    # Pillow turns a TIFF itself, and gives its upright size from the start.
+    orientation = orientation if orientation in range(1, 9) and image.format != "TIFF" else 1
+    return PhotoInfo(image.format or "", image.mode, image.width, image.height, orientation)
+
+
+def load(image: Image.Image) -> None:
+    """Read the pixels of an open image.
+
+    Raises:
+        PhotoError: it is damaged or cut off.
+    """
+    with _damage_reported(image):
+        image.load()
+
+
+@contextlib.contextmanager
+def _damage_reported(image: Image.Image) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGED as error:
+        name = getattr(image, "filename", "") or "the image"
+        raise PhotoError(name, f"damaged or cut off ({error})", COPY_AGAIN) from error
