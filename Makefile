@@ -14,7 +14,7 @@ help:  ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command what; do \
 	  printf '%-16s %s\n' "  $$command" "$$what"; done
 
-demo: env  ## Train, evaluate and export the sample in both notebooks; pictures and results in demo/
+demo: env  ## Check, train on, evaluate and export the sample in the notebooks; pictures and results in demo/
 	@$(call fresh_copy,demo)
 	@$(BIN)/python tools/execute_notebooks.py demo
 

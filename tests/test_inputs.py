@@ -264,6 +264,17 @@ def test_photos_without_objects_are_background(small, inputs, tmp_path: Path) ->
     assert (labels["box_weights"].numpy() == 0).all()
 
 
+def test_a_crowd_is_no_example(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A box around a crowd is left out of the targets; the objects beside it stay."""
+    Image.fromarray(ramp(64, 64)).save(tmp_path / "0.jpg")
+    boxes_xyxy = [[4, 4, 28, 28], [30, 30, 62, 62]]
+    image = LabelledImage(tmp_path / "0.jpg", 64, 64, boxes_xyxy, [1, 2], crowd=[False, True])
+    task = task_of(small, records.write(Dataset((image,), LABELS), tmp_path / "train"))
+    _, labels = next(iter(inputs.train_batches(task)))
+    found = boxes_in(inputs, task, labels)
+    assert [(pytest.approx(boxes_xyxy[0], abs=0.1), 1)] == list(found.items())
+
+
 def test_all_targets_are_finite(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Photos of odd shapes with boxes down to a pixel, one and many, give finite numbers however they are cut."""
     import tensorflow as tf

@@ -62,14 +62,7 @@ def make_dataset(
     known = known_classes(label_map, problems)
     if known is None and classes:
         known = _given_classes(classes, where, problems)
-    read: list[tuple[Path, Checked, str]] = []
-    for source in sources:
-        of_source: list[Problem] = []
-        read += (
-            (source.photos.folder / name, checked, source.split)
-            for name, checked in _checked(source, known, masks, of_source)
-        )
-        problems += (_placed(problem, source.split) for problem in of_source)
+    read = [*_read_all(sources, known, masks, problems)]
     problems.sort(key=lambda problem: problem.where)  # one file's problems side by side
     problems = list(settle_problems(problems, on_problem, where))
     if not read:
@@ -91,6 +84,17 @@ def make_dataset(
         for path, checked, split in read
     )
     return Dataset(images, known, tuple(problems))
+
+
+def _read_all(
+    sources: Sequence[Source], known: LabelMap | None, masks: bool, problems: list[Problem]
+) -> Iterator[tuple[Path, Checked, str]]:
+    """Yield each photo that can be used, with what is right of its annotation, and its split."""
+    for source in sources:
+        of_source: list[Problem] = []
+        for name, checked in _checked(source, known, masks, of_source):
+            yield source.photos.folder / name, checked, source.split
+        problems += (_placed(problem, source.split) for problem in of_source)
 
 
 def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems: list[Problem]) -> LabelMap | None:

@@ -101,7 +101,8 @@ def _told(dataset: Dataset, title: str, parts: Sequence[Part]) -> str:
     classes = f"{len(dataset.label_map)} class{'es' * (len(dataset.label_map) != 1)}"
     told = f"{title}{where}: {shown} image{'s' * (len(dataset) != 1)}, {classes}"
     if dataset.problems:
-        told += f", {len(dataset.problems)} problem{'s' * (len(dataset.problems) != 1)} or notes in .problems"
+        more = "s" * (len(dataset.problems) != 1)
+        told += f", {len(dataset.problems)} problem{more} or note{more} in .problems"
     return told
 
 
