@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
-from tfod_helpers import photos
+from tfod_helpers import likeness, photos, workers
 from tfod_helpers.annotations.label_map import LabelMap
 from tfod_helpers.annotations.problem import Problem
+from tfod_helpers.annotations.splitting import share_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,7 +178,11 @@ class Dataset(Sequence[LabelledImage]):
         return {name: int((ids == id).sum()) for id, name in zip(self.label_map.ids, self.label_map, strict=True)}
 
     def split(self, fractions: Mapping[str, float], seed: int = 0) -> dict[str, Dataset]:
-        """Share the images out at random, always the same way for the same seed and file names.
+        """Share the images out so that each part holds its share of every class, and no photo is in two parts.
+
+        Photos that are the same picture, exactly or nearly, stay together, for which each one is decoded.
+        The same seed and file names always give the same parts, whatever the order and the folder; when
+        photos are added, nearly all others stay where they were.
 
         Args:
             fractions: the share of each part, such as ``{"train": 0.8, "validation": 0.2}``.
@@ -186,17 +191,8 @@ class Dataset(Sequence[LabelledImage]):
         Raises:
             ValueError: the shares do not add up to 1, or a part would stay empty.
         """
-        if abs(sum(fractions.values()) - 1) > 1e-6 or min(fractions.values()) <= 0:
-            raise ValueError(f"Shares must be above 0 and add up to 1, got {dict(fractions)}.")
-        ordered = sorted(self.images, key=lambda image: hashlib.sha256(f"{seed}/{image.path.name}".encode()).digest())
-        ends = np.round(np.cumsum(list(fractions.values())) * len(ordered)).astype(int)
-        starts = [0, *ends[:-1]]
-        parts = {}
-        for name, start, end in zip(fractions, starts, ends, strict=True):
-            if start == end:
-                raise ValueError(f"{len(self)} images leave none for {name!r}. Give it a larger share.")
-            parts[name] = Dataset(tuple(ordered[start:end]), self.label_map)
-        return parts
+        parts = splitting.share_out(self.images, fractions, seed)
+        return {name: Dataset(tuple(images), self.label_map) for name, images in parts.items()}
 
     def splits(self) -> dict[str, Dataset]:
         """Return the parts that the data's makers divided it into, by name.
@@ -223,3 +219,10 @@ class Dataset(Sequence[LabelledImage]):
             for box_xyxy, label in zip(image.boxes_xyxy, image.labels, strict=True)
         ]
         return pd.DataFrame(rows, columns=["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"])
+
+
+def _look(image: LabelledImage) -> likeness.Look | None:
+    try:
+        return likeness.look(image.path.read_bytes() if image.encoded is None else image.encoded)[1]
+    except (photos.PhotoError, OSError):
+        return None

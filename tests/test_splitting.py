@@ -1,0 +1,88 @@
+"""Splits: every class in its share, copies of a photo together, and steady when photos are added."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.formats import voc
+
+SHARES = {"train": 0.7, "validation": 0.2, "test": 0.1}
+
+
+def several_labels(count: int, seed: int = 0) -> Dataset:
+    """Images, which are not there, with none to five boxes of six classes, the last one in one image of a hundred."""
+    random = np.random.default_rng(seed)
+    chances = np.array([0.4, 0.3, 0.15, 0.1, 0.04, 0.01])
+    images = []
+    for number in range(count):
+        labels = random.choice(6, random.integers(0, 6), p=chances) + 1
+        images.append(LabelledImage(Path(f"{number}.jpg"), 100, 100, [[1, 1, 50, 50]] * len(labels), labels))
+    return Dataset(tuple(images), LabelMap([f"class {number}" for number in range(6)]))
+
+
+def part_of(parts: dict[str, Dataset]) -> dict[str, str]:
+    """The part that each image is in, by its name."""
+    return {image.path.name: name for name, part in parts.items() for image in part}
+
+
+def test_every_class_has_its_share() -> None:
+    """Of images with several labels, each part gets its share of every class, the rare one too."""
+    whole = several_labels(1000)
+    total = np.array(list(whole.counts().values()))
+    assert total.min() < 40
+    for name, part in whole.split(SHARES).items():
+        wanted = SHARES[name] * total
+        assert abs(len(part) - 1000 * SHARES[name]) <= 1
+        assert (np.abs(np.array(list(part.counts().values())) - wanted) <= np.maximum(2, 0.07 * wanted)).all()
+
+
+def test_photos_that_are_added_move_few() -> None:
+    """With a tenth more images, fewer than one in twenty of the old ones changes its part."""
+    whole = several_labels(1000)
+    before = part_of(Dataset(whole.images[:900], whole.label_map).split(SHARES))
+    after = part_of(whole.split(SHARES))
+    assert np.mean([after[name] != part for name, part in before.items()]) < 0.05
+
+
+def test_real_photos_are_shared_out(shared: Path) -> None:
+    """Of the real set too, each part has its share of both classes."""
+    whole = voc.read(shared / "data" / "asirra" / "train")
+    parts = whole.split({"train": 0.8, "validation": 0.2})
+    assert len(parts["validation"]) == 199
+    for name, count in whole.counts().items():
+        assert parts["validation"].counts()[name] / count == pytest.approx(0.2, abs=0.012)
+
+
+def test_copies_stay_together(shared: Path, tmp_path: Path) -> None:
+    """A photo, its copy and a smaller version of it saved again are always in the same part."""
+    sources = sorted((shared / "data" / "asirra" / "test").glob("*.jpg"))[:40]
+    images = []
+    for number, source in enumerate(sources):
+        data = source.read_bytes()
+        small = io.BytesIO()
+        picture = Image.open(source)
+        picture.resize((picture.width // 2, picture.height // 2)).save(small, "JPEG", quality=70)
+        for kind, some in (("a", data), ("b", data), ("c", small.getvalue())):
+            path = tmp_path / f"{hash((number, kind)) % 10**9}-{number}-{kind}.jpg"
+            path.write_bytes(some)
+            width, height = Image.open(path).size
+            images.append(LabelledImage(path, width, height, [[1, 1, 9, 9]], [1]))
+    parts = part_of(Dataset(tuple(images), LabelMap(["pet"])).split({"train": 0.5, "validation": 0.5}))
+    of_photo: dict[str, set[str]] = {}
+    for name, part in parts.items():
+        of_photo.setdefault(name.split("-")[1], set()).add(part)
+    assert len(of_photo) == 40
+    assert all(len(found) == 1 for found in of_photo.values())
+
+
+def test_another_seed_is_another_split() -> None:
+    """The seed decides, and nothing else that is random."""
+    whole = several_labels(200)
+    assert part_of(whole.split(SHARES, seed=3)) == part_of(whole.split(SHARES, seed=3))
+    assert part_of(whole.split(SHARES, seed=3)) != part_of(whole.split(SHARES, seed=4))
