@@ -55,7 +55,13 @@ def few_photos(folder: Path) -> Dataset:
     cat, dog = [20, 30, 120, 200], [150, 60, 300, 220]
     return Dataset(
         tuple(
-            photo(folder, f"{n:02}.png", boxes_xyxy=[cat] if n % 3 else [cat, dog], labels=[1] if n % 3 else [1, 2])
+            photo(
+                folder,
+                f"{n:02}.png",
+                boxes_xyxy=[cat] if n % 3 else [cat, dog],
+                labels=[1] if n % 3 else [1, 2],
+                colour=(90, 90, 90 + n),  # no two are the same file, which a split would keep together
+            )
             for n in range(12)
         ),
         CAT_DOG,
