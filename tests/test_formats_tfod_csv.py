@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -235,3 +236,53 @@ def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert done.stdout.split() == ["OSError", "OSError"], done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     assert (tmp_path / "labels.csv").read_text() == "old"
+
+
+def test_table_is_found_in_the_folder(folder: Path) -> None:
+    """Without a table, the one in the folder is taken; where there is none, that is told."""
+    with pytest.raises(DatasetError, match=r"there is no TFOD CSV file in this folder\. Check the path, or give the"):
+        tfod_csv.read(folder)
+    table(folder, "a.jpg,60,40,cat,1,2,3,4\n")
+    assert len(tfod_csv.read(folder)) == 1
+
+
+def test_tables_of_other_columns_are_not_claimed(folder: Path) -> None:
+    """A table that somebody keeps beside the photos is left alone, whatever it holds."""
+    for data in (b"", b"filename,label\na.jpg,cat\n", b"\xff\xfe\0", HEADER.replace(",", ";").encode()):
+        (folder / "labels.csv").write_bytes(data)
+        assert tfod_csv.find(folder) == []
+
+
+def test_broken_table_is_claimed_and_told(folder: Path) -> None:
+    """A table with the right header is found however it goes on, and reading it says what is wrong."""
+    for rows, text in (
+        (b"", "it has no rows below the first"),
+        (b'"', "it cannot be read"),
+        (b"\xff", "it cannot be read"),
+    ):
+        (folder / "labels.csv").write_bytes(HEADER.encode() + rows)
+        (part,) = tfod_csv.find(folder)
+        with pytest.raises(DatasetError, match=text):
+            tfod_csv.read_parts([part], on_problem="skip")
+
+
+def test_photos_in_subfolders_of_the_named_one(folder: Path) -> None:
+    """Paths in the table choose between photos of one name."""
+    for name in ("x", "y"):
+        (folder / name).mkdir()
+        Image.new("RGB", (60, 40)).save(folder / name / "c.jpg")
+    path = table(folder, "x/c.jpg,60,40,cat,1,2,3,4\ny/c.jpg,60,40,dog,1,2,3,4\na.jpg,60,40,cat,1,2,3,4\n")
+    dataset = tfod_csv.read(folder, path)
+    assert [image.path.relative_to(folder).as_posix() for image in dataset] == ["a.jpg", "x/c.jpg", "y/c.jpg"]
+    assert [image.labels.tolist() for image in dataset] == [[1], [1], [2]]
+
+
+def test_write_a_folder(folder: Path) -> None:
+    """Given a folder, photos and table are written, a folder a split; one with files in it is left alone."""
+    cat = LabelledImage(folder / "a.jpg", 60, 40, [[1, 2, 3, 4]], [1], split="train")
+    dataset = Dataset((cat, dataclasses.replace(cat, split="test")), LabelMap(["cat"]))
+    out = tfod_csv.write(dataset, folder / "out")
+    assert (out / "train/a.jpg").read_bytes() == (folder / "a.jpg").read_bytes()
+    assert (out / "test/_annotations.csv").read_text() == f"{HEADER}a.jpg,60,40,cat,1,2,3,4\n"
+    with pytest.raises(FileExistsError, match="there are files here already"):
+        tfod_csv.write(dataset, folder / "out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -471,6 +472,123 @@ def test_too_large_and_tiny_numbers(tmp_path: Path) -> None:
     assert "xmax 30 is not right of xmin 30" in errors(caught)[1]
 
 
+# --- lists of splits ----------------------------------------------------------------------------
+
+
+def devkit(folder: Path, photos: Sequence[str], annotated: Sequence[str], **lists: str) -> Path:
+    """A VOCdevkit with these photos, annotations and lists."""
+    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for stem in photos:
+        photo(folder / f"JPEGImages/{stem}.jpg")
+    for stem in annotated:
+        annotation(folder / f"Annotations/{stem}.xml", f"{stem}.jpg")
+    for name, text in lists.items():
+        (folder / f"ImageSets/Main/{name}.txt").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_lists_and_what_they_leave_out(tmp_path: Path) -> None:
+    """A listed name without annotation is a warning, annotations in no list are one note, whatever photos there are."""
+    folder = devkit(tmp_path, "abcdef", "abcef", train="a\nb\nd\nghost\n", val="c\n")
+    dataset = voc.read_parts(voc.find(folder))
+    assert {image.path.stem: image.split for image in dataset} == {"a": "train", "b": "train", "c": "val"}
+    fix = "Take the name out of the list, or label the photo."
+    assert said(dataset) == [
+        (
+            "note",
+            f"{folder}/Annotations: 2 annotations are in none of the lists train.txt, val.txt, such as e.xml. "
+            "They are left out; add them to a list to have them.",
+        ),
+        ("warning", f"train.txt: it names 'd', which has no annotation. {fix}"),
+        ("warning", f"train.txt: it names 'ghost', which has no annotation. {fix}"),
+        (
+            "note",
+            "train/d.jpg: no annotation describes this image. "
+            "Left out; label it, or give it an annotation without objects to keep it as background.",
+        ),
+    ]
+
+
+def test_listed_annotation_without_photo(tmp_path: Path) -> None:
+    """A listed name whose photo is gone is an error of its annotation, with the split in its place."""
+    folder = devkit(tmp_path, "ac", "abc", train="a\nb\n", val="c\n")
+    with pytest.raises(DatasetError) as caught:
+        voc.read_parts(voc.find(folder))
+    assert len(errors(caught)) == 1
+    assert errors(caught)[0].startswith("train/b.xml: its image is missing, there is no 'b.jpg' (its filename) and no ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "stems"),
+    [
+        ("a\n\n  b  \n", "ab"),
+        ("\ufeffa\r\nb\r\n", "ab"),
+        ("a 1\nb -1\nc  0\n", "abc"),
+        ("a.jpg 1\nb.JPG\n", "ab"),
+        ('"my cat"\na', ["my cat", "a"]),
+        ("my cat\nmy cat 1\nIMG 1\n", ["my cat", "IMG 1"]),
+        ('"', ['"']),
+        ("../../a\n/etc/passwd\nb\n", "b"),
+    ],
+)
+def test_lines_of_lists(lines: str, stems: Sequence[str], tmp_path: Path) -> None:
+    """A line is a name, with or without an ending, a flag, quotes; what leads elsewhere is passed over."""
+    folder = devkit(
+        tmp_path, ["a", "b", "c", "my cat", "IMG 1", '"'], ["a", "b", "c", "my cat", "IMG 1", '"'], train=lines
+    )
+    (part,) = voc.find(folder)
+    assert (part.split, part.only) == ("train", frozenset(stems))
+
+
+def test_lists_that_are_empty_are_passed_over(tmp_path: Path) -> None:
+    """Where no list names a photo, all annotations are read."""
+    dataset = voc.read_parts(voc.find(devkit(tmp_path, "ab", "ab", train="", val="\n")))
+    assert [image.split for image in dataset] == ["", ""]
+
+
+def test_photos_are_found_by_their_names(tmp_path: Path) -> None:
+    """Of two folders with photos of the same names, the annotations' own neighbour is meant; masks never are."""
+    for base in ("one", "two"):
+        devkit(tmp_path / base, "ab", "ab")
+        (tmp_path / base / "SegmentationClass").mkdir()
+        photo(tmp_path / base / "SegmentationClass/a.jpg")
+    photo(tmp_path / "two/SegmentationClass/c.jpg")
+    annotation(tmp_path / "two/Annotations/c.xml", "c.jpg")
+    assert [(part.images.relative_to(tmp_path), part.only) for part in voc.find(tmp_path)] == [
+        (Path("one/JPEGImages"), None),
+        (Path("two/JPEGImages"), None),
+    ]
+
+
+def test_annotation_without_photo_is_read_with_the_rest(tmp_path: Path) -> None:
+    """Of annotations whose photos are in two folders, one without a photo is told, and only once."""
+    for folder, stem in (("images/train", "a"), ("images/val", "b")):
+        (tmp_path / folder).mkdir(parents=True)
+        photo(tmp_path / folder / f"{stem}.jpg")
+    (tmp_path / "annotations").mkdir()
+    for stem in "abc":
+        annotation(tmp_path / f"annotations/{stem}.xml", f"{stem}.jpg")
+    dataset = voc.read_parts(voc.find(tmp_path), on_problem="skip")
+    assert {image.path.stem: image.split for image in dataset} == {"a": "train", "b": "val"}
+    assert [text[:27] for _, text in said(dataset)] == ["train/c.xml: its image is m"]
+
+
+def test_xml_of_others_is_not_claimed(tmp_path: Path) -> None:
+    """XML that is no Pascal VOC, LabelMe's with its polygons included, is left to others."""
+    photo(tmp_path / "a.jpg")
+    polygon = "<polygon><username>x</username><pt><x>1</x><y>2</y></pt></polygon>"
+    for text in (
+        "<svg/>",
+        "<annotations><image/></annotations>",
+        f"<annotation><object>{polygon}</object></annotation>",
+    ):
+        (tmp_path / "a.xml").write_text(text)
+        assert voc.find(tmp_path) == []
+    (tmp_path / "a.xml").write_text("<annotation><source/><size/></annotation>")  # background
+    assert len(voc.find(tmp_path)) == 1
+
+
 # --- writing ------------------------------------------------------------------------------------
 
 
@@ -543,3 +661,17 @@ def test_write_refuses_two_images_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.jpg and .*A\.png would be written under one name. Rename one"):
         voc.write(Dataset((image, replace(image, path=Path("A.png"))), CATS_AND_DOGS), tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_write_gives_splits_a_folder_each(tmp_path: Path) -> None:
+    """Two images of one name may be in two splits, and come back so."""
+    data = photo(tmp_path / "a.jpg").read_bytes()
+    images = tuple(
+        LabelledImage("a.jpg", 60, 40, [[1, 2, 3, 4]], [1], encoded=data, split=split)
+        for split in ("test", "train", "")
+    )
+    folder = voc.write(Dataset(images, CATS_AND_DOGS), tmp_path / "new")
+    assert (folder / "train/a.xml").is_file()
+    again = voc.read_parts(voc.find(folder), label_map=CATS_AND_DOGS)
+    assert {image.split for image in again} == {"test", "train", ""}
+    assert again.problems == ()

@@ -69,7 +69,7 @@ def test_copies_stay_together(shared: Path, tmp_path: Path) -> None:
         picture = Image.open(source)
         picture.resize((picture.width // 2, picture.height // 2)).save(small, "JPEG", quality=70)
         for kind, some in (("a", data), ("b", data), ("c", small.getvalue())):
-            path = tmp_path / f"{hash((number, kind)) % 10**9}-{number}-{kind}.jpg"
+            path = tmp_path / f"{len(images) * 7919 % 1000}-{number}-{kind}.jpg"
             path.write_bytes(some)
             width, height = Image.open(path).size
             images.append(LabelledImage(path, width, height, [[1, 1, 9, 9]], [1]))
@@ -86,3 +86,70 @@ def test_another_seed_is_another_split() -> None:
     whole = several_labels(200)
     assert part_of(whole.split(SHARES, seed=3)) == part_of(whole.split(SHARES, seed=3))
     assert part_of(whole.split(SHARES, seed=3)) != part_of(whole.split(SHARES, seed=4))
+
+
+def test_only_the_share_that_changes_moves_photos() -> None:
+    """Where a test part is taken out of the training part, the validation part stays nearly as it was."""
+    whole = several_labels(1000)
+    before = part_of(whole.split({"train": 0.8, "validation": 0.2}))
+    after = part_of(whole.split(SHARES))
+    was_validation = [name for name, part in before.items() if part == "validation"]
+    assert np.mean([after[name] == "validation" for name in was_validation]) > 0.8
+    assert sum(after[name] == "validation" for name, part in before.items() if part == "train") < 40
+
+
+def test_photos_of_one_name_in_several_folders() -> None:
+    """Photos that share their name are told apart by their folders, wherever these lie and in any order."""
+    folders = [f"scene {number}" for number in range(60)]
+    images = [LabelledImage(Path("a") / folder / "0.jpg", 9, 9, [[1, 1, 9, 9]], [1]) for folder in folders]
+    moved = [LabelledImage(Path("b/c") / folder / "0.jpg", 9, 9, [[1, 1, 9, 9]], [1]) for folder in reversed(folders)]
+    label_map = LabelMap(["cat"])
+    here, there = (Dataset(tuple(some), label_map).split(SHARES) for some in (images, moved))
+    for name, part in here.items():
+        assert [image.path.parent.name for image in part] == [image.path.parent.name for image in there[name]]
+    assert {name: len(part) for name, part in here.items()} == {"train": 42, "validation": 12, "test": 6}
+    assert {image.path.parent.name for image in here["validation"]} != set(folders[-18:-6])
+
+
+def copies(folder: Path, count: int, seed: int) -> list[LabelledImage]:
+    """Photos of one picture that were saved at slightly different sizes."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8)
+    images = []
+    for number in range(count):
+        path = folder / f"{seed}-{number}.png"
+        Image.fromarray(pixels).resize((64 + number, 64)).save(path)
+        images.append(LabelledImage(path, 64 + number, 64, [[1, 1, 9, 9]], [1]))
+    return images
+
+
+def test_copies_alone_cannot_be_shared_out(tmp_path: Path) -> None:
+    """Where all photos are the same picture, no part may have any without another having it too."""
+    whole = Dataset(tuple(copies(tmp_path, 4, seed=0)), LabelMap(["cat"]))
+    with pytest.raises(ValueError, match="4 images are 1 different pictures, which is too few for 2 parts"):
+        whole.split({"train": 0.5, "validation": 0.5})
+
+
+def test_many_copies_leave_no_part_empty(tmp_path: Path) -> None:
+    """Five copies of one picture go to one part, and a single other picture to the other, whatever was drawn."""
+    whole = Dataset((*copies(tmp_path, 5, seed=0), *copies(tmp_path, 1, seed=1)), LabelMap(["cat"]))
+    for seed in range(10):
+        parts = whole.split({"train": 0.74, "validation": 0.26}, seed)
+        assert sorted(len(part) for part in parts.values()) == [1, 5]
+
+
+def test_small_sets_are_even_too() -> None:
+    """Of 60 images, each part has its number exactly, and of each class at most two boxes more or fewer."""
+    for seed in range(5):
+        whole = several_labels(60, seed)
+        parts = whole.split({"train": 0.75, "validation": 0.25})
+        assert [len(part) for part in parts.values()] == [45, 15]
+        for name, count in whole.counts().items():
+            assert abs(parts["validation"].counts()[name] - count / 4) <= 2
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_no_part_is_empty(count: int) -> None:
+    """However few images there are, each part gets one where its share rounds to one."""
+    whole = several_labels(count, seed=5)
+    for seed in range(20):
+        assert all(len(part) for part in whole.split({"train": 0.5, "validation": 0.5}, seed).values())

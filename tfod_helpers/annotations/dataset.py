@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
-from tfod_helpers import likeness, photos, workers
+from tfod_helpers import photos
 from tfod_helpers.annotations.label_map import LabelMap
 from tfod_helpers.annotations.problem import Problem
 from tfod_helpers.annotations.splitting import share_out
@@ -191,7 +190,7 @@ class Dataset(Sequence[LabelledImage]):
         Raises:
             ValueError: the shares do not add up to 1, or a part would stay empty.
         """
-        parts = splitting.share_out(self.images, fractions, seed)
+        parts = share_out(self.images, fractions, seed)
         return {name: Dataset(tuple(images), self.label_map) for name, images in parts.items()}
 
     def splits(self) -> dict[str, Dataset]:
@@ -219,10 +218,3 @@ class Dataset(Sequence[LabelledImage]):
             for box_xyxy, label in zip(image.boxes_xyxy, image.labels, strict=True)
         ]
         return pd.DataFrame(rows, columns=["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"])
-
-
-def _look(image: LabelledImage) -> likeness.Look | None:
-    try:
-        return likeness.look(image.path.read_bytes() if image.encoded is None else image.encoded)[1]
-    except (photos.PhotoError, OSError):
-        return None

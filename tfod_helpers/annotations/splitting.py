@@ -1,16 +1,18 @@
 """Images -> parts that hold every class in the shares asked for, with no photo in two of them.
 
-A photo's place between 0 and 1 comes from its name alone, and the shares cut that line into parts. So a
-photo stays in its part when others come or go, and is there on every machine. Photos that are the same
-picture, exactly or nearly, go together, by the one with the shortest name: copies and later frames get
-longer ones. What chance leaves uneven is then evened out by moving those that lie nearest to a cut.
+Each part draws a number for each photo from the photo's name alone, and the one that draws lowest for its
+share gets it. So a photo stays in its part when others come or go, and is there on every machine. Photos
+that are the same picture, exactly or nearly, go together, by the one with the shortest name: copies and
+later frames have longer ones. What chance leaves uneven is evened out by prices: where a part holds too
+much of a class, the class gets dearer there, until those photos that another part nearly got go to it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +24,10 @@ from tfod_helpers import likeness, photos, workers
 if TYPE_CHECKING:
     from tfod_helpers.annotations.dataset import LabelledImage
 
-_IMAGES = 0  # what is counted: all images, the images with each class, the boxes of each class
-_NEAR = 0.02  # of what a part should hold: so much more or less is even enough
-_ROUNDS = 10  # over all images, at most; the first two nearly always do
+_NEAR = 0.03  # of a class's boxes in a part: so many more or fewer are even enough
+_STEPS, _RATE, _SLOWER = 300, 0.5, 30  # of the prices: how many, the first one, after how many it is halved
+_ROUNDS = 3  # over all images, for what the prices leave
+_ROUNDING = 1e-9  # machines add up in another order, which must not decide
 
 
 def share_out(
@@ -48,25 +51,33 @@ def share_out(
         if count == 0:
             raise ValueError(f"{len(images)} images leave none for {name!r}. Give it a larger share.")
     names = _telling_names([image.path for image in images])
-    groups = sorted(_same_pictures(images, names), key=lambda group: _place(seed, names[group[0]]))
+    groups = sorted(_same_pictures(images, names), key=lambda group: names[group[0]])
     if len(groups) < len(shares):
         raise ValueError(
             f"{len(images)} images are {len(groups)} different pictures, which is too few for {len(shares)} parts "
             f"without the same picture in two of them. Add other photos."
         )
-    contents = [_content(images[number] for number in group) for group in groups]
-    parts = _parts(np.array([_place(seed, names[group[0]]) for group in groups]), contents, shares)
-    shared: dict[str, list[LabelledImage]] = {name: [] for name in fractions}
+    draws = [_draws(seed, names[group[0]], shares) for group in groups]
+    parts = _parts(np.array(draws), _contents(images, groups), np.array(shares))
     part_of = {number: part for group, part in zip(groups, parts, strict=True) for number in group}
-    for number in sorted(part_of, key=lambda number: _place(seed, names[number])):
-        shared[list(fractions)[part_of[number]]].append(images[number])
-    return shared
+    shuffled = sorted(part_of, key=lambda number: _digest(seed, names[number]))
+    return {
+        name: [images[number] for number in shuffled if part_of[number] == part] for part, name in enumerate(fractions)
+    }
 
 
-def _place(seed: int, name: str) -> float:
-    """Return a number from 0 to 1 that a name has with this seed."""
-    digest = hashlib.sha256(f"{seed}/{name}".encode(errors="surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+def _digest(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogatepass")).digest()
+
+
+def _draws(seed: int, name: str, shares: Sequence[float]) -> list[float]:
+    """Return what each part draws for a photo; each one's draw is the lowest as often as its share says.
+
+    The first of several exponential waiting times is each one's as often as its rate says; here the rates
+    are the shares. Where a share changes, only as many photos change their part as have to.
+    """
+    draws = (int.from_bytes(_digest(seed, f"{part}/{name}")[:8], "big") for part in range(len(shares)))
+    return [-math.log((draw + 1) / 2**64) / share for draw, share in zip(draws, shares, strict=True)]
 
 
 def _telling_names(paths: Sequence[Path]) -> list[str]:
@@ -77,8 +88,7 @@ def _telling_names(paths: Sequence[Path]) -> list[str]:
         if len(counts) == len(names):
             break
         names = [
-            "/".join(path.parts[-depth:]) if counts[name] > 1 else name
-            for path, name in zip(paths, names, strict=True)
+            "/".join(path.parts[-depth:]) if counts[name] > 1 else name for path, name in zip(paths, names, strict=True)
         ]
     return names
 
@@ -100,62 +110,73 @@ def _look(image: LabelledImage) -> likeness.Look | None:
         return None
 
 
-def _content(group: Iterable[LabelledImage]) -> Counter[int]:
-    """Return how much of all that is counted a group holds."""
-    content: Counter[int] = Counter()
-    for image in group:
-        content[_IMAGES] += 1
-        for label, boxes in Counter(image.labels.tolist()).items():
-            content[2 * label - 1] += 1
-            content[2 * label] += boxes
-    return content
+def _contents(images: Sequence[LabelledImage], groups: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return what each group holds: its images, and its boxes of each class that there is; float64, shape (n, m).
+
+    Each column is in its mean over the groups that hold any, so that 1 is what one group brings along.
+    """
+    contents = np.zeros((len(groups), 1 + max((int(image.labels.max(initial=0)) for image in images), default=0)))
+    for content, group in zip(contents, groups, strict=True):
+        content[0] = len(group)
+        np.add.at(content, np.concatenate([images[number].labels for number in group]), 1)
+    contents = contents[:, contents.any(axis=0)]
+    return contents * (np.count_nonzero(contents, axis=0) / contents.sum(axis=0))
 
 
-def _parts(places: np.ndarray, contents: Sequence[Counter[int]], shares: Sequence[float]) -> list[int]:
-    """Return the part of each group: the one its place is in, or where that is uneven, another that is near."""
-    cuts = np.concatenate([[0], np.cumsum(shares)[:-1], [1]])
-    away = np.maximum(np.maximum(cuts[:-1] - places[:, None], places[:, None] - cuts[1:]), 0)
-    parts = away.argmin(axis=1).tolist()
-    nearest_first = np.argsort(away, axis=None, kind="stable").tolist()
-    moves = [divmod(move, len(shares)) for move in nearest_first]
-    _even_out(parts, contents, shares, moves)
+def _parts(draws: np.ndarray, contents: np.ndarray, shares: np.ndarray) -> list[int]:
+    """Return the part of each group: the one that drew lowest, the prices of what the group holds added.
+
+    Args:
+        draws: shape (n, parts).
+        contents: as `_contents` returns it.
+        shares: shape (parts,).
+    """
+    wanted = shares[:, None] * contents.sum(axis=0)
+    slack = np.maximum(_NEAR * wanted, 0.5)  # whole groups come no nearer than half of one
+    slack[:, 0] = 0.5
+    prices = np.zeros_like(wanted)
+    for step in range(_STEPS):
+        cost = draws + contents @ prices.T
+        chosen = np.eye(len(shares))[cost.argmin(axis=1)]
+        over = chosen.T @ contents - wanted
+        over = np.sign(over) * (np.abs(over) - slack - _ROUNDING).clip(0)
+        if not over.any():
+            break
+        prices += _RATE / (1 + step / _SLOWER) * over / wanted
+    parts = cost.argmin(axis=1).tolist()
+    behind = cost - cost.min(axis=1, keepdims=True)
+    moves = [divmod(move, len(shares)) for move in np.argsort(behind, axis=None, kind="stable").tolist()]
+    if over.any():
+        _even_out(parts, contents, wanted, slack, moves)
     for empty in sorted(set(range(len(shares))) - set(parts)):
         counts = Counter(parts)
-        group = next(group for group, part in moves if part == empty and counts[parts[group]] > 1)
-        parts[group] = empty
+        parts[next(group for group, part in moves if part == empty and counts[parts[group]] > 1)] = empty
     return parts
 
 
 def _even_out(
-    parts: list[int], contents: Sequence[Counter[int]], shares: Sequence[float], moves: Sequence[tuple[int, int]]
+    parts: list[int], contents: np.ndarray, wanted: np.ndarray, slack: np.ndarray, moves: Sequence[tuple[int, int]]
 ) -> None:
-    """Change ``parts``: make each move that brings the parts nearer to their shares, until none does."""
-    holders = Counter(kind for content in contents for kind in content)
-    total: Counter[int] = Counter()
-    held: list[Counter[int]] = [Counter() for _ in shares]
-    for part, content in zip(parts, contents, strict=True):
-        total.update(content)
-        held[part].update(content)
-    # Half of what one group brings along is as near as whole groups come.
-    slack = [{kind: max(_NEAR * share * n, n / holders[kind] / 2) for kind, n in total.items()} for share in shares]
+    """Change ``parts``: make each move that brings the parts nearer to what is wanted, until none does."""
+    holds = [np.flatnonzero(content) for content in contents]
+    over = np.eye(len(wanted))[parts].T @ contents - wanted
+    total = wanted.sum(axis=0)
 
-    def uneven(part: int, kind: int, change: int) -> float:
-        beyond = abs(held[part][kind] + change - shares[part] * total[kind]) - slack[part][kind]
-        return max(beyond, 0.0) / total[kind]  # so that a rare class counts as much as a frequent one
+    def uneven(part: int, kinds: np.ndarray, change: np.ndarray | float) -> float:
+        beyond = np.abs(over[part, kinds] + change) - slack[part, kinds] - _ROUNDING
+        return float((beyond.clip(0) / total[kinds]).sum())  # a rare class counts as much as a frequent one
 
     for _ in range(_ROUNDS):
         before = list(parts)
         for group, to in moves:
-            source = parts[group]
+            source, kinds = parts[group], holds[group]
             if source == to:
                 continue
-            gain = sum(
-                uneven(source, kind, 0) - uneven(source, kind, -n) + uneven(to, kind, 0) - uneven(to, kind, n)
-                for kind, n in contents[group].items()
-            )
-            if gain > 1e-9:
+            change = contents[group, kinds]
+            now = uneven(source, kinds, 0) + uneven(to, kinds, 0)
+            if now > 0 and uneven(source, kinds, -change) + uneven(to, kinds, change) < now - _ROUNDING:
                 parts[group] = to
-                held[source].subtract(contents[group])
-                held[to].update(contents[group])
+                over[source, kinds] -= change
+                over[to, kinds] += change
         if parts == before:
             break

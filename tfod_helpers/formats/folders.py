@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tfod_helpers.formats.one_file import split_name
-from tfod_helpers.formats.photo_folder import PHOTO_ENDINGS
+from tfod_helpers.formats.photo_folder import PHOTO_ENDINGS, is_file
 
 Listing = Mapping[Path, Sequence[str]]
 _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brought along
@@ -42,10 +42,16 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
     try:
         with os.scandir(folder) as entries:
             shown = [entry for entry in entries if not entry.name.startswith((".", PASSED_OVER))]
-            folders = {entry.name for entry in shown if entry.is_dir()}
     except OSError:
         return [], []
-    return sorted(entry.name for entry in shown if entry.name not in folders), sorted(folders)
+    files = {entry.name for entry in shown if is_file(entry)}
+    rest = [entry for entry in shown if entry.name not in files]
+    return sorted(files), sorted(entry.name for entry in rest if os.path.isdir(entry.path))
+
+
+def closed(root: Path) -> list[Path]:
+    """Return the folders of a data set that cannot be looked into."""
+    return [folder for folder in listing(root) if not os.access(folder, os.R_OK | os.X_OK)]
 
 
 def has_photos(root: Path) -> bool:

@@ -98,13 +98,24 @@ def _read_all(
 
 
 def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems: list[Problem]) -> LabelMap | None:
-    """Return the label map that a reader was given, read where it is a file; add a word where that renumbers it."""
+    """Return the label map that a reader was given, read where it is a file; add a word where that renumbers it.
+
+    Raises:
+        DatasetError: it is a file that holds no usable label map.
+        FileNotFoundError: there is no such file.
+    """
     if label_map is None or isinstance(label_map, LabelMap):
         return label_map
-    known, word = read_numbered(label_map)
+    where = str(Path(label_map))
+    try:
+        known, word = read_numbered(label_map)
+    except ValueError as error:
+        what, _, fix = str(error).removeprefix(f"{where}: ").partition(". ")
+        problem = Problem(where, "", what.rstrip("."), "", fix or "Correct the file.", kind="label map unreadable")
+        raise DatasetError([problem], where) from error
     if word:
         what, fix = word[0].rstrip("."), word[1]
-        problems.append(Problem(os.fspath(label_map), "", what, "", fix, "warning", kind="label map renumbered"))
+        problems.append(Problem(where, "", what, "", fix, "warning", kind="label map renumbered"))
     return known
 
 

@@ -123,9 +123,13 @@ def _as_it_is(raw: RawImage) -> RawImage:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return a folder's own subfolders, sorted; hidden ones are left out, and none where it cannot be looked into."""
+    """Return a folder's own subfolders, sorted; hidden ones and those that cannot be looked into are left out."""
     try:
-        return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+        return sorted(
+            child
+            for child in folder.iterdir()
+            if child.is_dir() and not child.name.startswith(".") and os.access(child, os.R_OK | os.X_OK)
+        )
     except OSError:
         return []
 

@@ -104,12 +104,20 @@ def files_with_ending(folder: Path, endings: Iterable[str] = ()) -> Iterator[str
     """
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+            names = [entry.name for entry in entries if not entry.name.startswith(".") and is_file(entry)]
     except OSError as error:
         raise _closed(folder, error) from error
     for name in sorted(names):
         if not endings or os.path.splitext(name)[1].lower() in endings:
             yield name
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or a link to one, that can be opened without waiting for ever."""
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _deep_files(folder: Path) -> Iterator[str]:

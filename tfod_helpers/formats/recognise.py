@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,11 +78,21 @@ def read(
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such folder or file. Check the path.")
-    name, parts = _recognised(path, format)
+    place = _unpacked(path) if path.is_file() and archives.is_archive(path) else path
+    closed = _closed_folders(place)
+    settle_problems(closed, on_problem, str(place))
+    name, parts = _recognised(place, format)
     _refuse_unknown(options, name)
     dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
-    print(f"{path.name}: {_told(dataset, FORMATS[name].TITLE, parts)}")
+    dataset = Dataset(dataset.images, dataset.label_map, (*closed, *dataset.problems))
+    _say(f"{path.name}: {_told(dataset, FORMATS[name].TITLE, parts)}")
     return dataset
+
+
+def _say(text: str) -> None:
+    # A folder may have a name that not every console can show, and the data are read all the same.
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding))
 
 
 def _refuse_unknown(options: dict[str, Any], name: str) -> None:
@@ -132,8 +143,6 @@ def _format(name: str) -> ModuleType:
 
 def _recognised(path: Path, format: str | None) -> tuple[str, list[Part]]:
     chosen = {format: _format(format)} if format else FORMATS
-    if path.is_file() and archives.is_archive(path):
-        path = _unpacked(path)
     found = _of_folder(path, chosen) if path.is_dir() else _of_file(path, chosen)
     if "oxford_pets" in found:
         found.pop("voc", None)
@@ -148,6 +157,16 @@ def _unpacked(path: Path) -> Path:
     except archives.ArchiveError as error:
         problem = Problem(path.name, "", error.what, "", error.fix, kind="archive unreadable")
         raise DatasetError([problem], str(path)) from error
+
+
+def _closed_folders(place: Path) -> list[Problem]:
+    """Return a problem for each folder of a data set that cannot be looked into, as photos may be in it."""
+    closed = folders.closed(place) if place.is_dir() else []
+    what, fix = "the folder cannot be looked into", "Check its permissions."
+    problems = [Problem(str(folder), "", what, "", fix, kind="folder closed") for folder in closed]
+    if place in closed:
+        raise DatasetError(problems, str(place))
+    return problems
 
 
 def _of_folder(folder: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Part]]:

@@ -194,6 +194,8 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 def _lines(path: Path) -> list[str]:
     try:
+        if not path.is_file():  # a device never ends
+            return []
         with path.open("rb") as file:
             return file.read(_LARGEST).decode("utf-8-sig", "surrogateescape").splitlines()
     except OSError:

@@ -1,0 +1,346 @@
+"""formats: every layout of every format is recognised and read the same, and what is unclear is told."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+import layouts
+import pytest
+from drawn import assert_equal, datasets
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from layouts import BOXES, LAYOUTS, Layout
+
+from tfod_helpers import formats, records, workspace
+from tfod_helpers.annotations import Dataset, DatasetError, LabelMap
+from tfod_helpers.formats import voc
+
+QUICK = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+
+
+def assert_read(dataset: Dataset, splits: dict[str, str]) -> None:
+    """It is the small data set: each photo with its box, class and split, and nothing to complain of."""
+    assert [str(problem) for problem in dataset.problems] == []
+    assert dataset.label_map == LabelMap(["cat", "dog"])
+    assert {image.path.stem: image.split for image in dataset} == splits
+    assert len(dataset) == len(BOXES)
+    for image in dataset:
+        name, *box_xyxy = BOXES[image.path.stem]
+        assert image.boxes_xyxy.tolist() == [pytest.approx(box_xyxy, abs=1e-4)]
+        assert dataset.label_map.name(int(image.labels[0])) == name
+
+
+def error(path: Path, **options: object) -> str:
+    """The one problem that reading ends in."""
+    with pytest.raises(DatasetError) as caught:
+        formats.read(path, **options)  # type: ignore[arg-type]
+    assert len(caught.value.problems) == 1
+    return str(caught.value.problems[0])
+
+
+@each_layout
+def test_layout_is_recognised(layout: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every layout is known as what it is, its photos found, its splits told apart; and one line says so."""
+    folder = layouts.write(tmp_path / "pets", layout.files)
+    assert_read(formats.read(folder), layout.splits)
+    told = capsys.readouterr().out
+    assert told.startswith(f"pets: {formats.FORMATS[layout.format].TITLE}")
+    counts = [
+        f"{split} {list(layout.splits.values()).count(split)}".strip()
+        for split in dict.fromkeys(layout.splits.values())
+    ]
+    assert told.endswith(f": {', '.join(counts)} images, 2 classes\n")
+
+
+@each_layout
+def test_format_that_is_chosen(layout: Layout, tmp_path: Path) -> None:
+    """Told the format, it is found the same; told another one, that is an error and no wrong reading."""
+    folder = layouts.write(tmp_path / "pets", layout.files)
+    assert_read(formats.read(folder, format=layout.format), layout.splits)
+    for other in formats.FORMATS.keys() - {layout.format}:
+        assert not formats.FORMATS[other].find(folder), other
+        told = f"{folder}: no annotations were recognised ({formats.FORMATS[other].TITLE}); it holds "
+        assert error(folder, format=other).startswith(told)
+
+
+@each_layout
+def test_packed_in_a_zip(layout: Layout, tmp_path: Path) -> None:
+    """A zip with one folder in it, as macOS makes them, is unpacked beside and read."""
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        for name, content in layout.files.items():
+            archive.writestr(f"my pets/{name}", content)
+            archive.writestr(str(Path("__MACOSX/my pets", name).with_name(f"._{Path(name).name}")), b"\0")
+    assert_read(formats.read(tmp_path / "pets.zip"), layout.splits)
+    assert_read(formats.read(tmp_path / "pets.zip"), layout.splits)
+    assert (tmp_path / "pets").is_dir()
+
+
+# --- files, archives, folders in folders --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layout", "file", "split"),
+    [
+        ("coco: COCO, beside", "labels.json", ""),
+        ("coco: COCO, CVAT", "annotations/instances_default.json", ""),
+        ("coco: COCO, official", "annotations/instances_val2017.json", "val"),
+        ("coco: COCO, Roboflow", "test/_annotations.coco.json", ""),
+        ("tfod_csv: old tutorials", "test_labels.csv", "test"),
+        ("tfod_csv: old tutorials, tables in data", "data/test_labels.csv", "test"),
+        ("cvat: CVAT XML", "annotations.xml", ""),
+        ("label_studio: Label Studio", "project-1-at-2024.json", ""),
+        ("via: VIA", "via_region_data.json", ""),
+        ("createml: CreateML", "annotations.json", ""),
+    ],
+)
+def test_one_file(layout: str, file: str, split: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given one annotation file, it alone is read, with the photos near it, wherever one stands."""
+    folder = layouts.write(tmp_path / "pets", LAYOUTS[layout].files)
+    monkeypatch.chdir((folder / file).parent)
+    for path in (folder / file, Path(file).name):
+        dataset = formats.read(path)
+        assert {image.split for image in dataset} == {split}
+        assert {image.path.stem for image in dataset} == ({"d"} if len(dataset) == 1 else set("abcd"))
+        assert all(image.boxes_xyxy.tolist() == [pytest.approx(BOXES[image.path.stem][1:])] for image in dataset)
+
+
+def test_records(tmp_path: Path) -> None:
+    """Records are recognised by their folder and by one file, and their splits by their names."""
+    for split, layout in (("train", "voc: Kaggle"), ("test", "voc: Roboflow")):
+        folder = layouts.write(tmp_path / split, LAYOUTS[layout].files)
+        records.write(formats.read(folder), tmp_path / "records" / split, shards=1)
+    dataset = formats.read(tmp_path / "records")
+    assert {name: len(part) for name, part in dataset.splits().items()} == {"test": 4, "train": 4}
+    one = next(
+        path
+        for path in (tmp_path / "records").iterdir()
+        if path.name.startswith("test-") and path.suffix == ".tfrecord"
+    )
+    assert_read(formats.read(one), dict.fromkeys("abcd", "test"))
+
+
+@pytest.mark.parametrize("beside", [{}, {"README.txt": "Mine", "__MACOSX/._x": "", ".git/config": ""}])
+def test_folder_in_folders(beside: dict[str, str], tmp_path: Path) -> None:
+    """Folders that hold nothing but one other folder are gone through, also with a word or hidden files beside."""
+    for name in ("voc: Roboflow", "coco: COCO, official", "yolo: YOLO, Ultralytics"):
+        folder = layouts.write(tmp_path / name[:4], layouts.inside("a/b", LAYOUTS[name].files) | beside)
+        assert_read(formats.read(folder), LAYOUTS[name].splits)
+
+
+def test_one_split_keeps_its_name(tmp_path: Path) -> None:
+    """A folder with nothing but train in it is no wrapping: the images are of the split train."""
+    folder = layouts.write(tmp_path, layouts.inside("train", LAYOUTS["voc: labelImg, beside the photos"].files))
+    assert_read(formats.read(folder), dict.fromkeys("abcd", "train"))
+
+
+def test_tar(tmp_path: Path) -> None:
+    """A tar is unpacked too, once: labels that are corrected in the folder are read again."""
+    folder = layouts.write(tmp_path / "pets", LAYOUTS["voc: Kaggle"].files)
+    with tarfile.open(tmp_path / "photos.tar.gz", "w:gz") as archive:
+        archive.add(folder, "pets")
+    assert_read(formats.read(tmp_path / "photos.tar.gz"), dict.fromkeys("abcd", ""))
+    xml = tmp_path / "photos/pets/annotations/a.xml"
+    xml.write_text(xml.read_text().replace("<xmin>10<", "<xmin>12<"))
+    assert formats.read(tmp_path / "photos.tar.gz")[0].boxes_xyxy.tolist() == [[12, 9, 30, 21]]
+
+
+def test_archive_that_cannot_be_used(tmp_path: Path) -> None:
+    """What is wrong with an archive is a problem like any other; a folder that is in the way is kept."""
+    (tmp_path / "p.zip").write_bytes(b"<!DOCTYPE html>")
+    (tmp_path / "p.rar").write_bytes(b"Rar!\x1a\x07\x01")
+    assert error(tmp_path / "p.zip", on_problem="skip").startswith(
+        "p.zip: this is a web page, not an archive. Download"
+    )
+    assert error(tmp_path / "p.rar") == (
+        "p.rar: this is a RAR file. Unpack it yourself and give the folder, or pack it as zip."
+    )
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr("../../a.jpg", "x")
+    assert "'../../a.jpg' would be written outside of the folder" in error(tmp_path / "p.zip")
+    layouts.write(tmp_path / "p", {"mine.txt": "x"})
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr("a.jpg", "x")
+    with pytest.raises(FileExistsError, match=r"p: there are files here already\. Choose another folder for p\.zip"):
+        formats.read(tmp_path / "p.zip")
+
+
+# --- what is unclear ----------------------------------------------------------------------------
+
+
+def test_several_formats(tmp_path: Path) -> None:
+    """Annotations in two formats are named both with their places, and each can be chosen."""
+    folder = layouts.write(tmp_path / "pets", LAYOUTS["voc: old tutorials"].files)
+    layouts.write(folder, LAYOUTS["tfod_csv: old tutorials"].files)
+    assert error(folder) == (
+        f"{folder}: its annotations are there in several formats: voc (Pascal VOC XML, in {folder}/images/test); "
+        f"tfod_csv (TFOD CSV, in {folder}/test_labels.csv). Choose one: format='voc'."
+    )
+    for name in ("voc", "tfod_csv"):
+        assert_read(formats.read(folder, format=name), LAYOUTS["voc: old tutorials"].splits)
+
+
+def test_nothing_that_is_known(tmp_path: Path) -> None:
+    """Where nothing is recognised, what is there is counted, and the known formats are named."""
+    layouts.write(tmp_path, layouts.photos("x/") | {"x/notes.md": "", "x/LICENSE": "", "x/y/a.xml": "<svg/>"})
+    told = error(tmp_path)
+    titles = ", ".join(module.TITLE for module in formats.FORMATS.values())
+    assert told.startswith(f"{tmp_path}: no annotations were recognised ({titles}); it holds 4 .jpg, ")
+    assert all(part in told for part in ("1 .md", "1 no ending", "1 .xml", "Give the folder that the photos and"))
+    (tmp_path / "empty").mkdir()
+    assert "; it holds nothing. Give the folder" in error(tmp_path / "empty")
+    assert error(tmp_path / "x/notes.md").startswith(f"{tmp_path}/x/notes.md: no annotations were recognised (")
+
+
+def test_paths_and_words_that_are_wrong(tmp_path: Path) -> None:
+    """A path that is not there, a format, an option and a word for problems that are not known, are refused first."""
+    folder = layouts.write(tmp_path, LAYOUTS["voc: Kaggle"].files)
+    with pytest.raises(FileNotFoundError, match=r"nowhere: there is no such folder or file\. Check the path"):
+        formats.read(folder / "nowhere")
+    with pytest.raises(ValueError, match=r"There is no format 'vox', only oxford_pets, voc.*Did you mean 'voc'\?"):
+        formats.read(folder, format="vox")
+    with pytest.raises(ValueError, match="Pascal VOC XML has no option 'masks', only label_map, on_problem"):
+        formats.read(folder, masks=True)
+    with pytest.raises(ValueError, match="on_problem must be 'raise' or 'skip', got 'ignore'"):
+        formats.read(folder / "nowhere", on_problem="ignore")  # type: ignore[arg-type]
+
+
+def test_options_of_a_format_are_handed_on(tmp_path: Path) -> None:
+    """What only one format knows, such as COCO's outlines, can be asked for; and so can a label map and leniency."""
+    files = LAYOUTS["coco: COCO, beside"].files
+    broken = json.loads(files["labels.json"])
+    broken["annotations"][0]["bbox"] = [1, 2, -3, 4]
+    folder = layouts.write(tmp_path, files | {"labels.json": json.dumps(broken)})
+    dataset = formats.read(folder, masks=True, on_problem="skip", label_map=LabelMap(["dog", "cat"]))
+    assert all(image.masks for image in dataset)
+    assert dataset.counts() == {"dog": 2, "cat": 1}
+    assert [problem.severity for problem in dataset.problems] == ["error"]
+
+
+def test_line_counts_in_good_english(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One is one, and what is in .problems is pointed to."""
+    folder = layouts.write(tmp_path / "x", layouts.photos("", "ab") | layouts.xmls("", "a"))
+    formats.read(folder)
+    assert capsys.readouterr().out == "x: Pascal VOC XML: 1 image, 1 class, 1 problem or note in .problems\n"
+    formats.read(layouts.write(tmp_path / "y", LAYOUTS["tfod_csv: old tutorials"].files))
+    assert capsys.readouterr().out == (
+        "y: TFOD CSV (test_labels.csv, train_labels.csv): train 3, test 1 images, 2 classes\n"
+    )
+
+
+# --- real data ----------------------------------------------------------------------------------
+
+
+def test_drawn_sample() -> None:
+    """The sample that comes with the package is recognised, folders of pictures and scripts beside it or not."""
+    dataset = formats.read(workspace.sample_folder())
+    assert {name: len(part) for name, part in dataset.splits().items()} == {"test": 50, "train": 200}
+    assert dataset.problems == ()
+
+
+def test_real_data_sets(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cats and dogs are VOC in split folders; the Pets are themselves, and VOC where that is asked for."""
+    assert len(formats.read(shared / "data/asirra")) == 1100
+    assert len(formats.read(shared / "data/oxford_pets")) == 296
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "asirra: Pascal VOC XML: train 995, test 105 images, 2 classes"
+    assert told[1].startswith("oxford_pets: Oxford-IIIT Pets: trainval 296 images, 3 classes, ")
+    assert sorted(formats.read(shared / "data/oxford_pets", format="voc").label_map) == ["cat", "dog"]
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name, module in formats.FORMATS.items() if hasattr(module, "write")])
+@QUICK
+@given(dataset=datasets(splits=("train", "valid", "test")))
+def test_round_trip_with_splits(name: str, dataset: Dataset) -> None:
+    """Whatever is written in any format, `read` recognises it and gives it back as it was, splits included."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = formats.write(dataset, Path(folder, "out"), format=name)
+        found = formats.read(path, label_map=dataset.label_map)
+        images = sorted(found, key=lambda image: (image.split, str(image.path.name)))
+    assert_equal(Dataset(tuple(images), found.label_map), dataset)
+
+
+@pytest.mark.parametrize("name", ["voc", "coco", "yolo", "tfod_csv"])
+@pytest.mark.parametrize("split", ["../out", "..", "a/b", "/out", "a\\b", "."])
+def test_split_cannot_lead_out_of_the_folder(name: str, split: str, tmp_path: Path) -> None:
+    """A split's name comes from an annotation file, perhaps of a stranger, and names one folder or none."""
+    folder = layouts.write(tmp_path / "in", LAYOUTS["voc: Kaggle"].files)
+    dataset = formats.read(folder)
+    images = tuple(dataclasses.replace(image, split=split) for image in dataset)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=r"A split is called .*, which can be no folder's name. Rename it"):
+        formats.write(Dataset(images, dataset.label_map), tmp_path / "new" / "er", format=name)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_formats_that_are_only_read(tmp_path: Path) -> None:
+    """A format that is not written says which are."""
+    dataset = formats.read(layouts.write(tmp_path / "x", LAYOUTS["voc: Kaggle"].files))
+    written = "voc, coco, yolo, tfod_csv; records.write for more"
+    with pytest.raises(ValueError, match=f"CVAT XML is only read. Formats that are written: {written}"):
+        formats.write(dataset, tmp_path / "y", format="cvat")
+    with pytest.raises(ValueError, match=r"There is no format 'cocoa', only .* Did you mean 'coco'"):
+        formats.write(dataset, tmp_path / "y", format="cocoa")
+    assert_read(formats.read(formats.write(dataset, tmp_path / "y")), dict.fromkeys("abcd", ""))
+    assert voc.find(tmp_path / "y")
+
+
+# --- how it is done -----------------------------------------------------------------------------
+
+
+def test_finding_out_opens_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a folder with thousands of files, a few are opened to see what they are."""
+    folder = layouts.write(tmp_path, layouts.photos("", map(str, range(300))))
+    xml = layouts.xml("a")
+    for ending, content in ((".xml", xml), (".txt", "notes"), (".json", "{}"), (".csv", "a,b"), (".png", "")):
+        layouts.write(folder, {f"{number}{ending}": content for number in range(300)})
+    opened = []
+    open_path = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, *args, **named: opened.append(path) or open_path(path, *args, **named)
+    )
+    found = {name: module.find(folder) for name, module in formats.FORMATS.items()}
+    assert [name for name, parts in found.items() if parts] == ["voc"]
+    assert len(opened) < 150
+
+
+JUNK = st.sampled_from([b"", b"\xff\xfe", b"{", b"[[[", b"<annotation", b"\0\0", b"names: [a", b"filename,class\n"])
+
+
+@QUICK
+@given(files=st.dictionaries(
+    st.sampled_from(["a.xml", "a.json", "a.csv", "a.txt", "data.yaml", "obj.data", "a.record", "labels/a.txt",
+                     "annotations/a.json", "annotations/trainval.txt", "annotations/xmls/a.xml", "images/a.jpg",
+                     "ImageSets/Main/train.txt", "Annotations/a.xml", "JPEGImages/a.jpg"]),
+    st.one_of(JUNK, st.binary(max_size=40)),
+))  # fmt: skip
+def test_strange_content_raises_nothing(files: dict[str, bytes]) -> None:
+    """Whatever files are called and hold, finding out what they are raises nothing, and reading tells."""
+    with tempfile.TemporaryDirectory() as folder:
+        layouts.write(Path(folder), files)
+        for module in formats.FORMATS.values():
+            module.find(Path(folder))
+        with contextlib.suppress(DatasetError):
+            formats.read(folder, on_problem="skip")
+
+
+def test_formats_load_nothing_heavy() -> None:
+    """Finding out a format loads no pandas, no TensorFlow, no pycocotools and no YAML."""
+    code = (
+        "from tfod_helpers import formats; formats.FORMATS; import sys; print(*{n.split('.')[0] for n in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "lxml" in loaded
+    assert not loaded & {"pandas", "tensorflow", "pycocotools", "yaml", "matplotlib", "supervision", "apache_beam"}
