@@ -59,7 +59,8 @@ class Records:
         return tuple(place.path(name) for name in sorted(names))
 
     def __str__(self) -> str:
-        left_out = f"; {len(self.problems)} problems in .problems" if self.problems else ""
+        count = len(self.problems)
+        left_out = f"; {count} problem{'s' * (count != 1)} in .problems" if count else ""
         files = len(self.files)
         text = f"{self.count} images with {self.boxes} boxes in {files} shard{'s' * (files != 1)}: {self.pattern}"
         if self.stored_bytes < self.source_bytes:
