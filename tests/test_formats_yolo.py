@@ -165,6 +165,14 @@ def test_a_bad_yaml_is_no_data_set(text: str, tmp_path: Path) -> None:
     assert yolo.find(write(tmp_path, {"data.yaml": text})) == []
 
 
+@pytest.mark.parametrize("name", ["test", "classes", "train"])
+def test_a_photo_may_be_called_like_a_list(name: str, tmp_path: Path) -> None:
+    """The labels of test.jpg or classes.jpg are labels, and not a list of photos or the names of the classes."""
+    files = {f"images/{name}.jpg": "", f"labels/{name}.txt": ROWS, "data.yaml": "names: [cat, dog]\ntrain: images"}
+    (image,) = yolo.read_parts(yolo.find(write(tmp_path, files)))
+    assert image.boxes_xyxy.tolist() == BOXES
+
+
 @QUICK
 @given(datasets(splits=("train", "val")))
 def test_round_trip_with_splits_changes_nothing(dataset: Dataset) -> None:

@@ -91,8 +91,9 @@ def read_parts(
     for part in parts:
         photos = PhotoFolder(part.images, only=part.only)
         stems = {os.path.splitext(name)[0] for name in photos.names}
-        labels = [name for name in files_with_ending(part.annotations, _ENDINGS) if _is_label_file(name)]
-        lonely = [name for name in labels if os.path.splitext(name)[0] not in stems and part.only is None]
+        labels = list(files_with_ending(part.annotations, _ENDINGS))
+        lonely = [name for name in labels if os.path.splitext(name)[0] not in stems and _is_label_file(name)]
+        lonely = lonely if part.only is None else []
         items = [(name, f"{os.path.splitext(name)[0]}.txt") for name in photos.names] + [("", name) for name in lonely]
         to_raw = functools.partial(_raw_image, str(part.annotations), frozenset(labels), tuple(names))
         sources.append(Source(photos, items, to_raw, part.split))

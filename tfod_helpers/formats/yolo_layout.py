@@ -43,14 +43,16 @@ def labels_of(images: Path) -> Path:
 
 def names_of(parts: Sequence[Part]) -> list[str]:
     """Return the classes' names in the order of their ids, as the nearest file says them; none where there is none."""
-    for part in parts:
-        for folder in (part.annotations, *list(part.annotations.parents)[:3]):
-            for path in _yaml_files(folder):
-                if names := yaml_names(_yaml(path)):
-                    return names
-            for name in _NAME_FILES:
-                if (folder / name).is_file():
-                    return [line.strip() for line in _lines(folder / name) if line.strip()]
+    folders = dict.fromkeys(
+        folder for part in parts for folder in (part.annotations, *list(part.annotations.parents)[:3])
+    )
+    for path in (path for folder in folders for path in _yaml_files(folder)):
+        if names := yaml_names(_yaml(path)):
+            return names
+    for path in (folder / name for folder in folders for name in _NAME_FILES):
+        names = [line.strip() for line in _lines(path) if line.strip()]
+        if names and not _ROW.fullmatch(names[0]):  # or it has the labels of a photo that is called so
+            return names
     return []
 
 
@@ -154,16 +156,13 @@ def _inside(root: Path, text: str) -> Path | None:
 
 
 def _has_rows(folder: Path) -> bool:
-    """Whether the first label file that is not empty has rows of YOLO."""
+    """Whether one of the first text files begins with a row of YOLO; others may be lists or words for people."""
     try:
         names = [path for path in folder.iterdir() if path.suffix.lower() == ".txt" and path.name not in _NAME_FILES]
     except OSError:
         return False
-    for path in sorted(names)[:_LOOKED_AT]:
-        lines = [line for line in _lines(path) if line.strip()]
-        if lines:
-            return bool(_ROW.fullmatch(lines[0]))
-    return False
+    first = (next(filter(str.strip, _lines(path)), "") for path in sorted(names)[:_LOOKED_AT])
+    return any(_ROW.fullmatch(line) for line in first)
 
 
 # --- files ----------------------------------------------------------------------------------------
