@@ -20,6 +20,7 @@ _NAME_FILES = ("classes.txt", "obj.names", "names.txt", "predefined_classes.txt"
 _LARGEST = 1_000_000  # bytes of a data.yaml, and letters of what its aliases may unfold to
 _ROW = re.compile(r"\s*\d+(?:\.0*)?(?:\s+-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?){4,}\s*")
 _LOOKED_AT = 20  # files of a folder
+_FIRST = 5  # text files that are opened to see what they are
 
 
 def find(folder: Path) -> list[Part]:
@@ -161,7 +162,7 @@ def _has_rows(folder: Path) -> bool:
         names = [path for path in folder.iterdir() if path.suffix.lower() == ".txt" and path.name not in _NAME_FILES]
     except OSError:
         return False
-    first = (next(filter(str.strip, _lines(path)), "") for path in sorted(names)[:_LOOKED_AT])
+    first = (next(filter(str.strip, _lines(path)), "") for path in sorted(names)[:_FIRST])
     return any(_ROW.fullmatch(line) for line in first)
 
 
