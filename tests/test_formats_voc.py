@@ -561,6 +561,18 @@ def test_photos_are_found_by_their_names(tmp_path: Path) -> None:
     ]
 
 
+def test_photos_of_one_name_in_folders_of_other_names(tmp_path: Path) -> None:
+    """Of photos of one name in several folders, the annotations mean those in the folder that is called as theirs."""
+    for number, name in enumerate(("monday", "tuesday"), start=1):
+        for folder in ("photos", "labels"):
+            (tmp_path / folder / name).mkdir(parents=True)
+        photo(tmp_path / "photos" / name / "a.jpg", 60 + number)
+        annotation(tmp_path / "labels" / name / "a.xml", "a.jpg", (60 + number, 40))
+    dataset = voc.read_parts(voc.find(tmp_path))
+    assert [image.path.parent.name for image in dataset] == ["monday", "tuesday"]
+    assert [image.width for image in dataset] == [61, 62]
+
+
 def test_annotation_without_photo_is_read_with_the_rest(tmp_path: Path) -> None:
     """Of annotations whose photos are in two folders, one without a photo is told, and only once."""
     for folder, stem in (("images/train", "a"), ("images/val", "b")):

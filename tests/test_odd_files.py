@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -294,6 +295,24 @@ def listener() -> Iterator[tuple[int, Callable[[], bool]]]:
         yield server.getsockname()[1], called
 
 
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[tuple[Path, threading.Event]]:
+    """A file, and whether anybody has opened it, which only a pipe can tell."""
+    path, opened = tmp_path / "pipe", threading.Event()
+    os.mkfifo(path)
+
+    def wait() -> None:
+        with path.open("wb"):  # until somebody reads
+            opened.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    yield path, opened
+    if not opened.is_set():
+        path.read_bytes()
+    thread.join()
+
+
 DOCTYPES = [
     '<!DOCTYPE a [<!ENTITY x SYSTEM "{url}">]>',
     '<!DOCTYPE a [<!ENTITY % x SYSTEM "{url}"> %x;]>',
@@ -308,10 +327,15 @@ DOCTYPES = [
 @pytest.mark.parametrize("doctype", DOCTYPES)
 @pytest.mark.parametrize("name", ["a.xml", "annotations.xml"])
 def test_nothing_that_xml_names_is_opened(
-    doctype: str, name: str, listener: tuple[int, Callable[[], bool]], tmp_path: Path
+    doctype: str,
+    name: str,
+    listener: tuple[int, Callable[[], bool]],
+    pipe: tuple[Path, threading.Event],
+    tmp_path: Path,
 ) -> None:
     """No address that an annotation names is called and no file opened, in finding out the format and in reading."""
     port, called = listener
+    path, opened = pipe
     secret = tmp_path / "secret.txt"
     secret.write_text("hidden words")
     folder = good(tmp_path / "photos")
@@ -319,8 +343,14 @@ def test_nothing_that_xml_names_is_opened(
     body = xml("a.jpg").replace("<name>cat", "<name>&x;cat" if "ENTITY x" in doctype else "<name>cat")
     if name == "annotations.xml":
         body = f'<annotations><image id="0" name="a.jpg" width="60" height="40">{body}</image></annotations>'
-    os.mkfifo(tmp_path / "pipe")  # whoever opened it would wait for ever
-    for url in (f"http://127.0.0.1:{port}/x.dtd", f"ftp://127.0.0.1:{port}/x", secret.as_uri(), f"{tmp_path}/pipe"):
+    addresses = [
+        f"http://127.0.0.1:{port}/x.dtd",
+        f"ftp://127.0.0.1:{port}/x",
+        secret.as_uri(),
+        path.as_uri(),
+        str(path),
+    ]
+    for url in addresses:
         (folder / name).write_text(doctype.format(url=url) + body)
         for on_problem in ("raise", "skip"):
             try:
@@ -330,6 +360,9 @@ def test_nothing_that_xml_names_is_opened(
             assert "hidden" not in told
             if "ENTITY" in doctype:
                 assert name in told or "several formats" in told
+    assert not opened.is_set()
+    path.read_bytes()
+    assert opened.wait(10)  # the pipe does tell
     assert not called()
     with socket.create_connection(("127.0.0.1", port)):
         assert called()  # the listener does hear
@@ -560,7 +593,7 @@ def alarm() -> Iterator[None]:
     """Ends a test that waits for ever."""
 
     def ring(*args: object) -> None:
-        raise TimeoutError("waited for ever")
+        pytest.fail("waited for ever")
 
     before = signal.signal(signal.SIGALRM, ring)
     signal.alarm(30)

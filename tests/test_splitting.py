@@ -133,18 +133,19 @@ def test_many_copies_leave_no_part_empty(tmp_path: Path) -> None:
     """Five copies of one picture go to one part, and a single other picture to the other, whatever was drawn."""
     whole = Dataset((*copies(tmp_path, 5, seed=0), *copies(tmp_path, 1, seed=1)), LabelMap(["cat"]))
     for seed in range(10):
-        parts = whole.split({"train": 0.74, "validation": 0.26}, seed)
+        parts = whole.split({"train": 0.8, "validation": 0.2}, seed)
         assert sorted(len(part) for part in parts.values()) == [1, 5]
 
 
 def test_small_sets_are_even_too() -> None:
-    """Of 60 images, each part has its number exactly, and of each class at most two boxes more or fewer."""
+    """Of 40 images, each of three parts has its number exactly, and of each class at most two boxes more or fewer."""
     for seed in range(5):
-        whole = several_labels(60, seed)
-        parts = whole.split({"train": 0.75, "validation": 0.25})
-        assert [len(part) for part in parts.values()] == [45, 15]
-        for name, count in whole.counts().items():
-            assert abs(parts["validation"].counts()[name] - count / 4) <= 2
+        whole = several_labels(40, seed)
+        parts = whole.split(SHARES)
+        assert [len(part) for part in parts.values()] == [28, 8, 4]
+        for name, part in parts.items():
+            for kind, count in whole.counts().items():
+                assert abs(part.counts()[kind] - SHARES[name] * count) <= 2
 
 
 @pytest.mark.parametrize("count", [2, 3, 7])

@@ -214,7 +214,7 @@ def _safe_name(path: Path, name: str) -> str:
     if len(name) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts):
         what = f"it holds a name of {len(name)} letters, {name[:40]!r}..."
         raise ArchiveError(path, what, "Pack it with shorter names.")
-    passed_over = any(part in _PASSED_OVER or part.startswith("._") for part in parts) or parts == [_MARK]
+    passed_over = any(part in _PASSED_OVER or part.startswith("._") for part in parts)
     return "" if passed_over else "/".join(parts)
 
 

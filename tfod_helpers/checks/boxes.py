@@ -14,6 +14,7 @@ _THIN = 2.0  # pixels: a side below is a slip of the mouse
 _WHOLE = 0.98  # of both sides of the image
 _SAME = 0.95  # overlap of two boxes that are meant for one object
 _FITS = 0.5  # overlap with an anchor from which it learns the box: RetinaNet's threshold
+_TILE = 256  # boxes that are compared with all others at once: thousands in an image need no gigabytes
 _MANY = 100  # objects: what the Model Garden's models detect at most in an image
 
 
@@ -83,12 +84,15 @@ def _twice(image: LabelledImage, label_map: LabelMap) -> Iterator[Problem]:
 
 def same_boxes(boxes_xyxy: np.ndarray, least: float) -> Iterator[tuple[int, int]]:
     """Yield pairs of indices, the lower first, of boxes whose intersection over union is so high."""
-    low = np.maximum(boxes_xyxy[:, None, :2], boxes_xyxy[None, :, :2])
-    high = np.minimum(boxes_xyxy[:, None, 2:], boxes_xyxy[None, :, 2:])
-    both = (high - low).clip(0).prod(axis=2)
     areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
-    same = both >= least * (areas[:, None] + areas - both)
-    yield from zip(*(side.tolist() for side in np.nonzero(np.triu(same, 1))), strict=True)
+    for start in range(0, len(boxes_xyxy), _TILE):
+        some_xyxy = boxes_xyxy[start : start + _TILE, None]
+        low = np.maximum(some_xyxy[..., :2], boxes_xyxy[:, :2])
+        high = np.minimum(some_xyxy[..., 2:], boxes_xyxy[:, 2:])
+        both = (high - low).clip(0).prod(axis=2)
+        same = both >= least * (areas[start : start + _TILE, None] + areas - both)
+        first, second = np.nonzero(np.triu(same, start + 1))
+        yield from zip((first + start).tolist(), second.tolist(), strict=True)
 
 
 def _problem(

@@ -40,6 +40,10 @@ def check_classes(parts: Mapping[str, Dataset]) -> Iterator[Problem]:
         fix = "Write it in one way; checks.mend takes the most frequent one."
         yield _problem(f"{shown} are taken as {len(group)} classes", fix, "warning", SPELLED_DIFFERENTLY)
     for name in names:
+        if (plural := f"{name}s") in names:
+            what = f"{name!r} ({_boxes(total[name])}) and {plural!r} ({_boxes(total[plural])}) are taken as 2 classes"
+            fix = "If they are one, write it in one way."
+            yield _problem(what, fix, "note", "class in singular and plural")
         if total[name] == 0:
             fix = "Label some, or leave the class out of the label map."
             yield _problem(f"class {name!r} has no box", fix, "warning", "class without boxes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from tfod_helpers.checks.report import Report
 from tfod_helpers.presets import Preset
 
 _LARGER = 2.5  # times what the model sees: from there on, scaling down saves most of the bytes
+_EMPTY = "image without objects"  # the kind of problem; reading tells of it too
 _ROOM = 2  # times what the model sees: what augmentation by zooming in can still use
 
 
@@ -44,13 +46,13 @@ def check(
     images = [image for part in parts.values() for image in part]
     names = [name for name, part in parts.items() for _ in part]
     found = _look_at_all(images, workers)
-    problems += (one.problem for one in found if one.problem)
+    problems += (_in_part(one.problem, part) for one, part in zip(found, names, strict=True) if one.problem)
     problems += _same_photos(images, names, [one.look for one in found])
     problems += _too_large(images, [one.bytes for one in found], chosen)
-    problems += _empty(images, {problem.photo for problem in problems if problem.kind == "image without objects"})
-    label_map = next(iter(parts.values())).label_map
-    problems += check_boxes(images, label_map, chosen)
-    problems += check_twice(images, label_map)
+    told_empty = {Path(problem.photo) for problem in told if problem.kind == _EMPTY}
+    for name, part in parts.items():
+        of_part = _empty(part, told_empty), check_boxes(part, part.label_map, chosen), check_twice(part, part.label_map)
+        problems += (_in_part(problem, name) for some in of_part for problem in some)
     if images:
         problems += check_classes(parts)
     return Report(tuple(problems), len(images), sum(len(image.labels) for image in images))
@@ -125,12 +127,15 @@ def _same_photos(
             else:
                 fix = "Keep it if it is another picture; if it is a copy, delete it."
                 told = "nearly the same photo", f"it is {same}", fix, "warning"
-            yield _in_part(image_problem(images[other], *told), images[other], parts[other], images[first])
+            problem = dataclasses.replace(image_problem(images[other], *told), other_photo=str(images[first].path))
+            yield _in_part(problem, parts[other])
 
 
-def _in_part(problem: Problem, image: LabelledImage, part: str, first: LabelledImage) -> Problem:
-    where = f"{part}/{image.path.name}" if part and not image.split else problem.where
-    return dataclasses.replace(problem, where=where, other_photo=str(first.path))
+def _in_part(problem: Problem, part: str) -> Problem:
+    """Return a problem with its split in its place, where it is not there yet."""
+    return (
+        dataclasses.replace(problem, where=f"{part}/{problem.where}") if part and "/" not in problem.where else problem
+    )
 
 
 def _same_labels(one: LabelledImage, other: LabelledImage) -> bool:
@@ -156,8 +161,8 @@ def _too_large(images: Sequence[LabelledImage], sizes: Sequence[int], preset: Pr
     yield Problem("photos", "", what, "", fix, "note", "photos larger than needed", str(largest.path))
 
 
-def _empty(images: Sequence[LabelledImage], told: set[str]) -> Iterator[Problem]:
+def _empty(images: Sequence[LabelledImage], told: set[Path]) -> Iterator[Problem]:
     for image in images:
-        if not len(image.labels) and str(image.path) not in told:
+        if not len(image.labels) and image.path not in told:
             what, fix = "it has no objects", "It is kept as background; label it, if there is something in it."
-            yield image_problem(image, "image without objects", what, fix, "note")
+            yield image_problem(image, _EMPTY, what, fix, "note")

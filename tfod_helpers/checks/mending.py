@@ -70,10 +70,14 @@ class Mended:
             raise ValueError(f"Several splits were mended: {', '.join(self.parts)}. Take them from .parts.")
         return next(iter(self.parts.values()))
 
+    def __repr__(self) -> str:
+        return str(self)  # what a notebook shows
+
     def __str__(self) -> str:
         if not self.changes:
             return "There was nothing to mend."
-        return "\n".join([f"{len(self.changes)} changes:", *(f"  {change}" for change in self.changes)])
+        count = len(self.changes)
+        return "\n".join([f"{count} change{'s' * (count != 1)}:", *(f"  {change}" for change in self.changes)])
 
 
 def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
@@ -83,23 +87,24 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
       Such objects were left out when the dataset was read with ``on_problem="skip"``; they come back, behind
       the others of their image.
     - An object that was labelled twice with the very same box and class is kept once.
-    - A photo that is there twice, byte for byte, with the same labels is kept once; of two splits the first
-      one, such as ``train``, gives it up.
+    - A photo that is there twice, byte for byte, with the same labels is kept once; of two splits the one for
+      training gives it up, else the first.
     - Classes whose names differ only in capitals, spaces, hyphens or underscores become the one with the most
-      boxes. The ids of the classes behind it move up, so train anew.
+      boxes, also where a label map was given that has both. The ids of the classes behind it move up, so
+      train anew.
 
     Args:
-        dataset: one, or the splits by name, the one for training first.
+        dataset: one, or the splits by name.
 
     Raises:
         ValueError: there is no dataset, or the splits have different label maps.
     """
     changes: list[Change] = []
     parts = checked_parts(dataset)
-    for name, part in parts.items():
-        parts[name] = _without_doubled_boxes(_with_boxes_put_right(part, changes), changes)
-    parts = _without_doubled_photos(parts, changes)
-    return Mended(_with_classes_merged(parts, changes), tuple(changes))
+    parts = {name: _with_boxes_put_right(part, changes) for name, part in parts.items()}
+    parts = _with_classes_merged(parts, changes)  # before what it makes the same is looked for
+    parts = {name: _without_doubled_boxes(part, changes) for name, part in parts.items()}
+    return Mended(_without_doubled_photos(parts, changes), tuple(changes))
 
 
 # --- boxes that reading refused -------------------------------------------------------------------
@@ -107,25 +112,30 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
 
 def _with_boxes_put_right(dataset: Dataset, changes: list[Change]) -> Dataset:
     faults = Counter((problem.where, problem.object, problem.photo) for problem in dataset.problems)
-    mended: dict[str, list[tuple[Problem, tuple[float, ...]]]] = defaultdict(list)
-    by_path = {str(image.path): image for image in dataset}
+    photos = Counter(image.path for image in dataset)
+    masks = any(image.masks is not None for image in dataset)  # the outline of what was left out is lost
+    mended: dict[Path, list[tuple[Problem, tuple[float, ...]]]] = defaultdict(list)
     rest = []
     for problem in dataset.problems:
-        image = by_path.get(problem.photo)
+        path = Path(problem.photo)
         alone = faults[problem.where, problem.object, problem.photo] == 1  # another fault stays, so the object is bad
-        box_xyxy = _put_right(problem) if alone and problem.label in dataset.label_map else None
-        if box_xyxy is None or (image is not None and image.masks is not None):
+        sure = alone and not masks and photos[path] < 2 and problem.label in dataset.label_map
+        box_xyxy = _put_right(problem) if sure else None
+        if box_xyxy is None:
             rest.append(problem)
         else:
-            mended[problem.photo].append((problem, box_xyxy))
+            mended[path].append((problem, box_xyxy))
             was, now = (f"[{', '.join(map(coordinate_text, box))}]" for box in (problem.box_xyxy or (), box_xyxy))
             changes.append(Change(problem.where, problem.object, problem.kind, f"the box {was} became {now}"))
     if not mended:
         return dataset
-    added = {photo: _with_objects(by_path.get(photo), some, dataset.label_map) for photo, some in mended.items()}
-    order = {split: place for place, split in enumerate(dict.fromkeys(image.split for image in dataset))}
-    images = (by_path | added).values()
-    images = sorted(images, key=lambda image: (order.get(image.split, len(order)), str(image.path)))
+    images = [
+        _with_objects(image, mended.pop(image.path), dataset.label_map) if image.path in mended else image
+        for image in dataset
+    ]
+    images += (_left_out(path, some, dataset) for path, some in mended.items())
+    order = {split: place for place, split in enumerate(dict.fromkeys(image.split for image in images))}
+    images.sort(key=lambda image: (order[image.split], str(image.path)))
     return Dataset(tuple(images), dataset.label_map, tuple(rest))
 
 
@@ -147,22 +157,24 @@ def _put_right(problem: Problem) -> tuple[float, ...] | None:
     return None if box_fault(box_xyxy, width, height) else box_xyxy
 
 
+def _left_out(path: Path, some: Sequence[tuple[Problem, tuple[float, ...]]], dataset: Dataset) -> LabelledImage:
+    """Return an image that was left out whole, with its objects put right."""
+    width, height = some[0][0].size or (0, 0)
+    where = some[0][0].where  # where the data has splits, every place begins with one
+    known = [image.split for image in dataset]
+    split = next((split for split in known if where.startswith(f"{split}/")), where.partition("/")[0])
+    split = split if all(known) else ""
+    return _with_objects(LabelledImage(path, width, height, [], [], split=split), some, dataset.label_map)
+
+
 def _with_objects(
-    image: LabelledImage | None, some: Sequence[tuple[Problem, tuple[float, ...]]], label_map: LabelMap
+    image: LabelledImage, some: Sequence[tuple[Problem, tuple[float, ...]]], label_map: LabelMap
 ) -> LabelledImage:
-    """Return an image with more objects; where it was left out whole, with these alone."""
-    labels = [label_map.id(problem.label) for problem, _ in some]
-    boxes_xyxy = [box_xyxy for _, box_xyxy in some]
-    if image is None:
-        problem = some[0][0]
-        width, height = problem.size or (0, 0)
-        split = problem.where.rpartition("/")[0]
-        return LabelledImage(Path(problem.photo), width, height, boxes_xyxy, labels, split=split)
     return dataclasses.replace(
         image,
-        boxes_xyxy=np.concatenate([image.boxes_xyxy, np.array(boxes_xyxy, np.float32)]),
-        labels=np.concatenate([image.labels, labels]),
-        crowd=np.concatenate([image.crowd, np.zeros(len(labels), bool)]),
+        boxes_xyxy=np.concatenate([image.boxes_xyxy, np.array([box_xyxy for _, box_xyxy in some], np.float32)]),
+        labels=np.concatenate([image.labels, [label_map.id(problem.label) for problem, _ in some]]),
+        crowd=np.concatenate([image.crowd, np.zeros(len(some), bool)]),
     )
 
 
@@ -189,23 +201,33 @@ def _chosen(image: LabelledImage, keep: np.ndarray) -> LabelledImage:
 
 
 def _without_doubled_photos(parts: dict[str, Dataset], changes: list[Change]) -> dict[str, Dataset]:
-    everything = [(name, image) for name in reversed(parts) for image in parts[name]]  # the first part gives up
-    sizes = Counter(_bytes(image) for _, image in everything)
+    everything = [(name, number, image) for name, part in parts.items() for number, image in enumerate(part)]
+    splits = [*dict.fromkeys(name or image.split for name, _, image in everything)]
+    # The training gives up first, since what it has seen tells nothing in an evaluation; then the first part.
+    first_kept = sorted(splits, key=lambda split: (split.startswith("train"), -splits.index(split)))
+    everything.sort(key=lambda one: first_kept.index(one[0] or one[2].split))
+    sizes = Counter(_bytes(image) for *_, image in everything)
     kept: dict[tuple[bytes, str], tuple[str, LabelledImage]] = {}
-    images: dict[str, list[LabelledImage]] = {name: [] for name in parts}
-    for name, image in everything:
-        size = _bytes(image)
+    left_out: set[tuple[str, int]] = set()
+    for name, number, image in everything:
+        split, size = name or image.split, _bytes(image)
         if size and sizes[size] > 1:
             key = _digest(image), repr((image.labels.tolist(), image.boxes_xyxy.tolist()))
-            other = kept.setdefault(key, (name, image))
-            if other[1] is not image:
-                where = other[1].path.name + (f" in {other[0]!r}" if other[0] != name else "")
-                kind = "same photo twice" if other[0] == name else "same photo in two splits"
-                where_it_was = f"{name}/{image.path.name}" if name and not image.split else _where(image)
-                changes.append(Change(where_it_was, "", kind, f"left out, it is the same file as {where}"))
-                continue
-        images[name].append(image)
-    return {name: dataclasses.replace(part, images=tuple(images[name])) for name, part in parts.items()}
+            if key not in kept:
+                kept[key] = split, image
+            else:
+                other_split, other = kept[key]
+                left_out.add((name, number))
+                where = other.path.name + (f" in {other_split!r}" if other_split != split else "")
+                kind = "same photo twice" if other_split == split else "same photo in two splits"
+                place = f"{split}/{image.path.name}" if split else image.path.name
+                changes.append(Change(place, "", kind, f"left out, it is the same file as {where}"))
+    return {
+        name: dataclasses.replace(
+            part, images=tuple(image for number, image in enumerate(part) if (name, number) not in left_out)
+        )
+        for name, part in parts.items()
+    }
 
 
 def _bytes(image: LabelledImage) -> int:
@@ -237,6 +259,7 @@ def _with_classes_merged(parts: dict[str, Dataset], changes: list[Change]) -> di
             part,
             images=tuple(dataclasses.replace(image, labels=new_ids[image.labels]) for image in part),
             label_map=merged,
+            problems=tuple(problem for problem in part.problems if problem.kind != SPELLED_DIFFERENTLY),
         )
         for name, part in parts.items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
@@ -62,10 +63,15 @@ class Report:
         path = Path(path)
         counts = [{"severity": one[0], "kind": one[1], "count": n} for one, n in self.counts().items()]
         facts = {"images": self.images, "boxes": self.boxes, "counts": counts}
-        facts["problems"] = [asdict(problem) for problem in self.problems]
+        facts["problems"] = [_facts(problem) for problem in self.problems]
+        text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         with workspace.whole_file(path) as part:
-            part.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            # A file name that is no Unicode gets the escapes that JSON has too.
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
         return path
+
+    def __repr__(self) -> str:
+        return str(self)  # what a notebook shows
 
     def __str__(self) -> str:
         by_severity = Counter(problem.severity for problem in self.problems)
@@ -78,6 +84,13 @@ class Report:
             lines.append(f"{severity:8}{len(problems):6} x {kind}")
             lines.append(f"{'':17}such as {_shortened(str(problems[0]), _WIDEST)}")
         return "\n".join(lines)
+
+
+def _facts(problem: Problem) -> dict[str, Any]:
+    """Return all that is known of a problem; a box that JSON has no numbers for is left out, ``what`` tells of it."""
+    box_xyxy = problem.box_xyxy
+    finite = box_xyxy is None or all(map(math.isfinite, box_xyxy))
+    return asdict(problem) | {"box_xyxy": box_xyxy if finite else None}
 
 
 def _kind(problem: Problem) -> tuple[str, str]:

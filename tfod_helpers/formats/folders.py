@@ -103,9 +103,7 @@ def _is_photo(name: str) -> bool:
 
 
 def _nearest(candidates: Collection[Path], place: Path) -> list[Path]:
-    """Return those of the folders that are nearest to a place; of these, the one of its name where there is one."""
-    if place in candidates:
-        return [place]
+    """Return those of the folders that are nearest to a place; of these, it or the one of its name, if there is one."""
     shared = {folder: len(Path(os.path.commonpath((folder, place))).parts) for folder in candidates}
     near = [folder for folder in candidates if shared[folder] == max(shared.values())]
     return [folder for folder in near if folder.name == place.name] or near
