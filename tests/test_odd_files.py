@@ -298,19 +298,22 @@ def listener() -> Iterator[tuple[int, Callable[[], bool]]]:
 @pytest.fixture
 def pipe(tmp_path: Path) -> Iterator[tuple[Path, threading.Event]]:
     """A file, and whether anybody has opened it, which only a pipe can tell."""
-    path, opened = tmp_path / "pipe", threading.Event()
+    path, opened, done = tmp_path / "pipe", threading.Event(), threading.Event()
     os.mkfifo(path)
 
     def wait() -> None:
-        with path.open("wb"):  # until somebody reads
-            opened.set()
+        while not done.is_set():
+            with path.open("wb"):  # until somebody reads
+                if not done.is_set():
+                    opened.set()
 
     thread = threading.Thread(target=wait)
     thread.start()
     yield path, opened
-    if not opened.is_set():
-        path.read_bytes()
+    done.set()
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     thread.join()
+    os.close(reading)
 
 
 DOCTYPES = [
