@@ -199,6 +199,19 @@ def test_same_photo_in_two_splits_is_an_error(sound: Dataset, tmp_path: Path) ->
     assert told(checks.check(dataclasses.replace(sound, images=tuple(whole))))[:2] == expected
 
 
+def test_place_begins_with_the_split(sound: Dataset) -> None:
+    """Of splits by name, each problem with a photo, a box or an image says which split it is in."""
+    broken = changed(changed(sound, 3, boxes_xyxy=[], labels=[]), 4, boxes_xyxy=[[50, 50, 51, 51]], labels=[1])
+    sound[5].path.write_bytes(b"")
+    parts = {"train": dataclasses.replace(sound, images=sound.images[6:]), "test": broken}
+    wheres = {one.kind: one.where for one in checks.check(parts).problems if one.kind != "same photo in two splits"}
+    assert wheres == {
+        "photo unreadable": "test/05.jpg",
+        "box of a pixel or two": "test/04.jpg",
+        "image without objects": "test/03.jpg",
+    }
+
+
 def test_empty_image_is_told_once(sound: Dataset) -> None:
     """An image without objects is a note; where reading told of it, it is not told again."""
     empty = changed(sound, 2, boxes_xyxy=[], labels=[])
@@ -339,6 +352,16 @@ def test_summary(report: checks.Report) -> None:
     ]  # fmt: skip
 
 
+def test_common_kinds_come_first(sound: Dataset) -> None:
+    """Of one severity the kind that there is most of is told first, whatever its name."""
+    broken = changed(sound, 1, boxes_xyxy=[[0, 0, *SIZE], [0, 0, 319, 240]], labels=[1, 2])
+    notes = tuple(Problem(f"{n}.xml", "", "odd", "", "", "note", "an odd one") for n in range(1))
+    report = checks.check(dataclasses.replace(broken, problems=notes))
+    assert [one.kind for one in report.problems if one.severity == "note"] == ["box of the whole image"] * 2 + [
+        "an odd one"
+    ]
+
+
 def test_report_as_table(report: checks.Report) -> None:
     """The table has one row a problem, in the same order."""
     frame = report.to_frame()
@@ -474,6 +497,8 @@ def test_images_of_one_name_all_stay(sound: Dataset) -> None:
     mended = checks.mend(broken)
     assert len(mended.changes) == 1
     assert len(mended.dataset) == 12
+    unclear = dataclasses.replace(broken, problems=(refused(BOX_SWAPPED, (100, 90, 40, 20), images[0].path),))
+    assert checks.mend(unclear).changes == ()  # which of the two is it?
 
 
 def test_box_drawn_twice_is_kept_once(sound: Dataset) -> None:

@@ -119,6 +119,8 @@ def test_same_file_is_told_from_nearly_the_same(shared: Path) -> None:
 
 def test_plain_pictures_are_the_same_only_as_files() -> None:
     """Photos without contrast, such as black ones, have nothing to compare but their bytes."""
+    unlit = np.tile(np.arange(16, dtype=np.uint8) // 4, (16, 1))  # lighter to the right by three grey levels
+    assert likeness.groups(looks(np.stack([unlit, unlit + 9]))) == []
     black = [Look(name, np.full((16, 16), level, np.uint8)) for name, level in ((b"a", 0), (b"b", 0), (b"c", 1))]
     assert likeness.groups(black) == []
     assert likeness.groups([black[0], *black]) == [Group((0, 1), exact=True)]
@@ -143,6 +145,16 @@ def test_groups_are_whole_and_have_no_member_in_common() -> None:
     assert len(members) == len(set(members)) == 1800
     group_of = {int(order[one]): number for number, group in enumerate(found) for one in group.members}
     assert all(group_of[one] == group_of[one + 600] == group_of[one + 1200] for one in range(600))
+
+
+def test_a_photo_between_two_links_them() -> None:
+    """Two photos that are not alike are in one group where a third is like both, in any order."""
+    middle, one, other = smooth(3).astype(float)
+    trio = np.clip([middle, 0.8 * middle + 0.4 * one, 0.8 * middle + 0.4 * other], 0, 255).astype(np.uint8)
+    pairs = [likeness.groups(looks(trio[list(pair)])) != [] for pair in ((0, 1), (0, 2), (1, 2))]
+    assert pairs == [True, True, False]
+    for order in ([0, 1, 2], [1, 0, 2], [1, 2, 0]):
+        assert likeness.groups(looks(trio[order])) == [Group((0, 1, 2), exact=False)]
 
 
 @pytest.mark.parametrize(
