@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 from tfod_helpers import evaluation
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.evaluation.calibration import calibrate
 
 LABEL_MAP = LabelMap(["cat", "dog", "owl"])
 
@@ -138,15 +140,6 @@ def test_a_class_or_size_without_objects_is_not_a_zero() -> None:
     assert result.ap == pytest.approx(1)
 
 
-def test_each_object_is_found_once_by_the_most_confident() -> None:
-    """Of two detections on one object the surer one finds it, the other is an extra."""
-    image = LabelledImage(Path("a.jpg"), 100, 100, [[10, 10, 50, 50]], [1])
-    pairs = evaluation.match(image, found([[10, 10, 48, 50], [10, 10, 50, 50]], [1, 1], [0.9, 0.8]))
-    assert pairs.tolist() == [0, -1]
-    other_class = evaluation.match(image, found([[10, 10, 50, 50]], [2], [0.9]))
-    assert other_class.tolist() == [-1]
-
-
 def test_confusion_counts_every_object_and_detection_once() -> None:
     """Right, mistaken, missed and invented objects each stand in their own cell at the best threshold."""
     image = LabelledImage(Path("a.jpg"), 200, 100, [[0, 0, 40, 40], [50, 0, 90, 40], [100, 0, 140, 40]], [1, 2, 1])
@@ -198,14 +191,171 @@ def test_evaluate_hands_every_image_to_the_detector() -> None:
     assert (result.ap, result.images) == (pytest.approx(1), 5)
 
 
+def test_speed_is_the_detectors_alone() -> None:
+    """The time of the detector is measured without its first batch and without reading; score() knows none."""
+    images = [LabelledImage(Path(f"{n}.png"), 8, 6, [[1, 1, 5, 5]], [1], encoded=_png(n)) for n in range(7)]
+
+    class Slow:
+        calls = 0
+
+        def detect(self, pixels: list[np.ndarray], *, threshold: float) -> list[sv.Detections]:
+            self.calls += 1
+            time.sleep(0.3 if self.calls == 1 else 0.02)
+            return [found([[1, 1, 5, 5]], [1], [0.5]) for _ in pixels]
+
+    dataset = Dataset(images, LABEL_MAP)
+    speed = evaluation.evaluate(Slow(), dataset, batch_size=2).speed
+    assert speed.images == 5
+    assert speed.warm
+    assert 10 <= speed.ms < 100  # 20 ms for two images, and for the last one alone; never the 300 of the first
+    assert speed.images_per_second == pytest.approx(5 / 0.06, rel=0.7)
+    once = evaluation.evaluate(Slow(), dataset, batch_size=16, resamples=0).speed
+    assert (once.images, once.warm) == (7, False)
+    assert "its start included" in str(once)
+    assert evaluation.score(dataset, [found([], [], [])] * 7).speed is None
+
+
+def test_each_class_has_its_own_best_threshold() -> None:
+    """A class's threshold, precision, recall and F1 are those of its own detections, apart from other classes."""
+    images, seen = [], []
+    for n in range(4):
+        images.append(LabelledImage(Path(f"{n}.jpg"), 300, 100, [[0, 0, 50, 50], [100, 0, 150, 50]], [1, 2]))
+        wrong = [[200, 0, 250, 50]] * 2
+        seen.append(found([*images[n].boxes_xyxy, *wrong], [1, 2, 1, 2], [0.3, 0.9, 0.2, 0.8 if n else 0.95]))
+    table = evaluation.score(Dataset(images, LABEL_MAP), seen).per_class
+    assert table.loc["cat", ["best_threshold", "precision", "recall", "f1"]].tolist() == pytest.approx([0.3, 1, 1, 1])
+    assert table.loc["dog", ["best_threshold", "precision", "recall"]].tolist() == pytest.approx([0.9, 0.8, 1])
+    assert table.loc["dog", "f1"] == pytest.approx(2 * 4 / (5 + 4))
+    assert table.loc["owl", ["best_threshold", "precision", "recall", "f1"]].isna().all()
+
+
+def test_equal_confidences_are_all_in_or_all_out() -> None:
+    """A right and a wrong detection of one confidence cannot be told apart by a threshold, so F1 counts both."""
+    image = LabelledImage(Path("a.jpg"), 300, 100, [[0, 0, 50, 50]], [1])
+    seen = found([[0, 0, 50, 50], [200, 0, 250, 50]], [1, 1], [0.5, 0.5])
+    result = evaluation.score(Dataset([image], LABEL_MAP), [seen])
+    assert result.point == pytest.approx((0.5, 0.5, 1, 2 / 3))
+
+
+def test_f1_curves_go_through_the_best_points() -> None:
+    """F1 from each confidence on is counted anew by hand, and no point of a curve is above the best."""
+    dataset, detections = made_up(3)
+    result = evaluation.score(dataset, detections)
+    confidence, f1 = result.f1_curve
+    for place in (0, 30, 60):
+        hits = kept = 0
+        for image, seen in zip(dataset, detections, strict=True):
+            sure = seen[seen.confidence >= confidence[place]] if len(seen) else seen
+            hits, kept = hits + int((evaluation.match(image, sure) >= 0).sum()), kept + len(sure)
+        assert f1[place] == pytest.approx(2 * hits / (kept + result.per_class["boxes"].sum()), abs=0.02)
+    assert np.nanmax(f1) <= result.f1 + 1e-9
+    for name, row in result.per_class.iloc[:2].iterrows():
+        assert np.nanmax(result.f1_curves[name][1]) <= row["f1"] + 1e-9
+    assert np.isnan(result.f1_curves["owl"][1]).all()
+    assert result.point[::3] == (result.threshold, result.f1)
+
+
+def test_sizes_and_recalls_of_coco_are_there() -> None:
+    """Each class has AP by size, and the twelve numbers of COCO stand under their names in its order."""
+    small, large = [0, 0, 20, 20], [100, 100, 400, 400]
+    images = [LabelledImage(Path(f"{n}.jpg"), 500, 500, [small, large], [1, 1]) for n in range(3)]
+    result = evaluation.score(Dataset(images, LABEL_MAP), [found([large], [1], [0.9])] * 3)
+    row = result.per_class.loc["cat"]
+    assert row[["ap_small", "ap_large"]].tolist() == pytest.approx([0, 1])
+    assert np.isnan(row["ap_medium"])
+    names = "AP, AP50, AP75, AP small, AP medium, AP large, AR 1, AR 10, AR 100, AR small, AR medium, AR large"
+    assert ", ".join(result.coco) == names
+    assert [result.coco["AR 1"], result.coco["AR small"], result.coco["AR large"]] == pytest.approx([0.5, 0, 1])
+
+
+def drawn_scores(bias: float, count: int = 4000) -> evaluation.Calibration:
+    """The calibration of detections that are right as often as their confidence less ``bias`` says."""
+    random = np.random.default_rng(0)
+    scores = random.uniform(0, 1, count)
+    return calibrate(scores, random.uniform(0, 1, count) < scores - bias)
+
+
+def test_calibration_says_what_a_score_is_worth() -> None:
+    """Scores that hold what they say, promise too much or too little are told apart, in numbers and in words."""
+    honest = drawn_scores(0)
+    assert honest.error < 0.05
+    assert "at their word" in str(honest)
+    assert honest.bins["confidence"].is_monotonic_increasing
+    assert (honest.bins["confidence"] - honest.bins["precision"]).abs().max() < 0.1
+    over, under = drawn_scores(0.2), drawn_scores(-0.2)
+    assert over.error == pytest.approx(0.2, abs=0.03)
+    assert over.excess == pytest.approx(0.2, abs=0.03)
+    assert "over-confident" in str(over)
+    assert under.excess < -0.1
+    assert "under-confident" in str(under)
+    crossed = calibrate(np.repeat([0.2, 0.8], 500), np.repeat([True, False], 500))
+    assert abs(crossed.excess) < 0.05
+    assert crossed.error > 0.7
+    assert "on average only" in str(crossed)
+
+
+def test_calibration_of_few_detections_claims_nothing() -> None:
+    """A handful of detections, or none, is said to be too few."""
+    assert "too few" in str(drawn_scores(0, 10))
+    none = calibrate(np.zeros(0), np.zeros(0, bool))
+    assert np.isnan(none.error)
+    assert "Only 0 detections" in str(none)
+
+
+def test_a_class_without_an_example_is_named() -> None:
+    """What could not be judged stands in the notes and in the words, by name; where all could, there is no note."""
+    dataset, detections = made_up(0)
+    result = evaluation.score(dataset, detections)
+    assert "without a single example here: owl." in result.notes[0]
+    assert result.notes[0] in str(result)
+    image = LabelledImage(Path("a.jpg"), 500, 480, [[0, 0, 50, 50], [60, 0, 99, 50], [100, 0, 150, 50]], [1, 2, 3])
+    assert evaluation.score(Dataset([image], LABEL_MAP), [found([], [], [])]).notes == ()
+
+
 def test_refuses_what_cannot_be_scored() -> None:
-    """Detections for another number of images, or truth without objects, are named."""
+    """Detections for another number of images, or truth without objects or with crowds alone, are named."""
     dataset, detections = made_up(0)
     with pytest.raises(ValueError, match=r"25 images and detections for 24"):
         evaluation.score(dataset, detections[1:])
     empty = Dataset([LabelledImage(Path("a.jpg"), 10, 10, np.zeros((0, 4)), [])], LABEL_MAP)
     with pytest.raises(ValueError, match="no object"):
         evaluation.score(empty, [sv.Detections.empty()])
+    crowd = Dataset([LabelledImage(Path("a.jpg"), 10, 10, [[0, 0, 5, 5]], [1], crowd=[True])], LABEL_MAP)
+    with pytest.raises(ValueError, match="no object"):
+        evaluation.score(crowd, [sv.Detections.empty()])
+    with pytest.raises(ValueError, match="no object"):
+        evaluation.score(Dataset((), LABEL_MAP), [])
+
+
+@pytest.mark.parametrize(
+    ("box_xyxy", "class_id", "confidence", "says"),
+    [
+        ([0, 0, 9, 9], 0, 0.5, r"class id 0 is not in the label map, which has 1 to 3 .*count from 0, add 1"),
+        ([0, 0, 9, 9], 4, 0.5, r"class id 4 is not in the label map"),
+        ([0, 0, np.nan, 9], 1, 0.5, r"box \[0.0, 0.0, nan, 9.0\] with confidence 0.5 is not of finite numbers"),
+        ([0, 0, 9, np.inf], 1, 0.5, r"is not of finite numbers"),
+        ([0, 0, 9, 9], 1, np.nan, r"confidence nan is not of finite numbers. The model is broken"),
+    ],
+)
+def test_detections_that_cannot_be_counted_are_refused(
+    box_xyxy: list, class_id: int, confidence: float, says: str
+) -> None:
+    """A class that is not in the label map and a number that is none are named with image and detection."""
+    dataset, detections = made_up(0)
+    detections[7] = found([[0, 0, 9, 9]] * 2, [1, class_id], [0.5, confidence])
+    detections[7].xyxy[1] = box_xyxy  # which supervision itself checks at the door only
+    with pytest.raises(ValueError, match=rf"^7\.jpg, detection 2: .*{says}"):
+        evaluation.score(dataset, detections)
+
+
+def test_detections_without_class_or_confidence_are_refused() -> None:
+    """Detections of a tool that gives no class or no confidence are named with what is missing."""
+    dataset, detections = made_up(0)
+    for name in ("class_id", "confidence"):
+        kept = {"class_id": np.array([1]), "confidence": np.array([0.5])} | {name: None}
+        broken = sv.Detections(xyxy=np.array([[0, 0, 9, 9]], np.float32), **kept)
+        with pytest.raises(ValueError, match=rf"3\.jpg: its detections have no {name}"):
+            evaluation.score(dataset, [*detections[:3], broken, *detections[4:]])
 
 
 def test_needs_no_tensorflow() -> None:

@@ -48,9 +48,15 @@ def tree(path: Path) -> ast.Module:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The dotted names that a file imports anywhere; ``from a import b`` counts as ``a.b``."""
+    """The dotted names that a file imports anywhere but for types alone; ``from a import b`` counts as ``a.b``."""
     inside = ["tfod_helpers", *path.relative_to(PACKAGE).parts[:-1]]
+    checked = [
+        node for node in ast.walk(tree(path)) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
+    never_made = {line.lineno for node in checked for line in node.body}
     for node in ast.walk(tree(path)):
+        if getattr(node, "lineno", None) in never_made:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

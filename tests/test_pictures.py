@@ -52,6 +52,11 @@ def problem(image: LabelledImage, names: LabelMap) -> Problem:
 def every_picture(dataset: Dataset) -> dict[str, Picture]:
     """One picture of each kind."""
     found = [all_found(image, dataset.label_map) for image in dataset]
+    turned = [one[::-1] for one in found]  # the classes no longer fit the boxes
+    for one, other in zip(turned, found, strict=True):
+        one.xyxy = other.xyxy
+    right, wrong = evaluation.score(dataset, found, resamples=50), evaluation.score(dataset, turned, resamples=50)
+    runs = {name: [0.3, 0.5] for name in ("ap", "ap_low", "ap_high", "ap50", "ap50_low", "ap50_high")}
     return {
         "images": pictures.show_images(dataset),
         "detections": pictures.show_detections(list(dataset), found),
@@ -62,7 +67,15 @@ def every_picture(dataset: Dataset) -> dict[str, Picture]:
         "classes": pictures.show_classes(dataset),
         "problems": pictures.show_problems([problem(image, dataset.label_map) for image in dataset]),
         "history": pictures.plot_history(history()),
-        "evaluation": pictures.plot_evaluation(evaluation.score(dataset, found)),
+        "evaluation": pictures.plot_evaluation(right),
+        "confusions": pictures.plot_evaluation(wrong),
+        "thresholds": pictures.plot_thresholds(wrong),
+        "calibration": pictures.plot_calibration(wrong),
+        "mistakes": pictures.show_mistakes(wrong),
+        "no mistakes": pictures.show_mistakes(right),
+        "label errors": pictures.show_label_errors(wrong),
+        "learning curve": pictures.plot_learning_curve({"images": [9, 99], **runs}),
+        "runs": pictures.plot_runs({"label": [*dataset.label_map][-2:], **runs}),
         "many classes": pictures.plot_evaluation(many_classes(80)),
     }
 

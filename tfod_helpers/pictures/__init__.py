@@ -1,4 +1,4 @@
-"""Anything that the other rooms make -> a picture of it.
+"""What the rooms make -> a picture of it.
 
 Every function returns a `Picture`: a Matplotlib figure that a notebook shows once where a cell ends
 in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package needs TensorFlow.
@@ -6,23 +6,36 @@ in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package 
 
 from tfod_helpers.pictures.box_charts import plot_places, plot_sizes
 from tfod_helpers.pictures.class_sheet import show_classes
+from tfod_helpers.pictures.comparison_charts import plot_learning_curve, plot_runs, would_more_help
+from tfod_helpers.pictures.confidence_charts import plot_calibration, plot_thresholds
+from tfod_helpers.pictures.crop_gallery import show_label_errors, show_mistakes
 from tfod_helpers.pictures.dataset_charts import plot_labels
 from tfod_helpers.pictures.photo_grids import show_detections, show_images, show_predictions
-from tfod_helpers.pictures.picture import Picture, colour_of
+from tfod_helpers.pictures.picture import Picture, colour_of, counted
 from tfod_helpers.pictures.problem_gallery import show_problems
+from tfod_helpers.pictures.rate_chart import plot_learning_rates
 from tfod_helpers.pictures.result_charts import plot_evaluation, plot_history
 
 __all__ = [
     "Picture",
     "colour_of",
+    "counted",
+    "plot_calibration",
     "plot_evaluation",
     "plot_history",
     "plot_labels",
+    "plot_learning_curve",
+    "plot_learning_rates",
     "plot_places",
+    "plot_runs",
     "plot_sizes",
+    "plot_thresholds",
     "show_classes",
     "show_detections",
     "show_images",
+    "show_label_errors",
+    "show_mistakes",
     "show_predictions",
     "show_problems",
+    "would_more_help",
 ]

@@ -15,13 +15,14 @@ from matplotlib.patheffects import withStroke
 from PIL import Image
 
 from tfod_helpers import photos
-from tfod_helpers.pictures.cards import FONT_SIZE, POINTS, fitted, grey_card, text_width, why_not
+from tfod_helpers.pictures.cards import FONT_SIZE, POINTS, fitted, grey_card, text_width, why_not, wrapped
 from tfod_helpers.pictures.picture import INK, PHOTO_WIDTH, Picture, ink_on, readable, style
 
 _T = TypeVar("_T")
 _ASPECTS = (0.5, 2.2)  # a photo narrower or wider than this is shown inside a cell of this shape
 _TALLEST = 5.0  # inches, so that a single photo still fits a screen
-_GAP, _TITLE, _HEAD, _LEGEND = 0.12, 0.22, 0.3, 0.24  # inches
+_GAP, _TITLE, _HEAD, _LEGEND, _CAPTION = 0.12, 0.22, 0.3, 0.24, 0.3  # inches
+_SMALL = 8.0  # points, of the words under a photo
 _PRINT_DPI = 200  # more pixels than print shows are not kept
 _LONGEST_NAME = 32  # letters
 _PAD = 2.0  # points between a name and the edge of its label
@@ -54,6 +55,7 @@ class Panel:
         name: of the file, shown above it, shortened where room is short.
         note: follows the name, and is never shortened.
         marks: its boxes; the first have the first choice of room for their names.
+        caption: stands below it, on at most two lines.
     """
 
     pixels: Callable[[], np.ndarray]
@@ -61,6 +63,7 @@ class Panel:
     name: str
     note: str
     marks: Sequence[Mark]
+    caption: str = ""
 
 
 def spread(items: Sequence[_T], count: int, seed: int | None = None) -> list[_T]:
@@ -100,7 +103,8 @@ def draw_grid(
     group = 2 if pairs else 1
     across = min(columns * group, len(panels))
     top = _HEAD + (_LEGEND if legend else 0)
-    cells, bottom = _cells([panel.size[0] / panel.size[1] for panel in panels], across, group, top)
+    below = _CAPTION if any(panel.caption for panel in panels) else 0
+    cells, bottom = _cells([panel.size[0] / panel.size[1] for panel in panels], across, group, top, below)
     with style():
         picture = Picture(PHOTO_WIDTH, bottom, photos=True)
         headline = fitted(picture, headline, PHOTO_WIDTH, FontProperties(size=12, weight="bold"))
@@ -113,7 +117,7 @@ def draw_grid(
 
 
 def _cells(
-    aspects: Sequence[float], across: int, group: int, top: float
+    aspects: Sequence[float], across: int, group: int, top: float, below: float
 ) -> tuple[list[tuple[float, float, float, float]], float]:
     """Share the width of each row out by the photos' shapes.
 
@@ -132,7 +136,7 @@ def _cells(
         for aspect, gap in zip(row, [*gaps, 0], strict=False):
             cells.append((left, top + _TITLE, aspect * height, height))
             left += aspect * height + gap
-        top += _TITLE + height + _GAP
+        top += _TITLE + height + below + _GAP
     return cells, top
 
 
@@ -153,6 +157,11 @@ def _draw_panel(picture: Picture, panel: Panel, cell: tuple[float, float, float,
     axes.annotate(
         _title(picture, panel, room), (0, 1), ((left - x) * POINTS, (y - top) * POINTS + 3), "axes fraction",
         "offset points", annotation_clip=False,
+    )  # fmt: skip
+    caption = wrapped(picture, panel.caption, width, 2, FontProperties(size=_SMALL))
+    picture.text(
+        left / page_wide, 1 - (top + height + 0.03) / page_high, "\n".join(caption), va="top", size=_SMALL,
+        linespacing=1.2,
     )  # fmt: skip
     for mark in sorted(panel.marks, key=lambda mark: -_area(mark)):  # small boxes stay on top of large ones
         draw_box(axes, mark, panel.size, scale)

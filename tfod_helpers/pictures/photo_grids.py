@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from tfod_helpers import evaluation, photos
+from tfod_helpers import matching, photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.pictures.grid import Mark, Panel, draw_grid, spread
 from tfod_helpers.pictures.picture import BLUE, VERMILLION, YELLOW, Picture, colour_of, counted
@@ -147,7 +147,7 @@ def show_predictions(
 
 @dataclass(frozen=True)
 class _Match:
-    """Detections of one photo and, as `evaluation.match` gives it, the true box that each found, or -1."""
+    """Detections of one photo and, as `matching.match` gives it, the true box that each found, or -1."""
 
     seen: Detections
     pairs: np.ndarray
@@ -167,7 +167,7 @@ class _Match:
 
 
 def _match(image: LabelledImage, seen: Detections) -> _Match:
-    return _Match(seen, evaluation.match(image, seen, iou=_MATCH_IOU), len(image.labels))
+    return _Match(seen, matching.match(image, seen, iou=_MATCH_IOU), len(image.labels))
 
 
 def _sure(detections: Detections, threshold: float) -> Detections:

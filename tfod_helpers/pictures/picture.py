@@ -83,12 +83,19 @@ class Picture(Figure):
         FigureCanvasAgg(self)
         self.photos = photos
 
-    def to_bytes(self) -> bytes:
-        """Return what a notebook shows: the bytes of a JPEG (photos) or a PNG (charts)."""
+    def to_bytes(self, *, dpi: int = _NOTEBOOK_DPI) -> bytes:
+        """Return the bytes of a JPEG (photos) or a PNG (charts), unless told otherwise as a notebook shows it.
+
+        Args:
+            dpi: dots per inch.
+        """
+        usual = self.dpi
+        self.set_dpi(dpi)
         with style():
             self.canvas.draw()
         image = Image.fromarray(np.asarray(self.canvas.buffer_rgba())[..., :3])
-        return _small_jpeg(image) if self.photos else _small_png(image)
+        self.set_dpi(usual)
+        return _small_jpeg(image, _PHOTO_BYTES * (dpi / _NOTEBOOK_DPI) ** 2) if self.photos else _small_png(image)
 
     def save(self, path: str | os.PathLike[str], *, dpi: int = 200) -> Path:
         """Write the picture, whole or not at all.
@@ -178,11 +185,11 @@ def _letters() -> frozenset[int]:
     return frozenset().union(*(font_manager.get_font(path).get_charmap() for path in paths))
 
 
-def _small_jpeg(image: Image.Image) -> bytes:
+def _small_jpeg(image: Image.Image, most: float) -> bytes:
     for quality in _QUALITIES:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality, optimize=True, progressive=True)
-        if buffer.tell() <= _PHOTO_BYTES:
+        if buffer.tell() <= most:
             break
     return buffer.getvalue()
 

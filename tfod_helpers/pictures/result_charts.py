@@ -75,8 +75,10 @@ def plot_evaluation(evaluation: Evaluation) -> Picture:
     Of many classes the best and the worst are drawn, and the titles say so.
 
     Args:
-        evaluation: ``ap``, ``ap50`` and ``ap75``; ``per_class``, a table by class name with ``ap``,
-            ``ap50`` and ``boxes``; ``pr_curves``, class name to ``(recall, precision)`` at IoU 0.50;
+        evaluation: ``ap``, ``ap50`` and ``ap75``, and where known their 95 % ``intervals``, by name;
+            ``per_class``, a table by class name with ``ap``, ``ap50`` and ``boxes``, and where known the
+            intervals' ends, ``ap_low``, ``ap_high``, ``ap50_low`` and ``ap50_high``; ``pr_curves``, class
+            name to ``(recall, precision)`` at IoU 0.50;
             ``confusion``, counts with true classes down, the last row for nothing there, and
             predicted classes across, the last column for missed; ``threshold``, the least confidence
             that the confusion counts.
@@ -96,8 +98,8 @@ def plot_evaluation(evaluation: Evaluation) -> Picture:
         _draw_confusion(axes["confusion"], evaluation)
         boxes = int(np.nansum(evaluation.per_class["boxes"]))
         picture.suptitle(
-            f"AP {_score(evaluation.ap)}, AP50 {_score(evaluation.ap50)}, AP75 {_score(evaluation.ap75)} "
-            f"on {counted(boxes, 'box', 'boxes')}",
+            f"AP {_score(evaluation, 'ap', '95 %: ')}, AP50 {_score(evaluation, 'ap50')}, "
+            f"AP75 {_score(evaluation, 'ap75', None)} on {counted(boxes, 'box', 'boxes')}",
             x=0.01, ha="left", size=12, weight="bold",
         )  # fmt: skip
     return picture
@@ -226,13 +228,28 @@ def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
     axes.barh(places, table["ap"].fillna(0), 0.4, color=BLUE)
     for place, (_, row) in zip(places, table.iterrows(), strict=True):
         text = "no boxes" if np.isnan(row["ap"]) else f"{row['ap']:.2f} / {row['ap50']:.2f}"
-        axes.text(np.nan_to_num(row["ap50"]) + 0.02, place, text, va="center", size=8.5)
+        end = np.nan_to_num(
+            max(row["ap50"], _draw_interval(axes, row, "ap50", place), _draw_interval(axes, row, "ap", place))
+        )
+        axes.text(end + 0.02, place, text, va="center", size=8.5)
     labels = [f"{readable(name, 16)} ({int(row['boxes']):,})" for name, row in table.iterrows()]
     axes.set_yticks(places, labels)
     axes.set_ylim(max(len(table), 2) - 0.4, -0.6)
     axes.set(xlim=(0, 1.5), xticks=np.linspace(0, 1, 5))  # the numbers stand to the right of 1
+    if any(line.get_gid() == "interval" for line in axes.lines):
+        axes.set_xlabel("lines: 95 % intervals")
     axes.tick_params("y", length=0)
     axes.set_title(title)
+
+
+def _draw_interval(axes: Axes, row: pd.Series, name: str, place: int) -> float:
+    """Draw the 95 % interval of a class's score where it is known; return its upper end, or 0."""
+    low, high = row.get(f"{name}_low", np.nan), row.get(f"{name}_high", np.nan)
+    if np.isnan(low):
+        return 0.0
+    shift = -0.1 if name == "ap" else 0.27  # beside each other, where both cross the bar
+    axes.plot([low, high], [place + shift] * 2, color=INK, lw=1.1, marker="|", ms=5, gid="interval")
+    return float(high)
 
 
 def _draw_confusion(axes: Axes, evaluation: Evaluation) -> None:
@@ -255,8 +272,12 @@ def _draw_confusion(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_title(f"What was taken for what{which}\n(confidence {evaluation.threshold:.2f} or more)")
 
 
-def _score(value: float) -> str:
-    return "unknown" if np.isnan(value) else f"{value:.2f}"
+def _score(evaluation: Evaluation, name: str, first: str | None = "") -> str:
+    """Return a score in words, with its interval where that is known and ``first`` says how to begin it."""
+    value = getattr(evaluation, name)
+    low, high = getattr(evaluation, "intervals", {}).get(name, (np.nan, np.nan))
+    interval = "" if first is None or np.isnan(low) else f" ({first}{low:.2f} to {high:.2f})"
+    return "unknown" if np.isnan(value) else f"{value:.2f}{interval}"
 
 
 def _short(count: float) -> str:

@@ -1,0 +1,94 @@
+"""What the tests of the evaluation share: truth and detections that are made up, and pycocotools' counts of them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+import numpy as np
+import supervision as sv
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+
+SIDE = 500
+
+
+def detections(boxes_xyxy, class_ids, confidences) -> sv.Detections:
+    """Detections of one image."""
+    if not len(boxes_xyxy):
+        return sv.Detections.empty()
+    return sv.Detections(
+        xyxy=np.array(boxes_xyxy, np.float32),
+        class_id=np.array(class_ids),
+        confidence=np.array(confidences, np.float32),
+    )
+
+
+def one_image(boxes_xyxy, labels, number: int = 0, **more) -> LabelledImage:
+    """An image without a file."""
+    return LabelledImage(Path(f"{number}.jpg"), SIDE, SIDE, np.array(boxes_xyxy, float).reshape(-1, 4), labels, **more)
+
+
+def made_up(
+    seed: int, images: int = 25, classes: int = 3, *, objects: float = 3, ghosts: int = 3, crowds: float = 0.0
+) -> tuple[Dataset, list[sv.Detections]]:
+    """Images, some empty, and detections: right, shifted, of a wrong class, of nothing, with equal confidences.
+
+    The last class has no object; a tenth of the detections is of a class that its image lacks.
+    """
+    random = np.random.default_rng(seed)
+    truth, found = [], []
+    for number in range(images):
+        count = int(random.poisson(objects)) if number else max(1, int(objects))
+        boxes_xyxy = _boxes(random, count)
+        labels = random.integers(1, max(classes, 2), count)
+        of = np.repeat(np.arange(count), random.integers(0, 4, count))
+        side = np.tile(boxes_xyxy[of, 2:] - boxes_xyxy[of, :2], 2)
+        near_xyxy = boxes_xyxy[of] + random.normal(0, 0.1, side.shape) * side
+        near_xyxy[:, 2:] = np.maximum(near_xyxy[:, 2:], near_xyxy[:, :2] + 1)
+        wrong = random.uniform(size=len(of)) < 0.1
+        names = np.where(wrong, random.integers(1, classes + 1, len(of)), labels[of])
+        scores = np.round(np.concatenate([random.beta(4, 2, len(of)), random.beta(1, 3, ghosts)]), 2)
+        truth.append(one_image(boxes_xyxy, labels, number, crowd=random.uniform(size=count) < crowds))
+        found.append(
+            detections(
+                np.concatenate([near_xyxy, _boxes(random, ghosts)]),
+                np.concatenate([names, random.integers(1, classes + 1, ghosts)]),
+                scores,
+            )
+        )
+    return Dataset(tuple(truth), LabelMap([f"class {n}" for n in range(1, classes + 1)])), found
+
+
+def _boxes(random: np.random.Generator, count: int) -> np.ndarray:
+    low = random.uniform(0, SIDE * 0.6, (count, 2))
+    return np.concatenate([low, low + np.exp(random.uniform(np.log(8), np.log(SIDE * 0.4), (count, 2)))], axis=1)
+
+
+def by_pycocotools(dataset: Dataset, found: list[sv.Detections]) -> COCOeval:
+    """COCO's counts, without this project's conversions."""
+    annotations, results = [], []
+    for n, (image, seen) in enumerate(zip(dataset, found, strict=True)):
+        for (x0, y0, x1, y1), label, crowd in zip(image.boxes_xyxy.tolist(), image.labels, image.crowd, strict=True):
+            place = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": int(crowd)}
+            annotations.append({"id": len(annotations) + 1, "image_id": n, "category_id": int(label), **place})
+        for k, (x0, y0, x1, y1) in enumerate(seen.xyxy.tolist()):
+            one = {"image_id": n, "category_id": int(seen.class_id[k]), "bbox": [x0, y0, x1 - x0, y1 - y0]}
+            results.append({**one, "score": float(seen.confidence[k])})
+    coco = COCO()
+    coco.dataset = {
+        "info": [],
+        "images": [{"id": n, "width": image.width, "height": image.height} for n, image in enumerate(dataset)],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(dataset.label_map, 1)],
+        "annotations": annotations,
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+        counted = COCOeval(coco, coco.loadRes(results), "bbox")
+        counted.evaluate()
+        counted.accumulate()
+        counted.summarize()
+    return counted

@@ -1,0 +1,89 @@
+"""evaluation, the counting: every number is pycocotools' number, whatever the truth and the detections."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluation_parts import by_pycocotools, detections, made_up, one_image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfod_helpers import evaluation
+from tfod_helpers.annotations import Dataset, LabelMap
+
+
+def assert_as_pycocotools(dataset: Dataset, found: list) -> None:
+    """Precision, recall and the twelve numbers are pycocotools' to 1e-6."""
+    expected = by_pycocotools(dataset, found)
+    counts = evaluation.count(*evaluation.flatten(dataset, found))
+    assert counts.precision.shape == expected.eval["precision"].shape
+    assert np.abs(counts.precision - expected.eval["precision"]).max() < 1e-6
+    assert np.abs(counts.recall - expected.eval["recall"]).max() < 1e-6
+    ours = np.array(list(evaluation.score(dataset, found, resamples=0).coco.values()))
+    assert np.abs(np.where(np.isnan(ours), -1, ours) - expected.stats).max() < 1e-6
+
+
+@pytest.mark.parametrize("crowds", [0.0, 0.2])
+@pytest.mark.parametrize("seed", range(3))
+def test_all_numbers_are_those_of_pycocotools(seed: int, crowds: float) -> None:
+    """With empty images, equal scores, a class without objects, detections of absent classes, and crowds."""
+    dataset, found = made_up(seed, crowds=crowds)
+    assert 0.1 < evaluation.score(dataset, found, resamples=0).ap50 < 0.95  # neither trivially right nor wrong
+    assert_as_pycocotools(dataset, found)
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_the_limits_of_detections_count(classes: int) -> None:
+    """Of more than 100 detections of a class in an image the surest 100 count, and 10 and 1 where those are asked."""
+    dataset, found = made_up(5, images=4, classes=classes, objects=60, ghosts=150, crowds=0.1)
+    assert max(len(one) for one in found) > 200
+    assert_as_pycocotools(dataset, found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.5]))
+def test_any_small_set_counts_as_with_pycocotools(seed: int, crowds: float) -> None:
+    """A few crowded images, where detections and objects overlap by many, count the same."""
+    random = np.random.default_rng(seed)
+    images, found = [], []
+    for number in range(3):
+        sides = [np.sort(random.integers(0, 8, (2, random.integers(1, 6), 2)) * 20, axis=2) for _ in range(2)]
+        truth_xyxy, seen_xyxy = (np.stack([x[:, 0], y[:, 0], x[:, 1] + 20, y[:, 1] + 20], 1) for x, y in sides)
+        labels = random.integers(1, 3, len(truth_xyxy))
+        # The first object is real, or there might be nothing to find.
+        crowd = (random.uniform(size=len(labels)) < crowds) & (np.arange(len(labels)) > 0)
+        images.append(one_image(truth_xyxy, labels, number, crowd=crowd))
+        scores = random.integers(1, 5, len(seen_xyxy)) / 5
+        found.append(detections(seen_xyxy, random.integers(1, 3, len(seen_xyxy)), scores))
+    assert_as_pycocotools(Dataset(tuple(images), LabelMap(["cat", "dog"])), found)
+
+
+def test_of_two_objects_that_fit_as_well_the_later_is_found() -> None:
+    """A detection between two objects takes the later one, as with pycocotools, and leaves the other to the next."""
+    image = one_image([[0, 0, 100, 100], [20, 0, 120, 100]], [1, 1])
+    between, first = [10, 0, 110, 100], [0, 0, 100, 100]
+    seen = detections([between, first], [1, 1], [0.9, 0.8])
+    assert_as_pycocotools(Dataset((image,), LabelMap(["cat"])), [seen])
+
+
+def test_benchmark_runs_and_finds_no_difference() -> None:
+    """The comparison with pycocotools, on a few images, prints the ratio and a difference of nothing."""
+    benchmark = Path(__file__).parents[1] / "benchmarks" / "evaluation.py"
+    command = [sys.executable, str(benchmark), "--images", "60", "--classes", "7", "--repeats", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"times as fast as pycocotools; greatest difference (0|\d(\.\d+)?e-\d+)$", done.stdout.strip())
+
+
+def test_no_detection_at_all() -> None:
+    """Without any detection precision and recall are 0, and -1 where there is no object, as COCO has them."""
+    dataset, found = made_up(1)
+    counts = evaluation.count(*evaluation.flatten(dataset, [one[:0] for one in found]))
+    assert counts.precision[:, :, 0, 0].max() == counts.recall[:, 0, 0].max() == 0
+    assert (counts.precision[:, :, -1] == -1).all()  # the class that the truth lacks
+    assert len(counts.ranked.index) == 0

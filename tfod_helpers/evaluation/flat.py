@@ -1,0 +1,130 @@
+"""All objects and all detections of a dataset, each as a few long arrays, so that nothing is counted image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfod_helpers.annotations import Dataset
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Every object of a dataset, image by image.
+
+    Attributes:
+        image: int64, shape (n,): which image of the dataset it is in.
+        labels: int64, shape (n,): class ids from 1.
+        boxes_xyxy: float64, shape (n, 4), pixels.
+        crowd: bool, shape (n,): a box around a crowd.
+        images: number of images.
+        classes: number of classes.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    boxes_xyxy: np.ndarray
+    crowd: np.ndarray
+    images: int
+    classes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Every detection on a dataset, image by image.
+
+    Attributes:
+        image: int64, shape (n,): which image of the dataset it is in.
+        labels: int64, shape (n,): class ids from 1.
+        boxes_xyxy: float64, shape (n, 4), pixels.
+        scores: float64, shape (n,): confidences.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+
+    def __getitem__(self, which: np.ndarray) -> Found:
+        """Return some of the detections."""
+        return Found(self.image[which], self.labels[which], self.boxes_xyxy[which], self.scores[which])
+
+
+def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Truth, Found]:
+    """Lay out truth and detections flat.
+
+    Args:
+        dataset: the images and the truth.
+        detections: one for each image, in its order.
+
+    Raises:
+        ValueError: the numbers of images and detections differ, there is no object to find, or detections
+            without class or confidence, with a class that the label map lacks, or with a number that is none.
+    """
+    if len(dataset) != len(detections):
+        raise ValueError(f"{len(dataset)} images and detections for {len(detections)}. Give one for each image.")
+    crowd = _joined([image.crowd for image in dataset], bool)
+    if crowd.all():
+        raise ValueError(
+            "There is no object in the dataset, so nothing can be scored. Label some, or evaluate on labelled images."
+        )
+    truth = Truth(
+        np.repeat(np.arange(len(dataset)), [len(image.labels) for image in dataset]),
+        _joined([image.labels for image in dataset], np.int64),
+        _joined([image.boxes_xyxy for image in dataset], float, (0, 4)),
+        crowd,
+        len(dataset),
+        len(dataset.label_map),
+    )
+    for image, found in zip(dataset, detections, strict=True):
+        if len(found.xyxy) and (found.class_id is None or found.confidence is None):
+            raise ValueError(
+                f"{image.path}: its detections have no {'class_id' if found.class_id is None else 'confidence'}. "
+                f"Give detections with xyxy, class_id and confidence."
+            )
+    some = [one for one in detections if len(one.xyxy)]
+    found = Found(
+        np.repeat(np.arange(len(dataset)), [len(one.xyxy) for one in detections]),
+        _joined([one.class_id for one in some], np.int64),
+        _joined([one.xyxy for one in some], float, (0, 4)),
+        _joined([one.confidence for one in some], float),
+    )
+    _check(dataset, found)
+    return truth, found
+
+
+def _joined(parts: Sequence[Any], kind: Any, shape: tuple[int, ...] = (0,)) -> np.ndarray:
+    return np.concatenate([np.zeros(shape, kind), *parts]).astype(kind, copy=False)
+
+
+def _check(dataset: Dataset, found: Found) -> None:
+    """Refuse the first detection that cannot be counted, by its image and its number in it."""
+    classes = len(dataset.label_map)
+    numbers = np.column_stack([found.boxes_xyxy, found.scores])
+    faults = (
+        (
+            ~np.isfinite(numbers).all(axis=1),
+            lambda at: f"box {numbers[at, :4].tolist()} with confidence {numbers[at, 4]:g} is not of finite numbers",
+            "The model is broken (its training may have diverged); use an earlier checkpoint.",
+        ),
+        (
+            (found.labels < 1) | (found.labels > classes),
+            lambda at: (
+                f"class id {found.labels[at]} is not in the label map, which has 1 to {classes} "
+                f"({dataset.label_map.describe()})"
+            ),
+            "Use the label map that the detector was trained with; where its classes count from 0, add 1.",
+        ),
+    )
+    for wrong, what, fix in faults:
+        if wrong.any():
+            at = int(wrong.argmax())
+            place = at - int(np.searchsorted(found.image, found.image[at])) + 1
+            more = f" ({int(wrong.sum()):,} such detections)" if wrong.sum() > 1 else ""
+            raise ValueError(f"{dataset[int(found.image[at])].path}, detection {place}: {what(at)}{more}. {fix}")

@@ -1,0 +1,156 @@
+"""Labels that are probably wrong, ranked: what a detector sees against what a person wrote.
+
+The idea is that of Confident Learning (Northcutt, Jiang and Chuang, 2021) and of its form for boxes, ObjectLab
+(Tkachenko, Thyagarajan and Mueller, 2023): a label is suspicious by how little the detector supports it and how
+much it supports another, each seen against what the class usually gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfod_helpers.annotations import Dataset
+from tfod_helpers.evaluation.assigning import Pairs, overlapping
+from tfod_helpers.evaluation.flat import Found, Truth, flatten
+from tfod_helpers.matching import box_iou
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import supervision as sv
+
+_LOOSE, _TIGHT = 0.3, 0.7  # IoU: a detection says nothing about a label below the one, all from the other on
+_NEARLY = 0.1  # of IoU: a detection speaks for the label that it fits best, and for any that it fits as well
+_LEAST_USUAL = 0.1  # support that a class usually gets, at least, so that a class never found accuses nobody
+_NOTHING = 0.3  # weight of a label that nothing supports: detectors overlook more than people invent
+_FAINT = 0.1  # support below this is none, in words
+_ALIKE = 51  # detections with the nearest confidences, by which one is judged
+_INSIDE = 0.5  # share of a detection inside of a label of its class: a part of that object, not another one
+
+
+def label_errors(dataset: Dataset, detections: Sequence[sv.Detections]) -> pd.DataFrame:
+    """Rank every label, and every object that seems to lack one, by how probably it is an error.
+
+    For each label the support of its class is weighed against that of the best other class, from all detections
+    there, however unsure. A detection without a label counts as a missing label where it is surer than a right one
+    of its class usually is; the more, the more often so sure a detection is right.
+
+    Args:
+        dataset: the images with the labels to judge; best ones that the detector was not trained on.
+        detections: one for each image, in its order, of any confidence.
+
+    Returns:
+        The most suspicious first: score (above 0 a likely error, up to 1; a confirmed label is below 0), reason,
+        path, object (its number in the image, from 1; 0 for a missing label), label (empty for a missing one),
+        detected (the class that the detector sees, or empty), confidence (its support, 0 to 1), box_xyxy, image.
+
+    Raises:
+        ValueError: as `score` raises.
+    """
+    truth, found = flatten(dataset, detections)
+    pairs = _speaking(overlapping(found.boxes_xyxy, found.image, truth.boxes_xyxy, truth.image, _LOOSE))
+    support = found.scores[pairs.found] * np.clip((pairs.iou - _LOOSE) / (_TIGHT - _LOOSE), 0, 1)
+    same = found.labels[pairs.found] == truth.labels[pairs.truth]
+    own, _ = _most(pairs.truth[same], support[same], len(truth.labels))
+    usual = _usual(truth, own)
+    # Which other class speaks most is seen against what that class usually gets.
+    relative = np.minimum(support / usual[found.labels[pairs.found]], 1)
+    which = np.flatnonzero(~same)
+    _, best = _most(pairs.truth[which], relative[which] + support[which], len(truth.labels))
+    against = best >= 0
+    at = which[best[against]]
+    other, other_relative, other_label = np.zeros(len(own)), np.zeros(len(own)), np.zeros(len(own), int)
+    other[against], other_relative[against] = support[at], relative[at]
+    other_label[against] = found.labels[pairs.found[at]]
+    own_relative = np.minimum(own / usual[truth.labels], 1)
+    score = (other_relative - own_relative + other - own) / 2
+    score += _NOTHING * usual[truth.labels] * np.maximum(1 - own_relative - other_relative, 0)
+    missing, worth = _missing(truth, found, usual)
+    return _table(dataset, truth, (score, own, other, other_label), found[missing], worth)
+
+
+def _speaking(pairs: Pairs) -> Pairs:
+    """Return the pairs in which a detection overlaps no other label by more."""
+    fits = np.zeros(int(pairs.found.max(initial=-1)) + 1)
+    np.maximum.at(fits, pairs.found, pairs.iou)
+    return pairs[pairs.iou >= fits[pairs.found] - _NEARLY]
+
+
+def _most(group: np.ndarray, values: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return each group's largest value, 0 without one, and the index of it, -1 without one."""
+    order = np.argsort(values, kind="stable")
+    most, index = np.zeros(groups), np.full(groups, -1)
+    most[group[order]], index[group[order]] = values[order], order  # of repeated indexes the last stays
+    return most, index
+
+
+def _usual(truth: Truth, own: np.ndarray) -> np.ndarray:
+    """Return the mean support that labels of each class get, by class id: Confident Learning's threshold."""
+    real = ~truth.crowd
+    objects = np.bincount(truth.labels[real], minlength=truth.classes + 1)
+    return np.maximum(
+        np.bincount(truth.labels[real], own[real], truth.classes + 1) / np.maximum(objects, 1), _LEAST_USUAL
+    )
+
+
+def _missing(truth: Truth, found: Found, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the detections that seem to be objects without a label, and how probably each is one."""
+    near = overlapping(found.boxes_xyxy, found.image, truth.boxes_xyxy, truth.image, _LOOSE).found
+    supported = np.isin(np.arange(len(found.scores)), near)
+    classes = truth.classes + 1
+    group, truth_group = found.image * classes + found.labels, truth.image * classes + truth.labels
+    everywhere = np.ones(len(truth.labels), bool)
+    part = overlapping(found.boxes_xyxy, group, truth.boxes_xyxy, truth_group, _INSIDE, everywhere).found
+    sure = np.flatnonzero(found.scores >= usual[found.labels])
+    order = sure[np.argsort(-found.scores[sure], kind="stable")]
+    share = np.zeros(len(found.scores))  # of about as sure detections that have a label, one more of each assumed
+    if len(order):
+        window = np.ones(min(_ALIKE, len(order)))
+        alike = np.convolve(np.ones(len(order)), window, "same")
+        share[order] = (np.convolve(supported[order], window, "same") + 1) / (alike + 2)
+    alone = ~supported
+    alone[part] = False
+    kept: list[int] = []
+    suspects = order[alone[order]]
+    suspects = suspects[np.argsort(found.image[suspects], kind="stable")]
+    for some in np.split(suspects, np.flatnonzero(np.diff(found.image[suspects])) + 1):
+        while len(some):  # an object that is found twice lacks one label
+            kept.append(int(some[0]))
+            some = some[box_iou(found.boxes_xyxy[some[:1]], found.boxes_xyxy[some])[0] < _LOOSE]
+    missing = np.array(kept, int)
+    return missing, found.scores[missing] * np.maximum(2 * share[missing] - 1, 0)
+
+
+def _table(
+    dataset: Dataset,
+    truth: Truth,
+    judged: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    missing: Found,
+    worth: np.ndarray,
+) -> pd.DataFrame:
+    import pandas as pd
+
+    names = ["", *dataset.label_map]
+    number = np.arange(len(truth.image)) - np.searchsorted(truth.image, truth.image) + 1
+    rows = []
+    for at in np.flatnonzero(~truth.crowd):
+        score, own, other, other_label = (float(part[at]) for part in judged)
+        label, seen = names[truth.labels[at]], names[int(other_label)]
+        if max(own, other) < _FAINT:
+            reason, seen, support = f"labelled {label}, nothing is found there", "", max(own, other)
+        elif other > own:
+            reason, support = f"labelled {label}, looks like {seen} {other:.2f}", other
+        else:
+            reason, seen, support = f"labelled {label}, found as {label} {own:.2f}", label, own
+        rows.append((score, reason, truth.image[at], number[at], label, seen, support, truth.boxes_xyxy[at]))
+    for at, score in enumerate(worth):
+        seen, support = names[missing.labels[at]], missing.scores[at]
+        reason = f"no label, looks like {seen} {support:.2f}"
+        rows.append((score, reason, missing.image[at], 0, "", seen, support, missing.boxes_xyxy[at]))
+    columns = ["score", "reason", "image", "object", "label", "detected", "confidence", "box_xyxy"]
+    table = pd.DataFrame(rows, columns=columns).sort_values("score", ascending=False, kind="stable", ignore_index=True)
+    table["box_xyxy"] = [tuple(box_xyxy.tolist()) for box_xyxy in table["box_xyxy"]]
+    table.insert(2, "path", [str(dataset[int(n)].path) for n in table["image"]])
+    return table[["score", "reason", "path", "object", "label", "detected", "confidence", "box_xyxy", "image"]]

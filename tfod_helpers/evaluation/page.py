@@ -1,0 +1,258 @@
+"""The page of a report: what it says, in which order, and how it looks."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfod_helpers import pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tfod_helpers.evaluation.result import Evaluation
+
+_DPI = 160  # of the pictures: sharp on a phone and in print
+_WIDE = 0.1  # AP: an interval so wide is worth a word
+_MOST_CLASSES, _MOST_SUSPECTS = 100, 24  # rows; all of them are in the files
+_COCO_MEANING = {
+    "AP": "over IoU 0.50 to 0.95, the number that COCO ranks by",
+    "AP50": "boxes need to overlap by half (Pascal VOC)",
+    "AP75": "boxes need to fit well",
+    "AP small": "objects under 32 x 32 pixels",
+    "AP medium": "objects of 32 x 32 to 96 x 96 pixels",
+    "AP large": "objects over 96 x 96 pixels",
+    "AR 1": "recall with 1 detection of a class an image",
+    "AR 10": "with 10",
+    "AR 100": "with 100",
+    "AR small": "of small objects, with 100",
+    "AR medium": "of medium ones",
+    "AR large": "of large ones",
+}
+_STYLE = """
+:root { color-scheme: light; --ink: #222; --faint: #666; --line: #ddd; --blue: #0072B2; --soft: #f4f7fa; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 60rem; color: var(--ink); background: #fff;
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: break-word; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .5rem; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .4rem; }
+p { margin: .4rem 0 .8rem; max-width: 46rem; } .lead { font-size: 1.1rem; } .faint { color: var(--faint); }
+.note { border-left: 4px solid #E69F00; background: #fff8e6; padding: .5rem .8rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0; }
+.tile { background: var(--soft); border-radius: .5rem; padding: .7rem .9rem; }
+.tile b { display: block; font-size: 1.7rem; line-height: 1.2; color: var(--blue); }
+.tile span { font-size: .87rem; color: var(--faint); display: block; }
+.scroll { overflow-x: auto; margin: .5rem 0 1rem; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
+th { font-weight: 600; border-bottom: 2px solid #bbb; }
+.text { text-align: left; min-width: 6.5rem; } .whole { white-space: nowrap; }
+figure { margin: .5rem 0 1rem; overflow-x: auto; } img { display: block; width: 100%; height: auto; }
+@media (max-width: 40rem) { img { width: 42rem; max-width: none; } .photos img { width: 100%; min-width: 30rem; } }
+@media print { body { max-width: none; font-size: 11pt; padding: 0; } h2 { break-after: avoid; }
+  figure, tr, .tiles { break-inside: avoid; } .scroll, figure { overflow: visible; } a { color: inherit; } }
+"""
+_HEAD = f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>Evaluation</title><style>{_STYLE}</style></head><body>
+"""
+
+
+def draw(
+    evaluation: Evaluation,
+    mistakes: pd.DataFrame,
+    suspects: pd.DataFrame,
+    learning_curve: pd.DataFrame | Mapping[str, Sequence[float]] | None = None,
+) -> str:
+    """Return the page as HTML.
+
+    Args:
+        evaluation: what to report.
+        mistakes: its mistakes, as `evaluation.mistakes` returns them.
+        suspects: its labels, as `evaluation.label_errors` returns them.
+        learning_curve: as `pictures.plot_learning_curve` takes it, or None.
+    """
+    parts = [_top(evaluation), _scores(evaluation), _classes(evaluation), _confidence(evaluation)]
+    if learning_curve is not None:
+        words = f"<p>{escape(pictures.would_more_help(learning_curve))}</p>"
+        curve = pictures.plot_learning_curve(learning_curve)
+        parts.append(_section("Would more photos help?", words, _figure(curve, "AP by number of training photos")))
+    parts += [_mistakes(evaluation, mistakes), _suspects(evaluation, suspects), _speed(evaluation)]
+    return _HEAD + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _top(evaluation: Evaluation) -> str:
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in evaluation.notes)
+    tiles = [
+        (f"{evaluation.ap:.2f}", "AP", _interval(evaluation, "ap")),
+        (f"{evaluation.ap50:.2f}", "AP50", _interval(evaluation, "ap50")),
+        (f"{evaluation.f1:.2f}", f"best F1, at confidence {evaluation.threshold:.2f}", _interval(evaluation, "f1")),
+        (f"{int(evaluation.per_class['boxes'].sum()):,}", "objects to find", f"on {evaluation.images:,} photos"),
+    ]
+    drawn = "".join(f'<div class="tile"><b>{a}</b>{escape(b)}<span>{escape(c)}</span></div>' for a, b, c in tiles)
+    return (
+        f'<h1>How good is this detector?</h1><p class="lead">{escape(in_a_sentence(evaluation))}</p>{notes}'
+        f'<div class="tiles">{drawn}</div>'
+    )
+
+
+def in_a_sentence(evaluation: Evaluation) -> str:
+    """Say how good a detector is to somebody who has never heard of AP.
+
+    Args:
+        evaluation: what to report.
+    """
+    point = evaluation.point
+    words = (
+        f"Asked for what it is sure of by {point.threshold:.2f} or more, it finds {_of_100(point.recall)} objects, and "
+        f"{_of_100(point.precision)} of its finds are right. Its AP, which also asks how well the boxes fit, is "
+        f"{evaluation.ap:.2f} of 1."
+    )
+    low, high = evaluation.intervals.get("ap", (math.nan, math.nan))
+    if math.isnan(low):
+        return words
+    words += (
+        f" Judged on {pictures.counted(evaluation.images, 'photo')}, that is known only so far: with other photos of "
+        f"the same kind it would mostly lie between {low:.2f} and {high:.2f}."
+    )
+    if high - low > _WIDE:
+        words += " Four times as many labelled photos to judge on would halve that range."
+    return words
+
+
+def _of_100(share: float) -> str:
+    return f"{round(100 * share)} of 100"
+
+
+def _scores(evaluation: Evaluation) -> str:
+    rows = [
+        ("", name, _score(value), _interval(evaluation, name.lower()), _COCO_MEANING[name])
+        for name, value in evaluation.coco.items()
+    ]
+    table = _table(("", "score", "95 % interval", "what it measures"), [row[1:] for row in rows], text=(0, 3))
+    words = (
+        "<p>1 is perfect. An interval holds what 95 of 100 other sets of such photos would give; two detectors whose "
+        "intervals overlap widely may be equally good. A dash: no such object in these photos.</p>"
+    )
+    chart = _figure(pictures.plot_evaluation(evaluation), "Precision and recall, AP of each class, confusions")
+    return _section("Scores", words, table, chart)
+
+
+def _classes(evaluation: Evaluation) -> str:
+    head = ("class", "objects", "AP", "95 %", "AP50", "95 %", "small", "medium", "large")
+    head += ("best confidence", "right", "found", "F1")
+    rows = []
+    for name, row in evaluation.per_class.head(_MOST_CLASSES).iterrows():
+        sizes = (_score(row[f"ap_{size}"]) for size in ("small", "medium", "large"))
+        best = (_score(row[column]) for column in ("best_threshold", "precision", "recall", "f1"))
+        ends = [_range(row[f"{column}_low"], row[f"{column}_high"]) for column in ("ap", "ap50")]
+        scores = (_score(row["ap"]), ends[0], _score(row["ap50"]), ends[1])
+        rows.append((str(name), f"{int(row['boxes']):,}", *scores, *sizes, *best))
+    left_out = len(evaluation.per_class) - len(rows)
+    more = f"<p>{left_out:,} more classes are in evaluation.json.</p>" if left_out > 0 else ""
+    words = (
+        "<p>AP by the size of the objects; then the confidence at which the class does best, and what is right and "
+        "found there.</p>"
+    )
+    return _section("Each class", words, _table(head, rows, text=(0,)), more)
+
+
+def _confidence(evaluation: Evaluation) -> str:
+    return _section(
+        "Which confidence to ask for, and what it is worth",
+        "<p>The lower the confidence asked for, the more is found and the more of it is wrong. F1 weighs both.</p>",
+        _figure(pictures.plot_thresholds(evaluation), "F1 by confidence, and the best confidence of each class"),
+        f"<p>{escape(str(evaluation.calibration))}</p>",
+        _figure(pictures.plot_calibration(evaluation), "Share of right detections by confidence"),
+    )
+
+
+def _mistakes(evaluation: Evaluation, mistakes: pd.DataFrame) -> str:
+    words = (
+        f"<p>At confidence {evaluation.threshold:.2f}, a few of each kind, the worst first. Many of one kind say what "
+        f"to do: missed or wrong class, label more such photos; badly placed, train longer or at a larger size; "
+        f"background, add photos without objects.</p>"
+    )
+    gallery = _figure(pictures.show_mistakes(evaluation), "The worst mistakes", "photos") if len(mistakes) else ""
+    return _section("The worst mistakes", words, gallery or "<p>None.</p>")
+
+
+def _suspects(evaluation: Evaluation, suspects: pd.DataFrame) -> str:
+    likely = suspects[suspects["score"] > 0].head(_MOST_SUSPECTS)
+    if not len(likely):
+        return _section("Labels to look at again", "<p>The detector contradicts none.</p>")
+    rows = [
+        (f"{row.score:.2f}", row.reason, _link(row.path), str(row.object or "new"), _corners(row.box_xyxy))
+        for row in likely.itertuples()
+    ]
+    head = ("score", "why", "photo", "object", "box (pixels)")
+    words = (
+        "<p>Here the detector sees something else than the label says. Often the detector is wrong; where the label "
+        "is, mending it helps more than another photo. All labels, in this order, are in label_errors.csv.</p>"
+    )
+    gallery = _figure(pictures.show_label_errors(evaluation), "Labels that are probably wrong", "photos")
+    return _section("Labels to look at again", words, gallery, _table(head, rows, text=(1, 2), ready=(2,)))
+
+
+def _speed(evaluation: Evaluation) -> str:
+    if evaluation.speed is None:
+        return ""
+    words = (
+        f"<p>{escape(str(evaluation.speed))}, on the machine that made this report; reading photos not included.</p>"
+    )
+    return _section("Speed", words)
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{title}</h2>{''.join(parts)}</section>"
+
+
+def _figure(picture: pictures.Picture, says: str, kind: str = "chart") -> str:
+    image = base64.b64encode(picture.to_bytes(dpi=_DPI)).decode()
+    form = "jpeg" if picture.photos else "png"
+    return f'<figure class="{kind}"><img alt="{escape(says)}" src="data:image/{form};base64,{image}"></figure>'
+
+
+def _table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, text: Sequence[int], ready: Sequence[int] = ()
+) -> str:
+    """Return a table; the columns ``text`` are set left, those ``ready`` are HTML already."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        made = (
+            f'<{tag} class="{"text" if place in text else "whole"}">'
+            f"{cell if place in ready and tag == 'td' else escape(cell)}</{tag}>"
+            for place, cell in enumerate(cells)
+        )
+        return f"<tr>{''.join(made)}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f'<div class="scroll"><table><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>'
+
+
+def _link(path: str) -> str:
+    """Return a photo's folder and name, as a link where it can be opened from here."""
+    name = escape("/".join(Path(path).parts[-2:]))
+    if not Path(path).is_file():
+        return f'<span title="{escape(path)}">{name}</span>'
+    return f'<a href="{escape(Path(path).absolute().as_uri())}" title="{escape(path)}">{name}</a>'
+
+
+def _corners(box_xyxy: Sequence[float]) -> str:
+    return ", ".join(f"{value:.0f}" for value in box_xyxy)
+
+
+def _interval(evaluation: Evaluation, name: str) -> str:
+    return _range(*evaluation.intervals.get(name, (math.nan, math.nan)))
+
+
+def _range(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
+
+
+def _score(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"  # noqa: RUF001 - the dash of a table

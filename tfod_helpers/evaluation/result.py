@@ -1,0 +1,161 @@
+"""What an evaluation found, in numbers and in words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfod_helpers.annotations import Dataset
+from tfod_helpers.evaluation.bootstrap import Interval
+from tfod_helpers.evaluation.calibration import Calibration
+from tfod_helpers.evaluation.label_errors import label_errors
+from tfod_helpers.evaluation.mistakes import mistakes
+from tfod_helpers.evaluation.thresholds import OperatingPoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import supervision as sv
+
+Curve = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a detector alone was; reading and decoding the photos is not in it.
+
+    Attributes:
+        ms: milliseconds an image, the median over batches.
+        images_per_second: over all batches that were timed.
+        images: how many images were timed.
+        warm: the first batch, in which a model is made ready, is left out; False where there was no other.
+    """
+
+    ms: float
+    images_per_second: float
+    images: int
+    warm: bool
+
+    def __str__(self) -> str:
+        first = "" if self.warm else ", its start included"
+        return f"{self.ms:.1f} ms an image, {self.images_per_second:.1f} images a second{first}"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How good a detector is on one dataset.
+
+    Attributes:
+        ap: COCO AP, the mean over IoU 0.50 to 0.95 and over classes; 0 to 1.
+        ap50: AP at IoU 0.50, the Pascal VOC measure.
+        ap75: AP at IoU 0.75.
+        ap_by_size: AP of objects under 32 x 32 pixels, up to 96 x 96, and above; NaN where the
+            dataset has none of that size.
+        recall: mean recall over IoU 0.50 to 0.95 with at most 100 detections an image (COCO's AR).
+        recall_by_limit: the same with at most 1, 10 and 100 detections of a class an image.
+        recall_by_size: the same with 100, of objects of each size.
+        intervals: 95 % intervals of ap, ap50, ap75 and f1, by name; empty where none were asked for.
+        per_class: a row a class: ap, ap50, boxes (how many there are to find), ap_low, ap_high, ap50_low, ap50_high
+            (95 % intervals), ap_small, ap_medium, ap_large, and best_threshold, the confidence of the highest F1,
+            with precision, recall and f1 there (IoU 0.50); NaN where the dataset has no such object.
+        pr_curves: class -> (recall, precision), each float64 of shape (101,), at IoU 0.50.
+        f1_curves: class -> (confidence, F1 from it on), each float64 of shape (101,), at IoU 0.50.
+        f1_curve: the same over all classes.
+        confusion: rows are what was there, columns what was detected, at ``threshold`` and IoU 0.50.
+        threshold: the confidence that gives the highest F1 over all classes.
+        f1: that F1.
+        point: precision and recall there, with both.
+        calibration: whether confidences are what they say.
+        speed: of the detector; None where only its detections were known.
+        images: number of images.
+        notes: what a reader should know before using the numbers, a sentence each.
+        dataset: what was evaluated on.
+        detections: what was found, one for each image.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ap_by_size: dict[str, float]
+    recall: float
+    recall_by_limit: dict[int, float]
+    recall_by_size: dict[str, float]
+    intervals: dict[str, Interval]
+    per_class: pd.DataFrame
+    pr_curves: dict[str, Curve] = field(repr=False)
+    f1_curves: dict[str, Curve] = field(repr=False)
+    f1_curve: Curve = field(repr=False)
+    confusion: pd.DataFrame = field(repr=False)
+    threshold: float
+    f1: float
+    point: OperatingPoint
+    calibration: Calibration
+    speed: Speed | None
+    images: int
+    notes: tuple[str, ...]
+    dataset: Dataset = field(repr=False)
+    detections: Sequence[sv.Detections] = field(repr=False)
+
+    def __str__(self) -> str:
+        words = [f"{name} {self.in_words(name.lower())}" for name in ("AP", "AP50", "AP75")]
+        words[0] = words[0].replace("(", "(95 %: ")
+        boxes = int(self.per_class["boxes"].sum())
+        images = f"{self.images:,} image{'s' * (self.images != 1)}"
+        line = (
+            f"{', '.join(words)} on {images} with {boxes:,} object{'s' * (boxes != 1)}; "
+            f"best F1 {self.in_words('f1')} at confidence {self.threshold:.2f}"
+        )
+        return "\n".join([line, *self.notes])
+
+    @property
+    def coco(self) -> dict[str, float]:
+        """COCO's twelve numbers by their names, in its order; NaN where it prints -1."""
+        sizes = ("small", "medium", "large")
+        return {
+            "AP": self.ap,
+            "AP50": self.ap50,
+            "AP75": self.ap75,
+            **{f"AP {size}": self.ap_by_size[size] for size in sizes},
+            **{f"AR {limit}": recall for limit, recall in self.recall_by_limit.items()},
+            **{f"AR {size}": self.recall_by_size[size] for size in sizes},
+        }
+
+    def in_words(self, name: str) -> str:
+        """Return ap, ap50, ap75 or f1 with its interval, such as ``0.55 (0.48 to 0.61)``."""
+        low, high = self.intervals.get(name, (np.nan, np.nan))
+        return f"{getattr(self, name):.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
+
+    def mistakes(self) -> pd.DataFrame:
+        """Return every false positive and miss at ``threshold``, the worst first, as `evaluation.mistakes` does."""
+        return mistakes(self.dataset, self.detections, self.threshold)
+
+    def label_errors(self) -> pd.DataFrame:
+        """Return every label, the most suspicious first, as `evaluation.label_errors` does."""
+        return label_errors(self.dataset, self.detections)
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        learning_curve: pd.DataFrame | Mapping[str, Sequence[float]] | None = None,
+    ) -> Path:
+        """Write a report that any browser shows without a network, and its numbers; whole or not at all.
+
+        Args:
+            folder: created or replaced; gets report.html, evaluation.json (every number) and
+                label_errors.csv (every label, the most suspicious first).
+            learning_curve: what models reached with fewer photos, as `pictures.plot_learning_curve` takes it.
+
+        Returns:
+            The path of report.html.
+
+        Raises:
+            ValueError: ``folder`` holds other files than a report.
+        """
+        from tfod_helpers.evaluation import report  # needs Matplotlib, which a training does not
+
+        return report.write(self, folder, learning_curve)

@@ -1,0 +1,211 @@
+"""A detector on a dataset -> its `Evaluation`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.evaluation import bootstrap, thresholds
+from tfod_helpers.evaluation.calibration import calibrate
+from tfod_helpers.evaluation.confusion import confusion
+from tfod_helpers.evaluation.counting import LIMITS, RECALL_POINTS, SIZES, Counts, Ranked, count
+from tfod_helpers.evaluation.flat import Truth, flatten
+from tfod_helpers.evaluation.result import Evaluation, Speed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import supervision as sv
+
+_IOU_50, _IOU_75 = 0, 5  # indexes of COCO's ten thresholds
+_ALL_SIZES, _MOST_DETECTIONS = 0, -1  # indexes of COCO's size ranges and detection limits
+
+
+class AnyDetector(Protocol):
+    """What `evaluate` needs of a detector; `tfod_helpers.detector.Detector` is one."""
+
+    def detect(self, images: list[np.ndarray], *, threshold: float) -> list[sv.Detections]:
+        """Return the detections of each image from a confidence on, in its pixels."""
+
+
+def evaluate(
+    detector: AnyDetector, dataset: Dataset, *, batch_size: int = 16, resamples: int = 1000, seed: int = 0
+) -> Evaluation:
+    """Run a detector over a dataset, time it, and score what it finds.
+
+    Args:
+        detector: anything with ``detect``, such as a `Detector` of any export.
+        dataset: the images and the truth.
+        batch_size: images handed over at a time.
+        resamples: as `score` takes it.
+        seed: as `score` takes it.
+
+    Raises:
+        ValueError: as `score` raises.
+    """
+    detections: list[sv.Detections] = []
+    took: list[tuple[int, float]] = []
+    with tqdm(total=len(dataset), unit="image", desc="evaluating", delay=1) as bar, ThreadPoolExecutor() as pool:
+        for start in range(0, len(dataset), batch_size):
+            pixels = list(pool.map(LabelledImage.pixels, dataset[start : start + batch_size]))
+            started = time.perf_counter()
+            detections += detector.detect(pixels, threshold=0.0)
+            took.append((len(pixels), time.perf_counter() - started))
+            bar.update(len(pixels))
+    return replace(score(dataset, detections, resamples=resamples, seed=seed), speed=_speed(took))
+
+
+def _speed(took: Sequence[tuple[int, float]]) -> Speed:
+    warm = len(took) > 1
+    images, seconds = np.array(took[1:] if warm else took).T
+    seconds = np.maximum(seconds, 1e-9)  # a clock may stand still over a detector that does nothing
+    return Speed(
+        float(np.median(seconds / images)) * 1000, float(images.sum() / seconds.sum()), int(images.sum()), warm
+    )
+
+
+def score(dataset: Dataset, detections: Sequence[sv.Detections], *, resamples: int = 1000, seed: int = 0) -> Evaluation:
+    """Compare detections with the truth.
+
+    Args:
+        dataset: the images and the truth.
+        detections: one for each image, in its order: ``xyxy`` in the image's pixels, ``confidence``,
+            and ``class_id`` as in the dataset's label map, from 1.
+        resamples: how many times the images are drawn anew for the 95 % intervals; 0 for none.
+        seed: of the draws; the same gives the same intervals.
+
+    Raises:
+        ValueError: the numbers of images and of detections differ, there is nothing to find, or a detection
+            has no class, a class that the label map lacks, or a box or confidence that is no finite number.
+    """
+    truth, found = flatten(dataset, detections)
+    counts = count(truth, found)
+    # (IoU threshold, recall point, class, size, detection limit); -1 where there is no such object
+    precision = np.where(counts.precision < 0, np.nan, counts.precision)[..., _MOST_DETECTIONS]
+    recall = np.where(counts.recall < 0, np.nan, counts.recall)
+    names = list(dataset.label_map)
+    per_class = _per_class(names, truth, counts, precision)
+    every, right = thresholds.counting(counts.ranked)
+    objects = int((~truth.crowd).sum())
+    best = thresholds.best_point(every, right, objects)
+    sizes = [name for name in SIZES if name != "all"]
+    intervals = _intervals(truth, counts.ranked, best, resamples, seed, per_class)
+    return Evaluation(
+        ap=_mean(precision[:, :, :, _ALL_SIZES]),
+        ap50=_mean(precision[_IOU_50, :, :, _ALL_SIZES]),
+        ap75=_mean(precision[_IOU_75, :, :, _ALL_SIZES]),
+        ap_by_size={size: _mean(precision[:, :, :, place]) for place, size in enumerate(sizes, 1)},
+        recall=_mean(recall[:, :, _ALL_SIZES, _MOST_DETECTIONS]),
+        recall_by_limit={limit: _mean(recall[:, :, _ALL_SIZES, place]) for place, limit in enumerate(LIMITS)},
+        recall_by_size={size: _mean(recall[:, :, place, _MOST_DETECTIONS]) for place, size in enumerate(sizes, 1)},
+        intervals=intervals,
+        per_class=per_class,
+        pr_curves={name: (RECALL_POINTS, precision[_IOU_50, :, k, _ALL_SIZES]) for k, name in enumerate(names)},
+        f1_curves={
+            name: thresholds.f1_curve(*thresholds.counting(counts.ranked, k), int(per_class.loc[name, "boxes"]))
+            for k, name in enumerate(names, 1)
+        },
+        f1_curve=thresholds.f1_curve(every, right, objects),
+        confusion=confusion(dataset.label_map, truth, found, counts.ranked, best.threshold),
+        threshold=best.threshold,
+        f1=best.f1,
+        point=best,
+        calibration=calibrate(every, right),
+        speed=None,
+        images=len(dataset),
+        notes=_notes(dataset.label_map, truth),
+        dataset=dataset,
+        detections=detections,
+    )
+
+
+def _per_class(names: list[str], truth: Truth, counts: Counts, precision: np.ndarray) -> pd.DataFrame:
+    """Return the table of the classes, the intervals still unknown."""
+    import pandas as pd
+
+    boxes = np.bincount(truth.labels[~truth.crowd], minlength=truth.classes + 1)[1:]
+    points = [
+        thresholds.best_point(*thresholds.counting(counts.ranked, k), int(n)) for k, n in enumerate(boxes, start=1)
+    ]
+    each = range(len(names))
+    table = {
+        "ap": [_mean(precision[:, :, k, _ALL_SIZES]) for k in each],
+        "ap50": [_mean(precision[_IOU_50, :, k, _ALL_SIZES]) for k in each],
+        "boxes": boxes,
+        **{f"{column}_{end}": np.nan for column in ("ap", "ap50") for end in ("low", "high")},
+        **{
+            f"ap_{size}": [_mean(precision[:, :, k, 1 + place]) for k in each]
+            for place, size in enumerate(name for name in SIZES if name != "all")
+        },
+        "best_threshold": [point.threshold for point in points],
+        "precision": [point.precision for point in points],
+        "recall": [point.recall for point in points],
+        "f1": [point.f1 for point in points],
+    }
+    return pd.DataFrame(table, index=pd.Index(names, name="class"))
+
+
+def _intervals(
+    truth: Truth, ranked: Ranked, best: thresholds.OperatingPoint, resamples: int, seed: int, per_class: pd.DataFrame
+) -> dict[str, bootstrap.Interval]:
+    """Return the intervals over all classes, and write those of each class into its row."""
+    if resamples < 0:
+        raise ValueError(f"resamples must be 0 (no intervals) or more, got {resamples}.")
+    if not resamples:
+        return {}
+    weights = bootstrap.draw(truth.images, resamples, seed)
+    ap = bootstrap.resampled_ap(truth, ranked, weights)
+    once = bootstrap.resampled_ap(truth, ranked, np.ones((truth.images, 1), np.float32))
+    wholes = {"ap": (ap.mean(axis=0), once.mean(axis=0)), "ap50": (ap[_IOU_50], once[_IOU_50])}
+    # A class of one image is in a resample or not, which says nothing about another image.
+    many = [len(np.unique(truth.image[(truth.labels == k) & ~truth.crowd])) > 1 for k in range(1, truth.classes + 1)]
+    for column, (drawn, whole) in wholes.items():
+        ends = [
+            bootstrap.interval(values, float(one)) if enough else (np.nan, np.nan)
+            for values, one, enough in zip(drawn, whole[:, 0], many, strict=True)
+        ]
+        per_class[[f"{column}_low", f"{column}_high"]] = np.array(ends)
+    if len(np.unique(truth.image[~truth.crowd])) < 2:
+        return dict.fromkeys(("ap", "ap50", "ap75", "f1"), (np.nan, np.nan))
+    wholes["ap75"] = (ap[_IOU_75], once[_IOU_75])
+    over_classes = {
+        name: bootstrap.interval(_class_mean(drawn), float(_class_mean(whole)[0]))
+        for name, (drawn, whole) in wholes.items()
+    }
+    return {**over_classes, "f1": bootstrap.interval(_resampled_f1(truth, ranked, best, weights), best.f1)}
+
+
+def _resampled_f1(truth: Truth, ranked: Ranked, best: thresholds.OperatingPoint, weights: np.ndarray) -> np.ndarray:
+    kept = (ranked.scores >= best.threshold) & ~ranked.ignored[_IOU_50]
+    parts = (ranked.image[kept & ranked.right[_IOU_50]], ranked.image[kept], truth.image[~truth.crowd])
+    return bootstrap.resampled_f1(*(np.bincount(part, minlength=truth.images) for part in parts), weights)
+
+
+def _class_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the classes that a resample has: shape (classes, resamples) to (resamples,)."""
+    known = np.isfinite(values)
+    sums = np.where(known, values, 0).sum(axis=0)
+    return np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(axis=0))
+
+
+def _notes(label_map: LabelMap, truth: Truth) -> tuple[str, ...]:
+    objects = np.bincount(truth.labels[~truth.crowd], minlength=truth.classes + 1)[1:]
+    absent = [name for name, n in zip(label_map, objects, strict=True) if not n]
+    if not absent:
+        return ()
+    more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
+    names = f"{', '.join(absent[:10])}{more}"
+    return (
+        f"Classes without a single example here: {names}. They have no AP, and the means are over the other classes. "
+        f"Label some in photos to judge on.",
+    )
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
