@@ -1,0 +1,99 @@
+"""What came of an old config: an ExperimentConfig, and what happened to every setting of the file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfod_helpers.pipeline_config.rules import CARRIED, NO_COUNTERPART, REPLACED
+from tfod_helpers.pipeline_config.text import Value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tfod_helpers.experiment import ExperimentConfig
+
+
+@dataclass(frozen=True)
+class Row:
+    """What happened to one setting of the file.
+
+    Attributes:
+        setting: its dotted name in the file.
+        value: its value in the file; a tuple where the file gives several.
+        outcome: ``carried over``, ``replaced`` or ``no counterpart``.
+        to: our settings in its place and their values, ``name = value``; empty where there is none.
+        why: a sentence in plain words.
+        line: its line in the file, from 1.
+        look: whether a person should look at it before they train.
+    """
+
+    setting: str
+    value: Value
+    outcome: str
+    to: str
+    why: str
+    line: int
+    look: bool = False
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What came of an old config; printed, it is a summary.
+
+    Attributes:
+        path: the file that was read.
+        preset: the name of the preset that comes nearest.
+        config: the preset's settings with what was carried over, without any data.
+        rows: what happened to every setting of the file, in its order.
+        unconfigured: the settings in which a path was never filled in.
+        notes: what follows from what the file does not say.
+    """
+
+    path: Path
+    preset: str
+    config: ExperimentConfig
+    rows: tuple[Row, ...]
+    unconfigured: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What happened to every setting, one a row: setting, value, outcome, to, why, line."""
+        import pandas as pd
+
+        columns = ["setting", "value", "outcome", "to", "why", "line"]
+        return pd.DataFrame([[getattr(row, name) for name in columns] for row in self.rows], columns=columns)
+
+    def __str__(self) -> str:
+        counts = Counter(row.outcome for row in self.rows)
+        lines = [
+            f"{self.path.name} -> preset {self.preset}",
+            f"{counts[CARRIED]} settings carried over, {counts[REPLACED]} replaced, {counts[NO_COUNTERPART]} without "
+            "counterpart; .table has each of them, and why.",
+        ]
+        look = [row for row in self.rows if row.look and row.setting not in self.unconfigured]
+        never = [row for row in self.rows if row.setting in self.unconfigured]
+        lines += ["Look at these before you train:"] if look or self.notes else []
+        lines += [*_grouped(look), *(f"  {note}" for note in self.notes)]
+        lines += ["Never configured in the file:", *_grouped(never)] if never else []
+        return "\n".join(lines)
+
+
+def _grouped(rows: list[Row]) -> Iterator[str]:
+    """Give the lines of some rows; those with the same reason share it."""
+    for to, why in dict.fromkeys((row.to, row.why) for row in rows):
+        yield from (f"  {row.setting} = {row.value}" for row in rows if (row.to, row.why) == (to, why))
+        yield f"    -> {to}. {why}" if to else f"    -> {why}"
+
+
+def describe(names: tuple[str, ...], ours: dict[str, Any]) -> str:
+    """Return some of our settings, ``name = value; name = value``; without the value where it is still empty."""
+    return "; ".join(name if ours[name] in ("", []) else f"{name} = {_show(ours[name])}" for name in names)
+
+
+def _show(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)

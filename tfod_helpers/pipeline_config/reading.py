@@ -1,0 +1,145 @@
+"""A pipeline.config -> `Carried`."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tfod_helpers.pipeline_config import model_rules, rcnn_rules, training_rules
+from tfod_helpers.pipeline_config.carried import Carried, Row, describe
+from tfod_helpers.pipeline_config.networks import choose
+from tfod_helpers.pipeline_config.rules import Draft, Fate, Rule
+from tfod_helpers.pipeline_config.text import OldConfigError, Setting, read_settings
+from tfod_helpers.pipeline_config.training_rules import BATCH, FLIP, HIGHEST_ADAM_RATE, PLACEHOLDER, RATE
+from tfod_helpers.presets import PRESETS
+
+RULES: tuple[tuple[str, Rule], ...] = (*rcnn_rules.RULES, *model_rules.RULES, *training_rules.RULES)
+_LARGEST = 4 * 2**20  # bytes; real files have 10 thousand
+_MANY = 4  # times the batch of a preset, which one GPU can hold
+_SEVERAL = {"data_augmentation_options", "schedule", "operations", "eval_input_reader", "anchor_grid"}
+_NAMED = {word for pattern, _ in RULES for word in re.findall(r"\w+", pattern)} - _SEVERAL
+_GIVE = "Give the pipeline.config of an Object Detection API model"
+
+
+def read(path: str | os.PathLike[str]) -> Carried:
+    """Read a pipeline.config of the TensorFlow Object Detection API, TF1's or TF2's.
+
+    The config that comes of it has no data: `experiment.with_records` puts train and validation records into it.
+
+    Args:
+        path: the file, in text format.
+
+    Returns:
+        An ExperimentConfig on the nearest preset, and what happened to every setting of the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        IsADirectoryError: it is a folder.
+        OldConfigError: it cannot be read, is no such config, or has an impossible value; the message says where.
+            `NoCounterpartError`, which is one too, names the preset to use where none stands for the network.
+    """
+    path = Path(path)
+    try:
+        return _carry(path, read_settings(_load(path)))
+    except OldConfigError as error:
+        error.path = str(path)
+        raise
+
+
+def _load(path: Path) -> str:
+    if path.is_dir():
+        files = ", ".join(sorted(child.name for child in path.glob("*.config"))[:5]) or "none"
+        raise IsADirectoryError(f"{path}: this is a folder. Give one pipeline.config; those in it: {files}.")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such pipeline.config. Check the path.")
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise OldConfigError(
+            f"it cannot be opened ({error.strerror})", "Check the file and its permissions."
+        ) from error
+    if len(data) > _LARGEST:
+        raise OldConfigError(f"it has more than {_LARGEST >> 20} MiB, as no config has", f"{_GIVE}.")
+    return decode(data)
+
+
+def decode(data: bytes) -> str:
+    """Return the text of a config's bytes: UTF-8 or what Windows makes instead, UTF-16 or its own 8 bits.
+
+    Raises:
+        OldConfigError: they are no text, or nothing at all.
+    """
+    if not data.strip():
+        raise OldConfigError("the file is empty", f"{_GIVE}.")
+    kinds = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252", "latin-1")
+    for kind in kinds:
+        try:
+            text = data.decode(kind)
+        except UnicodeDecodeError:
+            continue
+        if re.search(r"[\x00-\x08\x0e-\x1f]", text):
+            break
+        return text
+    raise OldConfigError("this is no text, but a binary file", f"{_GIVE}, not its checkpoint or frozen graph.")
+
+
+def _carry(path: Path, settings: list[Setting]) -> Carried:
+    draft = Draft(settings)
+    preset, draft.network = choose(draft)
+
+    # Here and not above: it loads the Model Garden and with it TensorFlow, which a bad file need not wait for.
+    from tfod_helpers import experiment
+    from tfod_helpers.experiment.config import flatten
+
+    start = experiment.from_preset(preset)
+    draft.ours = flatten(start)
+    draft.want(draft.network.sets)
+    fates = [_decide(setting, draft) for setting in settings]
+    notes = _notes(draft, preset)
+    config = experiment.change(start, draft.wanted)
+    return Carried(
+        path,
+        preset,
+        config,
+        tuple(_row(setting, fate, flatten(config)) for setting, fate in zip(settings, fates, strict=True)),
+        tuple(one.name for one in settings if PLACEHOLDER.lower() in str(one.value).lower()),
+        notes,
+    )
+
+
+def _decide(setting: Setting, draft: Draft) -> Fate:
+    for message, number in re.findall(r"(\w+)\[(\d+)\]", setting.name):
+        if message in _NAMED and number != "0":
+            raise setting.refused(f"{message} is given more than once", "Keep one of them.")
+    rule = next(rule for pattern, rule in RULES if fnmatchcase(setting.plain_name, pattern))
+    fate = rule(setting, draft)
+    draft.want(fate.sets)
+    return fate
+
+
+def _row(setting: Setting, fate: Fate, ours: dict[str, object]) -> Row:
+    to = describe(fate.shows or tuple(fate.sets), ours)
+    return Row(setting.name, setting.value, fate.outcome, to, fate.why, setting.line, fate.look)
+
+
+def _notes(draft: Draft, preset: str) -> tuple[str, ...]:
+    """Settle what the file does not say, or says of a machine with many chips."""
+    if not any(one.plain_name.startswith("train_config.") for one in draft.settings):
+        return ("The file has no train_config: training follows the preset.",)
+    notes = []
+    if FLIP not in draft.wanted:
+        draft.want({FLIP: False})
+        notes.append("The file mirrors no photos, so they are not mirrored here: what left and right mean may matter.")
+    if draft.find("train_config.num_steps") is None:
+        notes.append("The file does not say how many steps: the preset's number of images is seen.")
+    batch, usual = draft.ours[BATCH], PRESETS[preset].batch_size
+    if batch > _MANY * usual:
+        notes.append(f"A batch of {batch} was for many chips at once; on one GPU set {BATCH} to {usual}.")
+    # As `experiment.change` fits the rate to the batch; what it gives for the largest would be too much.
+    if RATE not in draft.wanted and PRESETS[preset].learning_rate * math.sqrt(batch / usual) > HIGHEST_ADAM_RATE:
+        draft.want({RATE: HIGHEST_ADAM_RATE})
+    return tuple(notes)
