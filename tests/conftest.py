@@ -114,20 +114,19 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 @pytest.fixture(scope="session")
 def trained(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The small training: stopped by Ctrl-C between two checkpoints, then started again and finished."""
-    from official.core import base_trainer
-
     from tfod_helpers import training, workspace
+    from tfod_helpers.training.steps import Steps
 
-    train_steps = base_trainer.Trainer.train
+    run_steps = Steps.run
 
-    def interrupt(trainer: base_trainer.Trainer, steps: Any) -> Any:
-        if int(trainer.global_step) == INTERRUPTED:
+    def interrupt(steps: Steps, count: int, limit: float) -> dict[str, float]:
+        if steps.done == INTERRUPTED:
             raise KeyboardInterrupt
-        return train_steps(trainer, steps)
+        return run_steps(steps, count, limit)
 
     run = workspace.open_run(tmp_path_factory.mktemp("trained") / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base_trainer.Trainer, "train", interrupt)
+        patch.setattr(Steps, "run", interrupt)
         with pytest.raises(KeyboardInterrupt):
             training.train(small.config, run)
     manifest, rows = run.read_manifest(), run.history_path.read_text()

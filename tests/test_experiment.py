@@ -2,72 +2,99 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tfod_helpers.annotations import LabelMap
+from tfod_helpers import records
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.presets import PRESETS
 from tfod_helpers.records import Records
 
 pytestmark = pytest.mark.tensorflow
 experiment = pytest.importorskip("tfod_helpers.experiment")
 
-LABEL_MAP = LabelMap(["cat", "dog", "owl"])
+NAMES = ("cat", "dog", "owl")
 BATCH = "task.train_data.global_batch_size"
 RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
+WARMUP = "trainer.optimizer_config.warmup.linear.warmup_steps"
 DECAY = "trainer.optimizer_config.learning_rate.cosine.decay_steps"
 
 
-def records(count: int, label_map: LabelMap = LABEL_MAP) -> Records:
-    """Records that need not exist: a config only names them."""
-    return Records(f"somewhere/{count}-*.tfrecord", count, label_map, boxes=2 * count, max_boxes=7)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Records]:
+    """Records by their number of photos, classes and boxes' side; each is written once."""
+    folder = tmp_path_factory.mktemp("written")
+    Image.new("RGB", (100, 80), "grey").save(folder / "photo.jpg")
+
+    @functools.cache
+    def write(count: int, names: tuple[str, ...] = NAMES, side: float = 40, boxes: int = 2) -> Records:
+        place = np.linspace(0, 80 - side, max(boxes, 1))[:boxes, None]
+        boxes_xyxy = np.concatenate([place, place, place + side, place + side], axis=1)
+        images = []
+        for number in range(count):
+            path = folder / f"{number}.jpg"
+            if not path.exists():
+                shutil.copy(folder / "photo.jpg", path)
+            labels = 1 + (number + np.arange(boxes)) % len(names)
+            images.append(LabelledImage(path, 100, 80, boxes_xyxy, labels))
+        return records.write(Dataset(images, LabelMap(names)), folder / f"{count}-{'-'.join(names)}-{side}-{boxes}")
+
+    return write
 
 
-def make(preset: str = "mobilenet_v2_sample", **settings):  # type: ignore[no-untyped-def]
-    """A config for 200 and 50 images of three classes."""
-    return experiment.make(preset, train=records(200), validation=records(50), **settings)
+@pytest.fixture
+def make(written) -> Callable[..., Any]:  # type: ignore[no-untyped-def]
+    """Makes a config for 200 and 50 images of three classes."""
+
+    def make(preset: str = "mobilenet_v2_sample", *, train: Any = None, validation: Any = None, **settings: Any) -> Any:
+        train, validation = train or written(200), validation or written(50)
+        return experiment.make(preset, train=train, validation=validation, **settings)
+
+    return make
 
 
-def test_records_fill_the_config() -> None:
+def test_records_fill_the_config(make, written) -> None:  # type: ignore[no-untyped-def]
     """Classes, counts and patterns come from the records; the model has one class more, the background."""
     task = make().task
     assert (task.class_names, task.model.num_classes) == (["cat", "dog", "owl"], 4)
     assert (task.train_images, task.validation_images) == (200, 50)
-    assert task.train_data.input_path == "somewhere/200-*.tfrecord"
-    assert task.train_data.parser.max_num_instances == 7
-    assert experiment.label_map(make()) == LABEL_MAP
+    assert task.train_data.input_path == written(200).pattern
+    assert task.train_data.parser.max_num_instances == 2
+    assert experiment.label_map(make()) == LabelMap(NAMES)
 
 
-def test_presets_say_what_they_are_for() -> None:
-    """The table has a row a preset with its purpose and the source of its settings."""
-    table = experiment.presets()
-    assert list(table.index) == ["mobilenet_v2_sample", "mobilenet_v2_256", "mobilenet_v2_fpnlite_320"]
-    assert table["purpose"].str.len().min() > 20
-    assert table["source"].str.len().min() > 20
-
-
-@pytest.mark.parametrize("preset", ["mobilenet_v2_sample", "mobilenet_v2_256", "mobilenet_v2_fpnlite_320"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_an_unchanged_preset_differs_in_nothing(preset: str) -> None:
-    """A fresh config lists no changes."""
-    assert experiment.changes(make(preset)) == {}
+    """A preset's own config lists no changes, and one fitted to data only what has a reason."""
+    assert experiment.changes(experiment.from_preset(preset)) == {}
 
 
-def test_changes_name_what_differs_and_from_what() -> None:
+def test_changes_name_what_differs_and_from_what(make) -> None:  # type: ignore[no-untyped-def]
     """What was changed is listed with the preset's value first."""
-    changed = experiment.change(make(), {"task.train_data.parser.aug_color": 0.5})
-    assert list(experiment.changes(changed)) == ["task.train_data.parser.aug_color"]
+    made = make()
+    changed = experiment.change(made, {"task.train_data.parser.aug_color": 0.5})
+    assert experiment.changes(changed).keys() - experiment.changes(made) == {"task.train_data.parser.aug_color"}
     assert experiment.changes(changed)["task.train_data.parser.aug_color"][1] == 0.5
 
 
-def test_change_leaves_the_original_alone() -> None:
+def test_change_leaves_the_original_alone(make) -> None:  # type: ignore[no-untyped-def]
     """A changed config is a copy, also deep within."""
     config = make()
+    before = config.as_dict()
     experiment.change(config, {"task.model.input_size": [256, 256, 3]})
-    assert experiment.changes(config) == {}
+    assert config.as_dict() == before
 
 
-def test_learning_rate_and_steps_follow_the_batch_size() -> None:
+def test_learning_rate_and_steps_follow_the_batch_size(make) -> None:  # type: ignore[no-untyped-def]
     """Four times the batch: twice the rate, a quarter of the steps, and decay over those."""
     small, large = make(), make(batch_size=make().task.train_data.global_batch_size * 4)
     old, new = (config.trainer.optimizer_config.learning_rate.cosine for config in (small, large))
@@ -76,7 +103,7 @@ def test_learning_rate_and_steps_follow_the_batch_size() -> None:
     assert large.trainer.validation_interval <= large.trainer.train_steps
 
 
-def test_what_is_named_is_taken_as_it_is() -> None:
+def test_what_is_named_is_taken_as_it_is(make) -> None:  # type: ignore[no-untyped-def]
     """A learning rate and steps that are given are not scaled with the batch size."""
     config = make(batch_size=64, learning_rate=1e-3, train_steps=77)
     assert config.trainer.optimizer_config.learning_rate.cosine.initial_learning_rate == 1e-3
@@ -95,33 +122,45 @@ def test_what_is_named_is_taken_as_it_is() -> None:
         ({RATE: math.nan}, ValueError, "above 0"),
         ({"task.model.input_size": [200, 200, 3]}, ValueError, r"multiple of 64. Use 192"),
         ({"task.model.input_size": [256, 192, 3]}, ValueError, "square"),
+        ({BATCH: 201}, ValueError, "only 200 training photos. Use at most 200"),
+        ({"trainer.train_steps": 30, WARMUP: 30}, ValueError, "not more than the 30 steps of warm-up"),
+        ({"trainer.minutes": -1.0}, ValueError, "must not be below 0"),
     ],
 )
-def test_wrong_changes_are_refused_with_the_fix(settings: dict, error: type[Exception], message: str) -> None:
+def test_wrong_changes_are_refused_with_the_fix(make, settings: dict, error: type[Exception], message: str) -> None:  # type: ignore[no-untyped-def]
     """An unknown name, a wrong type and an impossible value each say what to write instead."""
     with pytest.raises(error, match=message):
         experiment.change(make(), settings)
 
 
-def test_unknown_preset_names_the_nearest() -> None:
+def test_unknown_preset_names_the_nearest(make) -> None:  # type: ignore[no-untyped-def]
     """A misspelt preset is answered with the one that was meant."""
     with pytest.raises(ValueError, match=r"Did you mean 'mobilenet_v2_256'"):
         make("mobilenetv2_256")
 
 
-def test_records_of_different_classes_do_not_go_together() -> None:
+def test_records_of_different_classes_do_not_go_together(make, written) -> None:  # type: ignore[no-untyped-def]
     """Training and validation records must have the same classes in the same order."""
-    other = records(50, LabelMap(["dog", "cat", "owl"]))
     with pytest.raises(ValueError, match="different classes"):
-        experiment.make("mobilenet_v2_sample", train=records(200), validation=other)
+        make(validation=written(50, ("dog", "cat", "owl")))
 
 
-def test_a_config_survives_its_file(tmp_path: Path) -> None:
-    """What is loaded is what was saved, setting by setting, and is a config that can be changed on."""
-    config = make("mobilenet_v2_256", batch_size=8, weights=None)
-    loaded = experiment.load(experiment.save(config, tmp_path / "config.yaml"))
-    assert loaded.as_dict() == config.as_dict()
-    assert experiment.change(loaded, {"trainer.train_steps": 5}).trainer.train_steps == 5
+def test_a_class_without_an_example_is_refused(make, written) -> None:  # type: ignore[no-untyped-def]
+    """What has no training box cannot be learnt, and validation photos without any cannot judge."""
+    with pytest.raises(ValueError, match=r"no example of 'owl' in the training records.*Label some"):
+        make(train=written(1), validation=written(50))
+    with pytest.raises(ValueError, match="no object in these records"):
+        make(validation=written(20, boxes=0))
+
+
+def test_a_config_survives_its_file(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """What is loaded is what was saved, setting by setting, of every family, and can be changed on."""
+    for preset in ("mobilenet_v2_256", "faster_rcnn_resnet101_640", "mask_rcnn_resnet50_640"):
+        config = make(preset, batch_size=8, weights=None, minutes=5)
+        loaded = experiment.load(experiment.save(config, tmp_path / "config.yaml"))
+        assert loaded.as_dict() == config.as_dict()
+        assert type(loaded.task) is type(config.task)
+        assert experiment.change(loaded, {"trainer.train_steps": 5}).trainer.train_steps == 5
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2", "task: {preset: nothing}", "task: {preset: mobilenet_v2_256, x: 1}"])
@@ -135,10 +174,100 @@ def test_a_file_that_is_no_config_is_refused(text: str, tmp_path: Path) -> None:
         experiment.load(tmp_path / "other.yaml")
 
 
-def test_a_moved_folder_is_no_difference() -> None:
+def test_a_moved_folder_is_no_difference(make) -> None:  # type: ignore[no-untyped-def]
     """Two configs that read the same records from different folders do not differ; other records do."""
     here, there, other = make(), make(), make()
-    there.task.train_data.input_path = "elsewhere/200-*.tfrecord"
+    name = Path(here.task.train_data.input_path).name
+    there.task.train_data.input_path = f"elsewhere/{name}"
     other.task.train_data.input_path = "somewhere/300-*.tfrecord"
     assert experiment.differences(here, there) == {}
     assert list(experiment.differences(here, other)) == ["task.train_data.input_path"]
+
+
+# --- what follows the data ------------------------------------------------------------------------
+
+
+def test_steps_grow_with_the_photos(make, written) -> None:  # type: ignore[no-untyped-def]
+    """A preset's steps are for a thousand photos; fewer get fewer, with the root of the number, and a reason."""
+    few, some = make(train=written(60)), make(train=written(500))
+    whole = experiment.from_preset("mobilenet_v2_sample").trainer.train_steps
+    assert few.trainer.train_steps == round(whole * 0.5 / 50) * 50  # never below half
+    assert some.trainer.train_steps == pytest.approx(whole * math.sqrt(0.5), abs=26)
+    assert f"trainer.train_steps = {some.trainer.train_steps}: " in "".join(some.task.reasons)
+    assert make(train=written(500), train_steps=77).trainer.train_steps == 77
+
+
+def test_a_given_batch_goes_with_chosen_steps(make, written) -> None:  # type: ignore[no-untyped-def]
+    """Steps that were chosen for the preset's batch become fewer with a larger one, and the learning rate higher."""
+    small, large = make(train=written(500)), make(train=written(500), batch_size=64)
+    assert large.trainer.train_steps == pytest.approx(small.trainer.train_steps / 4, abs=1)
+
+
+def test_a_batch_is_no_larger_than_the_data(make, written) -> None:  # type: ignore[no-untyped-def]
+    """Five photos make batches of five, and the config says why."""
+    config = make(train=written(5))
+    assert config.task.train_data.global_batch_size == 5
+    assert "there are only 5 training photos" in experiment.explain(config)
+
+
+def test_small_objects_get_smaller_anchors_or_larger_images(make, written) -> None:  # type: ignore[no-untyped-def]
+    """Where no anchor fits the boxes, anchors and then the image size are chosen until one does, with the shares."""
+    from tfod_helpers import anchors, presets
+
+    config = make(train=written(60, side=5.0))
+    chosen = experiment.changes(config)
+    assert "task.model.anchor.anchor_size" in chosen
+    assert all(value in "".join(config.task.reasons) for value in ("overlaps them by half", "%"))
+    model = config.task.model
+    fitted = dataclasses.replace(
+        presets.find("mobilenet_v2_sample"), anchor_size=model.anchor.anchor_size, image_size=model.input_size[0]
+    )
+    box_xyxy, size = np.array([[10, 10, 15, 15]]), np.array([[100, 80]])
+    before = anchors.best_overlap(box_xyxy, size, presets.find("mobilenet_v2_sample"))
+    assert anchors.best_overlap(box_xyxy, size, fitted) > before
+    assert "task.model.anchor.anchor_size" not in experiment.changes(make(train=written(60, side=5.0), image_size=192))
+    assert experiment.changes(make(train=written(60))).keys().isdisjoint(chosen.keys() & {"task.model.input_size"})
+
+
+def test_left_and_right_are_not_mirrored(make, written) -> None:  # type: ignore[no-untyped-def]
+    """Classes that a mirror would turn into each other turn mirroring off; names that only hold the letters do not."""
+    sided = ("left_hand", "right hand")
+    config = make(train=written(60, sided), validation=written(50, sided))
+    assert not config.task.train_data.parser.aug_rand_hflip
+    assert "mirrored 'left_hand'" in experiment.explain(config)
+    others = ("bright", "cleft")
+    assert make(train=written(60, others), validation=written(50, others)).task.train_data.parser.aug_rand_hflip
+
+
+def test_augmentation_by_name(make) -> None:  # type: ignore[no-untyped-def]
+    """light, standard and strong vary ever more; another name is answered with the nearest."""
+    colours = [make(augmentation=name).task.train_data.parser.aug_color for name in ("light", "standard", "strong")]
+    assert colours == sorted(set(colours))
+    assert experiment.augment(make(), "strong").task.train_data.parser.aug_mosaic > 0
+    with pytest.raises(ValueError, match="Did you mean 'strong'"):
+        make(augmentation="strongly")
+
+
+def test_explain_says_what_will_happen(make, written) -> None:  # type: ignore[no-untyped-def]
+    """Model, start, steps, judging and augmentation in words; what was chosen with its reason; what you changed."""
+    config = experiment.change(make(train=written(500), minutes=20), {"task.train_data.parser.aug_color": 0.5})
+    text = experiment.explain(config)
+    for part in (
+        "squares of 192 pixels", "3 classes apart: cat, dog, owl", "(ImageNet)", "trains on 500 photos",
+        "fitted to 20 minutes", "judged 6 times on 50 photos", "coloured by up to 50%",
+        "Chosen for your data:\n- trainer.train_steps = ", "square root of the number",
+        "Changed by you:", "task.train_data.parser.aug_color: 0.2 -> 0.5",
+    ):  # fmt: skip
+        assert part in text, part
+    again = experiment.explain(experiment.change(config, {"trainer.train_steps": 99}))
+    assert "Chosen for your data" not in again  # what was chosen is no longer what will be
+
+
+def test_records_go_into_a_config_without_data(written) -> None:  # type: ignore[no-untyped-def]
+    """with_records leaves every setting as it is and the given config alone; what does not fit is refused."""
+    bare = experiment.change(experiment.from_preset("mobilenet_v2_256"), {"trainer.train_steps": 123})
+    filled = experiment.with_records(bare, train=written(60), validation=written(50))
+    assert (filled.trainer.train_steps, filled.task.train_images, filled.task.model.num_classes) == (123, 60, 4)
+    assert bare.task.train_images == 0
+    with pytest.raises(ValueError, match="only 5 training photos"):
+        experiment.with_records(bare, train=written(5), validation=written(50))

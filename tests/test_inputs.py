@@ -211,7 +211,12 @@ def test_scale_and_aspect_stay_in_their_bounds(small, inputs, tmp_path: Path) ->
     rgb, box_xyxy = flag(120, 120)
     task = task_of(small, written(tmp_path, [rgb], [[box_xyxy]]), 200, **AUGMENTED)
     _, labels = next(iter(inputs.train_batches(task)))
-    whole = [box for n in range(200) for box in boxes_in(inputs, task, labels, n) if min(box) > 0 and max(box) < SIDE]
+    whole = [
+        box
+        for n in range(200)
+        for box in boxes_in(inputs, task, labels, n)
+        if min(box) > 0.01 and max(box) < SIDE - 0.01
+    ]
     x0, y0, x1, y1 = np.array(whole).T
     ratio = ((x1 - x0) / (y1 - y0)) / (40 / 35)
     scale = np.sqrt((x1 - x0) * (y1 - y0) / (40 * 35)) * 120 / SIDE
@@ -324,3 +329,130 @@ def test_every_photo_comes_once_an_epoch(small, inputs, tmp_path: Path) -> None:
         epochs.append([round(to_pixels(inputs, image).mean() / 20) * 20 for image in images])
         assert sorted(epochs[-1]) == list(shades)
     assert epochs[0] != epochs[1] != epochs[2]
+
+
+# --- four photos in one ---------------------------------------------------------------------------
+
+
+def test_mosaic_boxes_stay_on_their_objects(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """In an image of four photos every box surrounds what is bright, and nothing bright lies outside the boxes."""
+    flags = [flag(120, 120) for _ in range(6)]
+    made = written(tmp_path, [rgb for rgb, _ in flags], [[box_xyxy] for _, box_xyxy in flags])
+    task = task_of(small, made, 16, aug_mosaic=1.0, aug_rand_hflip=True, aug_scale_min=0.8, aug_scale_max=1.2)
+    images, labels = next(iter(inputs.train_batches(task)))
+    found = 0
+    for number in range(16):
+        bright = to_pixels(inputs, images[number])[..., :2].max(axis=-1) > 180
+        inside = np.zeros((SIDE, SIDE), bool)
+        for box_yxyx, label in zip(
+            labels["seen"]["boxes_yxyx"][number].numpy(), labels["seen"]["labels"][number].numpy(), strict=True
+        ):
+            if label:
+                ymin, xmin, ymax, xmax = box_yxyx * SIDE
+                rows, columns = slice(round(ymin), max(round(ymax), 1)), slice(round(xmin), max(round(xmax), 1))
+                assert bright[rows, columns].mean() > 0.7
+                inside[max(rows.start - 2, 0) : rows.stop + 2, max(columns.start - 2, 0) : columns.stop + 2] = True
+                found += 1
+        # A rest of less than 0.3 of a flag has no box: at most a third of one of the four.
+        assert (bright & ~inside).sum() < 0.1 * SIDE * SIDE
+    assert found > 40  # of 64: the rest is cut off too far
+
+
+def test_mosaic_is_made_of_four_different_photos(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Its quarters show four photos, side by side without a gap, and its number says that it is none of them alone."""
+    plain = [np.full((80, 80, 3), 40 + 30 * number, np.uint8) for number in range(6)]
+    task = task_of(small, written(tmp_path, plain, [[]] * 6), 8, aug_mosaic=1.0, aug_scale_min=3.0, aug_scale_max=3.1)
+    images, labels = next(iter(inputs.train_batches(task)))
+    assert (labels["seen"]["source"].numpy() == -1).all()
+    for image in images:
+        greys = to_pixels(inputs, image).mean(axis=-1)
+        assert len({round(float(greys[y, x])) // 10 for y in (3, 60) for x in (3, 60)}) == 4
+    with_share = next(
+        iter(inputs.train_batches(task_of(small, written(tmp_path, plain, [[]] * 6), 200, aug_mosaic=0.3)))
+    )
+    assert 0.15 < (with_share[1]["seen"]["source"].numpy() == -1).mean() < 0.45
+
+
+# --- what an R-CNN is taught ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory: pytest.TempPathFactory) -> records.Records:
+    """Records of one bright disc on dark ground, with its mask."""
+    from pycocotools import mask as coco
+
+    folder = tmp_path_factory.mktemp("masked")
+    rows, columns = np.mgrid[0:100, 0:100]
+    disc = (rows - 50) ** 2 + (columns - 45) ** 2 < 30**2
+    rgb = np.where(disc[..., None], 230, 20).repeat(3, axis=2).astype(np.uint8)
+    Image.fromarray(rgb).save(folder / "disc.jpg", quality=98)
+    counts = coco.encode(np.asfortranarray(disc.astype(np.uint8)))["counts"]
+    image = LabelledImage(folder / "disc.jpg", 100, 100, np.array([[15, 20, 75, 80]]), np.array([1]), masks=(counts,))
+    return records.write(Dataset([image] * 1, LABELS), folder / "train")
+
+
+def rcnn_task(made: records.Records, **parser: Any) -> Any:
+    """The Mask R-CNN preset's task, small, with some records and augmentation."""
+    from tfod_helpers import experiment
+
+    config = experiment.from_preset("mask_rcnn_resnet50_640")
+    settings = {"task.model.input_size": [64, 64, 3], **{f"{PARSER}{key}": value for key, value in parser.items()}}
+    task = experiment.change(config, settings | {"task.train_data.global_batch_size": 32}).task
+    task.class_names, task.train_images = list(LABELS), made.count
+    task.train_data.input_path, task.train_data.parser.max_num_instances = made.pattern, 3
+    return task
+
+
+def test_masks_follow_cut_mirror_and_scale(inputs, masked) -> None:  # type: ignore[no-untyped-def]
+    """Whatever part of the disc is left, its mask, laid into its box, covers the bright pixels and no dark ones."""
+    task = rcnn_task(masked, aug_scale_min=0.6, aug_scale_max=2.0, aug_aspect=1.3, aug_color=0.0)
+    images, labels = next(iter(inputs.train_batches(task)))
+    seen = 0
+    for image, boxes_yxyx, masks in zip(images, labels["gt_boxes"].numpy(), labels["gt_masks"].numpy(), strict=True):
+        if boxes_yxyx[0, 0] < 0:
+            continue
+        ymin, xmin, ymax, xmax = boxes_yxyx[0]
+        bright = to_pixels(inputs, image).mean(axis=-1) > 128
+        rows, columns = np.arange(np.ceil(ymin), np.floor(ymax)), np.arange(np.ceil(xmin), np.floor(xmax))
+        size = masks.shape[1]
+        down = ((rows + 0.5 - ymin) / (ymax - ymin) * size).astype(int)
+        across = ((columns + 0.5 - xmin) / (xmax - xmin) * size).astype(int)
+        laid = masks[0][np.ix_(down, across)] > 0.5
+        there = bright[np.ix_(rows.astype(int), columns.astype(int))]
+        assert (laid == there).mean() > 0.93
+        seen += 1
+    assert seen > 25
+
+
+def test_an_rcnn_gets_what_its_losses_take(inputs, masked) -> None:  # type: ignore[no-untyped-def]
+    """Boxes in pixels and classes, padded with -1; anchors scored 1, 0 and -1, a positive one overlapping the box."""
+    task = rcnn_task(masked, aug_rand_hflip=False, aug_scale_min=1.0, aug_scale_max=1.0, aug_aspect=1.0)
+    _, labels = next(iter(inputs.train_batches(task)))
+    np.testing.assert_allclose(labels["gt_boxes"][0], [[12.8, 9.6, 51.2, 48.0], [-1] * 4, [-1] * 4], atol=0.02)
+    assert labels["gt_classes"][0].numpy().tolist() == [1, -1, -1]
+    assert labels["gt_masks"].shape == (32, 3, 112, 112)
+    np.testing.assert_array_equal(labels["image_info"][0, 1], [64, 64])
+    scores = np.concatenate([np.reshape(level[0], -1) for level in labels["rpn_score_targets"].values()])
+    assert set(scores.tolist()) == {-1, 0, 1}
+    anchors = np.concatenate([np.reshape(boxes, (-1, 4)) for boxes in inputs.anchor_boxes(task).values()])
+    centres = (anchors[scores == 1, :2] + anchors[scores == 1, 2:]) / 2
+    assert (np.abs(centres - [32.0, 28.8]) < 20).all()
+
+
+# --- the very images, to look at ------------------------------------------------------------------
+
+
+def test_examples_are_what_the_model_sees(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """As many images as asked for, of the model's size, coloured and with boxes, whatever the number of photos."""
+    from tfod_helpers import experiment
+
+    config = experiment.augment(small.config, "strong")
+    shown = inputs.examples(config, 7)
+    assert len(shown) == 7
+    assert {(image.width, image.height) for image in shown} == {(SIDE, SIDE)}
+    assert shown.label_map == LabelMap(["red", "blue"])
+    assert sum(len(image.labels) for image in shown) >= 7
+    assert shown[0].pixels().shape == (SIDE, SIDE, 3)
+    one = next(image for image in shown if len(image.labels))
+    x0, y0, x1, y1 = one.boxes_xyxy[0].round().astype(int)
+    assert one.pixels()[y0:y1, x0:x1].max() > 120  # the rectangle's colour, on dark ground

@@ -16,7 +16,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NAMES = ["00_check_your_photos", "01_train_tpu", "02_predict_gpu"]
+NAMES = ["00_check_your_photos", "01_train_tpu", "02_predict_gpu", "03_tune_and_compare"]
 MAX_BYTES = 300_000
 MAX_CELL_LINES = 25
 MAX_MEDIAN_LINES = 5
@@ -63,8 +63,8 @@ def printed(cell: nbformat.NotebookNode) -> str:
     return "\n".join(texts)
 
 
-def test_notebooks_are_the_three() -> None:
-    """The folder holds the notebooks that check, train and predict, and nothing that no test looks at."""
+def test_notebooks_are_the_four() -> None:
+    """The folder holds the notebooks that check, train, predict and compare, and nothing that no test looks at."""
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
 
 

@@ -23,6 +23,7 @@ from tfod_helpers.annotations import Dataset, LabelMap
 pytestmark = pytest.mark.tensorflow
 STEPS, INTERRUPTED, INTERVAL = 48, 20, 8  # of the small training in conftest.py
 STEP_TAGS = {"loss", "cls_loss", "box_loss", "learning_rate", "steps_per_second"}
+STEP_NOW: Any = 0  # of the training under way, for a test that lets one step fail
 
 
 @pytest.fixture
@@ -35,19 +36,18 @@ def training():  # type: ignore[no-untyped-def]
 
 @pytest.fixture
 def no_steps(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Let steps be counted and not trained, for what happens around them; gives the trainers that were made."""
-    import tensorflow as tf
-    from official.core import base_trainer
+    """Let steps be counted and not trained, for what happens around them; gives the `Steps` that were made."""
+    from tfod_helpers.training.steps import Steps
 
-    trainers = []
+    made = []
 
-    def train(trainer: base_trainer.Trainer, steps: tf.Tensor) -> dict[str, float]:
-        trainers.append(trainer)
-        trainer.global_step.assign_add(tf.cast(steps, tf.int64))
-        return {"total_loss": 1.0, "cls_loss": 0.5, "box_loss": 0.01, "learning_rate": 0.01}
+    def run(steps: Steps, count: int, limit: float) -> dict[str, float]:
+        made.append(steps)
+        steps.optimizer.iterations.assign_add(count)
+        return {"loss": 1.0, "cls_loss": 0.5, "box_loss": 0.01}
 
-    monkeypatch.setattr(base_trainer.Trainer, "train", train)
-    return trainers
+    monkeypatch.setattr(Steps, "run", run)
+    return made
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -64,6 +64,8 @@ def scalars(folder: Path) -> dict[str, dict[int, float]]:
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for event in summary_iterator(str(path)):
             for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name != "scalars":
+                    continue
                 found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
     return found
 
@@ -129,18 +131,18 @@ def test_ctrl_c_loses_nothing_before_the_last_checkpoint(trained) -> None:  # ty
 
 
 def test_learning_rate_follows_the_schedule_across_the_interruption(trained, small) -> None:  # type: ignore[no-untyped-def]
-    """Every row's learning rate is the schedule's at its step, so that nothing warmed up a second time."""
+    """Every row's learning rate is the Model Garden's at its step, so that nothing warmed up a second time."""
     from tfod_helpers import model
 
     trainer = small.config.trainer
-    schedule = model.DetectionTask(small.config.task).create_optimizer(trainer.optimizer_config).learning_rate
+    schedule = model.task_of(small.config).create_optimizer(trainer.optimizer_config).learning_rate
     frame = trained.history.frame
     np.testing.assert_allclose(frame["learning_rate"], [float(schedule(step)) for step in frame["step"]], atol=1e-7)
 
 
 def test_a_finished_run_is_not_trained_again(trained, small, training, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """Started again when finished, the run gives its history back and builds no model."""
-    monkeypatch.setattr(training, "_Training", None)
+    monkeypatch.setattr(training.loop, "_Training", None)
     before = contents(trained.run.folder)
     again = training.train(small.config, trained.run.folder)
     pd.testing.assert_frame_equal(again.frame, trained.history.frame)
@@ -202,18 +204,21 @@ def test_there_must_be_a_model_to_evaluate(small, training, tmp_path: Path) -> N
 def test_best_is_the_highest_and_not_the_last(small, training, no_steps, monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
     """Of models scored 0.2, 0.6, 0.5, 0.6, 0.1 and 0.3 the first of the highest is kept, in run.json and in best/."""
     from tfod_helpers import evaluation
+    from tfod_helpers.training.judge import Judge
 
     real = evaluation.score(small.dataset, [as_detections(image) for image in small.dataset])
     scores = iter([0.2, 0.6, 0.5, 0.6, 0.1, 0.3])
     seen = []
 
-    def judge(judging: Any) -> evaluation.Evaluation:
-        variable = no_steps[-1].model.trainable_variables[0]
+    def judge(judging: Judge, detections: Any, *, resamples: int = 0) -> evaluation.Evaluation:
+        if resamples:
+            return real
+        variable = no_steps[-1].judged.trainable_variables[0]
         variable.assign(np.full(variable.shape, len(seen), np.float32))
         seen.append(next(scores))
         return dataclasses.replace(real, ap=seen[-1], ap50=seen[-1] / 2)
 
-    monkeypatch.setattr(training._Judge, "judge", judge)
+    monkeypatch.setattr(Judge, "score", judge)
     history = training.train(small.config, tmp_path / "run")
     assert len(seen) == 6
     assert (history.best["step"], history.best["ap"], history.best["ap50"]) == (16, 0.6, 0.3)
@@ -231,22 +236,45 @@ def as_detections(image: Any) -> Any:
 
 
 def test_a_loss_that_is_no_number_stops_the_training(small, training, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """NaN at step 12 ends in an error with the step and the learning rate; what was saved at step 8 is kept."""
+    """NaN at step 11 ends in an error with that step and the picture of its batch; what was saved at step 8 is kept."""
     import tensorflow as tf
-    from official.core import base_trainer
+    from PIL import Image
 
-    def train(trainer: base_trainer.Trainer, steps: tf.Tensor) -> dict[str, float]:
-        trainer.global_step.assign_add(tf.cast(steps, tf.int64))
-        loss = math.nan if int(trainer.global_step) > 8 else 1.0
-        return {"total_loss": loss, "cls_loss": loss, "box_loss": loss, "learning_rate": 1234.0}
+    from tfod_helpers import model
 
-    monkeypatch.setattr(base_trainer.Trainer, "train", train)
-    with pytest.raises(FloatingPointError, match=r"The loss is nan after step 12.*learning rate below 1\.2e\+03"):
+    real = model.DetectionTask.build_losses
+
+    def build_losses(task: Any, **given: Any) -> Any:
+        total, *parts = real(task, **given)
+        return total * tf.where(STEP_NOW < 10, 1.0, math.nan), *parts
+
+    real_step = model.DetectionTask.train_step
+
+    def train_step(task: Any, images: Any, network: Any, optimizer: Any, metrics: Any) -> Any:
+        global STEP_NOW
+        STEP_NOW = optimizer.iterations
+        return real_step(task, images, network, optimizer, metrics)
+
+    monkeypatch.setattr(model.DetectionTask, "build_losses", build_losses)
+    monkeypatch.setattr(model.DetectionTask, "train_step", train_step)
+    with pytest.raises(FloatingPointError, match=r"The loss is nan after step 11,.*step-11\.png.*learning rate below"):
         training.train(small.config, tmp_path / "run")
     run = workspace.open_run(tmp_path / "run")
     assert run.read_manifest()["step"] == 8
     assert (run.checkpoints / "ckpt-8.index").is_file()
     assert training.load_best(run)[0] is not None
+    with Image.open(run.folder / "failed" / "step-11.png") as picture:
+        assert min(picture.size) > 200
+
+
+def test_a_loss_that_explodes_stops_the_training(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """With a learning rate of a million the loss jumps far above the ones before, and training says so and stops."""
+    from tfod_helpers import experiment
+
+    rate = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
+    config = experiment.change(small.config, {rate: 1e6})
+    with pytest.raises(FloatingPointError, match=r"The loss is .* after step \d+, so training stopped.*failed"):
+        training.train(config, tmp_path / "run")
 
 
 def test_training_starts_from_an_earlier_run(trained, small, training, no_steps, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -271,7 +299,7 @@ def test_there_must_be_something_to_be_judged_on(small, training, tmp_path: Path
     path = "task.validation_data.input_path"
     with pytest.raises(ValueError, match=r"empty-.*no object in these records"):
         training.train(experiment.change(small.config, {path: empty.pattern}), tmp_path / "run")
-    with pytest.raises(FileNotFoundError, match=r"gone: no validation records here"):
+    with pytest.raises(FileNotFoundError, match=r"no validation records: .*gone"):
         training.train(experiment.change(small.config, {path: str(tmp_path / "gone")}), tmp_path / "run")
 
 
@@ -354,12 +382,14 @@ def test_a_killed_training_goes_on(killed: Killed, training, capsys) -> None:  #
     step = int(tf.train.latest_checkpoint(killed.run.checkpoints).rpartition("-")[2])
     assert step >= 2 * INTERVAL
     saved = tf.train.load_checkpoint(str(killed.run.checkpoints / f"ckpt-{step}"))
-    stopped = training._Training(killed.config, killed.run)
+    loop = training.loop
+    sets = loop._validation_set(killed.config), loop._some_training_images(killed.config)
+    stopped = loop._Training(killed.config, killed.run, *sets, killed.run.events)
     stopped._start()
     assert f"Going on from step {step} of 4000" in capsys.readouterr().out
-    assert int(stopped.trainer.global_step) == int(stopped.trainer.optimizer.iterations) == step
+    assert stopped.steps.done == step
     assert stopped.rows[-1]["step"] == step
-    kernel = stopped.trainer.model.trainable_variables[0]
+    kernel = stopped.steps.model.trainable_variables[0]
     shapes = saved.get_variable_to_shape_map()
     arrays = [saved.get_tensor(name) for name, shape in shapes.items() if shape == list(kernel.shape)]
     assert any(np.array_equal(kernel.numpy(), array) for array in arrays)

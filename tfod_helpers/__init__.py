@@ -16,18 +16,22 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     presets          models and settings that are known to train them
     anchors          a preset -> its anchor boxes, and how well they fit boxes
     checks           Dataset -> what is wrong with it, and what can be mended
+    matching         boxes -> how far they overlap, which detection found which object
+    pictures         photos, boxes, problems and results -> figures
     records          Dataset -> TFRecord shards, and back
     beam_records     the same on many machines, with Apache Beam
     experiment       Records + a preset -> ExperimentConfig; strict changes; what differs
+    pipeline_config  a pipeline.config of the Object Detection API -> ExperimentConfig
     inputs           Records + ExperimentConfig -> training batches
     model            ExperimentConfig -> the network, and the graph from pixels to detections
-    imagenet_file    a width -> Keras Applications' weights, cached or downloaded
-    weights          pretrained weights -> a model
-    evaluation       detections + truth -> Evaluation
+    downloads        an address -> a file, whole or not at all
+    weights          pretrained weights -> a model, and what was really loaded
+    evaluation       detections + truth -> Evaluation, and a report of it
     detector         an export -> Detector -> supervision.Detections
     training         ExperimentConfig -> a run: checkpoints, best model, history
+    runs             a folder of runs -> a table of what differed and what came out
+    learning_curve   a training set in parts -> how AP grows with the photos
     exporting.*      a run -> an export folder (saved_model)
-    pictures         any of the above -> figures
 
 Importing the package loads none of them.
 """

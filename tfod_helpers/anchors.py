@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfod_helpers.presets import ANCHOR_SIZE, ASPECT_RATIOS, Preset
+from tfod_helpers.presets import ASPECT_RATIOS, Preset
 
 
 def shapes(preset: Preset) -> np.ndarray:
     """Return the anchors' widths and heights.
 
-    As in ``official.vision.ops.anchor``: on level n, sides of ``ANCHOR_SIZE`` times the stride of 2 to
+    As in ``official.vision.ops.anchor``: on level n, sides of ``anchor_size`` times the stride of 2 to
     the n pixels, in steps of an equal factor within the octave, each in every aspect ratio.
 
     Returns:
@@ -23,7 +23,7 @@ def shapes(preset: Preset) -> np.ndarray:
     strides = 2.0 ** np.arange(preset.levels[0], preset.levels[1] + 1)
     octave = 2.0 ** (np.arange(preset.anchor_scales) / preset.anchor_scales)
     roots = np.sqrt(np.array(ASPECT_RATIOS))  # an aspect ratio is width / height
-    sides = ANCHOR_SIZE * strides[:, None, None, None] * octave[:, None, None]
+    sides = preset.anchor_size * strides[:, None, None, None] * octave[:, None, None]
     shaped = sides * np.stack([roots, 1 / roots], axis=-1)
     return shaped.reshape(len(strides), -1, 2).astype(np.float32)
 

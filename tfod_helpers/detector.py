@@ -156,7 +156,7 @@ class Detector:
         Returns:
             For one photo one `supervision.Detections`, for a list a list of them: ``xyxy`` in the
             pixels of the photo given, ``confidence``, ``class_id`` (label map ids, from 1) and
-            ``data["class_name"]``, the most confident first.
+            ``data["class_name"]``, the most confident first; of a Mask R-CNN also ``mask``, bool, (n, h, w).
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -178,15 +178,29 @@ class Detector:
         return photos.letterbox(photo, self.image_size)
 
     def detect_squares(
-        self, squares: Sequence[Square], *, threshold: float | None = None, batch_size: int = 16
+        self,
+        squares: Sequence[Square],
+        *,
+        threshold: float | None = None,
+        batch_size: int = 16,
+        masks: bool = True,
     ) -> list[sv.Detections]:
-        """Find objects in photos that `square` scaled; as `detect` otherwise."""
+        """Find objects in photos that `square` scaled; as `detect` otherwise.
+
+        Args:
+            squares: the photos.
+            threshold: as for `detect`.
+            batch_size: as for `detect`.
+            masks: with a model that finds masks, return them too; each is as large as its photo.
+        """
         threshold = self.threshold if threshold is None else threshold
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold must be between 0 and 1, got {threshold}.")
         found = []
         for batch in _batches(squares, batch_size):
             outputs = self._run(np.stack([square.pixels for square in batch]))
+            if not masks:
+                outputs = {name: values for name, values in outputs.items() if name != "masks"}
             found += [self._detections(outputs, number, square, threshold) for number, square in enumerate(batch)]
         return found
 
@@ -204,6 +218,7 @@ class Detector:
             confidence=scores[keep],
             class_id=ids,
             data={"class_name": self._names[ids - 1]},
+            mask=_paste(outputs["masks"][number, keep], boxes_xyxy[keep], square) if "masks" in outputs else None,
         )
 
     def detect_folder(
@@ -254,6 +269,22 @@ class Detector:
             return self.square(path)
         except photos.PhotoError as error:
             return Problem(str(path), "", error.what, "", error.fix)
+
+
+def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, square: Square) -> np.ndarray:
+    """Return masks that are given within their boxes, float (n, m, m), as pixels of the photo: bool, (n, h, w)."""
+    pasted = np.zeros((len(masks), square.height, square.width), bool)
+    for whole, mask, (xmin, ymin, xmax, ymax) in zip(pasted, masks, boxes_xyxy, strict=True):
+        left, top, right, bottom = int(xmin), int(ymin), int(np.ceil(xmax)), int(np.ceil(ymax))
+        # The part of the mask that each pixel of the box lies in; the box's edges are not on whole pixels.
+        part = np.array([left - xmin, top - ymin, right - xmin, bottom - ymin]) * mask.shape[0]
+        part /= np.tile([xmax - xmin, ymax - ymin], 2)
+        size = (right - left, bottom - top)
+        sure = Image.fromarray(mask.astype(np.float32)).transform(
+            size, Image.Transform.EXTENT, tuple(part), Image.Resampling.BILINEAR
+        )
+        whole[top:bottom, left:right] = np.asarray(sure) >= 0.5
+    return pasted
 
 
 def _rows(filename: str, found: sv.Detections) -> Iterator[tuple[str | float, ...]]:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 from official.core import task_factory
-from official.vision.tasks import retinanet
+from official.vision.tasks import maskrcnn, retinanet
 
 from tfod_helpers import inputs
-from tfod_helpers.experiment import DataConfig, DetectionTaskConfig, ExperimentConfig
+from tfod_helpers.experiment import DetectionTaskConfig, ExperimentConfig, RCNNTaskConfig
 
 # Keras says so of each backbone level that the pyramid does not read; that is by design.
 warnings.filterwarnings("ignore", message="Input dict contained keys")
 
 
-@task_factory.register_task_cls(DetectionTaskConfig)
-class DetectionTask(retinanet.RetinaNetTask):
-    """The Model Garden's RetinaNet task, fed by `inputs.train_batches`."""
+class _OurInputs:
+    """A Model Garden task, fed by `inputs.train_batches`."""
 
     def build_model(self) -> tf_keras.Model:
         """Return the network, without what has no part in it among what is trained."""
@@ -27,21 +27,42 @@ class DetectionTask(retinanet.RetinaNetTask):
         if self.task_config.model.backbone.type == "mobilenet":
             # Its last convolution is for classification; no pyramid level reads it, so it has no gradient.
             [layer for layer in model.backbone.layers if layer.weights][-1].trainable = False
+        if self.task_config.strides_first:
+            for block in model.backbone.layers:
+                if getattr(block, "_strides", 1) == 2 and hasattr(block, "_conv3"):
+                    block._conv1.strides, block._conv2.strides = (2, 2), (1, 1)
         return model
 
-    def build_inputs(
-        self, params: DataConfig, input_context: tf.distribute.InputContext | None = None
-    ) -> tf.data.Dataset:
+    def build_inputs(self, params: Any, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
         """Return training batches; evaluation reads its images itself."""
         if not params.is_training:
             raise ValueError("Evaluation takes whole photos, not batches. Call training.evaluate.")
         return inputs.train_batches(self.task_config, input_context)
 
 
+@task_factory.register_task_cls(DetectionTaskConfig)
+class DetectionTask(_OurInputs, retinanet.RetinaNetTask):
+    """The Model Garden's RetinaNet task, fed by `inputs.train_batches`."""
+
+
+@task_factory.register_task_cls(RCNNTaskConfig)
+class RCNNTask(_OurInputs, maskrcnn.MaskRCNNTask):
+    """The Model Garden's Faster and Mask R-CNN task, fed by `inputs.train_batches`."""
+
+
+Task = DetectionTask | RCNNTask
+
+
+def task_of(config: ExperimentConfig) -> Task:
+    """Return the Model Garden's task of a config: its network, its losses and its inputs."""
+    return (RCNNTask if isinstance(config.task, RCNNTaskConfig) else DetectionTask)(config.task)
+
+
 def build(config: ExperimentConfig) -> tf_keras.Model:
     """Return the config's network with fresh weights, every variable made."""
-    model = DetectionTask(config.task).build_model()
-    model(tf.zeros([1, *config.task.model.input_size]), training=False)
+    model = task_of(config).build_model()
+    if not isinstance(config.task, RCNNTaskConfig):  # the R-CNN task has made its variables already
+        model(tf_keras.Input(config.task.model.input_size), training=True)
     return model
 
 
@@ -69,7 +90,8 @@ def detect_function(model: tf_keras.Model, config: ExperimentConfig) -> Callable
     * ``boxes_xyxy``: float32, (batch, n, 4), in pixels of the letterboxed image,
     * ``scores``: float32, (batch, n), falling, 0 where there is no detection,
     * ``classes``: int32, (batch, n), label map ids from 1,
-    * ``count``: int32, (batch,), how many of the n are detections.
+    * ``count``: int32, (batch,), how many of the n are detections,
+    * of a Mask R-CNN ``masks``: float32, (batch, n, m, m), how sure each pixel within the box is, 0 to 1.
     """
     anchors = inputs.anchor_boxes(config.task)
     height, width = config.task.model.input_size[:2]
@@ -82,7 +104,8 @@ def detect_function(model: tf_keras.Model, config: ExperimentConfig) -> Callable
             image_shape=tf.tile(tf.constant([[height, width]], tf.float32), [batch, 1]),
             training=False,
         )
-        return {
+        masks = {"masks": tf.cast(found["detection_masks"], tf.float32)} if "detection_masks" in found else {}
+        return masks | {
             "boxes_xyxy": tf.gather(found["detection_boxes"], [1, 0, 3, 2], axis=-1),
             "scores": found["detection_scores"],
             "classes": found["detection_classes"],

@@ -81,6 +81,21 @@ def check_versions() -> None:
         )
 
 
+def best_precision(strategy: tf.distribute.Strategy) -> str:
+    """Return in what a strategy's devices compute fastest without harm: ``bfloat16``, ``float16`` or ``float32``.
+
+    TPUs and GPUs from compute capability 8 on have units for bfloat16, those from 7 on for float16
+    (https://www.tensorflow.org/guide/mixed_precision); a CPU only loses by either.
+    """
+    if isinstance(strategy, tf.distribute.TPUStrategy):
+        return "bfloat16"
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus or not any("GPU" in device for device in strategy.extended.worker_devices):
+        return "float32"
+    capability = min(tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus)
+    return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
+
+
 def in_colab() -> bool:
     """Say whether this is a Google Colab runtime."""
     return importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.colab") is not None

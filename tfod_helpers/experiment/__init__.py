@@ -5,8 +5,26 @@ its input and its weights need. Learning rate, warm-up and schedule follow the b
 number of steps, so that a change of one does not silently spoil the others.
 """
 
-from tfod_helpers.experiment.config import DataConfig, DetectionTaskConfig, ExperimentConfig
-from tfod_helpers.experiment.settings import change, changes, differences, label_map, load, make, save
+from tfod_helpers.experiment.config import (
+    DataConfig,
+    DetectionTaskConfig,
+    ExperimentConfig,
+    RCNNTaskConfig,
+    TaskConfig,
+    from_preset,
+)
+from tfod_helpers.experiment.explaining import explain
+from tfod_helpers.experiment.settings import (
+    augment,
+    change,
+    changes,
+    differences,
+    label_map,
+    load,
+    make,
+    save,
+    with_records,
+)
 from tfod_helpers.presets import Preset, presets
 
 __all__ = [
@@ -14,12 +32,18 @@ __all__ = [
     "DetectionTaskConfig",
     "ExperimentConfig",
     "Preset",
+    "RCNNTaskConfig",
+    "TaskConfig",
+    "augment",
     "change",
     "changes",
     "differences",
+    "explain",
+    "from_preset",
     "label_map",
     "load",
     "make",
     "presets",
     "save",
+    "with_records",
 ]

@@ -8,32 +8,46 @@ from collections.abc import Mapping
 from typing import Any
 
 from official.core import config_definitions, exp_factory
-from official.modeling import optimization
-from official.vision.configs import retinanet
+from official.modeling import hyperparams, optimization
+from official.vision.configs import maskrcnn, retinanet
 
 from tfod_helpers import presets
+from tfod_helpers.presets import Preset
 
 ExperimentConfig = config_definitions.ExperimentConfig
-_NAME = "tfod_detection"
 
 LEARNING_RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
 DECAY_STEPS = "trainer.optimizer_config.learning_rate.cosine.decay_steps"
 WARMUP_STEPS = "trainer.optimizer_config.warmup.linear.warmup_steps"
 BATCH_SIZE = "task.train_data.global_batch_size"
 STEPS = "trainer.train_steps"
+SIZE = "task.model.input_size"
+EVALUATIONS = 6  # of a training, evenly spaced; each costs about as much as fifty steps
 
 
 @dataclasses.dataclass
-class Parser(retinanet.Parser):
-    """The Model Garden's augmentation settings, and two more.
+class _Augmentation(hyperparams.Config):
+    """What is added to the Model Garden's augmentation settings.
 
     Attributes:
         aug_aspect: the cut's width over height varies by up to this factor; 1 leaves it alone.
         aug_color: brightness, contrast and saturation vary by up to this share; 0 leaves them alone.
+        aug_mosaic: share of the training images that are put together from four photos.
     """
 
     aug_aspect: float = 1.0
     aug_color: float = 0.0
+    aug_mosaic: float = 0.0
+
+
+@dataclasses.dataclass
+class Parser(_Augmentation, retinanet.Parser):
+    """A RetinaNet's augmentation and matching settings."""
+
+
+@dataclasses.dataclass
+class RCNNParser(_Augmentation, maskrcnn.Parser):
+    """An R-CNN's augmentation and matching settings."""
 
 
 @dataclasses.dataclass
@@ -44,18 +58,27 @@ class DataConfig(retinanet.DataConfig):
 
 
 @dataclasses.dataclass
-class DetectionTaskConfig(retinanet.RetinaNetTask):
-    """The Model Garden's RetinaNet task, and what a run must know besides.
+class RCNNDataConfig(maskrcnn.DataConfig):
+    """The Model Garden's input settings with our `RCNNParser`."""
+
+    parser: RCNNParser = dataclasses.field(default_factory=RCNNParser)
+
+
+@dataclasses.dataclass
+class _Facts(hyperparams.Config):
+    """What a run must know besides the Model Garden's settings.
 
     Attributes:
         preset: the preset that the config was made from.
         class_names: the classes in the label map's order; the model has one class more, background.
         train_images: number of training images.
         validation_images: number of validation images.
-        weights: ``imagenet``, the path of an earlier run, or None to train from scratch.
+        weights: ``imagenet``, ``coco``, the path of an earlier run, or None to train from scratch.
         frozen_stride: backbone layers up to this stride keep their pretrained weights; what they
             see, edges and colours, is the same in all photos, and most of the time of a step is
             saved with them. 0 trains all layers, as training from scratch always does.
+        strides_first: a ResNet's blocks shrink the image in their first convolution; see `presets.Preset`.
+        reasons: what `experiment.make` chose for this data and why, ``setting = value: sentence`` each.
     """
 
     preset: str = ""
@@ -64,13 +87,65 @@ class DetectionTaskConfig(retinanet.RetinaNetTask):
     validation_images: int = 0
     weights: str | None = None
     frozen_stride: int = 0
+    strides_first: bool = False
+    reasons: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class DetectionTaskConfig(_Facts, retinanet.RetinaNetTask):
+    """The Model Garden's RetinaNet task, and what a run must know besides."""
+
     train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
     validation_data: DataConfig = dataclasses.field(default_factory=DataConfig)
 
 
-@exp_factory.register_config_factory(_NAME)
-def _empty_config() -> ExperimentConfig:
-    return ExperimentConfig(task=DetectionTaskConfig())
+@dataclasses.dataclass
+class RCNNTaskConfig(_Facts, maskrcnn.MaskRCNNTask):
+    """The Model Garden's Faster and Mask R-CNN task, and what a run must know besides."""
+
+    train_data: RCNNDataConfig = dataclasses.field(default_factory=lambda: RCNNDataConfig(is_training=True))
+    validation_data: RCNNDataConfig = dataclasses.field(default_factory=RCNNDataConfig)
+
+
+TaskConfig = DetectionTaskConfig | RCNNTaskConfig
+
+
+@dataclasses.dataclass
+class TrainerConfig(config_definitions.TrainerConfig):
+    """The Model Garden's trainer settings, and a few more.
+
+    Attributes:
+        average_decay: how slowly the average of the weights follows them; the average is what is judged and
+            kept, since it is better than the weights of any one step. 0 leaves it out.
+        patience: evaluations in a row without a better AP after which training ends; 0 never ends it early.
+        minutes: the time that training may take; after its first steps the number of steps is fitted
+            to it. 0 sets no limit.
+    """
+
+    average_decay: float = 0.99
+    patience: int = 0
+    minutes: float = 0.0
+
+
+_NAMES = {family: f"tfod_{family}" for family in (presets.RETINANET, presets.FASTER_RCNN, presets.MASK_RCNN)}
+
+
+@exp_factory.register_config_factory(_NAMES[presets.RETINANET])
+def _retinanet() -> ExperimentConfig:
+    return ExperimentConfig(task=DetectionTaskConfig(), trainer=TrainerConfig())
+
+
+@exp_factory.register_config_factory(_NAMES[presets.FASTER_RCNN])
+def _faster_rcnn() -> ExperimentConfig:
+    config = ExperimentConfig(task=RCNNTaskConfig(), trainer=TrainerConfig())
+    model = config.task.model
+    model.include_mask, model.mask_head, model.mask_sampler, model.mask_roi_aligner = False, None, None, None
+    return config
+
+
+@exp_factory.register_config_factory(_NAMES[presets.MASK_RCNN])
+def _mask_rcnn() -> ExperimentConfig:
+    return ExperimentConfig(task=RCNNTaskConfig(), trainer=TrainerConfig())
 
 
 def from_preset(name: str) -> ExperimentConfig:
@@ -80,9 +155,10 @@ def from_preset(name: str) -> ExperimentConfig:
         ValueError: there is no such preset.
     """
     preset = presets.find(name)
-    config = exp_factory.get_exp_config(_NAME)
+    config = exp_factory.get_exp_config(_NAMES[preset.family])
     task = config.task
     task.preset, task.weights, task.frozen_stride = name, "imagenet", preset.frozen_stride
+    task.strides_first = preset.strides_first
     _describe_model(task.model, preset)
     task.train_data.global_batch_size = preset.batch_size
     task.train_data.dtype = task.validation_data.dtype = "float32"
@@ -100,35 +176,47 @@ def from_preset(name: str) -> ExperimentConfig:
     return config
 
 
-def _describe_model(model: retinanet.RetinaNet, preset: presets.Preset) -> None:
+def _describe_model(model: retinanet.RetinaNet | maskrcnn.MaskRCNN, preset: Preset) -> None:
     model.input_size = [preset.image_size, preset.image_size, 3]
     model.min_level, model.max_level = preset.levels
-    model.backbone.type = "mobilenet"
-    model.backbone.mobilenet.model_id = "MobileNetV2"
-    model.backbone.mobilenet.filter_size_scale = preset.width
-    model.decoder.type = "fpn"
-    model.decoder.fpn.num_filters = model.head.num_filters = preset.filters
-    model.decoder.fpn.use_separable_conv = model.head.use_separable_conv = True
-    model.head.num_convs = preset.head_convs
-    model.anchor.num_scales, model.anchor.anchor_size = preset.anchor_scales, presets.ANCHOR_SIZE
+    _describe_backbone(model.backbone, preset)
+    if preset.backbone == "spinenet_mobile":
+        model.decoder.type = "identity"  # a SpineNet is backbone and pyramid in one
+    else:
+        model.decoder.type = "fpn"
+        model.decoder.fpn.num_filters, model.decoder.fpn.use_separable_conv = preset.filters, preset.separable
+    model.anchor.num_scales, model.anchor.anchor_size = preset.anchor_scales, preset.anchor_size
     model.anchor.aspect_ratios = list(presets.ASPECT_RATIOS)
-    model.norm_activation.activation = "relu6"
+    model.norm_activation.activation = preset.activation
     # The default of 0.99 averages over hundreds of steps, too slow for runs of hundreds of steps.
     model.norm_activation.norm_momentum = 0.9
     model.detection_generator.nms_version = "batched"
     model.detection_generator.pre_nms_score_threshold = 0.01
+    if preset.family == presets.RETINANET:
+        model.head.num_filters, model.head.num_convs = preset.filters, preset.head_convs
+        model.head.use_separable_conv = preset.separable
+
+
+def _describe_backbone(backbone: Any, preset: Preset) -> None:
+    backbone.type = preset.backbone
+    chosen = backbone.get()
+    chosen.model_id = int(preset.model_id) if preset.backbone == "resnet" else preset.model_id
+    if hasattr(chosen, "filter_size_scale"):
+        chosen.filter_size_scale = preset.width
+    if preset.backbone == "spinenet_mobile":
+        chosen.min_level, chosen.max_level = preset.levels
 
 
 def following(train_steps: int) -> dict[str, int]:
     """Return the settings that follow the number of steps."""
-    interval = max(1, math.ceil(train_steps / 10))
+    interval = max(1, math.ceil(train_steps / EVALUATIONS))
     return {
         DECAY_STEPS: train_steps,
         WARMUP_STEPS: max(1, min(100, train_steps // 20)),
         "trainer.validation_interval": interval,
         "trainer.checkpoint_interval": interval,
-        "trainer.steps_per_loop": min(10, interval),
-        "trainer.summary_interval": min(10, interval),
+        "trainer.steps_per_loop": min(20, interval),
+        "trainer.summary_interval": min(20, interval),
     }
 
 

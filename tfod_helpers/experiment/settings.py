@@ -11,12 +11,15 @@ from typing import Any
 
 import yaml
 
-from tfod_helpers import workspace
+from tfod_helpers import presets, workspace
 from tfod_helpers.annotations import LabelMap, did_you_mean
+from tfod_helpers.experiment import fitting
 from tfod_helpers.experiment.config import (
     BATCH_SIZE,
     LEARNING_RATE,
+    SIZE,
     STEPS,
+    WARMUP_STEPS,
     ExperimentConfig,
     flatten,
     following,
@@ -25,7 +28,7 @@ from tfod_helpers.experiment.config import (
 )
 from tfod_helpers.records import Records
 
-_DATA = ("task.class_names", "task.train_images", "task.validation_images", "task.model.num_classes")
+_DATA = ("task.class_names", "task.train_images", "task.validation_images", "task.model.num_classes", "task.reasons")
 _PATHS = ("task.train_data.input_path", "task.validation_data.input_path")
 _DATA += (*_PATHS, "task.train_data.parser.max_num_instances")
 
@@ -39,43 +42,109 @@ def make(
     batch_size: int | None = None,
     train_steps: int | None = None,
     learning_rate: float | None = None,
+    augmentation: str | None = None,
+    minutes: float | None = None,
     weights: str | os.PathLike[str] | None = "imagenet",
 ) -> ExperimentConfig:
-    """Return the settings of one experiment.
+    """Return the settings of one experiment: the preset's, fitted to the data. `explain` says what was chosen and why.
 
     Args:
         preset: a name from `presets()`.
-        train: the records to learn from.
+        train: the records to learn from; their boxes are read.
         validation: the records to be judged on, never learnt from.
-        image_size: side of the model's square input in pixels, a multiple of the coarsest stride.
+        image_size: side of the model's square input in pixels, a multiple of the coarsest stride; left out, the
+            preset's, or larger where the objects are too small for it.
         batch_size: images a step, over all devices together.
-        train_steps: steps in all; left out, the preset's number of images is seen.
+        train_steps: steps in all; left out, they follow the number of photos.
         learning_rate: the highest one; left out, the preset's, scaled to the batch size.
-        weights: ``imagenet``, the folder of an earlier run, or None to train from scratch.
+        augmentation: how strongly training images vary: ``light``, ``standard`` or ``strong``; left out, the preset's.
+        minutes: the time that training may take; the number of steps is then fitted to it.
+        weights: ``imagenet``, ``coco``, the folder of an earlier run, or None to train from scratch.
 
     Raises:
-        ValueError: there is no such preset, the records have different label maps, or a number cannot be used.
+        ValueError: there is no such preset, the records have different label maps or a class without an example, or
+            a number cannot be used.
     """
     config = from_preset(preset)
+    config.task.weights = None if weights is None else os.fspath(weights)
+    wanted = {
+        SIZE: [image_size, image_size, 3] if image_size else None,
+        BATCH_SIZE: batch_size,
+        STEPS: train_steps,
+        LEARNING_RATE: learning_rate,
+        "trainer.minutes": None if minutes is None else float(minutes),
+    }
+    settings = {key: value for key, value in wanted.items() if value is not None}
+    if augmentation is not None:
+        settings |= _augmentation(augmentation)
+    boxes = _check_records(train, validation)
+    chosen = fitting.choose(presets.find(preset), train, boxes, set(settings))
+    fitted = {one.setting: one.value for one in chosen}
+    # The number of steps is chosen for the preset's batch, and follows another one like the preset's own.
+    config = change(config, {STEPS: fitted.pop(STEPS)} if STEPS in fitted else {})
+    config = change(_with_data(config, train, validation), fitted | settings)
+    config.task.reasons = [f"{one.setting} = {flatten(config)[one.setting]}: {one.why}" for one in chosen]
+    return config
+
+
+def with_records(config: ExperimentConfig, *, train: Records, validation: Records) -> ExperimentConfig:
+    """Return a copy of a config that trains on other records, all other settings as they were.
+
+    For a config without data, such as one that was read from an older program's file.
+
+    Raises:
+        ValueError: the records have different label maps, a class without an example, or do not fit the settings.
+    """
+    _check_records(train, validation)
+    before = config.task.model.num_classes - 1
+    if before > 0 and before != len(train.label_map):
+        print(f"The config was for {before} classes; the records have {len(train.label_map)}, and they are taken.")
+    changed = _with_data(copy.deepcopy(config), train, validation)
+    _check(changed)
+    return changed
+
+
+def augment(config: ExperimentConfig, strength: str) -> ExperimentConfig:
+    """Return a copy of a config with another augmentation: ``light``, ``standard`` or ``strong``."""
+    return change(config, _augmentation(strength))
+
+
+def _augmentation(strength: str) -> dict[str, Any]:
+    if strength not in fitting.AUGMENTATIONS:
+        known = ", ".join(fitting.AUGMENTATIONS)
+        near = did_you_mean(strength, fitting.AUGMENTATIONS)
+        raise ValueError(f"There is no augmentation {strength!r}, only {known}{near}")
+    return fitting.AUGMENTATIONS[strength]
+
+
+def _check_records(train: Records, validation: Records) -> fitting.Boxes:
     if train.label_map != validation.label_map:
         raise ValueError(
             f"The records have different classes: training {train.label_map.describe()}; validation "
             f"{validation.label_map.describe()}. Read both with the same label_map and write them again."
         )
+    if not validation.boxes:
+        raise ValueError(
+            f"{validation.pattern}: no object in these records, so no model can be judged on them. Label some photos."
+        )
+    boxes = fitting.read_boxes(train)
+    missing = [name for name, count in boxes.counts.items() if not count]
+    if missing:
+        raise ValueError(
+            f"{train.pattern}: no example of {', '.join(map(repr, missing[:10]))} in the training records, so it "
+            f"cannot be learnt. Label some, or read the annotations with a label map without it."
+        )
+    return boxes
+
+
+def _with_data(config: ExperimentConfig, train: Records, validation: Records) -> ExperimentConfig:
     task = config.task
     task.class_names = list(train.label_map)
     task.model.num_classes = len(train.label_map) + 1  # and the background
     task.train_images, task.validation_images = train.count, validation.count
     task.train_data.input_path, task.validation_data.input_path = train.pattern, validation.pattern
     task.train_data.parser.max_num_instances = max(train.max_boxes, 1)
-    task.weights = None if weights is None else os.fspath(weights)
-    settings = {
-        "task.model.input_size": [image_size, image_size, 3] if image_size else None,
-        "task.train_data.global_batch_size": batch_size,
-        "trainer.train_steps": train_steps,
-        LEARNING_RATE: learning_rate,
-    }
-    return change(config, {key: value for key, value in settings.items() if value is not None})
+    return config
 
 
 def change(config: ExperimentConfig, settings: Mapping[str, Any]) -> ExperimentConfig:
@@ -172,11 +241,24 @@ def _check(config: ExperimentConfig) -> None:
             f"image_size {height} does not fit pyramid levels {model.min_level} to {model.max_level}: it must be "
             f"square and a multiple of {stride}. Use {near}."
         )
-    for key, value in {BATCH_SIZE: config.task.train_data.global_batch_size, STEPS: config.trainer.train_steps}.items():
-        if value < 1:
-            raise ValueError(f"{key} must be at least 1, got {value}.")
-    if not flatten(config)[LEARNING_RATE] > 0:  # also refuses NaN
-        raise ValueError(f"The learning rate must be above 0, got {flatten(config)[LEARNING_RATE]}.")
+    flat = flatten(config)
+    for key in (BATCH_SIZE, STEPS):
+        if flat[key] < 1:
+            raise ValueError(f"{key} must be at least 1, got {flat[key]}.")
+    if not flat[LEARNING_RATE] > 0:  # also refuses NaN
+        raise ValueError(f"The learning rate must be above 0, got {flat[LEARNING_RATE]}.")
+    if flat[STEPS] <= flat[WARMUP_STEPS] and flat[STEPS] > 1:
+        raise ValueError(
+            f"{STEPS} is {flat[STEPS]}, not more than the {flat[WARMUP_STEPS]} steps of warm-up, so the full learning "
+            f"rate would never be reached. Train for more steps, or lower {WARMUP_STEPS}."
+        )
+    if config.task.train_images and flat[BATCH_SIZE] > config.task.train_images:
+        raise ValueError(
+            f"{BATCH_SIZE} is {flat[BATCH_SIZE]}, and there are only {config.task.train_images} training photos. "
+            f"Use at most {config.task.train_images}."
+        )
+    if flat["trainer.minutes"] < 0 or flat["trainer.patience"] < 0:
+        raise ValueError("trainer.minutes and trainer.patience must not be below 0; 0 turns them off.")
 
 
 def _check_type(key: str, old: Any, new: Any) -> None:

@@ -83,6 +83,22 @@ def open(prefix: str | os.PathLike[str]) -> Records:
     return open_place(places.find(prefix))
 
 
+def of_pattern(pattern: str) -> Records:
+    """Find the records whose shards a pattern matches, such as the one that an experiment config names.
+
+    Raises:
+        FileNotFoundError: there are none, a shard is missing, or they were written anew since with other contents.
+        ValueError: the manifest is damaged or not one of ours, or a shard has another size than it says.
+    """
+    found = open_place(places.of_pattern(pattern))
+    if os.path.basename(found.pattern) != os.path.basename(pattern):
+        raise FileNotFoundError(
+            f"{pattern}: these records were written anew, with other contents. Make the experiment config again from "
+            f"the new ones: {found.pattern}"
+        )
+    return found
+
+
 def open_place(place: Place) -> Records:
     """Find the records of a place, as `open` does."""
     manifest = read_manifest(place)

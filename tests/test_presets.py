@@ -1,0 +1,93 @@
+"""Presets: each is a network that builds, trains, finds and ships; what the table says of it is true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfod_helpers import presets
+
+NAMES = list(presets.PRESETS)
+
+
+def test_the_table_says_what_each_is_for() -> None:
+    """A row a preset: when to choose it, parameters, input size, COCO AP with its source, source of the settings."""
+    table = presets.presets()
+    assert list(table.index) == NAMES
+    assert table["purpose"].str.len().min() > 20
+    assert table["source"].str.len().min() > 20
+    assert table["coco_source"].str.len().min() > 5
+    assert table["parameters"].between(0.3, 70).all()
+    assert table["image_size"].between(192, 640).all()
+    assert table["coco_ap"].dropna().between(20, 45).all()
+    assert table["coco_ap"].isna().sum() == 1  # the one for small sets
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_fit_each_other(name: str) -> None:
+    """The image size is a multiple of the coarsest stride, the batch is drawn from, and rates are Adam's."""
+    preset = presets.find(name)
+    assert preset.image_size % 2 ** preset.levels[1] == 0
+    assert 0 < preset.learning_rate <= 0.01
+    assert preset.scale[0] < 1 < preset.scale[1]
+
+
+def test_a_misspelt_preset_is_answered_with_the_nearest() -> None:
+    """The error names the one that was meant."""
+    with pytest.raises(ValueError, match="Did you mean 'faster_rcnn_resnet101_640'"):
+        presets.find("faster_rcnn_resnet_101")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_the_built_networks(name: str) -> None:
+    """With COCO's 90 classes the network has as many trainable parameters as the table says, to a hundredth."""
+    from tfod_helpers import experiment, model
+
+    config = experiment.from_preset(name)
+    config.task.model.num_classes = 91
+    size = 2**config.task.model.max_level
+    config.task.model.input_size = [size, size, 3]  # the number of parameters does not depend on it
+    network = model.task_of(config).build_model()
+    if config.task.preset.startswith(("faster", "mask")):
+        weights = network.trainable_weights
+    else:
+        weights = model.build(config).trainable_weights
+    last = sum(int(np.prod(weight.shape)) for layer in _unread(network) for weight in layer.weights)
+    found = (sum(int(np.prod(weight.shape)) for weight in weights) + last) / 1e6
+    assert found == pytest.approx(presets.find(name).parameters, abs=0.02)
+
+
+def _unread(network) -> list:  # type: ignore[no-untyped-def,type-arg]
+    """The backbone's last convolution, which no level reads and nothing trains, but which is part of the network."""
+    layers = [layer for layer in network.backbone.layers if layer.weights]
+    return [] if layers[-1].trainable else [layers[-1]]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", NAMES)
+def test_each_trains_and_ships(name: str, small, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """From records to an export that finds something in a photo, in a few steps at a small size."""
+    from tfod_helpers import experiment, training
+    from tfod_helpers.detector import Detector
+    from tfod_helpers.exporting import saved_model
+
+    size = 2 ** presets.find(name).levels[1]
+    config = experiment.make(
+        name, train=small.train, validation=small.validation, image_size=size, batch_size=2, train_steps=3, weights=None
+    )
+    lowest = {"task.model.detection_generator.pre_nms_score_threshold": 0.0}
+    history = training.train(experiment.change(config, lowest), tmp_path / "run")
+    assert np.isfinite(history.frame["loss"]).all()
+    detector = Detector.load(saved_model.export(tmp_path / "run", tmp_path / "export"))
+    found = detector.detect(small.dataset[0].path, threshold=0.0)
+    assert len(found) > 0
+    assert set(found.class_id) <= {1, 2}
+    if name.startswith("mask"):
+        assert found.mask.shape == (len(found), small.dataset[0].height, small.dataset[0].width)
+        for mask, (x0, y0, x1, y1) in zip(found.mask, found.xyxy.round().astype(int), strict=True):
+            outside = mask.copy()
+            outside[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = False
+            assert not outside.any()

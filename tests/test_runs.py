@@ -1,0 +1,112 @@
+"""Runs compared: the table names what differed and what came out, and refuses what does not compare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tfod_helpers import pictures, runs
+
+SETTINGS: dict[str, Any] = {
+    "task": {
+        "preset": "mobilenet_v2_sample",
+        "weights": None,
+        "reasons": ["a: b"],
+        "train_images": 200,
+        "validation_images": 50,
+        "model": {"input_size": [128, 128, 3]},
+        "train_data": {"global_batch_size": 8, "input_path": "a", "parser": {"aug_color": 0.2, "aug_mosaic": 0.0}},
+    },
+    "trainer": {
+        "train_steps": 160,
+        "validation_interval": 27,
+        "optimizer_config": {"learning_rate": {"cosine": {"initial_learning_rate": 0.003}}},
+    },
+}
+
+
+def write(folder: Path, name: str, ap: float, changed: dict[str, Any], **manifest: Any) -> None:
+    """A run as training leaves it: its settings and its best score."""
+    settings = json.loads(json.dumps(SETTINGS))
+    for key, value in changed.items():
+        *parents, leaf = key.split(".")
+        place = settings
+        for parent in parents:
+            place = place[parent]
+        place[leaf] = value
+    run = folder / name
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(yaml.safe_dump(settings))
+    best = {"step": 100, "ap": ap, "ap50": ap + 0.2, "threshold": 0.4}
+    intervals = {"ap": [ap - 0.05, ap + 0.05], "ap50": [ap + 0.1, ap + 0.3]}
+    facts = {"best": best, "best_intervals": intervals, "finished": True, "seconds": {"steps": 90.0, "saving": 30.0}}
+    (run / "run.json").write_text(json.dumps(facts | manifest))
+
+
+def test_the_table_has_what_differed_and_what_came_out(tmp_path: Path) -> None:
+    """The best first; a column for each setting that differs and none for what follows from it or is the same."""
+    batch = "task.train_data.global_batch_size"
+    write(tmp_path, "small", 0.3, {})
+    write(tmp_path, "large", 0.4, {batch: 32, "trainer.train_steps": 40, "trainer.validation_interval": 7})
+    write(tmp_path, "coloured", 0.35, {"task.train_data.parser.aug_color": 0.5, "task.train_data.input_path": "b"})
+    (tmp_path / "records").mkdir()
+    table = runs.table(tmp_path)
+    assert list(table.index) == ["large", "coloured", "small"]
+    assert list(table.columns[:3]) == ["batch size", "steps", "coloured"]
+    assert not {"input size", "preset", "trainer validation_interval"} & set(table.columns)
+    assert table.loc["large", ["ap", "ap_low", "ap_high"]].tolist() == pytest.approx([0.4, 0.35, 0.45])
+    assert table.loc["small", "minutes"] == 2
+    assert table.loc["large", "label"] == "batch size 32, steps 40, coloured 0.2"
+
+
+def test_other_presets_differ_in_what_people_chose(tmp_path: Path) -> None:
+    """Of two presets only the well-known settings are listed, not the hundred that follow from the preset."""
+    write(tmp_path, "one", 0.3, {})
+    other = {"task.preset": "mobilenet_v2_256", "task.model.input_size": [256, 256, 3], "task.model.min_level": 3}
+    write(tmp_path, "two", 0.4, {**other, "task.train_data.parser.aug_mosaic": 0.5})
+    table = runs.table(tmp_path)
+    assert list(table.columns[:3]) == ["preset", "image size", "mosaic"]
+    assert table.loc["two", "label"] == "preset mobilenet_v2_256, image size 256, mosaic 0.5"
+
+
+def test_a_run_under_way_is_listed_and_one_without_a_model_is_not(tmp_path: Path) -> None:
+    """A run that has a model and goes on says that it is not finished; one before its first evaluation is left out."""
+    write(tmp_path, "done", 0.3, {})
+    write(tmp_path, "going", 0.2, {}, finished=False)
+    write(tmp_path, "begun", 0.1, {}, best=None)
+    table = runs.table(tmp_path)
+    assert table["finished"].to_dict() == {"done": True, "going": False}
+    assert table["label"].tolist() == ["done", "going"]  # nothing differs, so the folders' names tell them apart
+
+
+def test_runs_of_before_have_no_intervals(tmp_path: Path) -> None:
+    """A run without intervals has NaN there, not a number that nobody measured."""
+    write(tmp_path, "old", 0.3, {}, best_intervals={})
+    assert np.isnan(runs.table(tmp_path).loc["old", ["ap_low", "ap50_high"]].astype(float)).all()
+
+
+def test_what_does_not_compare_is_refused(tmp_path: Path) -> None:
+    """Runs judged on different photos, a damaged file, no run and no folder each say what to do."""
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+        runs.table(tmp_path / "typo")
+    with pytest.raises(FileNotFoundError, match=r"no run with a model in it; it holds no folder"):
+        runs.table(tmp_path)
+    write(tmp_path, "one", 0.3, {})
+    write(tmp_path, "two", 0.3, {"task.validation_images": 40})
+    with pytest.raises(ValueError, match=r"different numbers of photos \(one: 50, two: 40\)"):
+        runs.table(tmp_path)
+    (tmp_path / "two" / "config.yaml").write_text("nothing")
+    with pytest.raises(ValueError, match=r"two/config\.yaml: not the settings of a run"):
+        runs.table(tmp_path)
+
+
+def test_the_table_can_be_drawn(tmp_path: Path) -> None:
+    """plot_runs takes it as it is."""
+    write(tmp_path, "small", 0.3, {})
+    write(tmp_path, "large", 0.4, {"task.train_data.global_batch_size": 32})
+    assert pictures.plot_runs(runs.table(tmp_path)).axes

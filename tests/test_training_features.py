@@ -1,0 +1,290 @@
+"""What training offers besides its steps: averages, time budgets, patience, searches, precision, pictures of events."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfod_helpers import workspace
+
+pytestmark = pytest.mark.tensorflow
+RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
+
+
+@pytest.fixture
+def change():  # type: ignore[no-untyped-def]
+    """experiment.change."""
+    from tfod_helpers import experiment
+
+    return experiment.change
+
+
+# --- the average of the weights -------------------------------------------------------------------
+
+
+def test_the_average_follows_the_weights(small, change) -> None:  # type: ignore[no-untyped-def]
+    """After steps it lies between where the weights began and where they are, and the model to be judged has it."""
+    from tfod_helpers.training.steps import Steps
+
+    made = Steps(change(small.config, {"trainer.average_decay": 0.9}))
+    weight, judged = made.model.trainable_variables[0], made.judged.trainable_variables[0]
+    began = weight.numpy()
+    made.run(4)
+    made.copy_average()
+    now, average = weight.numpy(), judged.numpy()
+    low, high = np.minimum(began, now) - 1e-3, np.maximum(began, now) + 1e-3
+    assert ((average >= low) & (average <= high)).mean() > 0.8
+    assert np.abs(average - now).max() > 1e-4
+
+
+def test_without_an_average_the_last_weights_are_judged(small, change) -> None:  # type: ignore[no-untyped-def]
+    """With a decay of 0 the model to be judged has the weights as they are, frozen ones among them."""
+    from tfod_helpers import model
+    from tfod_helpers.training.steps import Steps
+
+    made = Steps(change(small.config, {"trainer.average_decay": 0.0}))
+    pairs = list(zip(made.model.weights, made.judged.weights, strict=True))
+    model.freeze(made.model, 8)
+    assert [id(weight) for weight in made.model.weights] != [id(weight) for weight, _ in pairs]  # another order
+    made.run(2)
+    made.copy_average()
+    for weight, judged in pairs:
+        np.testing.assert_array_equal(judged.numpy(), weight.numpy())
+
+
+def test_the_average_survives_a_checkpoint(small, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Restored, weights, average and step are what they were."""
+    import tensorflow as tf
+
+    from tfod_helpers.training.steps import Steps
+
+    first, second = Steps(small.config), Steps(small.config)
+    first.run(3)
+    path = first.checkpoint.save(str(tmp_path / "ckpt"))
+    second.checkpoint.read(path)
+    assert second.done == 3
+    for one, other in zip(first.average.values, second.average.values, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    assert tf.train.latest_checkpoint(tmp_path) == path
+
+
+# --- time and patience ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let steps take a hundredth of a second of a made-up clock, and none of the real one; gives their counts."""
+    from tfod_helpers.training import loop
+    from tfod_helpers.training.steps import Steps
+
+    clock, counts = itertools.count(), []
+    now = [0.0]
+
+    def run(steps: Steps, count: int, limit: float) -> dict[str, float]:
+        steps.optimizer.iterations.assign_add(count)
+        counts.append(count)
+        now[0] += 0.01 * count
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(Steps, "run", run)
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: now[0] + next(clock) * 1e-9)
+    return counts
+
+
+def test_steps_are_fitted_to_the_time_there_is(small, change, counted, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    """Half a minute at a hundred steps a second gives about 2,850 steps, said up front; the rate falls over those."""
+    from tfod_helpers import training
+    from tfod_helpers.training import schedule
+
+    config = change(small.config, {"trainer.minutes": 0.5, "trainer.train_steps": 500, "trainer.steps_per_loop": 50})
+    history = training.train(config, tmp_path / "run")
+    last = history.frame["step"].max()
+    assert last == pytest.approx(0.5 * 60 * 0.95 / 0.01, rel=0.01)
+    said = capsys.readouterr().out
+    assert "After 100 steps their number is fitted to 0.5 minutes" in said
+    assert f"{last} steps in 0.5 minutes" in said
+    assert history.frame["learning_rate"].iloc[-1] == pytest.approx(0, abs=1e-6)
+    highest = history.frame.loc[history.frame["learning_rate"].idxmax(), "step"]
+    assert highest <= 200  # falls from then on, over all the steps
+    assert schedule.WarmupCosine(1.0, 10, 100)(55).numpy() == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.55)))
+
+
+def test_a_time_budget_needs_a_schedule_that_can_be_moved(small, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """With a stepwise learning rate the number of steps cannot be fitted, and that is said before any step."""
+    from tfod_helpers import training
+
+    config = change(small.config, {"trainer.minutes": 1.0})
+    config.trainer.optimizer_config.learning_rate = {
+        "type": "stepwise", "stepwise": {"boundaries": [10], "values": [0.01, 0.001]},
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"trainer\.minutes needs .* 'cosine'.* got 'stepwise'"):
+        training.train(config, tmp_path / "run")
+
+
+def test_training_ends_early_when_ap_no_longer_rises(small, change, counted, tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    """With a patience of 2, two evaluations below the best end it, and the run counts as finished."""
+    from tfod_helpers import evaluation, training
+    from tfod_helpers.training.judge import Judge
+
+    scores = iter([0.2, 0.5, 0.4, 0.3, 0.9, 0.9])
+    real = Judge.score
+
+    def score(judge: Judge, found: Any, *, resamples: int = 0) -> evaluation.Evaluation:
+        result = real(judge, found, resamples=resamples)
+        return result if resamples else dataclasses.replace(result, ap=next(scores))
+
+    monkeypatch.setattr(Judge, "score", score)
+    history = training.train(change(small.config, {"trainer.patience": 2}), tmp_path / "run")
+    assert (history.best["step"], history.best["ap"]) == (16, 0.5)
+    assert history.frame["step"].max() == 32
+    assert "No better AP in 2 evaluations since step 16" in capsys.readouterr().out
+    assert history.run.read_manifest()["finished"]
+
+
+# --- searches -------------------------------------------------------------------------------------
+
+
+def test_the_learning_rate_is_where_the_loss_falls(small) -> None:  # type: ignore[no-untyped-def]
+    """It lies between rates that teach nothing and rates that break, and the losses of the ones below are higher."""
+    from tfod_helpers import pictures, training
+
+    trial = training.find_learning_rate(small.config, steps=40)
+    assert 1e-5 < trial.best < 0.3
+    frame = trial.frame
+    assert frame["learning_rate"].is_monotonic_increasing
+    tiny = frame.loc[frame["learning_rate"] < 1e-5, "smoothed"].mean()
+    assert frame["smoothed"].min() < 0.95 * tiny
+    assert pictures.plot_learning_rates(trial).axes
+    with pytest.raises(ValueError, match="at least 20 steps"):
+        training.find_learning_rate(small.config, steps=5)
+
+
+def test_batch_sizes_are_tried(small) -> None:  # type: ignore[no-untyped-def]
+    """Four and eight images are trained in another process and timed; the answer is one of them."""
+    from tfod_helpers import training
+
+    trial = training.find_batch_size(small.config, steps=2)
+    assert trial.frame["batch_size"].tolist() == [4, 8]
+    assert (trial.frame["images_per_second"] > 0).all()
+    assert trial.best in (4, 8)
+    assert "larger ones were not tried" in str(trial)
+
+
+def test_a_batch_that_does_not_fit_is_no_answer(small, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Where the process dies of memory at 8, 4 is the answer; where it dies at once, the error says what to change."""
+    from tfod_helpers import training
+    from tfod_helpers.training import search
+
+    def program(fits: int) -> str:
+        path = tmp_path / f"fits{fits}.sh"
+        path.write_text(
+            '#!/bin/sh\nshift 4\nfor size in "$@"; do\n'
+            f"[ \"$size\" -gt {fits} ] && kill -9 $$\necho '{{\"images_per_second\": '$size'}}'\ndone\n"
+        )
+        path.chmod(0o755)
+        return str(path)
+
+    monkeypatch.setattr(search.sys, "executable", program(4))
+    trial = training.find_batch_size(small.config)
+    assert trial.best == 4
+    assert trial.frame["problem"].tolist() == ["", "the system stopped it for want of memory"]
+    assert "8 does not fit" in str(trial)
+    monkeypatch.setattr(search.sys, "executable", program(0))
+    with pytest.raises(MemoryError, match=r"Not even one image of 64 pixels fits.*want of memory"):
+        training.find_batch_size(small.config)
+
+
+def test_out_of_memory_says_what_to_do(small, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """A device that has no room for the batch ends in advice with the next smaller batch."""
+    import tensorflow as tf
+
+    from tfod_helpers import training
+    from tfod_helpers.training.steps import Steps
+
+    def run(steps: Steps, count: int, limit: float) -> dict[str, float]:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(Steps, "run", run)
+    with pytest.raises(MemoryError, match=r"A batch of 4 images of 64 pixels.*batch_size=2.*find_batch_size"):
+        training.train(small.config, tmp_path / "run")
+
+
+# --- precision ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16"])
+def test_half_precision_trains_and_ships_whole_weights(small, change, kind: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """The loss falls, weights stay float32, models built afterwards are float32 again, and the best one loads."""
+    import tensorflow as tf
+    import tf_keras
+
+    from tfod_helpers import training
+
+    config = change(
+        small.config,
+        {"runtime.mixed_precision_dtype": kind, "trainer.train_steps": 16, "trainer.validation_interval": 16},
+    )
+    history = training.train(config, tmp_path / "run")
+    assert history.frame["loss"].iloc[-1] < history.frame["loss"].iloc[0]
+    assert tf_keras.mixed_precision.global_policy().name == "float32"
+    model, _ = training.load_best(tmp_path / "run")
+    assert {weight.dtype for weight in model.trainable_weights} == {tf.float32}
+
+
+def test_a_cpu_keeps_whole_precision() -> None:
+    """best_precision of a strategy without an accelerator is float32."""
+    import tensorflow as tf
+
+    from tfod_helpers import runtime
+
+    assert runtime.best_precision(tf.distribute.get_strategy()) == "float32"
+
+
+# --- TensorBoard ----------------------------------------------------------------------------------
+
+
+def test_tensorboard_shows_photos_with_both_kinds_of_boxes(trained) -> None:  # type: ignore[no-untyped-def]
+    """At every evaluation, training and validation photos are there; the true boxes are drawn in green on them."""
+    import tensorflow as tf
+    from tensorflow.python.summary.summary_iterator import summary_iterator
+
+    for which in ("train", "validation"):
+        found = {}
+        for path in sorted((trained.run.events / which).glob("events.out.tfevents.*")):
+            for event in summary_iterator(str(path)):
+                for value in event.summary.value:
+                    if value.metadata.plugin_data.plugin_name == "images":
+                        found[event.step] = value.tensor.string_val
+        assert sorted(found) == list(range(8, 49, 8))
+        width, height, *pngs = found[48]
+        assert (int(width), int(height), len(pngs)) == (64, 64, 6 if which == "train" else 4)
+        pixels = tf.io.decode_png(pngs[0]).numpy().astype(int)
+        assert ((np.abs(pixels - [40, 200, 80]) < 10).all(axis=-1)).sum() > 60
+
+
+def test_events_can_lie_elsewhere(small, counted, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """tensorboard= takes the event files to another folder, and the run folder has none."""
+    from tfod_helpers import training
+
+    training.train(small.config, tmp_path / "run", tensorboard=tmp_path / "board")
+    assert list((tmp_path / "board" / "validation").glob("events*"))
+    assert not workspace.open_run(tmp_path / "run").events.exists()
+    with pytest.raises(FileNotFoundError, match="nothing to show"):
+        training.show_tensorboard(tmp_path / "typo")
+
+
+# --- where the time goes --------------------------------------------------------------------------
+
+
+def test_a_run_says_where_its_time_went(trained) -> None:  # type: ignore[no-untyped-def]
+    """run.json has the seconds of building, steps, evaluating and saving, of both sessions together."""
+    seconds = trained.run.read_manifest()["seconds"]
+    assert seconds.keys() == {"building", "steps", "evaluating", "saving"}
+    assert min(seconds.values()) > 0
+    assert trained.history.seconds == seconds

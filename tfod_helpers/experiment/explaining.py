@@ -1,0 +1,88 @@
+"""An experiment config in plain words: what was chosen, and why."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tfod_helpers import presets
+from tfod_helpers.experiment.config import BATCH_SIZE, LEARNING_RATE, STEPS, WARMUP_STEPS, ExperimentConfig, flatten
+from tfod_helpers.experiment.settings import changes
+
+
+def explain(config: ExperimentConfig) -> str:
+    """Return in plain words what a config will do, what was chosen for the data and why, and what you changed.
+
+    Args:
+        config: from `make` or `change`.
+    """
+    flat = flatten(config)
+    reasons = dict(reason.split(" = ", 1) for reason in config.task.reasons)
+    chosen = {name: text for name, text in reasons.items() if text.startswith(f"{flat.get(name)}: ")}
+    yours = {name: pair for name, pair in changes(config).items() if name not in chosen and not _follows(name)}
+    parts = [*_model(config), *_training(config, flat), *_augmentation(flat)]
+    if chosen:
+        parts += ["", "Chosen for your data:", *(f"- {name} = {text}." for name, text in chosen.items())]
+    if yours:
+        parts += ["", "Changed by you:", *(f"- {name}: {old!r} -> {new!r}" for name, (old, new) in yours.items())]
+    return "\n".join(parts)
+
+
+def _model(config: ExperimentConfig) -> list[str]:
+    task, preset = config.task, presets.find(config.task.preset)
+    names = task.class_names
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    lines = [
+        f"{task.preset}: {preset.purpose}.",
+        f"The model sees squares of {task.model.input_size[0]} pixels and tells {len(names)} "
+        f"class{'es' * (len(names) != 1)} apart: {shown}.",
+    ]
+    match task.weights:
+        case None:
+            start = "It starts from random values, so it needs many steps and photos."
+        case "imagenet" | "coco":
+            known = "a million photos (ImageNet)" if task.weights == "imagenet" else "the photos of COCO"
+            frozen = f"; what they see first, up to stride {task.frozen_stride}, stays" if task.frozen_stride else ""
+            start = f"It starts from weights that have seen {known}{frozen}."
+        case path:
+            start = f"It starts from {os.path.basename(path) or path}."
+    return [*lines, start]
+
+
+def _training(config: ExperimentConfig, flat: dict[str, Any]) -> list[str]:
+    task, steps, batch = config.task, flat[STEPS], flat[BATCH_SIZE]
+    seen = steps * batch / max(task.train_images, 1)
+    lines = [
+        f"It trains on {task.train_images} photos, {batch} a step, for {steps} steps: each is seen {seen:.0f} times.",
+        f"The learning rate rises to {flat[LEARNING_RATE]:.2g} in {flat[WARMUP_STEPS]} steps and then falls to 0.",
+    ]
+    if config.trainer.minutes:
+        lines.append(f"After its first steps their number is fitted to {config.trainer.minutes:g} minutes.")
+    times = -(-steps // config.trainer.validation_interval)
+    lines.append(
+        f"It is judged {times} times on {task.validation_images} photos that it never learns from; the best is kept."
+    )
+    if config.trainer.patience:
+        lines.append(f"It ends early after {config.trainer.patience} of them without a better AP.")
+    return lines
+
+
+def _augmentation(flat: dict[str, Any]) -> list[str]:
+    parser = {
+        name.rsplit(".", 1)[1]: value for name, value in flat.items() if name.startswith("task.train_data.parser.")
+    }
+    parts = [f"shown {parser['aug_scale_min']:g} to {parser['aug_scale_max']:g} times as large"]
+    if parser["aug_rand_hflip"]:
+        parts.append("mirrored half of the time")
+    if parser["aug_aspect"] > 1:
+        parts.append(f"stretched by up to {parser['aug_aspect'] - 1:.0%}")
+    if parser["aug_color"]:
+        parts.append(f"coloured by up to {parser['aug_color']:.0%}")
+    if parser["aug_mosaic"]:
+        parts.append(f"put together four at a time in {parser['aug_mosaic']:.0%} of the images")
+    return [f"Each time, photos vary: {', '.join(parts)}."]
+
+
+def _follows(name: str) -> bool:
+    """Whether a setting only follows the number of steps."""
+    return name.startswith("trainer.") and name.endswith(("_interval", "_steps", "steps_per_loop")) and name != STEPS

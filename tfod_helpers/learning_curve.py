@@ -1,0 +1,96 @@
+"""A training set, in parts -> how AP grows with the number of photos: would more labels help?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfod_helpers import experiment, records, training
+from tfod_helpers.annotations import Dataset
+from tfod_helpers.records import Records
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import tensorflow as tf
+
+FRACTIONS = (0.25, 0.5, 0.75, 1.0)
+
+
+def measure(
+    preset: str,
+    train: Dataset,
+    validation: Records,
+    folder: str | os.PathLike[str],
+    *,
+    fractions: Sequence[float] = FRACTIONS,
+    seed: int = 0,
+    strategy: tf.distribute.Strategy | None = None,
+    **settings: Any,
+) -> pd.DataFrame:
+    """Train on growing parts of a training set, and judge each model on the same photos.
+
+    Each part holds the smaller ones, and of each class about its share. Called again, it goes on where it stopped.
+
+    Args:
+        preset: as for `experiment.make`.
+        train: the whole training set.
+        validation: the records to judge on.
+        folder: for the parts' records and runs.
+        fractions: sizes of the parts, as shares of the training set.
+        seed: draws the parts.
+        strategy: as for `training.train`.
+        settings: what else `experiment.make` takes.
+
+    Returns:
+        A row a part: images, ap, ap_low, ap_high, ap50, ap50_low, ap50_high (95 % intervals over the validation
+        photos). `pictures.plot_learning_curve` draws it and says whether more labels would help.
+
+    Raises:
+        ValueError: a fraction is not above 0 and at most 1, or a part lacks a class.
+    """
+    import pandas as pd
+
+    if not fractions or not all(0 < fraction <= 1 for fraction in fractions):
+        raise ValueError(f"fractions must be above 0 and at most 1, got {list(fractions)}.")
+    folder = Path(folder).expanduser()
+    rows = []
+    for fraction in sorted(fractions):
+        part = part_of(train, fraction, seed)
+        print(f"{len(part)} of {len(train)} training photos:")
+        made = records.write(part, folder / "records" / f"train-{len(part)}")
+        config = experiment.make(preset, train=made, validation=validation, **settings)
+        run = training.train(config, folder / f"photos-{len(part)}", strategy=strategy).run
+        rows.append({"images": len(part)} | _scores(run.read_manifest()))
+    return pd.DataFrame(rows)
+
+
+def part_of(dataset: Dataset, fraction: float, seed: int = 0) -> Dataset:
+    """Return a share of a dataset's images, the same whenever asked; a larger share holds every smaller one.
+
+    Args:
+        dataset: the whole.
+        fraction: above 0 and at most 1.
+        seed: draws the images.
+    """
+    random = np.random.default_rng(seed)
+    groups: dict[int, list[int]] = {}
+    for number, image in enumerate(dataset):  # by the rarest class that each shows
+        counts = [(np.count_nonzero(image.labels == label), label) for label in set(image.labels.tolist())]
+        groups.setdefault(min(counts, default=(0, 0))[1], []).append(number)
+    chosen: list[int] = []
+    for label in sorted(groups):
+        order = random.permutation(groups[label])
+        chosen += order[: max(1, round(len(order) * fraction))].tolist()
+    return Dataset(tuple(dataset[number] for number in sorted(chosen)), dataset.label_map)
+
+
+def _scores(manifest: dict[str, Any]) -> dict[str, float]:
+    row: dict[str, float] = {}
+    for name in ("ap", "ap50"):
+        low, high = manifest["best_intervals"][name]
+        row |= {name: manifest["best"][name], f"{name}_low": low, f"{name}_high": high}
+    return row

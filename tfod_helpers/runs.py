@@ -1,0 +1,151 @@
+"""A folder of runs -> one table: what differed in their settings, and what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tfod_helpers import workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What the table calls the settings that are compared most; others go by the last two parts of their names.
+_SHORT = {
+    "task.preset": "preset",
+    "task.weights": "weights",
+    "task.train_images": "training photos",
+    "task.frozen_stride": "frozen stride",
+    "task.model.input_size": "image size",
+    "task.train_data.global_batch_size": "batch size",
+    "trainer.train_steps": "steps",
+    "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate": "learning rate",
+    "task.train_data.parser.aug_rand_hflip": "mirrored",
+    "task.train_data.parser.aug_scale_min": "smallest scale",
+    "task.train_data.parser.aug_scale_max": "largest scale",
+    "task.train_data.parser.aug_aspect": "stretched",
+    "task.train_data.parser.aug_color": "coloured",
+    "task.train_data.parser.aug_mosaic": "mosaic",
+    "task.train_data.seed": "seed",
+}
+# They follow others, or say where things are, or what was chosen and why.
+_FOLLOWING = (
+    "task.reasons",
+    "task.class_names",
+    "task.train_data.input_path",
+    "task.validation_data.input_path",
+    "task.train_data.parser.max_num_instances",
+    "trainer.checkpoint_interval",
+    "trainer.validation_interval",
+    "trainer.summary_interval",
+    "trainer.steps_per_loop",
+    "trainer.optimizer_config.learning_rate.cosine.decay_steps",
+    "trainer.optimizer_config.warmup.linear.warmup_steps",
+)
+
+
+def table(folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """Compare the runs in a folder.
+
+    Args:
+        folder: its subfolders are runs; others are passed over.
+
+    Returns:
+        A row a run by its folder's name, the best AP first: a column for each setting in which they differ; ``ap`` and
+        ``ap50`` with their 95 % intervals (``ap_low`` ...), the ``step`` of the best model, ``minutes`` of training,
+        ``finished``, and ``label``, the settings that differ in words. `pictures.plot_runs` draws it.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no run with a model in it.
+        ValueError: a run's file is damaged, or the runs were judged on different numbers of photos.
+    """
+    import pandas as pd
+
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder. Give the folder that your run folders are in.")
+    found = {path.name: workspace.Run(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    manifests = {name: run.read_manifest() for name, run in found.items()}
+    judged = {name: manifest for name, manifest in manifests.items() if manifest.get("best")}
+    if not judged:
+        there = ", ".join(found) or "no folder"
+        raise FileNotFoundError(
+            f"{folder}: no run with a model in it; it holds {there}. Give the folder that your run folders are in."
+        )
+    settings = {name: _settings(found[name]) for name in judged}
+    _check_same_photos(folder, settings)
+    differing = _differing(settings)
+    rows = [
+        {_name(key): settings[name].get(key) for key in differing} | _result(manifest)
+        for name, manifest in judged.items()
+    ]
+    made = pd.DataFrame(rows, index=pd.Index(list(judged), name="run"))
+    names = [_name(key) for key in differing]
+    made["label"] = [", ".join(f"{name} {_say(row[name])}" for name in names) or run for run, row in made.iterrows()]
+    return made.sort_values("ap", ascending=False, kind="stable")
+
+
+def _settings(run: workspace.Run) -> dict[str, Any]:
+    """Return a run's settings under their dotted names; lists are hashable tuples."""
+    try:
+        nested = yaml.safe_load(run.config_path.read_text(encoding="utf-8"))
+        flat: dict[str, Any] = {}
+        _flatten("", nested["task"], flat, "task")
+        _flatten("", nested["trainer"], flat, "trainer")
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{run.config_path}: not the settings of a run ({error}). Restore the file, or move the run away."
+        ) from error
+    return flat
+
+
+def _flatten(prefix: str, value: Any, flat: dict[str, Any], name: str) -> None:
+    name = f"{prefix}.{name}" if prefix else name
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            _flatten(name, inner, flat, key)
+    else:
+        flat[name] = tuple(value) if isinstance(value, list) else value
+
+
+def _check_same_photos(folder: Path, settings: dict[str, dict[str, Any]]) -> None:
+    counts = {name: flat.get("task.validation_images") for name, flat in settings.items()}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
+        raise ValueError(
+            f"{folder}: the runs were judged on different numbers of photos ({listed}), so their scores do not "
+            f"compare. Train them on the same validation records, or compare them apart."
+        )
+
+
+def _differing(settings: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the settings in which runs differ, the well-known ones first."""
+    keys = list(dict.fromkeys([*_SHORT, *(key for flat in settings.values() for key in flat)]))
+    different = [key for key in keys if len({json.dumps(flat.get(key)) for flat in settings.values()}) > 1]
+    if "task.preset" in different:  # what follows from it would fill the table
+        return [key for key in different if key in _SHORT]
+    return [key for key in different if key not in _FOLLOWING]
+
+
+def _result(manifest: dict[str, Any]) -> dict[str, Any]:
+    best, intervals = manifest["best"], manifest.get("best_intervals", {})
+    row: dict[str, Any] = {}
+    for name in ("ap", "ap50"):
+        low, high = intervals.get(name, (float("nan"), float("nan")))
+        row |= {name: best[name], f"{name}_low": low, f"{name}_high": high}
+    minutes = sum(manifest.get("seconds", {}).values()) / 60
+    return row | {"step": best["step"], "minutes": minutes, "finished": bool(manifest.get("finished"))}
+
+
+def _name(key: str) -> str:
+    return _SHORT.get(key, " ".join(key.split(".")[-2:]))
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, tuple):
+        return str(value[0]) if value else "none"  # an image size is told by its side
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

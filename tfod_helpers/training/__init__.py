@@ -1,0 +1,23 @@
+"""An ExperimentConfig -> a run: checkpoints, the best model, a history.
+
+The network, the losses and the optimizers are the Model Garden's; this package drives them, shows how far they are,
+judges the model on the validation records as it goes, and keeps what is worth keeping. A run that was stopped goes on
+from its last checkpoint.
+"""
+
+from tfod_helpers.training.events import show_tensorboard
+from tfod_helpers.training.history import History, load_best
+from tfod_helpers.training.loop import evaluate, train
+from tfod_helpers.training.search import BatchTrial, RateTrial, find_batch_size, find_learning_rate
+
+__all__ = [
+    "BatchTrial",
+    "History",
+    "RateTrial",
+    "evaluate",
+    "find_batch_size",
+    "find_learning_rate",
+    "load_best",
+    "show_tensorboard",
+    "train",
+]

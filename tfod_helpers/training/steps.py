@@ -1,0 +1,192 @@
+"""The train step, compiled, and what it changes: a model, its optimizer, and the average of its weights."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import orbit
+import tensorflow as tf
+import tf_keras
+from official.modeling import performance
+
+from tfod_helpers import inputs, model
+from tfod_helpers.annotations import Dataset
+from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.training import schedule
+
+
+class BadLossError(Exception):
+    """A loss that is no number, or far above those before.
+
+    Attributes:
+        loss: the loss.
+        step: after which step.
+        images: the batch's images as the model saw them, with their boxes.
+    """
+
+    def __init__(self, loss: float, step: int, images: Dataset) -> None:
+        """Keep what happened."""
+        super().__init__(f"the loss is {loss} after step {step}")
+        self.loss, self.step, self.images = loss, step, images
+
+
+class Average(tf.Module):
+    """The average of a model's weights over its last steps (Polyak & Juditsky 1992)."""
+
+    def __init__(self, network: tf_keras.Model, decay: float) -> None:
+        """Begin with the weights as they are.
+
+        Args:
+            network: whose weights are averaged; what of it is frozen is left out from the first step on.
+            decay: below 1; the average is over about 1 / (1 - decay) steps.
+        """
+        super().__init__()
+        self._network, self._decay = network, decay
+        self._weights = list(network.weights)
+        self.values = [tf.Variable(weight, trainable=False, name="average") for weight in self._weights]
+
+    def reset(self) -> None:
+        """Begin anew with the weights as they are now."""
+        for value, weight in zip(self.values, self._weights, strict=True):
+            value.assign(weight)
+
+    def update(self, step: tf.Tensor) -> None:
+        """Let the average follow the weights; at first quickly, so that it forgets where they began."""
+        step = tf.cast(step, tf.float32)
+        decay = tf.minimum(self._decay, (1.0 + step) / (10.0 + step))
+        frozen = {id(w) for layer in self._network.backbone.layers if not layer.trainable for w in layer.weights}
+        strategy = tf.distribute.get_strategy()
+        for value, weight in zip(self.values, self._weights, strict=True):
+            if id(weight) not in frozen:
+                follow = lambda value, weight: value.assign_sub((1 - decay) * (value - weight))  # noqa: E731
+                strategy.extended.update(value, follow, args=(weight,))
+
+
+class Steps:
+    """A model under training. Make it within the strategy's scope.
+
+    Attributes:
+        model: the network that is trained, in the precision that is set.
+        judged: the same network in float32, as it will be exported; `copy_average` fills it.
+        optimizer: what changes the weights.
+        rate: its learning rate.
+        average: of the weights, or None.
+        checkpoint: all that is needed to go on.
+    """
+
+    def __init__(self, config: ExperimentConfig, *, rate: Any = None) -> None:
+        """Build model and optimizer.
+
+        Args:
+            config: the settings.
+            rate: a learning rate other than the config's.
+        """
+        self.config, self.strategy = config, tf.distribute.get_strategy()
+        precision = tf_keras.mixed_precision.global_policy().name.removeprefix("mixed_")
+        self.task = model.task_of(config)
+        self.model = model.build(config)
+        self.rate = schedule.learning_rate(config) if rate is None else rate
+        self.optimizer = schedule.optimizer(config, self.rate, precision)
+        decay = config.trainer.average_decay
+        self.average = Average(self.model, decay) if decay else None
+        with whole_precision():
+            self.judged = model.build(config)
+        # Pairs are made now, since what is frozen later changes its place among the weights.
+        values = self.average.values if self.average else self.model.weights
+        self._copies = list(zip(self.judged.weights, values, strict=True))
+        self._metrics = self.task.build_metrics(training=True)
+        average = {"average": self.average} if self.average else {}
+        self.checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self.optimizer, **average)
+        self._batches: Any = None
+        self._run = tf.function(self._run_steps)
+
+    @property
+    def done(self) -> int:
+        """Steps that were made."""
+        return int(self.optimizer.iterations.numpy())
+
+    def run(self, count: int, limit: float = np.inf) -> dict[str, float]:
+        """Make some steps, and return the means of their losses: ``loss``, and its parts.
+
+        Args:
+            count: steps to make.
+            limit: a loss above it ends them.
+
+        Raises:
+            BadLossError: a loss is no number or above the limit.
+            tf.errors.ResourceExhaustedError: the batch does not fit into memory.
+        """
+        if self._batches is None:
+            made = orbit.utils.make_distributed_dataset(
+                self.strategy, self.task.build_inputs, self.config.task.train_data
+            )
+            self._batches = iter(made)
+        loss, batch = self._run(tf.constant(count), tf.constant(limit, tf.float32))
+        if not loss <= limit or not np.isfinite(loss):
+            raise BadLossError(float(loss), self.done, self._to_dataset(batch))
+        means = {metric.name: float(metric.result()) for metric in self._metrics}
+        for metric in self._metrics:
+            metric.reset_state()
+        return {
+            "loss": means.pop("total_loss"),
+            **{name: value for name, value in means.items() if name != "model_loss"},
+        }
+
+    def copy_average(self) -> None:
+        """Give `judged` the average of the weights over the last steps: better than the weights of any of them."""
+        for weight, value in self._copies:
+            weight.assign(value)
+
+    def _run_steps(self, count: tf.Tensor, limit: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        batch, loss = next(self._batches), tf.constant(0.0)
+        for number in tf.range(count):  # the step stands here once, since tracing it takes ten seconds
+            loss = self._one(batch)
+            # Not "not loss <= limit": TensorFlow turns that into loss > limit, which NaN is not.
+            if loss > limit or not tf.math.is_finite(loss):
+                break
+            if number + 1 < count:
+                batch = next(self._batches)
+        return loss, batch
+
+    def _one(self, batch: Any) -> tf.Tensor:
+        def step(images_and_labels: Any) -> tf.Tensor:
+            logs = self.task.train_step(images_and_labels, self.model, self.optimizer, self._metrics)
+            return tf.cast(logs[self.task.loss], tf.float32)
+
+        losses = self.strategy.run(step, args=(batch,))
+        if self.average:
+            self.average.update(self.optimizer.iterations)
+        return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+
+    def _to_dataset(self, batch: Any) -> Dataset:
+        images, labels = batch
+        parts = zip(
+            self.strategy.experimental_local_results(images),
+            *(self.strategy.experimental_local_results(labels["seen"][name]) for name in labels["seen"]),
+            strict=True,
+        )
+        pixels, seen = [], []
+        for part, *values in parts:
+            pixels.append(part.numpy())
+            named = dict(zip(labels["seen"], values, strict=True))
+            seen += [{name: value[number] for name, value in named.items()} for number in range(len(part))]
+        return inputs.to_dataset(np.concatenate(pixels), seen, self.config.task)
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Let models that are built meanwhile compute in ``bfloat16`` or ``float16``, and keep weights in float32."""
+    before = tf_keras.mixed_precision.global_policy()
+    performance.set_mixed_precision_policy(name)
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
+
+
+def whole_precision() -> contextlib.AbstractContextManager[None]:
+    """Let models that are built meanwhile compute in float32."""
+    return precision("float32")
