@@ -187,3 +187,31 @@ def test_importing_it_loads_no_tensorflow() -> None:
     """Only loading a SavedModel needs TensorFlow, so that other exports will not."""
     code = "import sys, tfod_helpers.detector; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- masks ----------------------------------------------------------------------------------------
+
+
+def test_masks_lie_in_their_boxes_in_the_pixels_of_the_photo() -> None:
+    """A disc within its box comes back as that disc in the photo, for whole photos and for boxes over the edge."""
+    y, x = (np.mgrid[0:28, 0:28] + 0.5) / 28 - 0.5
+    disc = np.where(x**2 + y**2 < 0.25, 0.9, 0.1).astype(np.float32)
+
+    def found(squares: np.ndarray) -> dict[str, np.ndarray]:
+        masks = np.tile(disc, (len(squares), 2, 1, 1))
+        return bright_spot(squares) | {"masks": masks}
+
+    detector = Detector(found, LABEL_MAP, SIDE, 0.1)
+    photo = spotted(200, 120)
+    dog, cat = detector.detect(photo).mask
+    assert dog.shape == (120, 200)
+    xmin, ymin, xmax, ymax = detector.detect(photo).xyxy[0]
+    down, across = np.mgrid[0:120, 0:200] + 0.5
+    away = ((across - xmin) / (xmax - xmin) - 0.5) ** 2 + ((down - ymin) / (ymax - ymin) - 0.5) ** 2
+    assert dog[away < 0.22].all()
+    assert not dog[away > 0.28].any()
+    # The cat's box is larger than the photo, so its disc is too, and reaches all but the corners.
+    assert cat[55:65].all()
+    assert not cat[0, :10].any()
+    assert detector.detect_squares([detector.square(photo)], masks=False)[0].mask is None
+    assert Detector(bright_spot, LABEL_MAP, SIDE, 0.1).detect(photo).mask is None

@@ -453,6 +453,7 @@ def test_examples_are_what_the_model_sees(small, inputs, tmp_path: Path) -> None
     assert shown.label_map == LabelMap(["red", "blue"])
     assert sum(len(image.labels) for image in shown) >= 7
     assert shown[0].pixels().shape == (SIDE, SIDE, 3)
+    assert {image.path.name for image in shown} <= {"four photos", *(f"{number}.jpg" for number in range(8))}
     one = next(image for image in shown if len(image.labels))
     x0, y0, x1, y1 = one.boxes_xyxy[0].round().astype(int)
     assert one.pixels()[y0:y1, x0:x1].max() > 120  # the rectangle's colour, on dark ground

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tfod_helpers import pictures, runs
+from tfod_helpers import pictures, presets, runs
 
 SETTINGS: dict[str, Any] = {
     "task": {
@@ -61,7 +61,7 @@ def test_the_table_has_what_differed_and_what_came_out(tmp_path: Path) -> None:
     assert not {"input size", "preset", "trainer validation_interval"} & set(table.columns)
     assert table.loc["large", ["ap", "ap_low", "ap_high"]].tolist() == pytest.approx([0.4, 0.35, 0.45])
     assert table.loc["small", "minutes"] == 2
-    assert table.loc["large", "label"] == "batch size 32, steps 40, coloured 0.2"
+    assert table.loc["large", "label"] == "batch size 32, coloured 0.2"
 
 
 def test_other_presets_differ_in_what_people_chose(tmp_path: Path) -> None:
@@ -110,3 +110,27 @@ def test_the_table_can_be_drawn(tmp_path: Path) -> None:
     write(tmp_path, "small", 0.3, {})
     write(tmp_path, "large", 0.4, {"task.train_data.global_batch_size": 32})
     assert pictures.plot_runs(runs.table(tmp_path)).axes
+
+
+def test_an_augmentation_goes_by_its_name(tmp_path: Path) -> None:
+    """Runs with light and strong augmentation differ in one column that says so, not in six numbers."""
+    for name in ("light", "strong"):
+        write(tmp_path, name, 0.3, presets.AUGMENTATIONS[name])
+    table = runs.table(tmp_path)
+    assert table["augmentation"].to_dict() == {"light": "light", "strong": "strong"}
+    assert table["label"].tolist() == ["augmentation light", "augmentation strong"]
+    write(tmp_path, "own", 0.3, {**presets.AUGMENTATIONS["light"], "task.train_data.parser.aug_color": 0.77})
+    assert "augmentation" not in runs.table(tmp_path)
+    assert runs.table(tmp_path).loc["own", "coloured"] == 0.77
+
+
+def test_what_follows_the_batch_is_not_told_twice(tmp_path: Path) -> None:
+    """Steps and rate that only follow the batch stay out of the label; a rate of its own is told."""
+    batch, steps, rate = runs._BATCH, runs._STEPS, runs._RATE
+    write(tmp_path, "small", 0.3, {batch: 8, steps: 160, rate: 0.002})
+    write(tmp_path, "large", 0.2, {batch: 32, steps: 40, rate: 0.004})
+    table = runs.table(tmp_path)
+    assert table["label"].tolist() == ["batch size 8", "batch size 32"]
+    assert {"steps", "learning rate"} <= set(table.columns)
+    write(tmp_path, "own", 0.1, {batch: 32, steps: 40, rate: 0.001})
+    assert runs.table(tmp_path)["label"].tolist()[2] == "batch size 32, learning rate 0.001"

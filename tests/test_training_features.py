@@ -288,3 +288,25 @@ def test_a_run_says_where_its_time_went(trained) -> None:  # type: ignore[no-unt
     assert seconds.keys() == {"building", "steps", "evaluating", "saving"}
     assert min(seconds.values()) > 0
     assert trained.history.seconds == seconds
+
+
+# --- in a notebook --------------------------------------------------------------------------------
+
+
+def test_curves_are_redrawn_in_place_and_leave_nothing_behind(tmp_path: Path) -> None:
+    """In a notebook there is one picture however often it is drawn, and none when the training is over."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    rows = "[{'step': n, 'loss': 1 / n, 'ap': n / 10, 'ap50': n / 9, 'learning_rate': 0.1} for n in range(1, last)]"
+    begin = "from tfod_helpers.training.live import Curves\ncurves = Curves()\n"
+    draw = f"{begin}for last in (3, 5, 7):\n    curves.show({rows})"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(draw)])
+    ended = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"{draw}\ncurves.clear()")])
+    for one in (notebook, ended):
+        NotebookClient(one, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output for output in notebook.cells[0].outputs if output.output_type == "display_data"]
+    assert len(shown) == 1
+    assert "image/png" in shown[0].data
+    left = [output.data for output in ended.cells[0].outputs if output.output_type == "display_data"]
+    assert not any(kind.startswith("image/") for data in left for kind in data)

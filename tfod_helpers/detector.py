@@ -208,8 +208,8 @@ class Detector:
         """Take one photo's detections out of a batch, back into the photo's pixels."""
         count = outputs["count"][number]
         scores = outputs["scores"][number, :count]
-        boxes_xyxy = outputs["boxes_xyxy"][number, :count] / np.tile(square.scale, 2)
-        boxes_xyxy = np.clip(boxes_xyxy, 0, [square.width, square.height] * 2).astype(np.float32)
+        whole_xyxy = outputs["boxes_xyxy"][number, :count] / np.tile(square.scale, 2)
+        boxes_xyxy = np.clip(whole_xyxy, 0, [square.width, square.height] * 2).astype(np.float32)
         # Of a box in the padding beside the photo nothing is left.
         keep = np.flatnonzero((scores >= threshold) & (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1))
         ids = outputs["classes"][number, keep].astype(int)
@@ -218,7 +218,7 @@ class Detector:
             confidence=scores[keep],
             class_id=ids,
             data={"class_name": self._names[ids - 1]},
-            mask=_paste(outputs["masks"][number, keep], boxes_xyxy[keep], square) if "masks" in outputs else None,
+            mask=_paste(outputs["masks"][number, keep], whole_xyxy[keep], square) if "masks" in outputs else None,
         )
 
     def detect_folder(
@@ -272,10 +272,14 @@ class Detector:
 
 
 def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, square: Square) -> np.ndarray:
-    """Return masks that are given within their boxes, float (n, m, m), as pixels of the photo: bool, (n, h, w)."""
+    """Return masks that are given within their boxes, float (n, m, m), as pixels of the photo: bool, (n, h, w).
+
+    A box may reach over the photo's edge, into the padding of the square.
+    """
     pasted = np.zeros((len(masks), square.height, square.width), bool)
     for whole, mask, (xmin, ymin, xmax, ymax) in zip(pasted, masks, boxes_xyxy, strict=True):
-        left, top, right, bottom = int(xmin), int(ymin), int(np.ceil(xmax)), int(np.ceil(ymax))
+        left, top = max(int(xmin), 0), max(int(ymin), 0)
+        right, bottom = min(int(np.ceil(xmax)), square.width), min(int(np.ceil(ymax)), square.height)
         # The part of the mask that each pixel of the box lies in; the box's edges are not on whole pixels.
         part = np.array([left - xmin, top - ymin, right - xmin, bottom - ymin]) * mask.shape[0]
         part /= np.tile([xmax - xmin, ymax - ymin], 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfod_helpers.annotations import did_you_mean
 
@@ -13,6 +13,26 @@ if TYPE_CHECKING:
 RETINANET, FASTER_RCNN, MASK_RCNN = "retinanet", "faster_rcnn", "mask_rcnn"
 ASPECT_RATIOS = (0.5, 1.0, 2.0)  # of every preset's anchors, width / height: the Model Garden's
 PHOTOS = 1000  # the schedules are for about this many training photos; `experiment.make` fits them to others
+
+_PARSER = "task.train_data.parser."
+# How strongly training images vary. `standard` leaves the preset's own scale; the others replace it.
+AUGMENTATIONS: dict[str, dict[str, Any]] = {
+    "light": {
+        f"{_PARSER}aug_scale_min": 0.8,
+        f"{_PARSER}aug_scale_max": 1.25,
+        f"{_PARSER}aug_aspect": 1.1,
+        f"{_PARSER}aug_color": 0.1,
+        f"{_PARSER}aug_mosaic": 0.0,
+    },
+    "standard": {f"{_PARSER}aug_aspect": 1.3, f"{_PARSER}aug_color": 0.2, f"{_PARSER}aug_mosaic": 0.0},
+    "strong": {
+        f"{_PARSER}aug_scale_min": 0.5,
+        f"{_PARSER}aug_scale_max": 1.6,
+        f"{_PARSER}aug_aspect": 1.5,
+        f"{_PARSER}aug_color": 0.4,
+        f"{_PARSER}aug_mosaic": 0.3,
+    },
+}
 
 _GARDEN = "official/vision/MODEL_GARDEN.md"
 _ZOO = "TF2 Detection Model Zoo"

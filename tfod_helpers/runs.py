@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tfod_helpers import workspace
+from tfod_helpers import presets, workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_BATCH, _STEPS = "task.train_data.global_batch_size", "trainer.train_steps"
+_RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
 # What the table calls the settings that are compared most; others go by the last two parts of their names.
 _SHORT = {
     "task.preset": "preset",
@@ -21,9 +23,10 @@ _SHORT = {
     "task.train_images": "training photos",
     "task.frozen_stride": "frozen stride",
     "task.model.input_size": "image size",
-    "task.train_data.global_batch_size": "batch size",
-    "trainer.train_steps": "steps",
-    "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate": "learning rate",
+    _BATCH: "batch size",
+    "augmentation": "augmentation",
+    _STEPS: "steps",
+    _RATE: "learning rate",
     "task.train_data.parser.aug_rand_hflip": "mirrored",
     "task.train_data.parser.aug_scale_min": "smallest scale",
     "task.train_data.parser.aug_scale_max": "largest scale",
@@ -43,6 +46,7 @@ _FOLLOWING = (
     "trainer.validation_interval",
     "trainer.summary_interval",
     "trainer.steps_per_loop",
+    "trainer.average_decay",
     "trainer.optimizer_config.learning_rate.cosine.decay_steps",
     "trainer.optimizer_config.warmup.linear.warmup_steps",
 )
@@ -78,13 +82,14 @@ def table(folder: str | os.PathLike[str]) -> pd.DataFrame:
         )
     settings = {name: _settings(found[name]) for name in judged}
     _check_same_photos(folder, settings)
+    _name_augmentations(settings)
     differing = _differing(settings)
     rows = [
         {_name(key): settings[name].get(key) for key in differing} | _result(manifest)
         for name, manifest in judged.items()
     ]
     made = pd.DataFrame(rows, index=pd.Index(list(judged), name="run"))
-    names = [_name(key) for key in differing]
+    names = [_name(key) for key in differing if not _follows_batch(key, settings)]
     made["label"] = [", ".join(f"{name} {_say(row[name])}" for name in names) or run for run, row in made.iterrows()]
     return made.sort_values("ap", ascending=False, kind="stable")
 
@@ -129,6 +134,34 @@ def _differing(settings: dict[str, dict[str, Any]]) -> list[str]:
     if "task.preset" in different:  # what follows from it would fill the table
         return [key for key in different if key in _SHORT]
     return [key for key in different if key not in _FOLLOWING]
+
+
+def _name_augmentations(settings: dict[str, dict[str, Any]]) -> None:
+    """Where every run's augmentation is one that has a name, let the name stand for its settings."""
+    keys = {key for chosen in presets.AUGMENTATIONS.values() for key in chosen}
+    names = {
+        run: next((name for name in ("light", "strong", "standard") if _is(name, flat)), None)
+        for run, flat in settings.items()
+    }
+    if None not in names.values() and len(set(names.values())) > 1:
+        for run, flat in settings.items():
+            settings[run] = {key: value for key, value in flat.items() if key not in keys}
+            settings[run]["augmentation"] = names[run]
+
+
+def _is(name: str, flat: dict[str, Any]) -> bool:
+    return all(flat.get(key) == value for key, value in presets.AUGMENTATIONS[name].items())
+
+
+def _follows_batch(key: str, settings: dict[str, dict[str, Any]]) -> bool:
+    """Whether a setting differs only because the batch does: the rate with its root, the steps against it."""
+    batches = [flat.get(_BATCH) for flat in settings.values()]
+    values = [flat.get(key) for flat in settings.values()]
+    if key not in (_RATE, _STEPS) or len(set(batches)) < 2 or None in batches + values:
+        return False
+    power = 0.5 if key == _RATE else -1
+    scaled = [value / batch**power for value, batch in zip(values, batches, strict=True)]
+    return max(scaled) <= 1.02 * min(scaled)
 
 
 def _result(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -207,12 +207,14 @@ def _describe_backbone(backbone: Any, preset: Preset) -> None:
         chosen.min_level, chosen.max_level = preset.levels
 
 
-def following(train_steps: int) -> dict[str, int]:
+def following(train_steps: int) -> dict[str, float]:
     """Return the settings that follow the number of steps."""
     interval = max(1, math.ceil(train_steps / EVALUATIONS))
     return {
         DECAY_STEPS: train_steps,
         WARMUP_STEPS: max(1, min(100, train_steps // 20)),
+        # Over about the last tenth of the steps.
+        "trainer.average_decay": min(0.999, max(0.0, 1 - 10 / max(train_steps, 1))),
         "trainer.validation_interval": interval,
         "trainer.checkpoint_interval": interval,
         "trainer.steps_per_loop": min(20, interval),

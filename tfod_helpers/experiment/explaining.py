@@ -85,4 +85,5 @@ def _augmentation(flat: dict[str, Any]) -> list[str]:
 
 def _follows(name: str) -> bool:
     """Whether a setting only follows the number of steps."""
-    return name.startswith("trainer.") and name.endswith(("_interval", "_steps", "steps_per_loop")) and name != STEPS
+    following = ("_interval", "_steps", "steps_per_loop", "average_decay")
+    return name.startswith("trainer.") and name.endswith(following) and name != STEPS

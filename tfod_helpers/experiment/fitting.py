@@ -19,26 +19,7 @@ from tfod_helpers.records import Records
 
 ASPECTS, ANCHOR_SIZE = "task.model.anchor.aspect_ratios", "task.model.anchor.anchor_size"
 MIRROR = "task.train_data.parser.aug_rand_hflip"
-_PARSER = "task.train_data.parser."
 
-# How strongly training images vary. `standard` leaves the preset's own scale; the others replace it.
-AUGMENTATIONS: dict[str, dict[str, Any]] = {
-    "light": {
-        f"{_PARSER}aug_scale_min": 0.8,
-        f"{_PARSER}aug_scale_max": 1.25,
-        f"{_PARSER}aug_aspect": 1.1,
-        f"{_PARSER}aug_color": 0.1,
-        f"{_PARSER}aug_mosaic": 0.0,
-    },
-    "standard": {f"{_PARSER}aug_aspect": 1.3, f"{_PARSER}aug_color": 0.2, f"{_PARSER}aug_mosaic": 0.0},
-    "strong": {
-        f"{_PARSER}aug_scale_min": 0.5,
-        f"{_PARSER}aug_scale_max": 1.6,
-        f"{_PARSER}aug_aspect": 1.5,
-        f"{_PARSER}aug_color": 0.4,
-        f"{_PARSER}aug_mosaic": 0.3,
-    },
-}
 _FITS = 0.9  # share of the boxes that some anchor must overlap by half
 _GAIN = 0.05  # of that share; for less, the preset's own settings stay
 _LARGEST = 2.0  # times the preset's image size: twice the side is four times the time

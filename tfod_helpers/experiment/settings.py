@@ -110,11 +110,11 @@ def augment(config: ExperimentConfig, strength: str) -> ExperimentConfig:
 
 
 def _augmentation(strength: str) -> dict[str, Any]:
-    if strength not in fitting.AUGMENTATIONS:
-        known = ", ".join(fitting.AUGMENTATIONS)
-        near = did_you_mean(strength, fitting.AUGMENTATIONS)
+    if strength not in presets.AUGMENTATIONS:
+        known = ", ".join(presets.AUGMENTATIONS)
+        near = did_you_mean(strength, presets.AUGMENTATIONS)
         raise ValueError(f"There is no augmentation {strength!r}, only {known}{near}")
-    return fitting.AUGMENTATIONS[strength]
+    return presets.AUGMENTATIONS[strength]
 
 
 def _check_records(train: Records, validation: Records) -> fitting.Boxes:

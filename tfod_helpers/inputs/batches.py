@@ -73,13 +73,14 @@ def to_dataset(images: np.ndarray, seen: list[dict[str, tf.Tensor]], task: TaskC
         seen: for each image what the batch's labels hold under that name.
         task: names the classes.
     """
+    names = _names(task)
     pixels = np.clip(images * STDDEV_RGB.numpy() + MEAN_RGB.numpy(), 0, 255).round().astype(np.uint8)
     found = []
-    for number, (rgb, one) in enumerate(zip(pixels, seen, strict=True)):
+    for rgb, one in zip(pixels, seen, strict=True):
         there = one["labels"].numpy() > 0
         boxes_xyxy = one["boxes_yxyx"].numpy()[there][:, [1, 0, 3, 2]] * rgb.shape[0]
         source = int(one["source"].numpy())
-        name = f"{number}: four photos" if source < 0 else f"{number}: photo {source}"
+        name = "four photos" if source < 0 else names.get(source, str(source))
         found.append(
             LabelledImage(
                 Path(name), rgb.shape[1], rgb.shape[0], boxes_xyxy, one["labels"].numpy()[there], encoded=_png(rgb)
@@ -89,10 +90,7 @@ def to_dataset(images: np.ndarray, seen: list[dict[str, tf.Tensor]], task: TaskC
 
 
 def _canvases(task: TaskConfig, input_context: tf.distribute.InputContext | None) -> tf.data.Dataset:
-    data = task.train_data
-    files = sorted(glob.glob(data.input_path)) if "://" not in data.input_path else tf.io.gfile.glob(data.input_path)
-    if not files:
-        raise FileNotFoundError(f"{data.input_path}: no records here. Write them with records.write.")
+    data, files = task.train_data, _files(task)
     records = tf.data.TFRecordDataset(files, num_parallel_reads=min(len(files), 8))
     share = 1
     if input_context is not None:
@@ -104,6 +102,14 @@ def _canvases(task: TaskConfig, input_context: tf.distribute.InputContext | None
     if task.train_images * canvases.stored_bytes(size) / share < _CACHE_SHARE * _free_memory():
         images = images.cache()
     return images
+
+
+def _files(task: TaskConfig) -> list[str]:
+    pattern = task.train_data.input_path
+    files = sorted(glob.glob(pattern)) if "://" not in pattern else tf.io.gfile.glob(pattern)
+    if not files:
+        raise FileNotFoundError(f"{pattern}: no records here. Write them with records.write.")
+    return files
 
 
 def _augmented(images: tf.data.Dataset, task: TaskConfig) -> tf.data.Dataset:
@@ -140,6 +146,18 @@ def _augmented(images: tf.data.Dataset, task: TaskConfig) -> tf.data.Dataset:
 
 def _in_one(window: dict[str, tf.data.Dataset]) -> tf.data.Dataset:
     return tf.data.Dataset.zip({name: values.batch(_GROUP, drop_remainder=True) for name, values in window.items()})
+
+
+def _names(task: TaskConfig) -> dict[int, str]:
+    """Return the file name of each image by its number among the records."""
+    wanted = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("image/source_id", "image/filename")}
+    records = tf.data.TFRecordDataset(_files(task)).batch(256)
+    names = {}
+    for batch in records.map(lambda record: tf.io.parse_example(record, wanted)).as_numpy_iterator():
+        for source, name in zip(batch["image/source_id"], batch["image/filename"], strict=True):
+            if source.isdigit():
+                names[int(source)] = name.decode("utf-8", "replace")
+    return names
 
 
 def _has_masks(task: TaskConfig) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matplotlib.ticker import FuncFormatter
+
 from tfod_helpers.pictures.picture import BLUE, CHART_WIDTH, FAINT, ORANGE, Picture, style
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def plot_learning_rates(trial: RateTrial) -> Picture:
         )  # fmt: skip
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
         axes.set_ylim(0, 1.15 * float(frame["smoothed"].max()))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.grid(axis="y")
         axes.legend(loc="lower left")
         picture.suptitle("The loss while the learning rate rises", x=0.01, ha="left", size=12, weight="bold")

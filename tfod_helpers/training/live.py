@@ -23,17 +23,22 @@ class Curves:
         """Draw the rows of a history in the place of the ones before."""
         if not self._notebook:
             return
-        from IPython.display import display
+        from IPython.display import Image
 
-        picture = pictures.plot_history(pd.DataFrame(rows))
-        if self._shown is None:
-            self._shown = display(picture, display_id=True)
-        else:
-            self._shown.update(picture)
+        # A Picture would display itself, each time anew; these are its bytes, which can be replaced.
+        self._put(Image(pictures.plot_history(pd.DataFrame(rows)).to_bytes()))
 
     def clear(self) -> None:
         """Leave the cell to what it says itself."""
         if self._shown is not None:
             from IPython.display import HTML
 
-            self._shown.update(HTML(""))
+            self._put(HTML(""))
+
+    def _put(self, thing: Any) -> None:
+        from IPython.display import display
+
+        if self._shown is None:
+            self._shown = display(thing, display_id=True)
+        else:
+            self._shown.update(thing)
