@@ -203,6 +203,19 @@ def test_a_given_batch_goes_with_chosen_steps(make, written) -> None:  # type: i
     assert large.trainer.train_steps == pytest.approx(small.trainer.train_steps / 4, abs=1)
 
 
+def test_from_scratch_the_learning_rate_is_higher(make) -> None:  # type: ignore[no-untyped-def]
+    """Without pretrained weights the rate is three times the preset's, with a reason, and follows the batch too."""
+    preset = PRESETS["mobilenet_v2_sample"]
+    scratch, pretrained = make(weights=None), make()
+    rates = [
+        config.trainer.optimizer_config.learning_rate.cosine.initial_learning_rate for config in (scratch, pretrained)
+    ]
+    assert rates == pytest.approx([3 * preset.learning_rate, preset.learning_rate])
+    assert "nothing to lose by larger steps" in experiment.explain(scratch)
+    large = make(weights=None, batch_size=64).trainer.optimizer_config.learning_rate.cosine.initial_learning_rate
+    assert large == pytest.approx(2 * 3 * preset.learning_rate)
+
+
 def test_a_batch_is_no_larger_than_the_data(make, written) -> None:  # type: ignore[no-untyped-def]
     """Five photos make batches of five, and the config says why."""
     config = make(train=written(5))

@@ -64,7 +64,7 @@ class Preset:
         anchor_scales: anchor sizes per octave.
         batch_size: images a step.
         train_steps: steps in all.
-        learning_rate: highest learning rate (Adam) at ``batch_size``.
+        learning_rate: highest learning rate (Adam) at ``batch_size``, from pretrained weights.
         frozen_stride: with pretrained weights, backbone layers up to this stride stay as they are.
         scale: how far training images shrink and grow.
     """
@@ -89,7 +89,7 @@ class Preset:
     anchor_scales: int = 3
     batch_size: int = 32
     train_steps: int = 3000
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     frozen_stride: int = 4
     scale: tuple[float, float] = (0.5, 2.0)
 
@@ -110,8 +110,8 @@ PRESETS = {
         head_convs=2,
         levels=(3, 6),
         batch_size=16,
-        train_steps=1400,
-        learning_rate=3e-3,
+        train_steps=1900,
+        learning_rate=1e-3,
         frozen_stride=8,
         scale=(0.6, 1.4),
     ),
@@ -146,7 +146,7 @@ PRESETS = {
         anchor_size=4.0,
         anchor_scales=2,
         batch_size=16,
-        learning_rate=1e-3,
+        learning_rate=7e-4,
     ),
     "mobilenet_v3_large_320": Preset(
         purpose="phones, a little more accurate than MobileNetV2 of the same size",

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from tfod_helpers import anchors, records
 from tfod_helpers.annotations import LabelMap
-from tfod_helpers.experiment.config import BATCH_SIZE, SIZE, STEPS
+from tfod_helpers.experiment.config import BATCH_SIZE, LEARNING_RATE, SIZE, STEPS
 from tfod_helpers.presets import PHOTOS, Preset
 from tfod_helpers.records import Records
 
@@ -23,6 +23,7 @@ MIRROR = "task.train_data.parser.aug_rand_hflip"
 _FITS = 0.9  # share of the boxes that some anchor must overlap by half
 _GAIN = 0.05  # of that share; for less, the preset's own settings stay
 _LARGEST = 2.0  # times the preset's image size: twice the side is four times the time
+_SCRATCH = 3.0  # times the preset's learning rate, which is for pretrained weights
 _STEPS_RANGE = (0.5, 4.0)  # times the preset's
 _SIDED = re.compile(r"(^|[^a-z])(left|right)([^a-z]|$)", re.IGNORECASE)
 
@@ -69,19 +70,21 @@ def read_boxes(train: Records) -> Boxes:
     return Boxes(np.concatenate(boxes), np.concatenate(sizes), dict(zip(names, counts.tolist(), strict=True)))
 
 
-def choose(preset: Preset, train: Records, of: Boxes, given: set[str]) -> list[Chosen]:
+def choose(preset: Preset, train: Records, of: Boxes, weights: str | None, given: set[str]) -> list[Chosen]:
     """Return the settings in which this data needs something other than the preset.
 
     Args:
         preset: the preset.
         train: the training records.
         of: their boxes.
+        weights: what the model starts from; None for random values.
         given: settings that the user names; nothing is chosen for them.
     """
     chosen = [
         *_choose_shape(preset, of, given),
         *_choose_batch(preset, train),
         *_choose_steps(preset, train),
+        *_choose_rate(preset, weights),
         *_choose_mirror(train.label_map),
     ]
     return [one for one in chosen if one.setting not in given]
@@ -136,6 +139,15 @@ def _choose_steps(preset: Preset, train: Records) -> Iterator[Chosen]:
             steps,
             f"the preset's {preset.train_steps} are for about {PHOTOS} photos; with {train.count} they grow with the "
             f"square root of the number, between {_STEPS_RANGE[0]:g} and {_STEPS_RANGE[1]:g} times",
+        )
+
+
+def _choose_rate(preset: Preset, weights: str | None) -> Iterator[Chosen]:
+    if weights is None:
+        yield Chosen(
+            LEARNING_RATE,
+            _SCRATCH * preset.learning_rate,
+            f"{_SCRATCH:g} times the preset's, since from random values there is nothing to lose by larger steps",
         )
 
 

@@ -78,10 +78,10 @@ def make(
     if augmentation is not None:
         settings |= _augmentation(augmentation)
     boxes = _check_records(train, validation)
-    chosen = fitting.choose(presets.find(preset), train, boxes, set(settings))
+    chosen = fitting.choose(presets.find(preset), train, boxes, config.task.weights, set(settings))
     fitted = {one.setting: one.value for one in chosen}
-    # The number of steps is chosen for the preset's batch, and follows another one like the preset's own.
-    config = change(config, {STEPS: fitted.pop(STEPS)} if STEPS in fitted else {})
+    # Steps and rate are chosen for the preset's batch, and follow another one like the preset's own.
+    config = change(config, {key: fitted.pop(key) for key in (STEPS, LEARNING_RATE) if key in fitted})
     config = change(_with_data(config, train, validation), fitted | settings)
     config.task.reasons = [f"{one.setting} = {flatten(config)[one.setting]}: {one.why}" for one in chosen]
     return config
