@@ -336,6 +336,15 @@ def test_damaged_record_is_named(photographed: Dataset, prefix: Path) -> None:
         list(records.read(made))
 
 
+def test_records_are_found_by_their_pattern(photographed: Dataset, prefix: Path) -> None:
+    """The pattern that a config keeps leads to the records; when they were written anew it says so."""
+    first = records.write(photographed, prefix)
+    assert records.of_pattern(first.pattern) == first
+    records.write(Dataset(photographed.images[:5], photographed.label_map), prefix)
+    with pytest.raises(FileNotFoundError, match=r"written anew, with other contents. Make the experiment config again"):
+        records.of_pattern(first.pattern)
+
+
 def test_open_tells_what_is_wrong(photographed: Dataset, prefix: Path) -> None:
     """No manifest, a foreign one, a missing shard and one of another size each get their own error."""
     with pytest.raises(FileNotFoundError, match=r"train\.json: there are no records here"):

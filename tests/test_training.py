@@ -303,6 +303,15 @@ def test_there_must_be_something_to_be_judged_on(small, training, tmp_path: Path
         training.train(experiment.change(small.config, {path: str(tmp_path / "gone")}), tmp_path / "run")
 
 
+def test_records_of_other_classes_are_refused(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Records whose label map is not the config's are refused before a step, with both lists."""
+    from tfod_helpers import experiment
+
+    config = experiment.change(small.config, {"task.class_names": ["red", "green"]})
+    with pytest.raises(ValueError, match=r"these records have the classes red, blue, the config red, green"):
+        training.train(config, tmp_path / "run")
+
+
 # --- another process: two devices, and a kill ----------------------------------------------------
 
 TWO_DEVICES = """
