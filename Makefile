@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 # A copy of the notebooks and the sample to run in: they train anew, and what you made in runs/ stays as it is.
-fresh_copy = rm -rf $(1) && mkdir -p $(1)/notebooks && cp $(NOTEBOOKS) $(1)/notebooks && cp -R dataset $(1)/dataset
+fresh_copy = rm -rf $(1) && mkdir -p $(1)/notebooks && cp $(2) $(1)/notebooks && cp -R dataset $(1)/dataset
 
 run_notebooks = $(BIN)/python -m pytest -x --nbval-lax --nbval-current-env --nbval-cell-timeout=600
 # The second takes what the first makes; all others run beside them, since one leaves half of two cores idle.
@@ -19,19 +19,19 @@ help:  ## Say what each command does
 	  printf '%-16s %s\n' "  $$command" "$$what"; done
 
 demo: env  ## Check, train on, evaluate and export the sample in the notebooks; pictures and results in demo/
-	@$(call fresh_copy,demo)
+	@$(call fresh_copy,demo,$(filter-out %_compare.ipynb,$(NOTEBOOKS)))
 	@$(BIN)/python tools/execute_notebooks.py demo
 
 test: lint  ## Check the style, run every test, then run the notebooks and compare what they print
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
-	@$(call fresh_copy,build/test)
+	@$(call fresh_copy,build/test,$(NOTEBOOKS))
 	$(run_notebooks) $(filter-out $(JOINED),$(NOTEBOOKS:%=build/test/%)) > build/test/others.txt 2>&1 & others=$$!; \
 	$(run_notebooks) $(JOINED); joined=$$?; wait $$others; alone=$$?; cat build/test/others.txt; exit $$((joined + alone))
 
 env: $(VENV)/made  ## Make the environment: the tested set of packages and this one
 
 notebooks: env  ## Run the notebooks and keep their outputs, to be committed
-	@$(call fresh_copy,build/notebooks)
+	@$(call fresh_copy,build/notebooks,$(NOTEBOOKS))
 	@$(BIN)/python tools/execute_notebooks.py build/notebooks
 	cp $(NOTEBOOKS:%=build/notebooks/%) notebooks/
 

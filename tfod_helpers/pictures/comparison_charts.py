@@ -74,7 +74,7 @@ def plot_learning_curve(table: Table, *, more: int = 100) -> Picture:
             )  # fmt: skip
         axes.set(xlabel="photos trained on", ylim=(0, 1.03), xlim=(0, None))
         axes.grid()
-        axes.legend(loc="lower right", ncols=3)
+        axes.legend(loc="upper left", ncols=3)
         axes.set_title("bands: 95 % intervals")
         picture.suptitle(_short_answer(gain, more), x=0.01, ha="left", size=12, weight="bold")
     return picture
