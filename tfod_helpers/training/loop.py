@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import math
 import os
@@ -74,8 +75,13 @@ def train(
         return history.of(run)
     validation, training_images = _validation_set(config), _some_training_images(config)
     strategy = strategy or runtime.connect().strategy
-    with strategy.scope(), precision(config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)):
-        return _Training(config, run, validation, training_images, tensorboard or run.events).go()
+    try:
+        with strategy.scope(), precision(config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)):
+            return _Training(config, run, validation, training_images, tensorboard or run.events).go()
+    finally:
+        # Models refer to themselves, so only Python's garbage search frees them, and it seldom looks so far: after
+        # ten trainings in one notebook their graphs would fill the memory.
+        gc.collect()
 
 
 def evaluate(run: str | os.PathLike[str] | workspace.Run, data: Records | Dataset) -> Evaluation:
