@@ -71,7 +71,9 @@ def _save_frozen(detect: tf.types.experimental.PolymorphicFunction, folder: Path
         lambda images: tf.nest.pack_sequence_as(concrete.structured_outputs, frozen(images)),
         input_signature=detect.input_signature,
     )
-    tf.saved_model.save(module, str(folder), signatures=module.detect)
+    # Nothing is trained from here, and the gradient that swish brings along cannot be written.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=module.detect, options=options)
 
 
 @contextlib.contextmanager
