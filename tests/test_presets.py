@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +10,6 @@ import pytest
 from tfod_helpers import presets
 
 NAMES = list(presets.PRESETS)
-
-
-@pytest.fixture(autouse=True)
-def freed() -> Iterator[None]:
-    """Let no test leave its network behind: together they would fill the memory."""
-    yield
-    gc.collect()
 
 
 def test_the_table_says_what_each_is_for() -> None:
