@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tfod_helpers import presets
+from tfod_helpers.annotations import LabelledImage
+from tfod_helpers.records import Records
 
 NAMES = list(presets.PRESETS)
 
@@ -70,23 +74,29 @@ def _unread(network) -> list:  # type: ignore[no-untyped-def,type-arg]
 @pytest.mark.parametrize("name", NAMES)
 def test_each_trains_and_ships(name: str, small, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """From records to an export that finds something in a photo, in a few steps at a small size."""
+    # In a process of its own: TensorFlow never frees a graph that it traced, and eleven networks fill the memory.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as own:
+        own.submit(_train_and_ship, name, small.train, small.validation, small.dataset[0], tmp_path).result()
+
+
+def _train_and_ship(name: str, train: Records, validation: Records, image: LabelledImage, folder: Path) -> None:
     from tfod_helpers import experiment, training
     from tfod_helpers.detector import Detector
     from tfod_helpers.exporting import saved_model
 
     size = 2 ** presets.find(name).levels[1]
     config = experiment.make(
-        name, train=small.train, validation=small.validation, image_size=size, batch_size=2, train_steps=3, weights=None
+        name, train=train, validation=validation, image_size=size, batch_size=2, train_steps=3, weights=None
     )
     lowest = {"task.model.detection_generator.pre_nms_score_threshold": 0.0}
-    history = training.train(experiment.change(config, lowest), tmp_path / "run")
+    history = training.train(experiment.change(config, lowest), folder / "run")
     assert np.isfinite(history.frame["loss"]).all()
-    detector = Detector.load(saved_model.export(tmp_path / "run", tmp_path / "export"))
-    found = detector.detect(small.dataset[0].path, threshold=0.0)
+    detector = Detector.load(saved_model.export(folder / "run", folder / "export"))
+    found = detector.detect(image.path, threshold=0.0)
     assert len(found) > 0
     assert set(found.class_id) <= {1, 2}
     if name.startswith("mask"):
-        assert found.mask.shape == (len(found), small.dataset[0].height, small.dataset[0].width)
+        assert found.mask.shape == (len(found), image.height, image.width)
         for mask, (x0, y0, x1, y1) in zip(found.mask, found.xyxy.round().astype(int), strict=True):
             outside = mask.copy()
             outside[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = False

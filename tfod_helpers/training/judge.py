@@ -14,10 +14,10 @@ from tfod_helpers import model as models
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector
 from tfod_helpers.evaluation import Evaluation
-from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.experiment import ExperimentConfig, RCNNTaskConfig
 from tfod_helpers.photos import Square
 
-_BATCH = 16  # images a forward pass
+_BATCH, _RCNN_BATCH = 16, 4  # images a forward pass; a second stage looks at a thousand regions of each
 
 
 class Judge:
@@ -31,7 +31,7 @@ class Judge:
             config: its settings.
             dataset: what it is judged on.
         """
-        self.dataset = dataset
+        self.dataset, self.config = dataset, config
         self.detector = Detector(
             _eager(model, config), experiment.label_map(config), config.task.model.input_size[0], 0.0
         )
@@ -40,7 +40,7 @@ class Judge:
     def detect(self, squares: list[Square] | None = None) -> list[sv.Detections]:
         """Return what the model finds now in its photos, or in others that `Detector.square` scaled."""
         squares = self.squares if squares is None else squares
-        return self.detector.detect_squares(squares, batch_size=_BATCH, masks=False)
+        return self.detector.detect_squares(squares, batch_size=_batch(self.config), masks=False)
 
     def score(self, detections: list[sv.Detections], *, resamples: int = 0) -> Evaluation:
         """Compare detections of the dataset's photos with the truth; without intervals unless told otherwise."""
@@ -49,13 +49,21 @@ class Judge:
 
 def _eager(model: tf_keras.Model, config: ExperimentConfig) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Return the model as the function from squares to detections that a `Detector` runs."""
-    side = config.task.model.input_size[0]
+    side, batch = config.task.model.input_size[0], _batch(config)
+    detect = models.detect_function(model, config)
+
     # One batch shape: the last, smaller batch would be traced anew, which takes longer than all others.
-    spec = tf.TensorSpec([_BATCH, side, side, 3], tf.uint8)
-    detect = tf.function(models.detect_function(model, config), input_signature=[spec])
+    @tf.function(input_signature=[tf.TensorSpec([batch, side, side, 3], tf.uint8)])
+    def found(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        # Masks are not judged, and what is not returned is not computed: they would take most of the memory.
+        return {name: value for name, value in detect(images).items() if name != "masks"}
 
     def run(squares: np.ndarray) -> dict[str, np.ndarray]:
-        full = np.concatenate([squares, np.zeros((_BATCH - len(squares), *squares.shape[1:]), np.uint8)])
-        return {name: value.numpy()[: len(squares)] for name, value in detect(full).items()}
+        full = np.concatenate([squares, np.zeros((batch - len(squares), *squares.shape[1:]), np.uint8)])
+        return {name: value.numpy()[: len(squares)] for name, value in found(full).items()}
 
     return run
+
+
+def _batch(config: ExperimentConfig) -> int:
+    return _RCNN_BATCH if isinstance(config.task, RCNNTaskConfig) else _BATCH
