@@ -18,8 +18,8 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment import ExperimentConfig
+    from tfod_helpers.run_folder import Run
     from tfod_helpers.training import History
-    from tfod_helpers.workspace import Run
 
 COLOURS = {"red": (230, 40, 40), "blue": (40, 40, 230)}
 STEPS, INTERRUPTED = 48, 20  # of the small training, and where it is interrupted
@@ -123,7 +123,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 @pytest.fixture(scope="session")
 def trained(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The small training: stopped by Ctrl-C between two checkpoints, then started again and finished."""
-    from tfod_helpers import training, workspace
+    from tfod_helpers import run_folder, training
     from tfod_helpers.training.steps import Steps
 
     run_steps = Steps.run
@@ -133,7 +133,7 @@ def trained(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Trained:
             raise KeyboardInterrupt
         return run_steps(steps, count, limit)
 
-    run = workspace.open_run(tmp_path_factory.mktemp("trained") / "run")
+    run = run_folder.open_run(tmp_path_factory.mktemp("trained") / "run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Steps, "run", interrupt)
         with pytest.raises(KeyboardInterrupt):
