@@ -162,6 +162,8 @@ class BucketServer:
         for pattern, refused in self.plan.items():
             if re.search(pattern, line):
                 raise refused
+        if address == "/token":  # where a signed-in user's credentials are renewed
+            raise Refused(400, "invalid_grant", "Token has been expired or revoked.")
         url = urllib.parse.urlsplit(address)
         query = dict(urllib.parse.parse_qsl(url.query))
         parts = [urllib.parse.unquote(part) for part in url.path.split("/storage/v1/")[1].split("/")]

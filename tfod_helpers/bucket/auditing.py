@@ -31,11 +31,13 @@ class Audit:
     Attributes:
         name: of the bucket.
         findings: what is open first, then what is loose, then what is well.
+        can_close: whether `close` has something to do.
         listed: whom access lists of files let in besides a project's own people; uniform access ends that.
     """
 
     name: str
     findings: tuple[Finding, ...]
+    can_close: bool
     listed: tuple[str, ...] = ()
 
     @property
@@ -51,8 +53,8 @@ class Audit:
         loose = any(finding.state == "LOOSE" for finding in self.findings)
         verdict = "OPEN TO THE WORLD" if self.is_open else "closed, and looser than it need be" if loose else "closed"
         lines = [f"gs://{self.name}: {verdict}", *map(str, self.findings)]
-        if self.is_open or loose:
-            lines.append(f"What is open, and the two settings, are closed by: bucket.close({self.name!r})")
+        if self.can_close:
+            lines.append(f"bucket.close({self.name!r}) takes everybody's roles away and turns the two settings on.")
         return "\n".join(lines)
 
 
@@ -74,7 +76,8 @@ def audit(name: str) -> Audit:
     with asking.told(Asked(name, "Nothing was changed")):
         bucket = asking.client().get_bucket(name)
         uniform, prevented = _settings(bucket)
-        found = [*of_settings(name, uniform, prevented), *of_policy(name, policy.read(name), prevented)]
+        bindings = policy.read(name)
+        found = [*of_settings(name, uniform, prevented), *of_policy(name, bindings, prevented)]
         listed: set[str] = set()
         if not uniform:
             default, (files, more) = list(bucket.default_object_acl), _files(name)
@@ -84,7 +87,8 @@ def audit(name: str) -> Audit:
     order = ["OPEN", "LOOSE", "OK"]
     found.sort(key=lambda finding: order.index(finding.state))
     people = [who for who in sorted(listed) if who not in EVERYBODY and not who.startswith("project-")]
-    return Audit(name, tuple(found), tuple(people))
+    everybody = any(EVERYBODY.keys() & binding["members"] for binding in bindings)
+    return Audit(name, tuple(found), everybody or not (uniform and prevented), tuple(people))
 
 
 def close(name: str) -> Audit:

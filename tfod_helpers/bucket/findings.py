@@ -87,8 +87,8 @@ def _too_wide(name: str, binding: Binding, member: str) -> Finding | None:
     words = (
         f"{many} {who} may {_DOES.get(role, f'do what {role} allows')}{_when(binding)} ({role}), more than it needs."
     )
-    narrow = f"bucket.grant({name!r}, {who!r}), and then " if kind == "serviceAccount" else ""
-    return Finding("LOOSE", words, f"{narrow}{_takes(name, binding, member)}")
+    narrowed = f"bucket.grant({name!r}, {who!r}); bucket.revoke({name!r}, {who!r}, {role!r})"
+    return Finding("LOOSE", words, narrowed if kind == "serviceAccount" else _takes(name, binding, member))
 
 
 def _when(binding: Binding) -> str:
