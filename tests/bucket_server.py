@@ -105,6 +105,7 @@ class BucketServer:
 
         class BucketHandler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # an answer in one piece: in two, the second waits for the first to be acknowledged
 
             def answer(self) -> None:
                 """Read a request and answer it."""
@@ -255,6 +256,8 @@ class BucketServer:
         if body.get("etag", held.etag) != held.etag:
             raise Refused(412, "conditionNotMet", "Precondition Failed")
         bindings = body.get("bindings", [])
+        if any("condition" in one for one in bindings) and body.get("version") != 3:
+            raise Refused(400, "invalid", "Policies with conditions need version 3.")
         members = {member for one in bindings for member in one["members"]}
         if members & PUBLIC and held.settings["publicAccessPrevention"] == "enforced":
             raise Refused(412, "conditionNotMet", PREVENTED)

@@ -42,7 +42,7 @@ class Asked:
     """What was asked of Cloud Storage, for the words about its refusal.
 
     Attributes:
-        bucket: the bucket's name.
+        bucket: the bucket's name; empty where a project alone was asked about.
         safe: what holds all the same, such as "No bucket was made".
         project: in which project the bucket was to be made.
         location: where.
@@ -55,8 +55,8 @@ class Asked:
 
     @property
     def where(self) -> str:
-        """The bucket's address."""
-        return f"gs://{self.bucket}"
+        """The bucket's address, or the project."""
+        return f"gs://{self.bucket}" if self.bucket else f"project {self.project}"
 
 
 @contextlib.contextmanager
@@ -197,8 +197,12 @@ def _forbidden(said: str, asked: Asked) -> tuple[str, str]:
         return f"this account may not make buckets in project {project!r}, or there is no such project", fix
     asks = f"Ask its owner to run: {asks}"
     if "storage.objects." in said:
-        return "this account may not do that with files", f"{asks} --role=roles/storage.objectUser"
-    return "this account may not do that with the bucket", f"{asks} --role=roles/storage.admin"
+        what = "this account may not do that with its files, or the bucket is somebody else's"
+        return what, f"{asks} --role=roles/storage.objectUser"
+    return (
+        "this account may not do that with the bucket, or it is somebody else's",
+        f"{asks} --role=roles/storage.admin",
+    )
 
 
 def member(address: str) -> str:

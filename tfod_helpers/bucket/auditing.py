@@ -147,13 +147,9 @@ def _without_everybody(bindings: list[Binding], done: list[str], keep: bool) -> 
         for member in sorted(binding["members"] & EVERYBODY.keys()):
             binding["members"].discard(member)
             done.append(f"took {binding['role']} from {member}.")
-    own = [
-        member
-        for one in bindings
-        if one["role"] in _ON_BUCKET and not one.get("condition")
-        for member in one["members"]
-    ]
-    for member in sorted(set(own)) if keep else ():
+    held = [one for one in bindings if one["role"] in _ON_BUCKET and not one.get("condition")]
+    own = {member for one in held for member in one["members"]}
+    for member in sorted(own) if keep else ():
         role = next((role for start, role in _KEPT.items() if member.startswith(start)), None)
         plain = [one for one in bindings if one["role"] == role and not one.get("condition")]
         if role and not any(member in one["members"] for one in plain):
@@ -169,7 +165,6 @@ def _turned_on(before: Audit, uniform: bool, prevented: bool) -> list[str]:
         back = f"gcloud storage buckets update gs://{before.name} --no-uniform-bucket-level-access"
         words.append(f"turned uniform access on; for 90 days it can be taken back: {back}")
         if before.listed:
-            words.append(
-                f"lists of files let in {', '.join(before.listed)}, and no longer do; bucket.grant lets one in."
-            )
+            who = ", ".join(before.listed)
+            words.append(f"lists of files let in {who}, and no longer do; bucket.grant lets one in.")
     return words

@@ -13,7 +13,7 @@ from tfod_helpers.bucket.asking import Asked
 if TYPE_CHECKING:
     from google.cloud import storage
 
-DEFAULT_LOCATION = "us-central1"  # where no machine of Google's says where it is; most kinds of TPU are there
+DEFAULT_LOCATION = "us-central1"  # where no machine of Google's says where it is; Vertex AI's own default
 _PRICES = "https://cloud.google.com/storage/pricing"
 
 
@@ -73,19 +73,19 @@ def ensure(name: str, project: str | None = None, location: str | None = None) -
     project = names.project(project) if project else None
     location = names.location(location) if location else None
     here = machine.region()
-    there, found = _look(name, project)
-    created = not there
-    if not there:
+    there, found = _look(name)
+    created = False
+    if not there or (found is None and project):  # only the making says whether a hidden one is somebody else's
         names.new_bucket(name)
         place, home = location or here or DEFAULT_LOCATION, project or _default_project(name)
-        found, created = _make(name, home, place)
+        found, created = _make(name, home, place, hidden=there)
         project = home if created else project
         if created and not location:
             notes.append(_why_there(place, here))
     if found is None:
         _probe(name)
         notes.append("This account may use its files, and not look at its settings; whose it is cannot be said.")
-        return Bucket(name, "", "", created, None, tuple(notes))
+        return Bucket(name, "", "", False, None, tuple(notes))
     if not created:
         notes += _about(found, project, location)
     if here:
@@ -101,7 +101,7 @@ def is_closed(found: storage.Bucket) -> bool:
     return settings.uniform_bucket_level_access_enabled and settings.public_access_prevention == "enforced"
 
 
-def _look(name: str, project: str | None) -> tuple[bool, storage.Bucket | None]:
+def _look(name: str) -> tuple[bool, storage.Bucket | None]:
     """Return whether there is such a bucket, and the bucket where this account may look at it."""
     with asking.told(Asked(name, "No bucket was made")):
         from google.api_core import exceptions as api
@@ -113,19 +113,20 @@ def _look(name: str, project: str | None) -> tuple[bool, storage.Bucket | None]:
         except api.Forbidden as error:
             if asking.reason(error) != "forbidden":
                 raise
-            if project is None:  # a service account that may use the files alone, as `grant` gives it
-                return True, None
-            what = f"gs://{name}: the name is taken by a bucket that this account may not look at, somebody else's or "
-            what += f"not shared with you ({asking.plain(error)}). Nothing was written there"
-            how = f"Choose another name, such as {asking.free_name(name, project)!r}; or, where its files are shared "
-            raise PermissionError(f"{what}. {how}with you, leave the project out.") from error
+            return True, None  # a service account that may use the files alone, as `grant` gives it, or a stranger
 
 
-def _make(name: str, project: str, location: str) -> tuple[storage.Bucket, bool]:
+def _make(name: str, project: str, location: str, hidden: bool) -> tuple[storage.Bucket, bool]:
     """Return a new bucket, and True; or the one that was made in the meantime, and False."""
     from google.api_core import exceptions as api
 
-    with asking.told(Asked(name, "No bucket was made", project, location)):
+    safe = "No bucket was made"
+    if hidden:
+        safe += (
+            ". This account may not look at the bucket of this name; where only files are shared with you, leave the "
+        )
+        safe += "project out"
+    with asking.told(Asked(name, safe, project, location)):
         bucket = asking.client().bucket(name)
         bucket.iam_configuration.uniform_bucket_level_access_enabled = True
         bucket.iam_configuration.public_access_prevention = "enforced"
@@ -191,10 +192,8 @@ def _distance(found: storage.Bucket, here: str, project: str | None) -> list[str
     if machine.is_near(here, location, found.data_locations):
         return []
     near = f"{found.name[: 63 - len(here) - 1]}-{here}"
-    words = (
-        f"It is far: in {location}, and this machine in {here}. Reading is slower, and Google charges for bytes that "
-    )
-    words += f"leave a region ({_PRICES}). "
+    words = f"It is far: in {location}, and this machine in {here}. Reading is slower, and bytes that leave a region "
+    words += f"cost money ({_PRICES}). "
     if "COLAB_RELEASE_TAG" in os.environ:
         words += "Colab may give you another region next time. "
     given = f", project={project!r}" if project else ""

@@ -36,9 +36,8 @@ def change(name: str, edit: Callable[[list[Binding]], bool]) -> bool:
         policy = bucket.get_iam_policy(requested_policy_version=3)
         if not edit(policy.bindings):
             return False
-        policy.version = 3  # below it, conditions would be lost
         try:
-            bucket.set_iam_policy(policy)  # with the etag of what was read
+            bucket.set_iam_policy(policy)  # with the etag and the version of what was read
         except (api.PreconditionFailed, api.Conflict) as error:
             if turn == _TRIES - 1 or not _is_race(error):
                 raise
