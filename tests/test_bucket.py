@@ -406,6 +406,14 @@ def test_a_bucket_that_cannot_be_made(
     assert "POST http" not in str(raised.value)
 
 
+def test_a_look_that_is_refused_for_the_project(cloud: BucketServer) -> None:
+    """A 403 about the project's billing is told as that, and not taken for a bucket that is hidden."""
+    cloud.plan["GET /storage/v1/b/my-photos"] = Refused(403, "accountDisabled", ABSENT)
+    with pytest.raises(PermissionError, match=f"no billing account.*projects link {PROJECT} "):
+        room.ensure("my-photos", project=PROJECT)
+    assert len(cloud.asked) == 1
+
+
 def test_a_project_that_does_not_exist(cloud: BucketServer) -> None:
     """An id that is nobody's is told with the way to find the right one."""
     with pytest.raises(ValueError, match=r"there is no project 'my-fotos-481516'.*No bucket was made.*projects list"):

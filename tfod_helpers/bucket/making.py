@@ -73,7 +73,7 @@ def ensure(name: str, project: str | None = None, location: str | None = None) -
     project = names.project(project) if project else None
     location = names.location(location) if location else None
     here = machine.region()
-    there, found = _look(name)
+    there, found = _look(name, project)
     created = False
     if not there or (found is None and project):  # only the making says whether a hidden one is somebody else's
         names.new_bucket(name)
@@ -101,9 +101,9 @@ def is_closed(found: storage.Bucket) -> bool:
     return settings.uniform_bucket_level_access_enabled and settings.public_access_prevention == "enforced"
 
 
-def _look(name: str) -> tuple[bool, storage.Bucket | None]:
+def _look(name: str, project: str | None) -> tuple[bool, storage.Bucket | None]:
     """Return whether there is such a bucket, and the bucket where this account may look at it."""
-    with asking.told(Asked(name, "No bucket was made")):
+    with asking.told(Asked(name, "No bucket was made", project)):
         from google.api_core import exceptions as api
 
         try:
@@ -122,10 +122,8 @@ def _make(name: str, project: str, location: str, hidden: bool) -> tuple[storage
 
     safe = "No bucket was made"
     if hidden:
-        safe += (
-            ". This account may not look at the bucket of this name; where only files are shared with you, leave the "
-        )
-        safe += "project out"
+        safe += ", and nothing was written. This account may not look at the bucket of this name; where only its "
+        safe += "files are shared with you, leave the project out"
     with asking.told(Asked(name, safe, project, location)):
         bucket = asking.client().bucket(name)
         bucket.iam_configuration.uniform_bucket_level_access_enabled = True
