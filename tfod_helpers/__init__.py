@@ -7,6 +7,7 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     workers          a function over many items, on all cores
     archives         a zip or tar -> a folder, safely
     storage          files in a Cloud Storage bucket
+    bucket           a Cloud Storage bucket: made, granted narrowly, audited
     run_folder       the folder of one training, also on Drive or in a bucket
     photos           an image file -> upright RGB pixels, and the square that a model sees
     likeness         photos -> which of them are the same, exactly or nearly

@@ -122,10 +122,11 @@ class Training:
         patience = self.config.trainer.patience
         if self.steps.done >= self.total:
             return True
-        scores = [row["ap"] for row in self.rows if np.isfinite(row.get("ap", np.nan))]
-        since = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
+        scored = [row for row in self.rows if np.isfinite(row.get("ap", np.nan))]
+        best = int(np.argmax([row["ap"] for row in scored])) if scored else 0
+        since = len(scored) - 1 - best
         if patience and since >= patience:
-            tqdm.write(f"No better AP in {since} evaluations: ending early. The best model is kept.")
+            tqdm.write(f"No better AP in {since} evaluations since step {scored[best]['step']:.0f}: ending early.")
             return True
         return False
 
