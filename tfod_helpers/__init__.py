@@ -5,8 +5,8 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     runtime          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
     workspace        files that appear whole or not at all; the folder of one run; the drawn sample
     workers          a function over many items, on all cores
+    storage          files and folders in a Cloud Storage bucket
     archives         a zip or tar -> a folder, safely
-    storage          files in a Cloud Storage bucket
     photos           an image file -> upright RGB pixels, and the square that a model sees
     likeness         photos -> which of them are the same, exactly or nearly
     annotations      LabelMap, LabelledImage, Dataset, Problem

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from tfod_helpers import archives, storage, workspace
-from tfod_helpers.weights import published
 from tfod_helpers.weights.published import Published
 
 _ADVICE = (
@@ -66,7 +65,7 @@ def find(path: Path) -> str:
 
 
 def _find_packed(path: Path) -> str:
-    folder = archives.unpack(path, published.own_folder() / "unpacked" / _digest(str(path.resolve())))
+    folder = archives.unpack(path, workspace.cache_folder() / "unpacked" / _digest(str(path.resolve())))
     folders = sorted({index.parent for index in folder.rglob("*.index")})
     if not folders:
         names = ", ".join(sorted(entry.name for entry in folder.rglob("*") if entry.is_file())[:10])
