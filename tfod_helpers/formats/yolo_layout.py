@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfod_helpers import storage
 from tfod_helpers.formats import json_file, one_file
 from tfod_helpers.formats.raw import Part
 
@@ -40,6 +41,19 @@ def labels_of(images: Path) -> Path:
             return labels if labels.is_dir() else images
     beside = images / "labels"
     return beside if beside.is_dir() else images
+
+
+def mirrored(path: storage.AnyPath) -> Path:
+    """Return where a folder of photos or labels is on this machine; from a bucket it comes with its whole data set.
+
+    Labels, and the file that names the classes, are beside ``images``.
+    """
+    folders = storage.address(path).rstrip("/").split("/")
+    if storage.is_remote(path):
+        for place in range(len(folders) - 1, 2, -1):  # "gs:", "" and the bucket stand before
+            if folders[place].lower() in ("images", "labels"):
+                return storage.mirror("/".join(folders[:place])).joinpath(*folders[place:])
+    return storage.mirror(path)
 
 
 def names_of(parts: Sequence[Part]) -> list[str]:

@@ -22,6 +22,7 @@ from tfod_helpers.storage import files, folders
 from tfod_helpers.storage.client import told
 from tfod_helpers.storage.paths import AnyPath, address, bucket_and_name, is_remote, join, split
 
+_places: dict[str, str] = {}  # of mirrors and of what is being written -> their addresses
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
@@ -58,6 +59,7 @@ def mirror(path: AnyPath, *, around: bool = False) -> Path:
         folder, name = split(path)
         return mirror(folder) / name
     place = local_place(path)
+    _places[str(place)] = address(path).rstrip("/")
     if stored:
         folders.fetch_file(path, stored, place)
         return place
@@ -106,6 +108,7 @@ def writing(path: AnyPath, *, replaces: bool = False, keeps: bool = False) -> It
         else:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tfod_helpers-"))
             local = Path(folder) / local_place(path).name
+        _places[str(local)] = address(path).rstrip("/")
         yield local
         if local.is_dir():
             _refuse_others(path, local, replaces)
@@ -150,19 +153,18 @@ def buckets_too(
                 return function(*args, **kwargs)
             bound = signature.bind(*args, **kwargs)
             given = {name: value for name, value in bound.arguments.items() if _is_address(value)}
+            bound.arguments |= {name: mirror(given[name]) for name in reads if name in given}
             with contextlib.ExitStack() as stack:
-                local = {name: mirror(given[name]) for name in reads if name in given}
                 if writes in given:
-                    local[writes] = stack.enter_context(writing(given[writes], replaces=replaces, keeps=keeps))
-                bound.arguments |= local
-                names = {str(place): address(given[name]).rstrip("/") for name, place in local.items()}
+                    local = stack.enter_context(writing(given[writes], replaces=replaces, keeps=keeps))
+                    bound.arguments[writes] = local
                 try:
                     result = function(*bound.args, **bound.kwargs)
                 except Exception as error:
-                    _name_by_address(error, names)
+                    _name_by_address(error)
                     raise
-            if writes in given and isinstance(result, Path) and result.is_relative_to(local[writes]):
-                inside = result.relative_to(local[writes]).as_posix()
+            if writes in given and isinstance(result, Path) and result.is_relative_to(local):
+                inside = result.relative_to(local).as_posix()
                 return type(result)(given[writes] if inside == "." else join(given[writes], inside))
             return result
 
@@ -175,13 +177,13 @@ def _is_address(value: object) -> bool:
     return isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str) and is_remote(value)
 
 
-def _name_by_address(error: Exception, names: Mapping[str, str]) -> None:
+def _name_by_address(error: Exception) -> None:
     """Write addresses for the places of their mirrors in what an error says."""
 
     def named(value: object) -> object:
         text = str(value) if isinstance(value, str | Path) else ""
-        for place, where in names.items():
-            text = text.replace(place, where)
+        for place in sorted(_places, key=len, reverse=True):
+            text = text.replace(place, _places[place])
         return type(value)(text) if text else value
 
     error.args = tuple(map(named, error.args))
