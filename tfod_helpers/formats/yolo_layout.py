@@ -17,6 +17,8 @@ from tfod_helpers.formats import json_file, one_file
 from tfod_helpers.formats.raw import Part
 
 _SPLITS = ("train", "val", "valid", "validation", "test")
+_ABOVE = 3  # folders above the labels in which the classes' names are looked for
+_TREE = ("images", "labels")
 _NAME_FILES = ("classes.txt", "obj.names", "names.txt", "predefined_classes.txt", "_darknet.labels")
 _LARGEST = 1_000_000  # bytes of a data.yaml, and letters of what its aliases may unfold to
 _ROW = re.compile(r"\s*\d+(?:\.0*)?(?:\s+-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?){4,}\s*")
@@ -44,22 +46,29 @@ def labels_of(images: Path) -> Path:
 
 
 def mirrored(path: storage.AnyPath) -> Path:
-    """Return where a folder of photos or labels is on this machine; from a bucket it comes with its whole data set.
+    """Return where a folder of photos or labels is on this machine; one of a bucket comes with what it needs.
 
-    Labels, and the file that names the classes, are beside ``images``.
+    That are the labels, in the folder above ``images``, and the nearest file that names the classes.
     """
-    folders = storage.address(path).rstrip("/").split("/")
-    if storage.is_remote(path):
-        for place in range(len(folders) - 1, 2, -1):  # "gs:", "" and the bucket stand before
-            if folders[place].lower() in ("images", "labels"):
-                return storage.mirror("/".join(folders[:place])).joinpath(*folders[place:])
-    return storage.mirror(path)
+    if not storage.is_remote(path):
+        return Path(path)
+    folders = [storage.address(path).rstrip("/")]
+    while len(folders) <= _ABOVE and folders[-1].count("/") > 2:  # gs://bucket has two
+        folders.append(storage.split(folders[-1])[0])
+    names = [place for place, folder in enumerate(folders) if any(map(_may_name, storage.sizes(folder)))]
+    tree = [place for place, folder in enumerate(folders[:-1], start=1) if storage.split(folder)[1].lower() in _TREE]
+    root = folders[max([*names[:1], *tree], default=0)]
+    return storage.mirror(root) / folders[0].removeprefix(root).lstrip("/")
+
+
+def _may_name(name: str) -> bool:
+    return name in _NAME_FILES or name.lower().endswith((".yaml", ".yml"))
 
 
 def names_of(parts: Sequence[Part]) -> list[str]:
     """Return the classes' names in the order of their ids, as the nearest file says them; none where there is none."""
     folders = dict.fromkeys(
-        folder for part in parts for folder in (part.annotations, *list(part.annotations.parents)[:3])
+        folder for part in parts for folder in (part.annotations, *list(part.annotations.parents)[:_ABOVE])
     )
     for path in (path for folder in folders for path in _yaml_files(folder)):
         if names := yaml_names(_yaml(path)):

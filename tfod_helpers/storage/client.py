@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import http.client
 import os
 import re
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ _FIRST_PAUSE_SECONDS = 1.0  # before the second try; twice that before the third
 _LONGEST_PAUSE_SECONDS = 30.0
 _GIVE_UP_SECONDS = 120.0  # after the first try of one call
 TIMEOUT_SECONDS = (10.0, 60.0)  # for a connection, and for the next bytes
+_PACKAGES = ("google", "requests", "urllib3", "http")  # whose errors Google's client lets through
 TRIES = 3  # where a checksum was wrong, which the client does not try again
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _LONGEST_WORDS = 300  # letters of what the server said
@@ -97,21 +97,17 @@ def told(path: AnyPath) -> Iterator[None]:
     """Turn what Google's client raises into an error that says where, what, and what to do."""
     where = address(path)
     try:
-        import requests
-        import urllib3
         from google.api_core import exceptions as api
-        from google.auth import exceptions as auth
         from google.cloud.storage import exceptions as transfer
     except ImportError:
         how = "Install it: pip install 'tfod_helpers[cloud]'"
         raise ModuleNotFoundError(f"{where}: google-cloud-storage is not installed. {how}.") from None
     try:
         yield
-    except (
-        *(api.GoogleAPIError, auth.GoogleAuthError, transfer.DataCorruption, transfer.InvalidResponse),
-        *(requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException),
-        *(ConnectionError, TimeoutError),  # what else is an OSError is this machine's own, such as a full disk
-    ) as error:
+    except Exception as error:
+        package = type(error).__module__.partition(".")[0]
+        if package not in _PACKAGES and not isinstance(error, ConnectionError | TimeoutError):
+            raise  # this machine's own, such as a full disk
         last: Any = error.cause if isinstance(error, api.RetryError) else error  # what the last try met
         if isinstance(last, transfer.InvalidResponse):
             last = api.from_http_response(last.response)

@@ -102,6 +102,8 @@ def writing(path: AnyPath, *, replaces: bool = False, keeps: bool = False) -> It
     if not is_remote(path):
         yield Path(path)
         return
+    with told(path):
+        files.listed(path)  # a bucket that cannot be reached is told before the work, not after
     with contextlib.ExitStack() as stack:
         if keeps:
             local = local_place(path)
@@ -113,8 +115,18 @@ def writing(path: AnyPath, *, replaces: bool = False, keeps: bool = False) -> It
         if local.is_dir():
             _refuse_others(path, local, replaces)
             folders.upload_folder(local, path)
-        else:
+        elif not _is_there(path, local):
             files.upload(local, path)
+
+
+def _is_there(path: AnyPath, local: Path) -> bool:
+    """Return whether a file of a bucket is equal to a local one."""
+    with contextlib.suppress(FileNotFoundError), told(path):
+        stored = files.look(path)
+        if stored.size == local.stat().st_size:
+            with local.open("rb") as file:
+                return files.crc32c(file) == stored.crc32c
+    return False
 
 
 def _refuse_others(path: AnyPath, local: Path, replaces: bool) -> None:
