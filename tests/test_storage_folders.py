@@ -45,6 +45,8 @@ def test_a_folder_goes_up_and_comes_back(faults: Faults, bucket: str, tmp_path: 
     made = fill(tmp_path / "here", 30) | {"empty": b""}
     (tmp_path / "here" / "empty").touch()
     (tmp_path / "here" / ".photo 1.jpg.x1y2z3w4.part").write_bytes(b"half of it")
+    (tmp_path / "here" / ".set.x1y2z3w4.part").mkdir()
+    (tmp_path / "here" / ".set.x1y2z3w4.part" / "photo 1.jpg").write_bytes(b"one of many")
     storage.write_bytes(f"{bucket}/set/other", b"another")
     storage.write_bytes(f"{bucket}/set/", b"")  # as the web page of a bucket makes an empty folder
     done = storage.upload_folder(tmp_path / "here", f"{bucket}/set")
@@ -77,7 +79,8 @@ def test_links_are_followed_and_do_not_go_round(bucket: str, tmp_path: Path) -> 
     here.mkdir()
     for name, target in (("train", tmp_path / "photos"), ("val", tmp_path / "photos"), ("round", here)):
         (here / name).symlink_to(target)
-    storage.upload_folder(here, f"{bucket}/set")
+    (tmp_path / "linked").symlink_to(here)
+    storage.upload_folder(tmp_path / "linked", f"{bucket}/set")
     names = {"deep/er/photo 0.jpg", "photo 1.jpg"}
     assert set(kept(f"{bucket}/set")) == {f"{split}/{name}" for split in ("train", "val") for name in names}
     (here / "gone.jpg").symlink_to(tmp_path / "nothing")

@@ -43,7 +43,7 @@ class Features(NamedTuple):
     names: tuple[str, ...]
 
 
-@storage.buckets_too(writes="folder", keeps=True)
+@storage.buckets_too(writes="folder", replaces=True, keeps=True)
 def read(
     name: str,
     *,

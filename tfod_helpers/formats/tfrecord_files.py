@@ -48,7 +48,7 @@ def find(folder: Path) -> list[Part]:
     return [Part(folder, folder / first, _split(known)) for known, first in sets.items()]
 
 
-@storage.buckets_too(writes="folder", keeps=True)
+@storage.buckets_too(writes="folder", replaces=True, keeps=True)
 def read(
     records: str | os.PathLike[str],
     *,
@@ -80,7 +80,7 @@ def read(
     return read_parts(found, label_map=label_map, on_problem=on_problem, folder=folder)
 
 
-@storage.buckets_too(writes="folder", keeps=True)
+@storage.buckets_too(writes="folder", replaces=True, keeps=True)
 def read_parts(
     parts: Sequence[Part],
     *,

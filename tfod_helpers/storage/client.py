@@ -122,7 +122,7 @@ def _refusal(path: AnyPath, error: Exception) -> OSError:
     where, what = address(path), _words(error)
     if isinstance(error, auth.DefaultCredentialsError) or "anonymous caller" in what.lower():
         return _no_sign_in(f"{where}: nobody is signed in to Google Cloud ({what}). {_SIGN_IN}.")
-    if isinstance(error, auth.RefreshError | auth.InvalidOperation | api.Unauthorized):
+    if isinstance(error, auth.RefreshError | api.Unauthorized):
         return _no_sign_in(f"{where}: the sign-in to Google Cloud is no longer valid ({what}). {_SIGN_IN}.")
     if isinstance(error, api.Forbidden):
         return PermissionError(f"{where}: {_forbidden(path, error, what)}.")

@@ -103,10 +103,11 @@ def writing(path: AnyPath, *, replaces: bool = False, keeps: bool = False) -> It
         yield Path(path)
         return
     with told(path):
-        files.listed(path)  # a bucket that cannot be reached is told before the work, not after
+        there = files.listed(path)  # a bucket that cannot be reached is told before the work, not after
     with contextlib.ExitStack() as stack:
         if keeps:
             local = local_place(path)
+            _remove_all_but(local, there)
         else:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tfod_helpers-"))
             local = Path(folder) / local_place(path).name

@@ -37,7 +37,7 @@ _MOST_FAILURES = 10  # files; the reason is then one that all share, such as a r
 _SHOWN = 5  # failures that an error lists before it counts the rest
 _LARGE = 8 << 20  # bytes: of a larger file, what came is kept for the next call
 _LONGEST_NAME = 1024  # bytes, as Cloud Storage allows
-_LEFT_BEHIND = re.compile(r"\..+\.(part|part\.json|part\.lock|old)")  # what a write leaves that was broken off
+_LEFT_BEHIND = re.compile(r"\..+\.part(\.json|\.lock)?|\..+\.[a-z0-9_]{8}\.old")  # by a write that was broken off
 
 Move = Callable[[str, Callable[[int], None]], bool]
 
@@ -96,7 +96,7 @@ def upload_folder(local: AnyPath, folder: AnyPath, *, threads: int = _THREADS) -
         OSError: the bucket cannot be reached.
     """
     root = _checked_sides(local, folder)
-    sizes = {name: size for name, size in _local_files(root) if not is_left_behind(name.rpartition("/")[2])}
+    sizes = dict(_local_files(root))
     if not sizes:
         raise ValueError(f"{root}: there are no files in this folder to copy. Check the path.")
     with told(folder):
@@ -185,10 +185,10 @@ def _counted(move: Move, sizes: Mapping[str, int], bar: tqdm) -> Callable[[str],
     def one(name: str) -> bool:
         seen = 0
 
-        def count(bytes: int) -> None:
+        def count(size: int) -> None:
             nonlocal seen
             with lock:
-                bar.update(step := min(bytes, sizes[name] - seen))
+                bar.update(step := min(size, sizes[name] - seen))
             seen += step
 
         moved = move(name, count)
@@ -223,7 +223,7 @@ def _checked_sides(local: AnyPath, folder: AnyPath) -> Path:
 
 
 def _local_files(root: Path) -> Iterator[tuple[str, int]]:
-    """Yield the name and the size in bytes of each file of a folder, those behind links too."""
+    """Yield the name and the size in bytes of each whole file of a folder, those behind links too."""
     if not root.is_dir():
         what = "this is a file" if root.exists() else "there is no such folder"
         raise FileNotFoundError(f"{root}: {what}. Give a folder that is there.")
@@ -232,12 +232,12 @@ def _local_files(root: Path) -> Iterator[tuple[str, int]]:
         raise error
 
     for at, folders, names in os.walk(root, onerror=stop, followlinks=True):
-        above = [root, *(root / part for part in Path(at).relative_to(root).parents)]
+        above = [root / part for part in Path(at).relative_to(root).parents]
         if os.path.islink(at) and any(os.path.samefile(at, other) for other in above):  # it leads back
             folders.clear()
             continue
-        folders.sort()
-        for path in (Path(at, name) for name in sorted(names)):
+        folders[:] = sorted(folder for folder in folders if not is_left_behind(folder))
+        for path in (Path(at, name) for name in sorted(names) if not is_left_behind(name)):
             name = path.relative_to(root).as_posix()
             if not _can_be_named(name):
                 raise ValueError(f"{path!r}: a bucket can have no file of this name. Rename it.")
@@ -281,7 +281,7 @@ def _refuse_unsafe(folder: AnyPath, names: Mapping[str, Stored]) -> None:
 # --- one file of a bucket -------------------------------------------------------------------------
 
 
-def fetch_file(path: AnyPath, stored: Stored, target: Path, count: Callable[[int], None] = lambda bytes: None) -> bool:
+def fetch_file(path: AnyPath, stored: Stored, target: Path, count: Callable[[int], None] = lambda size: None) -> bool:
     """Fetch a file, whole or not at all, unless it is here and equal; return whether it was fetched.
 
     Args:
