@@ -77,8 +77,8 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an empty bucket, on a server in this process that speaks as Google's does."""
+def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an empty bucket, on a server in this process that speaks as Google's does; the cache is empty."""
     from gcp_storage_emulator.server import create_server
 
     with socket.socket() as free:
@@ -87,6 +87,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = create_server("localhost", port, in_memory=True, default_bucket="photos-and-records")
     server.start()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://localhost:{port}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     yield "gs://photos-and-records"
     server.stop()
 

@@ -5,10 +5,10 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     runtime          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
     workspace        files that appear whole or not at all; the cache; the drawn sample
     workers          a function over many items, on all cores
-    archives         a zip or tar -> a folder, safely
-    storage          files in a Cloud Storage bucket
+    storage          files and folders in a Cloud Storage bucket
     bucket           a Cloud Storage bucket: made, granted narrowly, audited
     run_folder       the folder of one training, also on Drive or in a bucket
+    archives         a zip or tar -> a folder, safely
     photos           an image file -> upright RGB pixels, and the square that a model sees
     likeness         photos -> which of them are the same, exactly or nearly
     annotations      LabelMap, LabelledImage, Dataset, Problem

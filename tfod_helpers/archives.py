@@ -27,7 +27,7 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
-from tfod_helpers import workspace
+from tfod_helpers import storage, workspace
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _OTHERS = {b"Rar!": "RAR", b"7z\xbc\xaf": "7z", b"\x28\xb5\x2f\xfd": "Zstandard"}
@@ -73,7 +73,7 @@ class ArchiveError(ValueError):
         self.path, self.what, self.fix = Path(path), what, fix
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.what}. {self.fix}"
+        return f"{storage.address(self.path)}: {self.what}. {self.fix}"
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def is_archive(path: str | os.PathLike[str]) -> bool:
     return str(path).lower().endswith(ENDINGS + _OTHER_ENDINGS)
 
 
+@storage.buckets_too("path", writes="folder", replaces=True)
 def unpack(path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None) -> Path:
     """Unpack a zip or tar file into a folder, whole or not at all.
 
@@ -95,8 +96,8 @@ def unpack(path: str | os.PathLike[str], folder: str | os.PathLike[str] | None =
 
     Args:
         path: the archive.
-        folder: where to; None takes the archive's name without its ending. A folder that was unpacked from
-            an older file and not changed since is replaced; any other with files in it is refused.
+        folder: where to; None takes the archive's name without its ending, on this machine. A folder that was
+            unpacked from an older file and not changed since is replaced; any other with files in it is refused.
 
     Returns:
         The folder.

@@ -75,7 +75,7 @@ def fetch(
 
     Args:
         address: ``https://``, ``http://`` or ``gs://``.
-        path: the file to make; missing folders are made.
+        path: the file to make, here or in a bucket; missing folders are made.
         sha256: the file's hash, in hexadecimal, where it is known.
         md5: the same of another kind. Where neither is given, the MD5 that Google's servers tell is taken.
         check: takes the file before it gets its name, and raises ValueError where it is the wrong one.
@@ -87,6 +87,14 @@ def fetch(
         DownloadError: it could not be had, is not the right one, or does not fit the disk.
         OSError: it is in a bucket and could not be had, or the folder cannot be written.
     """
+    if storage.is_remote(path):
+        with storage.writing(path, keeps=True) as local:
+            try:
+                storage.mirror(path)
+            except FileNotFoundError:
+                local.unlink(missing_ok=True)  # what was in the bucket once counts no more
+            fetch(address, local, sha256=sha256, md5=md5, check=check)
+        return Path(path)
     path, proof = Path(path).expanduser(), _Proof(sha256, md5, check)
     if _is_there(path, proof):
         return path

@@ -22,7 +22,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from tfod_helpers import experiment, training, workspace
+from tfod_helpers import experiment, storage, training, workspace
 from tfod_helpers import model as models
 from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
 from tfod_helpers.run_folder import Run, find_run
@@ -30,6 +30,7 @@ from tfod_helpers.run_folder import Run, find_run
 FORMAT = "saved_model"
 
 
+@storage.buckets_too(writes="folder", replaces=True)
 def export(run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str]) -> Path:
     """Write a run's best model as a SavedModel, whole or not at all.
 
