@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tfod_helpers import archives
+from tfod_helpers.archives import entries, unpacking
 
 FILES = {"photos/a.jpg": b"\xff\xd8 a", "photos/ação cão (1).jpg": os.urandom(3000), "labels/猫.xml": b"<a/>" * 50}
 NO_TRUST, AGAIN = "Do not use this archive.", "Copy or download it again."
@@ -282,7 +283,7 @@ def test_zip_that_lies_about_sizes(tmp_path: Path) -> None:
 
 def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Millions of empty files would use up the disk's directory, and are refused by their number."""
-    monkeypatch.setattr(archives, "_MOST_ENTRIES", 20)
+    monkeypatch.setattr(entries, "_MOST_ENTRIES", 20)
     path = zipped(tmp_path / "p.zip", {f"{number}.txt": b"" for number in range(21)})
     assert refused(path) == f"it holds more than 20 files, as no set of photos does. {NO_TRUST}"
 
@@ -290,7 +291,7 @@ def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_disk_that_is_too_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would not fit is refused with both numbers, before anything is written."""
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OSError, match=r"it unfolds to 0 MB, and .* has 0 MB free. Free some space or choose another"):
         archives.unpack(zipped(tmp_path / "p.zip"))
     assert [path.name for path in tmp_path.iterdir()] == ["p.zip"]
