@@ -40,7 +40,10 @@ _REASONS = {
         "the school or company of this account does not allow Drive in other programs",
         f"Use a private account, or ask its administrator. {_ELSEWHERE}",
     ),
-    "unsupported in this environment": ("this kind of Colab has no Drive", "Use a bucket: sources.local('gs://...')"),
+    "unsupported in this environment": (
+        "this kind of Colab has no Drive",
+        "Use a bucket: sources.local('gs://bucket/photos.zip')",
+    ),
     "TBE_": ("this runtime is not one of Google's own machines, so it has no Drive", _ELSEWHERE),
     "timed out": ("the browser did not answer", f"Leave the notebook's tab open, and {_AGAIN[0].lower()}{_AGAIN[1:]}"),
     "mount failed": (
@@ -187,7 +190,7 @@ def _failed(folder: Path, error: Exception) -> DriveError:
     said = f"{type(error).__name__}: {error}"
     for part, (what, fix) in _REASONS.items():
         if part.lower() in said.lower():
-            return DriveError(folder, f"Drive could not be mounted: {what} ({said})", fix)
+            return DriveError(folder, f"Drive could not be mounted: {what} ({said.rstrip('.')})", fix)
     return DriveError(folder, f"Drive could not be mounted ({said})", f"{_AGAIN}. {_ELSEWHERE}")
 
 

@@ -28,7 +28,7 @@ _BLOCK = 512  # bytes: a tar ends with two of zeros
 _PIECE = 1 << 20
 _UTF_8, _ENCRYPTED = 0x800, 0x1  # flags of a zip's entry
 _TEXT_ENDINGS = (".xml", ".json", ".csv", ".txt")  # of annotations
-_MOST_TEXTS, _MOST_TEXT = 200, 1 << 20  # how many of them are looked into for names, and how many bytes of each
+_MOST_TEXTS, _MOST_TEXT = 100, 1 << 22  # how many of them are looked into for names, and how many bytes of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,24 +153,23 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> Iterator[Entry]:
 def _names_in_zip(archive: zipfile.ZipFile, files: list[zipfile.ZipInfo]) -> dict[int, str]:
     """Return the names that are not what Python takes them for, by where their files are in the zip."""
     found: dict[int, str] = {}
-    old: dict[int, bytes] = {}
+    unsaid: dict[int, bytes] = {}
     for info in files:
         if not info.flag_bits & _UTF_8 and not info.orig_filename.isascii():
             raw = info.orig_filename.encode("cp437")
-            # macOS writes UTF-8 and does not say so; Windows' own packer writes other letters, and often UTF-8 beside.
-            name = names.as_utf_8(raw) or names.unicode_path(info.extra, raw)
+            name = names.unicode_path(info.extra, raw)
             if name is None:
-                old[info.header_offset] = raw
+                unsaid[info.header_offset] = raw
             else:
                 found[info.header_offset] = name
     texts = [info for info in files if info.filename.lower().endswith(_TEXT_ENDINGS)][:_MOST_TEXTS]
-    read = names.in_old_letters(list(old.values()), lambda: (_text(archive, info) for info in texts))
-    return found | dict(zip(old, read, strict=True))
+    read = names.in_unsaid_letters(list(unsaid.values()), lambda: (_text(archive, info, len(texts)) for info in texts))
+    return found | dict(zip(unsaid, read, strict=True))
 
 
-def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> str:
     with archive.open(info) as file:
-        return file.read(_MOST_TEXT).decode("utf-8", "replace")
+        return file.read(_MOST_TEXT // count).decode("utf-8", "replace")
 
 
 def _in_tar(path: Path, archive: tarfile.TarFile) -> Iterator[Entry]:

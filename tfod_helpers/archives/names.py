@@ -36,7 +36,7 @@ _LETTERS = (
     "cp1251",
 )
 _OUTSIDE = re.compile(r"[/\\]|[A-Za-z]:")
-_MOST_ASKED = 60  # names that are looked for in the annotations
+_MOST_ASKED = 30  # names that are looked for in the annotations
 _UNICODE_PATH = 0x7075  # an extra field of a zip (APPNOTE.TXT, 4.6.9)
 
 
@@ -85,22 +85,23 @@ def as_utf_8(data: bytes) -> str | None:
         return None
 
 
-def in_old_letters(raw: Sequence[bytes], texts: Callable[[], Iterable[str]]) -> list[str]:
-    """Return names that are no UTF-8 as text.
+def in_unsaid_letters(raw: Sequence[bytes], texts: Callable[[], Iterable[str]]) -> list[str]:
+    """Return names as text, of which it is not said in which letters they are.
 
     Args:
         raw: the names, all of one archive.
         texts: what its annotations say; asked for only where there is a name.
 
     Returns:
-        The names in the letters in which the annotations name most of them too; where they name none, in cp437, as
-        the format says.
+        The names in the letters in which the annotations name most of them too. Where they name none, in UTF-8, which
+        macOS writes and does not say, where all of them are; else in cp437, as the format says.
     """
     if not raw:
         return []
+    # Few Chinese names are UTF-8 by chance, and then it is for the annotations to say that they are Chinese.
+    possible = ("utf-8", *_LETTERS) if all(as_utf_8(name) for name in raw) else _LETTERS
     text = "\n".join(texts())
-    agreed = {letters: _agreed(raw[:_MOST_ASKED], letters, text) for letters in _LETTERS}
-    best = max(_LETTERS, key=lambda letters: agreed[letters])  # of equals the first, so cp437 where there are none
+    best = max(possible, key=lambda letters: _agreed(raw[:_MOST_ASKED], letters, text))  # of equals, the first
     return [_decoded(name, best) or name.decode("cp437") for name in raw]
 
 

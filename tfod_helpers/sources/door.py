@@ -89,8 +89,8 @@ def _of_bucket(address: str, folder: Path) -> Path:
 
 def _of_path(path: Path, folder: Path) -> Path:
     on_drive = drive.FOLDER in Path(os.path.abspath(path)).parents
-    if on_drive and not drive.is_mounted() and not os.path.exists(path):
-        drive.mount()
+    if on_drive and not drive.is_mounted(drive.FOLDER) and not os.path.exists(path):
+        drive.mount(drive.FOLDER)
     with drive.told(path):
         os.stat(path)
         if path.is_dir():

@@ -99,7 +99,7 @@ class KaggleArchive:
         if code in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN) and not signed:
             return SourceError(self.shown, "Kaggle gives this data set to those only who are signed in", f"{_GET_KEY}.")
         if code == http.HTTPStatus.FORBIDDEN:
-            what = "Kaggle knows you and does not give you this data set, which is private or whose terms you did not accept"
+            what = "Kaggle does not give you this data set, which is private, or whose terms you did not accept"
             fix = f"Open {self.page}, press Download once, accept what it asks for, and run the cell again"
             return SourceError(self.shown, what, fix)
         if code == http.HTTPStatus.NOT_FOUND:
