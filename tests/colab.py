@@ -5,6 +5,7 @@ The real one (github.com/googlecolab/colabtools) runs on Colab's machines only: 
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -97,12 +98,15 @@ def install(place: Path, patch: pytest.MonkeyPatch) -> Colab:
     (package / "__init__.py").touch()
     for name, code in _FILES.items():
         (package / f"{name}.py").write_text(code)
+    ours = ("google.colab", *(f"google.colab.{name}" for name in _FILES))
+    if importlib.util.find_spec("google") is None:
+        ours = ("google", *ours)
     patch.syspath_prepend(str(place / "modules"))
-    import google
-
-    for name in ("google.colab", *(f"google.colab.{name}" for name in _FILES)):
+    for name in ours:
         patch.setitem(sys.modules, name, None)  # what the next line takes away comes back as it was, which is not there
         del sys.modules[name]
+    import google
+
     patch.setattr(google, "colab", None, raising=False)
     del google.colab
     mounts_nothing(place, patch)

@@ -32,7 +32,8 @@ def test_drive_is_mounted_and_asks_once(colab: Colab) -> None:
 def test_elsewhere_than_in_colab(tmp_path: Path) -> None:
     """On another machine the error says what to give instead."""
     with pytest.raises(
-        DriveError, match=r"this is not Colab, and only Colab can mount Google Drive\. Give a folder or"
+        DriveError,
+        match=r"this is not Colab, and only Colab can mount Google Drive\. Give a folder or an archive of this",
     ):
         drive.mount(tmp_path / "drive")
     assert not drive.in_colab()

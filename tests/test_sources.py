@@ -20,7 +20,7 @@ import pytest
 from colab import Colab
 from served import Server
 
-from tfod_helpers import drive, formats, sources, storage
+from tfod_helpers import drive, formats, sources, storage, workspace
 from tfod_helpers.downloads import fetching
 from tfod_helpers.sources import SourceError, bringing, copying, kaggle, links, places
 
@@ -598,13 +598,82 @@ def test_archive_in_a_bucket(bucket: str, near: Path, capsys: pytest.CaptureFixt
         sources.local(f"{bucket}/sets/none.zip", near)
 
 
-def test_folder_in_a_bucket(near: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of a bucket, or a whole one, is downloaded into one of its name."""
-    brought = []
-    monkeypatch.setattr(storage, "download_folder", lambda *both: brought.append(both), raising=False)
-    assert sources.local("gs://bucket/sets/pets/", near) == near / "pets"
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What stands for gs://bucket: a local folder, whose files are copied where their bytes differ."""
+
+    def download_folder(address: str, local: Path) -> None:
+        source = tmp_path / address.removeprefix("gs://")
+        for name in storage.sizes(address, nested=True):
+            here = local / name
+            if not here.exists() or here.read_bytes() != (source / name).read_bytes():
+                here.parent.mkdir(parents=True, exist_ok=True)
+                with workspace.whole_file(here) as part:
+                    part.write_bytes((source / name).read_bytes())
+
+    def sizes(address: str, nested: bool) -> dict[str, int]:
+        found = contents(tmp_path / address.removeprefix("gs://"))
+        if not found:
+            raise OSError(f"{address}: Cloud Storage did not do it")
+        return {name: len(data) for name, data in found.items()}
+
+    monkeypatch.setattr(storage, "download_folder", download_folder, raising=False)
+    monkeypatch.setattr(storage, "sizes", sizes)
+    fill(tmp_path / "bucket" / "sets" / "pets", FILES)
+    return tmp_path / "bucket"
+
+
+def test_folder_in_a_bucket(there: Path, near: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of a bucket comes once; where it changed, what did is replaced and what is gone goes."""
+    folder = sources.local("gs://bucket/sets/pets/", near)
+    assert folder == near / "pets"
+    assert contents(folder) == FILES
+    kept = (folder / "train/a.jpg").stat().st_ino
+    assert sources.local("gs://bucket/sets/pets", near) == folder
+    assert "which did not change" in capsys.readouterr().out
+    (there / "sets/pets/test/b.jpg").unlink()
+    fill(there / "sets/pets", {"train/a.xml": b"<annotatioN/>", "c.jpg": b"c"})  # as long as before
+    sources.local("gs://bucket/sets/pets", near)
+    assert contents(folder) == contents(there / "sets/pets")
+    assert (folder / "train/a.jpg").stat().st_ino == kept
+    assert left(near) == ["pets"]
     assert sources.local("gs://bucket", near) == near / "bucket"
-    assert brought == [("gs://bucket/sets/pets/", near / "pets"), ("gs://bucket", near / "bucket")]
+
+
+def test_folder_of_a_bucket_that_was_worked_in(there: Path, near: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was mended here is not overwritten, and another folder of the same name does not take its place."""
+    folder = sources.local("gs://bucket/sets/pets", near)
+    (folder / "train/a.xml").write_text("mended")
+    assert sources.local("gs://bucket/sets/pets", near) == folder
+    assert "Files were changed here, so nothing is fetched." in capsys.readouterr().out
+    assert (folder / "train/a.xml").read_text() == "mended"
+    fill(there / "other" / "pets", FILES)
+    with pytest.raises(
+        FileExistsError, match=r"made from gs://bucket/sets/pets, and gs://bucket/other/pets has the same"
+    ):
+        sources.local("gs://bucket/other/pets", near)
+
+
+def test_folder_of_a_bucket_that_does_not_answer(
+    there: Path, near: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a network, what is there is kept, and half of a folder is none."""
+    download = storage.download_folder
+
+    def breaks_off(address: str, local: Path) -> None:
+        fill(local, {"train/a.xml": FILES["train/a.xml"]})
+        raise OSError("the network is gone")
+
+    monkeypatch.setattr(storage, "download_folder", breaks_off)
+    with pytest.raises(OSError, match="the network is gone"):
+        sources.local("gs://bucket/sets/pets", near)
+    assert left(near) == [".pets.copying"]
+    monkeypatch.setattr(storage, "download_folder", download)
+    folder = sources.local("gs://bucket/sets/pets", near)
+    monkeypatch.setattr(storage, "download_folder", breaks_off)
+    assert sources.local("gs://bucket/sets/pets", near) == folder
+    assert "it cannot be known whether that changed (the network is gone)" in capsys.readouterr().out
+    assert contents(folder) == FILES
 
 
 # --- Kaggle ---------------------------------------------------------------------------------------

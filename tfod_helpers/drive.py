@@ -91,7 +91,7 @@ def mount(folder: str | os.PathLike[str] = FOLDER) -> Path:
     if not stale and _kind(folder) and my_drive.is_dir():
         return my_drive
     if not in_colab():
-        fix = f"Give a folder or an archive of this machine. {_ELSEWHERE} works in Colab only"
+        fix = "Give a folder or an archive of this machine: sources.local('path/to/photos.zip')"
         raise DriveError(folder, "this is not Colab, and only Colab can mount Google Drive", fix)
     if not stale:
         _refuse_files(folder)
@@ -153,7 +153,7 @@ def told(path: str | os.PathLike[str], *, writing: bool = False) -> Iterator[Non
 
 def missing(path: str | os.PathLike[str]) -> FileNotFoundError:
     """Return the error for a file that is not there, with what is there instead."""
-    path = Path(path)
+    path = Path(os.path.abspath(path))
     folder = next((one for one in path.parents if one.is_dir()), path.parent)
     name = path.relative_to(folder).parts[0]
     try:

@@ -49,10 +49,14 @@ def refuse_others(folder: Path, name: str) -> None:
         return
     if read(folder) is None:
         raise FileExistsError(f"{folder}: there are files here already. Choose another folder for {name}.")
-    made = json.loads((folder / MARK).read_text(encoding="utf-8"))["made"]
-    if made != fingerprint(folder):
+    if is_changed(folder):
         what = f"{folder}: its files were changed since they were unpacked, and {name} is another archive now"
         raise FileExistsError(f"{what}. Choose another folder, or delete this one.")
+
+
+def is_changed(folder: Path) -> bool:
+    """Return whether files were added, taken away or written to since a folder was made here."""
+    return json.loads((folder / MARK).read_text(encoding="utf-8"))["made"] != fingerprint(folder)
 
 
 def fingerprint(folder: Path) -> str:

@@ -4,7 +4,7 @@
 * `places` are the archives: on this disk, on Drive, behind an address, in a bucket; `links` and `kaggle` know more of
   some addresses.
 * `bringing` makes a folder of an archive, once, and again where the archive changed.
-* `copying` does the same with a folder on Drive, and `uploads` with what the browser sends.
+* `copying` does the same with a folder on Drive or in a bucket, and `uploads` with what the browser sends.
 """
 
 from tfod_helpers.sources.door import local

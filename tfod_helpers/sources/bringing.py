@@ -81,13 +81,7 @@ def is_there(target: Path, origin: dict[str, Any]) -> bool:
     Raises:
         FileExistsError: it holds something else, which is not to be lost.
     """
-    shown, known = origin["shown"], marks.read(target)
-    other = f"sources.local(..., '{target.parent}_2')"
-    if known is not None and known.get("from") != origin["from"]:
-        was = known.get("shown") or known.get("name")
-        raise FileExistsError(
-            f"{target}: this was made from {was}, and {shown} has the same name. Choose another folder: {other}"
-        )
+    shown, known = origin["shown"], made_from(target, origin)
     if known is not None and origin["version"] in (None, known["version"]):
         asked = "it cannot be known whether that changed" if origin["version"] is None else "which did not change"
         print(f"{target}: there already, from {shown}, {asked}.")
@@ -95,8 +89,26 @@ def is_there(target: Path, origin: dict[str, Any]) -> bool:
     try:
         marks.refuse_others(target, shown)
     except FileExistsError as error:
-        raise FileExistsError(f"{error} For instance: {other}") from None
+        raise FileExistsError(f"{error} For instance: {_elsewhere(target)}") from None
     return False
+
+
+def made_from(target: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a folder was made from, or None where it was not made here.
+
+    Raises:
+        FileExistsError: it was made from another source.
+    """
+    known = marks.read(target)
+    if known is not None and known.get("from") != origin["from"]:
+        was = known.get("shown") or known.get("name")
+        what = f"{target}: this was made from {was}, and {origin['shown']} has the same name"
+        raise FileExistsError(f"{what}. Choose another folder: {_elsewhere(target)}")
+    return known
+
+
+def _elsewhere(target: Path) -> str:
+    return f"sources.local(..., '{target.parent}_2')"
 
 
 def print_done(target: Path, shown: str) -> None:

@@ -1,4 +1,7 @@
-"""A folder on Drive -> a copy on the local disk: many files at once, and only those that are not there yet."""
+"""A folder on Drive or in a bucket -> a copy on the local disk, with only those files copied that are not there yet.
+
+The copy gathers in a hidden folder beside its place, which a killed process leaves for the next one to go on with.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from tfod_helpers import archives, drive, workspace
+from tfod_helpers import archives, drive, storage, workspace
 from tfod_helpers.archives import marks
 from tfod_helpers.sources import bringing
 from tfod_helpers.sources.errors import SourceError
@@ -49,15 +53,84 @@ def copy(source: Path, folder: Path) -> Path:
         if bringing.is_there(target, origin):
             return target
         bringing.clear_leftovers(target)
-        staging = target.with_name(f".{target.name}.copying")
-        staging.mkdir(exist_ok=True)
+        staging = _staging(target)
         _fill(staging, source, target, files)
-        marks.write(staging, origin)
-        with workspace.whole_folder(target) as part:
-            part.rmdir()
-            staging.rename(part)
-    bringing.print_done(target, str(source))
+        _put(staging, target, origin)
     return target
+
+
+def copy_from_bucket(address: str, folder: Path, name: str) -> Path:
+    """Return the folder with a copy of one in a bucket, whole or not at all.
+
+    Files that were changed here are kept: then nothing is fetched, and a line says so.
+
+    Args:
+        address: ``gs://bucket/folder``.
+        folder: the folder that the copy is made in.
+        name: what the copy is to be called.
+
+    Raises:
+        FileExistsError: there are other files in the new folder.
+        FileNotFoundError: there is no such folder in the bucket.
+        OSError: it cannot be had, or the disk is too small.
+    """
+    target = folder / bringing.plain_name(name)
+    origin = {"from": bringing.digest(address), "shown": address, "version": None}
+    with bringing.alone(target):
+        known = bringing.made_from(target, origin)
+        if known is None:
+            marks.refuse_others(target, address)
+        elif marks.is_changed(target):
+            print(f"{target}: there already, from {address}. Files were changed here, so nothing is fetched.")
+            return target
+        bringing.clear_leftovers(target)
+        staging = _staging(target)
+        try:
+            if known is not None:
+                _link_missing(target, staging)
+            storage.download_folder(address, staging)
+            _delete_others(staging, storage.sizes(address, nested=True))
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError as error:
+            if known is None:
+                raise
+            print(f"{target}: there already, from {address}; it cannot be known whether that changed ({error}).")
+            return target
+        if known is not None and marks.fingerprint(staging) == marks.fingerprint(target):
+            shutil.rmtree(staging)
+            print(f"{target}: there already, from {address}, which did not change.")
+            return target
+        _put(staging, target, origin)
+    return target
+
+
+def _staging(target: Path) -> Path:
+    staging = target.with_name(f".{target.name}.copying")
+    staging.mkdir(exist_ok=True)
+    return staging
+
+
+def _put(staging: Path, target: Path, origin: dict[str, Any]) -> None:
+    """Give a whole copy its name."""
+    marks.write(staging, origin)
+    with workspace.whole_folder(target) as part:
+        part.rmdir()
+        staging.rename(part)
+    bringing.print_done(target, origin["shown"])
+
+
+def _link_missing(folder: Path, staging: Path) -> None:
+    """Let a folder have the files of another one that it has not; they are replaced there, never written to."""
+    for at, _, names in os.walk(folder):
+        for path in (Path(at, name) for name in names if name != marks.MARK):
+            other = staging / path.relative_to(folder)
+            if not other.exists():
+                other.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(path, other)
+                except OSError:  # a disk without links
+                    shutil.copy2(path, other)
 
 
 def _listed(folder: Path, within: str = "", seen: frozenset[Stamp] = frozenset()) -> Iterator[tuple[str, Stamp]]:
@@ -109,6 +182,10 @@ def _fill(staging: Path, source: Path, target: Path, files: Mapping[str, Stamp])
         what = f"{needed / 1e6:,.0f} MB are to be copied, and {target.parent} has {free / 1e6:,.0f} MB free"
         raise OSError(errno.ENOSPC, f"{source}: {what}. Free some space or choose another folder.")
     _copy_all(source, staging, missing, needed)
+    _delete_others(staging, files)
+
+
+def _delete_others(staging: Path, files: Collection[str]) -> None:
     for at, _, names in os.walk(staging):
         for path in (Path(at, name) for name in names):
             if path.relative_to(staging).as_posix() not in files:

@@ -82,9 +82,7 @@ def _of_bucket(address: str, folder: Path) -> Path:
     name = storage.split(address.rstrip("/"))[1]
     if not address.removeprefix("gs://").rstrip("/").count("/"):  # the whole bucket
         name = address.removeprefix("gs://").rstrip("/")
-    target = folder / bringing.plain_name(name)
-    storage.download_folder(address, target)
-    return target
+    return copying.copy_from_bucket(address.rstrip("/"), folder, name)
 
 
 def _of_path(path: Path, folder: Path) -> Path:
