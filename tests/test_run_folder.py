@@ -72,9 +72,10 @@ def test_paths_of_a_run_are_all_inside(tmp_path: Path) -> None:
 @pytest.fixture(params=["drive", "bucket"])
 def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A far place for runs: a folder that is mounted as Colab mounts Drive, or a bucket; and a cache of our own."""
+    bucket = request.getfixturevalue("bucket") if request.param == "bucket" else ""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    if request.param == "bucket":
-        return f"{request.getfixturevalue('bucket')}/runs"
+    if bucket:
+        return f"{bucket}/runs"
     (tmp_path / "My Drive").mkdir()
     (tmp_path / "mounts").write_text(f"/dev/x / ext4 rw 0 0\ndrive {tmp_path}/My\\040Drive fuse.drive rw 0 0\n")
     monkeypatch.setattr(far, "_MOUNTS", tmp_path / "mounts")

@@ -35,7 +35,10 @@ NAMES = LabelMap(["cat", "dog"])
 # Doors that have no line in this table, and why.
 ELSEWHERE = {
     "storage": "what the doors are made of: test_storage.py and test_storage_folders.py",
-    "workspace": "files of this machine, and run folders",
+    "workspace": "files of this machine",
+    "run_folder": "test_run_folder.py",
+    "drive": "Drive is a folder of this machine",
+    "sources": "test_sources.py",
     "training": "run folders",
     "runs.table": "run folders",
     "learning_curve.measure": "run folders",
@@ -44,7 +47,6 @@ ELSEWHERE = {
     "tfrecord": "test_tfrecord.py",
     "weights.chain.load": "test_weights.py",
     "experiment.settings.make": "keeps the text of the weights for weights.load",
-    "archives.is_archive": "looks at the name alone",
     "evaluation.result.Evaluation.save": "hands the folder to evaluation.report.write",
     "formats.labelled_images.make_dataset": "hands the label map to known_classes",
     "formats.one_file.parts_of": "behind the doors of the formats",
@@ -132,7 +134,7 @@ def label_maps(ground: Ground) -> None:
         known_classes(f"{ground.bucket}/bad.pbtxt", [])
 
 
-@door("archives.unpack")
+@door("archives.unpacking.unpack")
 def an_archive(ground: Ground) -> None:
     """An archive of a bucket is unpacked here, in a bucket, and told with its address where it is none."""
     packed = io.BytesIO()

@@ -27,6 +27,8 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     inputs           Records + ExperimentConfig -> training batches
     model            ExperimentConfig -> the network, and the graph from pixels to detections
     downloads        an address -> a file, whole or not at all
+    drive            Google Drive -> a folder of this machine
+    sources          wherever the data set is -> a folder on the local disk
     weights          pretrained weights -> a model, and what was really loaded
     evaluation       detections + truth -> Evaluation, and a report of it
     detector         an export -> Detector -> supervision.Detections

@@ -90,15 +90,6 @@ def sample_folder() -> Path:
     raise FileNotFoundError(f"{package / 'sample'}: the drawn sample is missing. Install the package again.")
 
 
-def cache_folder() -> Path:
-    """Return the folder for what can be fetched again: ``tfod_helpers`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``.
-
-    It need not be there yet.
-    """
-    home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache").expanduser() / "tfod_helpers"
-
-
 def _flush_to_disk(path: Path) -> None:
     # Without this a power cut after the rename can leave the new name on empty blocks.
     with path.open("rb+") as file:
