@@ -100,7 +100,7 @@ def check(run: run_folder.Run) -> int:
     assert bool(manifest.get("best")) == bool(run.best_checkpoint), "the manifest names a model that is not there"
     if run.history_path.exists():
         pd.read_csv(run.history_path)
-    return int(tf.train.load_checkpoint(newest).get_tensor("optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE"))
+    return int(tf.train.load_checkpoint(newest).get_tensor("optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE"))
 
 
 def kill(times: int, steps: int, place: str | None, work: Path) -> None:
