@@ -420,8 +420,8 @@ def test_address_that_gives_nothing_is_an_error(wide: Any, tmp_path: Path) -> No
     before = snapshot(wide)
     with pytest.raises(OSError, match=r"127\.0\.0\.1:9/a\.tar\.gz: the connection failed"):
         weights.load(wide, "http://127.0.0.1:9/a.tar.gz")
-    with pytest.raises(ValueError, match=r"gs://bucket/run': from the web, one packed file is taken"):
-        weights.load(wide, "gs://bucket/run")
+    with pytest.raises(ValueError, match=r"https://example\.org/run': from the web, one packed file is taken"):
+        weights.load(wide, "https://example.org/run")
     assert unchanged(wide, before)
 
 
@@ -482,6 +482,13 @@ def test_earlier_run_gives_everything(earlier: Earlier, model: Any) -> None:
         assert unchanged(model, tensors), path
         assert (loaded.taken, loaded.left) == (len(model.weights), ())
         assert Path(loaded.source).parent in (run.best, run.checkpoints)
+
+
+def test_earlier_run_in_a_bucket(earlier: Earlier, model: Any, bucket: str) -> None:
+    """A run that is kept in a bucket gives what it gives from this machine's disk."""
+    storage.upload_folder(earlier[0].folder, f"{bucket}/first")
+    weights.load(model, f"{bucket}/first", classes=["cat", "dog", "hen"])
+    assert unchanged(model, earlier[1])
 
 
 def test_copied_checkpoints_go_by_their_step(

@@ -61,9 +61,10 @@ def load(model: Any, weights: str | os.PathLike[str] | None, *, classes: Sequenc
               be had, a banner and a warning say so, and it is as if ``"imagenet"`` had been asked for.
             - ``"imagenet"``: weights of the backbone alone, from Keras Applications where it has the same network.
               Where they cannot be had, a banner and a warning say so, and the model stays random.
-            - a run folder (its best model, else its newest checkpoint), a folder of checkpoints, one checkpoint, or a
-              packed one (``.tar.gz``), by its path or its address (``https://``, ``gs://``). Tensors are matched by
-              place and shape, so that a run with other classes gives all but its class outputs.
+            - a run folder (its best model, else its newest checkpoint), also one in a bucket (``gs://``), a folder of
+              checkpoints, one checkpoint, or a packed one (``.tar.gz``), by its path or its address (``https://``,
+              ``gs://``). Tensors are matched by place and shape, so that a run with other classes gives all but its
+              class outputs.
             - a ``.h5`` file of Keras Applications without top, by its path or its address.
             - None: nothing is loaded.
         classes: the model's classes. A run with as many other ones then gives no class outputs either.
