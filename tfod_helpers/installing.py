@@ -55,7 +55,8 @@ def install() -> None:
     wanted: dict[str, str] = {}
     while missing := lacking(tpu):  # a package that is new may ask for more
         if missing.items() <= wanted.items():
-            raise RuntimeError(f"These were installed and still do not fit together: {_listed(missing)}.")
+            need, asker, version = next(_unmet(tpu))
+            raise RuntimeError(f"{asker} asks for {need}, and {need.name} {version} is what the tested set has.")
         _add(missing)
         wanted |= missing
         installed += len(missing)
@@ -138,10 +139,18 @@ def outdated(tpu: bool) -> dict[str, tuple[str, str]]:
         home = metadata.distribution(name)
         names = (home.read_text("top_level.txt") or _MODULE_NAMES.get(name, name.replace("-", "_"))).split()
         for module in filter(None, map(sys.modules.get, names)):
-            loaded = getattr(module, "__version__", None)
+            loaded = vars(module).get("__version__")  # not getattr: some make it up when asked, with a warning
             if isinstance(loaded, str) and _is_of(module, home) and not _same(loaded, version):
                 found[name] = (loaded, version)
     return found
+
+
+def _unmet(tpu: bool) -> Iterator[tuple[Requirement, str, str | None]]:
+    """Yield what is asked for and not there: the requirement, who asks, and the version that is there, if any."""
+    for wanted, asker in _requirements(tpu):
+        version = _version(canonicalize_name(wanted.name))
+        if version is None or not wanted.specifier.contains(version, prereleases=True):
+            yield wanted, asker, version
 
 
 def _requirements(tpu: bool) -> Iterator[tuple[Requirement, str]]:
