@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 TPU_FILE = ROOT / "requirements-tpu.txt"
 COLAB = {kind: Path(__file__).with_name(f"colab_{kind}.txt") for kind in ("gpu", "tpu")}
-OFFLINE = {"TPU_SKIP_MDS_QUERY": "1"}  # libtpu asks Google's metadata server for minutes where there is none
+TPU_MACHINE = {"TPU_ACCELERATOR_TYPE": "v5litepod-1"}
 FIND_TPU = """
 import tfod_helpers.runtime, tensorflow as tf, tensorflow_models
 resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
@@ -44,6 +45,13 @@ def needs(name: str) -> list[str]:
     if name == "tensorflow-tpu":
         return [*needs("tensorflow"), "libtpu~=0.0.14"]
     return metadata.requires(name) or []
+
+
+def setup() -> str:
+    """The setup cell as the notebooks have it, up to where it imports what they use."""
+    cells = nbformat.read(ROOT / "notebooks" / "01_train_tpu.ipynb", 4).cells
+    cell = next(cell.source for cell in cells if cell.cell_type == "code")
+    return cell.partition("from tfod_helpers import broken_sample")[0]
 
 
 class Machine:
@@ -208,7 +216,7 @@ def test_on_a_tpu_plain_tensorflow_is_taken_away_first(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where somebody installed tensorflow over tensorflow-tpu, both are removed, and the right one is put back."""
-    monkeypatch.setattr(installing.glob, "glob", lambda pattern: ["/dev/vfio/0"] if "vfio" in pattern else [])
+    monkeypatch.setattr(installing.glob, "glob", lambda pattern: ["/dev/accel0"] if "accel" in pattern else [])
     installing.install()
     machine.lay("tensorflow", "2.20.0")
     machine.commands.clear()
@@ -221,23 +229,39 @@ def test_on_a_tpu_plain_tensorflow_is_taken_away_first(
 
 
 @pytest.mark.parametrize(
-    ("device", "variable", "package", "tpu"),
+    ("device", "vendor", "variable", "package", "tpu"),
     [
-        ("", "", "", False),
-        ("/dev/accel0", "", "", True),
-        ("/dev/vfio/0", "", "", True),
-        ("", "TPU_ACCELERATOR_TYPE", "", True),
-        ("", "TPU_NAME", "", True),
-        ("", "COLAB_TPU_ADDR", "", True),
-        ("", "", "tensorflow-tpu", True),
-        ("", "", "tensorflow", False),
+        ("", "0x1ae0", "", "", False),
+        ("/dev/accel0", "0x8086", "", "", True),
+        ("/dev/accel", "0x8086", "", "", False),
+        ("/dev/vfio/0", "0x1ae0", "", "", True),
+        ("/dev/vfio/0", "0x8086", "", "", False),
+        ("/dev/vfio/vfio", "0x1ae0", "", "", False),
+        ("", "0x8086", "TPU_ACCELERATOR_TYPE", "", True),
+        ("", "0x8086", "TPU_NAME", "", True),
+        ("", "0x8086", "COLAB_TPU_ADDR", "", True),
+        ("", "0x8086", "", "tensorflow-tpu", True),
+        ("", "0x8086", "", "tensorflow", False),
     ],
 )
 def test_a_tpu_is_known_by_its_device_its_variables_or_its_tensorflow(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, device: str, variable: str, package: str, tpu: bool
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    vendor: str,
+    variable: str,
+    package: str,
+    tpu: bool,
 ) -> None:
-    """Each of the three signs is enough; a machine with none of them has no TPU."""
-    monkeypatch.setattr(installing.glob, "glob", lambda pattern: [device] if device[:9] == pattern[:9] else [])
+    """Each of the three signs is enough; another maker's chips, and a machine with none of the signs, are no TPU."""
+    (tmp_path / "vendor").write_text(f"{vendor}\n")
+    there = {"/sys/bus/pci/devices/0/vendor": str(tmp_path / "vendor"), device: device}
+
+    def found(pattern: str) -> list[str]:
+        return [there[name] for name in fnmatch.filter(there, pattern)]
+
+    monkeypatch.setattr(installing.glob, "glob", found)
     if variable:
         monkeypatch.setenv(variable, "v5litepod-1")
     if package:
@@ -334,7 +358,7 @@ def test_the_setup_cell_installs_with_the_real_pip(fresh: Path, tmp_path: Path) 
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(fresh), "-c", cell], cwd=ROOT / "notebooks", capture_output=True, text=True, env=environment
+            [str(fresh), "-c", setup()], cwd=ROOT / "notebooks", capture_output=True, text=True, env=environment
         )
 
     failed = run()
@@ -350,3 +374,81 @@ def test_the_setup_cell_installs_with_the_real_pip(fresh: Path, tmp_path: Path) 
         wheel.writestr(f"{home}/RECORD", "")
     assert re.search(rf"Installing tqdm {version}\.\nInstalled 1 package in \d+ s\.", run().stdout)
     assert run().stdout == ""
+
+
+def python_312() -> str:
+    """A Python 3.12; skips where there is none."""
+    versions = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser().glob("versions/3.12*/bin/python")
+    for python in filter(None, [sys.executable, shutil.which("python3.12"), *map(str, versions)]):
+        asked = [python, "-c", "import sys, ensurepip; sys.exit(sys.version_info[:2] != (3, 12))"]
+        if subprocess.run(asked, capture_output=True).returncode == 0:
+            return python
+    pytest.skip("needs Python 3.12, and this machine has none")
+
+
+def environment(folder: Path, requirements: Path) -> Path:
+    """Install a list of pins into an environment of Python 3.12 and nothing else; return its Python."""
+    subprocess.run([python_312(), "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    command = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+def assert_only_the_chip_is_missing(python: Path) -> None:
+    """Ask TensorFlow for the TPU: its driver answers, and what it misses is the chip.
+
+    Another TensorFlow has no kernel for the question, and with another driver the process is aborted.
+    """
+    # Without the first, the driver asks Google's metadata server for minutes, which is not there.
+    told = os.environ | {"TPU_SKIP_MDS_QUERY": "1", "TF_CPP_MIN_LOG_LEVEL": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([str(python), "-c", FIND_TPU], cwd=ROOT, capture_output=True, text=True, env=told)
+    assert done.returncode == 1, done.stderr
+    assert "No TPU platform found" in done.stderr
+    assert re.search(r"InternalError: .*RET_CHECK failure \(\S*tpu_node_interfaces\.cc", done.stderr, re.DOTALL)
+
+
+def installed(python: Path) -> dict[str, str]:
+    """The packages of an environment."""
+    done = subprocess.run([str(python), "-m", "pip", "freeze", "--all"], capture_output=True, text=True, check=True)
+    parts = [line.partition("==") for line in done.stdout.splitlines() if "==" in line]
+    return {installing.canonicalize_name(name): version for name, _, version in parts}
+
+
+@pytest.mark.install
+@pytest.mark.tensorflow
+def test_the_tpu_requirements_reach_the_chip(tmp_path: Path) -> None:
+    """requirements-tpu.txt alone makes an environment in which nothing but plain tensorflow, and the chip, is missing."""
+    python = environment(tmp_path / "tpu", TPU_FILE)
+    there = installed(python)
+    assert there.pop("pip")
+    assert there == listed(TPU_FILE)
+    done = subprocess.run([str(python), "-m", "pip", "check"], capture_output=True, text=True)
+    assert {line.partition(" requires ")[2] for line in done.stdout.splitlines()} == {
+        "tensorflow, which is not installed."
+    }
+    assert_only_the_chip_is_missing(python)
+
+
+@pytest.mark.install
+@pytest.mark.tensorflow
+def test_the_setup_cell_makes_colabs_tpu_runtime_reach_the_chip(tmp_path: Path) -> None:
+    """With what Colab's TPU runtime comes with, the cell adds the rest, changes nothing, and has nothing left to do."""
+    python = environment(tmp_path / "colab", COLAB["tpu"])
+    project = tmp_path / "checkout"
+    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(".*", "build", "demo", "runs", "__pycache__"))
+    told = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | TPU_MACHINE
+    runs = [
+        subprocess.run(
+            [str(python), "-c", setup()], cwd=project / "notebooks", capture_output=True, text=True, env=told
+        )
+        for _ in range(2)
+    ]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
+    assert re.search(r"Installed \d+ packages in \d+ s\.", runs[0].stdout)
+    assert runs[1].stdout == ""
+    there = installed(python)
+    assert "tensorflow" not in there
+    assert listed(COLAB["tpu"]).items() <= there.items()
+    assert_only_the_chip_is_missing(python)

@@ -33,6 +33,7 @@ except ImportError:  # a bare environment; pip brings its own copy
 _PACKAGE = "tfod_helpers"
 _EXTRAS = {"cloud", "heic"}  # what a notebook offers: buckets, and the photos of phones
 _PLAIN, _FOR_TPU = "tensorflow", "tensorflow-tpu"  # the same modules, for other chips; only one of them may be there
+_GOOGLE = "0x1ae0"  # its PCI vendor number
 _TPU_VARIABLES = ("TPU_ACCELERATOR_TYPE", "TPU_NAME", "COLAB_TPU_ADDR")  # set on TPU machines and in Colab
 _MODULE_NAMES = {"protobuf": "google.protobuf"}  # neither its name nor its top_level.txt says so
 
@@ -84,13 +85,25 @@ def check_python() -> None:
         )
 
 
+def tpu_devices() -> list[str]:
+    """List the device files of this machine's TPU chips: ``/dev/accel0`` (v2 to v4), ``/dev/vfio/0`` (v5e and later).
+
+    Other machines have such files too: Intel's chips lie in ``/dev/accel/``, and ``/dev/vfio/`` holds anything that is
+    handed on to a virtual machine. So the latter count beside a PCI device of Google's alone, as in JAX
+    (https://github.com/jax-ml/jax/blob/main/jax/_src/hardware_utils.py).
+    """
+    vendors = (Path(path).read_text(encoding="ascii").strip() for path in glob.glob("/sys/bus/pci/devices/*/vendor"))
+    later = glob.glob("/dev/vfio/[0-9]*")
+    return sorted(glob.glob("/dev/accel[0-9]*") + (later if later and _GOOGLE in vendors else []))
+
+
 def on_tpu() -> bool:
     """Say whether this machine has a TPU, or is set up for one, without loading anything.
 
-    A TPU shows as ``/dev/accel0`` (v2 to v4) or ``/dev/vfio/0`` (v5e and later). Where a container hides these, the
-    environment variables of TPU machines or an installed ``tensorflow-tpu`` tell.
+    Where a container hides the device files, the environment variables of TPU machines or an installed
+    ``tensorflow-tpu`` tell.
     """
-    if glob.glob("/dev/accel*") or glob.glob("/dev/vfio/[0-9]*") or any(map(os.environ.get, _TPU_VARIABLES)):
+    if tpu_devices() or any(map(os.environ.get, _TPU_VARIABLES)):
         return True
     return _version(_FOR_TPU) is not None and _version(_PLAIN) is None
 
