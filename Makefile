@@ -8,11 +8,12 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # A copy of the notebooks and the sample to run in: they train anew, and what you made in runs/ stays as it is.
 fresh_copy = rm -rf $(1) && mkdir -p $(1)/notebooks && cp $(2) $(1)/notebooks && cp -R dataset $(1)/dataset
 
+run_tests = $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 run_notebooks = $(BIN)/python -m pytest -x --nbval-lax --nbval-current-env --nbval-cell-timeout=600
 # The second takes what the first makes; all others run beside them, since one leaves half of two cores idle.
 JOINED := build/test/notebooks/01_train_tpu.ipynb build/test/notebooks/02_predict_gpu.ipynb
 
-.PHONY: help demo test tpu env notebooks pins lint clean
+.PHONY: help demo test quick tpu env notebooks pins lint clean
 
 help:  ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command what; do \
@@ -23,12 +24,15 @@ demo: env  ## Check, train on, evaluate and export the sample in the notebooks; 
 	@$(BIN)/python tools/execute_notebooks.py demo
 
 test: lint  ## Check the style, run every test, then run the notebooks and compare what they print
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(run_tests)
 	@$(call fresh_copy,build/test,$(NOTEBOOKS))
 	$(run_notebooks) $(filter-out $(JOINED),$(NOTEBOOKS:%=build/test/%)) > build/test/others.txt 2>&1 & others=$$!; \
 	$(run_notebooks) $(JOINED); joined=$$?; wait $$others; alone=$$?; cat build/test/others.txt; exit $$((joined + alone))
 
-tpu: env  ## Install what a TPU machine gets, as gigabytes of its own, and run it until only the chip is missing
+quick: env  ## Run the tests that load no TensorFlow, in a minute or two
+	$(run_tests) -m "not tensorflow"
+
+tpu: env  ## Install what a TPU machine gets, with Python 3.12, and run it until only the chip is missing
 	$(BIN)/python -m pytest -m install
 
 env: $(VENV)/made  ## Make the environment: the tested set of packages and this one

@@ -11,6 +11,7 @@ import sys
 import tomllib
 import types
 import zipfile
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -348,10 +349,6 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_setup_cell_installs_with_the_real_pip(fresh: Path, tmp_path: Path) -> None:
     """The first half of the notebooks' cell installs what is missing, once; a failure ends with pip's own words."""
-    cells = nbformat.read(ROOT / "notebooks" / "01_train_tpu.ipynb", 4).cells
-    cell = next(cell.source for cell in cells if cell.cell_type == "code").partition("from tfod_helpers import broken")[
-        0
-    ]
     version = listed(ROOT / "requirements.txt")["tqdm"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
     environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PATH": "", "PIP_FIND_LINKS": str(tmp_path)}
@@ -416,11 +413,18 @@ def installed(python: Path) -> dict[str, str]:
     return {installing.canonicalize_name(name): version for name, _, version in parts}
 
 
+@pytest.fixture
+def roomy(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is emptied after the test: pytest keeps its own for a while, and these hold gigabytes."""
+    yield tmp_path
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
 @pytest.mark.install
 @pytest.mark.tensorflow
-def test_the_tpu_requirements_reach_the_chip(tmp_path: Path) -> None:
-    """requirements-tpu.txt alone makes an environment in which nothing but plain tensorflow, and the chip, is missing."""
-    python = environment(tmp_path / "tpu", TPU_FILE)
+def test_the_tpu_requirements_reach_the_chip(roomy: Path) -> None:
+    """requirements-tpu.txt alone makes an environment that lacks plain tensorflow and the chip, and nothing else."""
+    python = environment(roomy / "tpu", TPU_FILE)
     there = installed(python)
     assert there.pop("pip")
     assert there == listed(TPU_FILE)
@@ -433,10 +437,10 @@ def test_the_tpu_requirements_reach_the_chip(tmp_path: Path) -> None:
 
 @pytest.mark.install
 @pytest.mark.tensorflow
-def test_the_setup_cell_makes_colabs_tpu_runtime_reach_the_chip(tmp_path: Path) -> None:
+def test_the_setup_cell_makes_colabs_tpu_runtime_reach_the_chip(roomy: Path) -> None:
     """With what Colab's TPU runtime comes with, the cell adds the rest, changes nothing, and has nothing left to do."""
-    python = environment(tmp_path / "colab", COLAB["tpu"])
-    project = tmp_path / "checkout"
+    python = environment(roomy / "colab", COLAB["tpu"])
+    project = roomy / "checkout"
     shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(".*", "build", "demo", "runs", "__pycache__"))
     told = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | TPU_MACHINE
     runs = [

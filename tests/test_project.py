@@ -157,7 +157,8 @@ def test_commands_that_the_texts_name_exist() -> None:
     for name in ("README.md", "CONTRIBUTING.md", ".ci/run"):
         text = (ROOT / name).read_text(encoding="utf-8")
         named |= set(re.findall(r"(?:^|`|\d[a-z]* )make ([a-z]+)", text, re.MULTILINE))
-    assert {"demo", "test"} <= named <= commands()
+        named |= set(re.findall(r"^ *(?:if .+; then )?run ([a-z]+) VENV=", text, re.MULTILINE))
+    assert {"demo", "test", "tpu", "quick"} <= named <= commands()
 
 
 @pytest.mark.tensorflow
@@ -250,7 +251,7 @@ def test_a_cell_that_fails_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_ci_tests_in_an_environment_of_its_own(tmp_path: Path) -> None:
-    """.ci/run calls 'make test' with an environment that did not exist before, and fails where that fails."""
+    """.ci/run calls 'make test' first, with an environment that did not exist before, and fails where that fails."""
     make = tmp_path / "make"
     make.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
     make.chmod(0o755)
@@ -259,6 +260,6 @@ def test_ci_tests_in_an_environment_of_its_own(tmp_path: Path) -> None:
         ["bash", ".ci/run"], cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path}
     )
     assert done.returncode == 3
-    called = re.search(r"^test VENV=(.+)$", done.stdout, re.MULTILINE)
-    assert called
-    assert not Path(called.group(1)).exists()
+    called = re.findall(r"^(\w+) VENV=(\S+)", done.stdout, re.MULTILINE)
+    assert [command for command, _ in called] == ["test"]
+    assert not Path(called[0][1]).exists()

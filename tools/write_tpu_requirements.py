@@ -33,7 +33,7 @@ SHOWN = 3  # askers on a line
 
 def line(name: str, version: str, why: str) -> str:
     """One line of the file."""
-    return f"{name}=={version}".ljust(30) + f"# {why}"
+    return f"{name}=={version}".ljust(28) + f"  # {why}"
 
 
 def wanted() -> list[Requirement]:
