@@ -121,18 +121,14 @@ def lacking(tpu: bool) -> dict[str, str]:
         RuntimeError: a package is asked for that neither requirements file names.
     """
     pins, missing = _pins(), {}
-    for wanted, asker in _requirements(tpu):
+    for wanted, asker, _ in _unmet(tpu):
         name = canonicalize_name(wanted.name)
-        version = _version(name)
-        if version is None or not wanted.specifier.contains(version, prereleases=True):
-            # What the pins say fits together. So where our version does not please the asker, the asker is the odd one.
-            fits = name in pins and wanted.specifier.contains(pins[name], prereleases=True)
-            culprit = name if fits or asker not in pins else asker
-            if culprit not in pins:
-                raise RuntimeError(
-                    f"{asker} asks for {wanted}, which requirements-tpu.txt does not name. Add it there."
-                )
-            missing[culprit] = pins[culprit]
+        # What the pins say fits together. So where our version does not please the asker, the asker is the odd one.
+        fits = name in pins and wanted.specifier.contains(pins[name], prereleases=True)
+        culprit = name if fits or asker not in pins else asker
+        if culprit not in pins:
+            raise RuntimeError(f"{asker} asks for {wanted}, and requirements-tpu.txt does not name it. Add it there.")
+        missing[culprit] = pins[culprit]
     return missing
 
 
@@ -225,8 +221,9 @@ def _version(name: str) -> str | None:
 
 def _is_of(module: ModuleType, home: metadata.Distribution) -> bool:
     # Some packages carry a copy of another one, which keeps its own version.
-    file = getattr(module, "__file__", None) or ""
-    return Path(file).parent == Path(str(home.locate_file(module.__name__.replace(".", "/"))))
+    place = module.__name__.replace(".", "/")
+    files = {str(home.locate_file(name)) for name in (f"{place}/__init__.py", f"{place}.py")}
+    return getattr(module, "__file__", None) in files
 
 
 def _same(loaded: str, installed: str) -> bool:
