@@ -8,11 +8,12 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # A copy of the notebooks and the sample to run in: they train anew, and what you made in runs/ stays as it is.
 fresh_copy = rm -rf $(1) && mkdir -p $(1)/notebooks && cp $(2) $(1)/notebooks && cp -R dataset $(1)/dataset
 
+run_tests = $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 run_notebooks = $(BIN)/python -m pytest -x --nbval-lax --nbval-current-env --nbval-cell-timeout=600
 # The second takes what the first makes; all others run beside them, since one leaves half of two cores idle.
 JOINED := build/test/notebooks/01_train_tpu.ipynb build/test/notebooks/02_predict_gpu.ipynb
 
-.PHONY: help demo test env notebooks lint clean
+.PHONY: help demo test quick tpu env notebooks pins lint clean
 
 help:  ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command what; do \
@@ -23,17 +24,30 @@ demo: env  ## Check, train on, evaluate and export the sample in the notebooks; 
 	@$(BIN)/python tools/execute_notebooks.py demo
 
 test: lint  ## Check the style, run every test, then run the notebooks and compare what they print
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(run_tests)
 	@$(call fresh_copy,build/test,$(NOTEBOOKS))
 	$(run_notebooks) $(filter-out $(JOINED),$(NOTEBOOKS:%=build/test/%)) > build/test/others.txt 2>&1 & others=$$!; \
 	$(run_notebooks) $(JOINED); joined=$$?; wait $$others; alone=$$?; cat build/test/others.txt; exit $$((joined + alone))
 
+quick: env  ## Run the tests that load no TensorFlow, in a minute or two
+	$(run_tests) -m "not tensorflow"
+
+tpu: env  ## Install what a TPU machine gets, with Python 3.12, and run it until only the chip is missing
+	$(BIN)/python -m pytest -m install
+
 env: $(VENV)/made  ## Make the environment: the tested set of packages and this one
 
-notebooks: env  ## Run the notebooks and keep their outputs, to be committed
+notebooks: env  ## Write the setup cell, run the notebooks and keep their outputs, to be committed
+	@$(BIN)/python tools/write_setup_cell.py
 	@$(call fresh_copy,build/notebooks,$(NOTEBOOKS))
 	@$(BIN)/python tools/execute_notebooks.py build/notebooks
 	cp $(NOTEBOOKS:%=build/notebooks/%) notebooks/
+
+# What the older Python can have, the newer one can have too.
+pins:  ## Move the packages that requirements.txt brings along to their newest versions, in requirements-tpu.txt
+	rm -rf build/pins && $(or $(PYTHON),python3.11) -m venv build/pins
+	build/pins/bin/python -m pip install --requirement requirements.txt
+	build/pins/bin/python tools/write_tpu_requirements.py
 
 lint: env  ## Check the style of code and notebooks
 	$(BIN)/ruff check .
@@ -43,7 +57,7 @@ clean:  ## Delete the environment and what the commands above made; runs/ and ex
 	rm -rf $(VENV) build demo *.egg-info .pytest_cache .ruff_cache
 
 # The stamp is made last, so that an environment that was cut short is finished by the next command.
-$(VENV)/made: requirements.txt pyproject.toml
+$(VENV)/made: requirements.txt requirements-tpu.txt pyproject.toml
 	@for python in $(or $(PYTHON),python3.12 python3.11 python3 python); do \
 	  if "$$python" -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; \
 	  then echo "Making $(VENV) with $$python: about 3 GB, a few minutes."; exec "$$python" -m venv $(VENV); fi; \
@@ -51,6 +65,6 @@ $(VENV)/made: requirements.txt pyproject.toml
 	echo "Needs Python 3.11 or 3.12 with its venv module; tried: $(or $(PYTHON),python3.12 python3.11 python3 python)." >&2; \
 	echo "Install one (Debian, Ubuntu: apt install python3.12-venv) or name one: make PYTHON=/path/to/python3.12" >&2; \
 	exit 1
-	$(BIN)/python -m pip install --requirement requirements.txt
+	$(BIN)/python -m pip install --requirement requirements.txt --constraint requirements-tpu.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@

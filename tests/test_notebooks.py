@@ -6,6 +6,7 @@ import ast
 import json
 import math
 import re
+import runpy
 import statistics
 from collections import Counter
 from collections.abc import Iterator
@@ -79,11 +80,12 @@ def test_begins_with_its_only_h1_and_an_introduction(name: str) -> None:
     assert re.search(r"\bmakes?\b", first.source, re.IGNORECASE)
 
 
-def test_setup_cell_is_the_same_everywhere() -> None:
-    """The first code cell is the setup cell, to the letter the same in every notebook."""
-    setups = {code_cells(name)[0].source for name in NAMES}
-    assert len(setups) == 1
-    assert setups.pop().startswith("#@title Setup\n")
+def test_setup_cell_is_what_the_tool_writes() -> None:
+    """The first code cell is the setup cell, to the letter what tools/write_setup_cell.py writes, in every notebook."""
+    written = runpy.run_path(str(FOLDER.parent / "tools" / "write_setup_cell.py"))["render"]()
+    assert written.startswith("#@title Setup\n")
+    assert "installing.install()" in written
+    assert {code_cells(name)[0].source for name in NAMES} == {written}
 
 
 @each_notebook

@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -29,16 +30,17 @@ PACKAGE = ROOT / "tfod_helpers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NEEDED_UNSEEN = {"setuptools", "protobuf"}  # imported by what we import
 FOR_DEVELOPERS = {"test", "notebooks"}  # the extras that the package itself imports nothing of
-ALWAYS_THERE = {"IPython"}  # imported in the hook that IPython itself calls
-PRODUCT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "requirements.txt")
+ALWAYS_THERE = {"IPython", "pip"}  # in the hook that IPython itself calls; where packaging is yet to be installed
+PRODUCT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "requirements*.txt")
 PRODUCT += ("tfod_helpers/**/*.py", "notebooks/*.ipynb", "dataset/*.py", "dataset/*.md", "tools/*.py")
+PINNED = ("requirements.txt", "requirements-tpu.txt")
 RED_DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="this machine has no make")
 
 
-def pins() -> dict[str, tuple[str, str]]:
-    """Each line of requirements.txt: the package's name -> its pinned version and the reason given."""
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+def pins(file: str = "requirements.txt") -> dict[str, tuple[str, str]]:
+    """Each line of a requirements file: the package's name -> its pinned version and the reason given."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     found = {}
     for line in filter(None, (line.strip() for line in lines)):
         if not line.startswith("#"):
@@ -75,10 +77,11 @@ def run_tool(folder: Path, *cells: list[nbformat.NotebookNode]) -> subprocess.Co
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_every_requirement_is_pinned_and_has_its_reason() -> None:
-    """Each line of requirements.txt names one version and says why the package is there."""
-    assert pins()
-    for name, (version, reason) in pins().items():
+@pytest.mark.parametrize("file", PINNED)
+def test_every_requirement_is_pinned_and_has_its_reason(file: str) -> None:
+    """Each line of requirements.txt and requirements-tpu.txt names one version and says why the package is there."""
+    assert pins(file)
+    for name, (version, reason) in pins(file).items():
         assert Version(version), name
         assert len(reason.split()) >= 2, f"{name}: why is it there?"
 
@@ -88,6 +91,24 @@ def test_pins_are_what_the_package_asks_for() -> None:
     assert set(pins()) == set(needed())
     for name, requirement in needed().items():
         assert requirement.specifier.contains(pins()[name][0]), f"{name} {pins()[name][0]} is not {requirement}"
+
+
+def test_tpu_requirements_are_the_same_with_the_tensorflow_of_tpus() -> None:
+    """requirements-tpu.txt repeats requirements.txt, version and reason; only TensorFlow is the build for TPUs."""
+    plain, tpu = pins(), pins("requirements-tpu.txt")
+    assert tpu["tensorflow-tpu"][0] == plain.pop("tensorflow")[0]
+    assert "tensorflow" not in tpu
+    assert plain.items() <= tpu.items()
+    assert tpu.keys() >= {"libtpu", "seqeval"}
+
+
+def test_tpu_requirements_are_complete() -> None:
+    """Every package that this environment's packages need is in requirements-tpu.txt, in the version that is here."""
+    tool = runpy.run_path(str(ROOT / "tools" / "write_tpu_requirements.py"))
+    tpu = pins("requirements-tpu.txt")
+    here = tool["closure"](tool["wanted"]()).keys() - {"tensorflow", "tensorflow-tpu", "libtpu"}
+    assert len(here) > 200
+    assert {name: importlib.metadata.version(name) for name in here} == {name: tpu[name][0] for name in here}
 
 
 def test_what_the_package_imports_is_what_it_asks_for() -> None:
@@ -108,7 +129,7 @@ def test_what_the_package_imports_is_what_it_asks_for() -> None:
 
 def test_wheel_holds_every_room_and_the_sample_and_nothing_else(tmp_path: Path) -> None:
     """What 'pip install .' installs is the package with the sample, under the version it says it has."""
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", *PINNED):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(PACKAGE, tmp_path / "tfod_helpers", ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("train", "test", "data"):
@@ -120,9 +141,8 @@ def test_wheel_holds_every_room_and_the_sample_and_nothing_else(tmp_path: Path) 
     sample = [path for path in (tmp_path / "dataset").rglob("*") if path.is_file()]
     assert len(sample) == 2 * 250 + 1
     rooms = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
-    assert inside == rooms | {
-        f"tfod_helpers/sample/{path.relative_to(tmp_path / 'dataset').as_posix()}" for path in sample
-    }
+    photos = {f"tfod_helpers/sample/{path.relative_to(tmp_path / 'dataset').as_posix()}" for path in sample}
+    assert inside == rooms | photos | {f"tfod_helpers/{name}" for name in PINNED}
     assert wheel.name.startswith(f"tfod_helpers-{tfod_helpers.__version__}-")
 
 
@@ -137,7 +157,8 @@ def test_commands_that_the_texts_name_exist() -> None:
     for name in ("README.md", "CONTRIBUTING.md", ".ci/run"):
         text = (ROOT / name).read_text(encoding="utf-8")
         named |= set(re.findall(r"(?:^|`|\d[a-z]* )make ([a-z]+)", text, re.MULTILINE))
-    assert {"demo", "test"} <= named <= commands()
+        named |= set(re.findall(r"^ *(?:if .+; then )?run ([a-z]+) VENV=", text, re.MULTILINE))
+    assert {"demo", "test", "tpu", "quick"} <= named <= commands()
 
 
 @pytest.mark.tensorflow
@@ -230,7 +251,7 @@ def test_a_cell_that_fails_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_ci_tests_in_an_environment_of_its_own(tmp_path: Path) -> None:
-    """.ci/run calls 'make test' with an environment that did not exist before, and fails where that fails."""
+    """.ci/run calls 'make test' first, with an environment that did not exist before, and fails where that fails."""
     make = tmp_path / "make"
     make.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
     make.chmod(0o755)
@@ -239,6 +260,6 @@ def test_ci_tests_in_an_environment_of_its_own(tmp_path: Path) -> None:
         ["bash", ".ci/run"], cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PATH": path}
     )
     assert done.returncode == 3
-    called = re.search(r"^test VENV=(.+)$", done.stdout, re.MULTILINE)
-    assert called
-    assert not Path(called.group(1)).exists()
+    called = re.findall(r"^(\w+) VENV=(\S+)", done.stdout, re.MULTILINE)
+    assert [command for command, _ in called] == ["test"]
+    assert not Path(called[0][1]).exists()

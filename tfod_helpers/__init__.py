@@ -2,6 +2,7 @@
 
 A room is named for what comes out of it; what a room makes, the rooms below it take::
 
+    installing       what this package needs and this machine lacks -> installed
     runtime          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
     workspace        files that appear whole or not at all; the cache; the drawn sample
     workers          a function over many items, on all cores
