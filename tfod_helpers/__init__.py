@@ -2,7 +2,7 @@
 
 A room is named for what comes out of it; what a room makes, the rooms below it take::
 
-    runtime          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
+    devices          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
     workspace        files that appear whole or not at all; the folder of one run; the drawn sample
     workers          a function over many items, on all cores
     archives         a zip or tar -> a folder, safely
@@ -32,6 +32,7 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     runs             a folder of runs -> a table of what differed and what came out
     learning_curve   a training set in parts -> how AP grows with the photos
     exporting.*      a run -> an export folder (saved_model)
+    runtime          what to train on, and whether a long training would go well (doctor)
 
 Importing the package loads none of them.
 """

@@ -18,11 +18,11 @@ import tensorflow as tf
 import tf_keras
 from tqdm import tqdm
 
+from tfod_helpers import devices as runtime
 from tfod_helpers import (
     experiment,
     pictures,
     records,
-    runtime,
     weights,
     workspace,
 )
