@@ -24,15 +24,24 @@ def fault_of(device: str) -> str:
         return first_line(error)
 
 
-def fault_of_strategy(strategy: tf.distribute.Strategy) -> str:
-    """Multiply two matrices on every device of a strategy, and return what went wrong, or nothing."""
+def fault_of_strategy(strategy: tf.distribute.Strategy, kind: str) -> str:
+    """Multiply two matrices on every device of a strategy, and return what went wrong, or nothing.
+
+    Args:
+        strategy: the devices.
+        kind: what they should be, such as ``TPU``.
+    """
     multiply = tf.function(lambda ones: tf.linalg.matmul(ones, ones))
     try:
         products = strategy.run(multiply, args=(tf.ones([_SIDE, _SIDE]),))
-        faults = [_fault_of_product(one) for one in strategy.experimental_local_results(products)]
-        return next(filter(None, faults), "")
+        for product in strategy.experimental_local_results(products):
+            if f"{kind}:" not in product.device:
+                return f"TensorFlow computed on {product.device} instead"
+            if fault := _fault_of_product(product):
+                return fault
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         return first_line(error)
+    return ""
 
 
 def first_line(error: BaseException) -> str:

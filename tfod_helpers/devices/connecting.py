@@ -111,7 +111,10 @@ def _take_cpu() -> tuple[tf.distribute.Strategy, str]:
     if fault := computing.fault_of("/CPU:0"):  # after a TPU broke off, for example
         raise RuntimeError(f"TensorFlow cannot compute on this machine's CPU any more ({fault}). Restart the session.")
     cores = os.cpu_count() or 1
-    return tf.distribute.get_strategy(), f"{cores} core{'s' * (cores > 1)}"
+    gpus = tf.config.list_physical_devices("GPU")  # left to itself, TensorFlow would take one of these
+    return tf.distribute.OneDeviceStrategy(
+        "/cpu:0"
+    ) if gpus else tf.distribute.get_strategy(), f"{cores} core{'s' * (cores > 1)}"
 
 
 def _several(machines: cluster.Cluster, want: str | None) -> Connection:

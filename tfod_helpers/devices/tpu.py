@@ -54,7 +54,7 @@ def connect(name: str) -> tuple[tf.distribute.Strategy | None, str]:
             f"The TPU {name!r} was found and did not start ({reason}). Restart the session, in Colab with Runtime > "
             f"Disconnect and delete runtime, and end what else may use it."
         ) from error
-    if fault := computing.fault_of_strategy(strategy):
+    if fault := computing.fault_of_strategy(strategy, "TPU"):
         return None, f"a TPU is there but it cannot compute ({fault})"
     _strategies[name] = strategy
     return strategy, ""
