@@ -75,10 +75,10 @@ def seconds_a_step(work: Path, count: int = 100) -> float:
     """Return how long a train step of a run's config takes with a batch that is ready, in seconds."""
     import tensorflow as tf
 
-    from tfod_helpers import experiment, model, workspace
+    from tfod_helpers import experiment, model, run_folder
     from tfod_helpers.training.steps import Steps
 
-    config = experiment.load(workspace.Run(work / "run").config_path)
+    config = experiment.load(run_folder.Run(work / "run").config_path)
     made = Steps(config)
     model.freeze(made.model, config.task.frozen_stride)
     batches = made.task.build_inputs(config.task.train_data)
@@ -91,14 +91,14 @@ def seconds_a_step(work: Path, count: int = 100) -> float:
 
 def curve(photos: Path, work: Path) -> Path:
     """Train on parts of the photos, print the scores, and return the report that holds them."""
-    from tfod_helpers import learning_curve, pictures, records, training, workspace
+    from tfod_helpers import learning_curve, pictures, records, run_folder, training
     from tfod_helpers.formats import voc
 
     train = voc.read(photos / "train")
     test = records.write(voc.read(photos / "test", label_map=train.label_map), work / "test")
     table = learning_curve.measure(PRESET, train, test, work, fractions=[part / len(train) for part in PARTS])
     print(table.round(3).to_string(), pictures.would_more_help(table), sep="\n")
-    largest = workspace.Run(work / f"photos-{int(table['images'].max())}")
+    largest = run_folder.Run(work / f"photos-{int(table['images'].max())}")
     return training.evaluate(largest, test).save(work / "report", learning_curve=table)
 
 

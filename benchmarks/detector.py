@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tfod_helpers import evaluation, experiment, records, workspace
+from tfod_helpers import evaluation, experiment, records, run_folder
 from tfod_helpers import model as models
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector
@@ -37,11 +37,10 @@ def untrained_export(dataset: Dataset, work: Path) -> Path:
 
     written = records.write(dataset, work / "records" / "photos")
     config = experiment.make("mobilenet_v2_sample", train=written, validation=written, image_size=192, weights=None)
-    run = workspace.open_run(work / "run")
+    run = run_folder.open_run(work / "run")
     experiment.save(config, run.config_path)
-    run.update_manifest(best={"step": 0, "ap": 0.0, "ap50": 0.0, "threshold": THRESHOLD})
-    checkpoint = tf.train.Checkpoint(model=models.build(config))
-    tf.train.CheckpointManager(checkpoint, run.best, max_to_keep=1).save()
+    run.update_manifest(best={"step": 0, "ap": 0.0, "ap50": 0.0, "threshold": THRESHOLD, "checkpoint": "ckpt-1"})
+    tf.train.Checkpoint(model=models.build(config)).write(str(run.best / "ckpt-1"))
     return saved_model.export(run, work / "export")
 
 

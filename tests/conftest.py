@@ -18,8 +18,8 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment import ExperimentConfig
+    from tfod_helpers.run_folder import Run
     from tfod_helpers.training import History
-    from tfod_helpers.workspace import Run
 
 COLOURS = {"red": (230, 40, 40), "blue": (40, 40, 230)}
 STEPS, INTERRUPTED = 48, 20  # of the small training, and where it is interrupted
@@ -77,8 +77,8 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of an empty bucket, on a server in this process that speaks as Google's does."""
+def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an empty bucket, on a server in this process that speaks as Google's does; the cache is empty."""
     from gcp_storage_emulator.server import create_server
 
     with socket.socket() as free:
@@ -87,6 +87,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = create_server("localhost", port, in_memory=True, default_bucket="photos-and-records")
     server.start()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://localhost:{port}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     yield "gs://photos-and-records"
     server.stop()
 
@@ -123,7 +124,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 @pytest.fixture(scope="session")
 def trained(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The small training: stopped by Ctrl-C between two checkpoints, then started again and finished."""
-    from tfod_helpers import training, workspace
+    from tfod_helpers import run_folder, training
     from tfod_helpers.training.steps import Steps
 
     run_steps = Steps.run
@@ -133,7 +134,7 @@ def trained(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Trained:
             raise KeyboardInterrupt
         return run_steps(steps, count, limit)
 
-    run = workspace.open_run(tmp_path_factory.mktemp("trained") / "run")
+    run = run_folder.open_run(tmp_path_factory.mktemp("trained") / "run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Steps, "run", interrupt)
         with pytest.raises(KeyboardInterrupt):

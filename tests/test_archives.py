@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
+import json
 import lzma
 import os
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tfod_helpers import archives
+from tfod_helpers.archives import entries, unpacking
 
 FILES = {"photos/a.jpg": b"\xff\xd8 a", "photos/ação cão (1).jpg": os.urandom(3000), "labels/猫.xml": b"<a/>" * 50}
 NO_TRUST, AGAIN = "Do not use this archive.", "Copy or download it again."
@@ -162,6 +166,64 @@ def test_names_in_zips(name: bytes, flags: int, expected: str, tmp_path: Path) -
     assert contents(archives.unpack(raw_named_zip(tmp_path / "p.zip", name, flags))) == {expected: b"jpg"}
 
 
+def old_zip(path: Path, letters: str, text: str, names: list[str]) -> Path:
+    """A zip as old programs wrote them: names in their own letters, and no word about which these are."""
+    raw = [name.encode(letters) for name in names]
+    assert all(len(name) < 100 for name in raw)
+    stand_ins = [f"{number:02}".encode() * 60 for number in range(len(raw))]
+    data = zipped(
+        path,
+        {one[: len(name)].decode(): name for one, name in zip(stand_ins, raw, strict=True)}
+        | {"all.xml": text.encode()},
+    )
+    whole = data.read_bytes()
+    for one, name in zip(stand_ins, raw, strict=True):
+        whole = whole.replace(one[: len(name)], name)
+    path.write_bytes(whole)
+    return path
+
+
+PEOPLE = {
+    "cp866": ["Кошка 1.jpg", "Фото/Собака.jpg"],
+    "cp1251": ["Кошка 1.jpg", "Фото/Собака.jpg"],
+    "cp932": ["ネコ表.jpg", "写真/イヌ.jpg"],
+    "gb18030": ["小猫.jpg", "照片/大狗.jpg"],
+    "cp949": ["고양이.jpg", "사진/강아지.jpg"],
+    "cp850": ["ação.jpg", "Fotos/cão ãõ.jpg"],
+    "cp437": ["Größe.jpg", "Fotos/ñandú.jpg"],
+}
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+@pytest.mark.parametrize("letters", PEOPLE)
+def test_names_in_old_letters(letters: str, escaped: bool, tmp_path: Path) -> None:
+    """Old zips do not say in which letters their names are; those in which the annotations name them are right."""
+    names = PEOPLE[letters]
+    text = json.dumps(names) if escaped else "".join(f"<filename>{name}</filename>" for name in names)
+    found = contents(archives.unpack(old_zip(tmp_path / "p.zip", letters, text, names)))
+    assert found.keys() == {*names, "all.xml"}
+    assert all(found[name] == name.encode(letters) for name in names)
+
+
+def test_names_in_old_letters_that_nothing_proves(tmp_path: Path) -> None:
+    """Where no annotation names the photos, their names are read as the zip format says, and no letter is guessed."""
+    names = ["Кошка.jpg"]
+    found = contents(archives.unpack(old_zip(tmp_path / "p.zip", "cp866", "<a/>", names)))
+    assert found.keys() == {"Кошка.jpg".encode("cp866").decode("cp437"), "all.xml"}
+
+
+@pytest.mark.parametrize("sum_is_right", [True, False])
+def test_name_in_utf_8_beside_the_old_one(sum_is_right: bool, tmp_path: Path) -> None:
+    """A zip may have the name in UTF-8 in a field of its own, which counts where it belongs to the old name."""
+    raw = "Кошка.jpg".encode("cp866")
+    field = struct.pack("<BL", 1, zlib.crc32(raw) + (not sum_is_right)) + "Кошка.jpg".encode()
+    path = tmp_path / "p.zip"
+    zipped(path, {"N" * len(raw): b"jpg"}, extra=struct.pack("<HH", 0x7075, len(field)) + field)
+    path.write_bytes(path.read_bytes().replace(b"N" * len(raw), raw))
+    expected = "Кошка.jpg" if sum_is_right else raw.decode("cp437")
+    assert contents(archives.unpack(path)) == {expected: b"jpg"}
+
+
 def test_names_in_tars(tmp_path: Path) -> None:
     """A name that is no UTF-8 comes out as text that can be printed and written into a file."""
     with tarfile.open(tmp_path / "p.tar", "w", encoding="latin-1", format=tarfile.GNU_FORMAT) as archive:
@@ -282,7 +344,7 @@ def test_zip_that_lies_about_sizes(tmp_path: Path) -> None:
 
 def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Millions of empty files would use up the disk's directory, and are refused by their number."""
-    monkeypatch.setattr(archives, "_MOST_ENTRIES", 20)
+    monkeypatch.setattr(entries, "_MOST_ENTRIES", 20)
     path = zipped(tmp_path / "p.zip", {f"{number}.txt": b"" for number in range(21)})
     assert refused(path) == f"it holds more than 20 files, as no set of photos does. {NO_TRUST}"
 
@@ -290,10 +352,83 @@ def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_disk_that_is_too_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would not fit is refused with both numbers, before anything is written."""
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OSError, match=r"it unfolds to 0 MB, and .* has 0 MB free. Free some space or choose another"):
         archives.unpack(zipped(tmp_path / "p.zip"))
     assert [path.name for path in tmp_path.iterdir()] == ["p.zip"]
+
+
+# --- archives in archives -----------------------------------------------------------------------
+
+
+def inside(tmp_path: Path, pack: Callable[..., Path] = zipped, **files: object) -> bytes:
+    """The bytes of an archive, to be packed into another."""
+    path = pack(tmp_path / "inner", **files)
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
+def test_archives_in_an_archive(tmp_path: Path) -> None:
+    """Where an archive holds no photo but archives, these are unpacked in their places, and are gone."""
+    packed = {"set/train.zip": inside(tmp_path), "set/test.tar": inside(tmp_path, tarred), "set/README.md": b"read"}
+    expected = {f"set/{part}/{name}": data for part in ("train", "test") for name, data in FILES.items()}
+    for _ in range(2):
+        assert contents(archives.unpack(zipped(tmp_path / "p.zip", packed))) == expected | {"set/README.md": b"read"}
+
+
+def test_archive_beside_photos_stays_one(tmp_path: Path) -> None:
+    """Beside photos an archive is somebody's own matter, such as an older copy of the annotations."""
+    packed = FILES | {"old.zip": inside(tmp_path)}
+    assert contents(archives.unpack(zipped(tmp_path / "p.zip", packed))) == packed
+
+
+def test_archive_in_an_archive_that_is_refused(tmp_path: Path) -> None:
+    """What is wrong with the inner archive is told of the outer one, and nothing is unpacked."""
+    evil = inside(tmp_path, files={"../evil": b"evil"})
+    told = f"'a/b.zip' in it is an archive too: '../evil' would be written outside of the folder. {NO_TRUST}"
+    assert refused(zipped(tmp_path / "p.zip", {"a/b.zip": evil})) == told
+    twice = {"a/b.zip": inside(tmp_path), "a/b.tar": inside(tmp_path, tarred)}
+    told = "'a/b.tar' in it is an archive too: beside it is 'b' already. Pack it again."
+    assert refused(zipped(tmp_path / "p.zip", twice)) == told
+
+
+def test_bomb_in_an_archive(tmp_path: Path) -> None:
+    """All inner archives together may unfold to no more than the outer one may."""
+    inner = inside(tmp_path, files={"zeros": bytes(40 << 20)})
+    assert len(inner) < 100_000
+    path = zipped(tmp_path / "p.zip", {f"{number}.zip": inner for number in range(3)})
+    assert "'2.zip' in it is an archive too: its 0.0 MB would unfold to 42 MB or more" in refused(path)
+
+
+def test_archive_in_an_archive_in_an_archive(tmp_path: Path) -> None:
+    """What is packed three times stays packed."""
+    inner = inside(tmp_path, files={"c.zip": inside(tmp_path)})
+    assert contents(archives.unpack(zipped(tmp_path / "p.zip", {"b.zip": inner}))).keys() == {"b/c.zip"}
+
+
+def test_disk_that_becomes_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where others fill the disk meanwhile, the error says so, and nothing stays."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(unpacking, "_write", full)
+    with pytest.raises(OSError, match=r"p\.zip: the disk became full, and .* MB free\. Free some space"):
+        archives.unpack(zipped(tmp_path / "p.zip"))
+    assert [path.name for path in tmp_path.iterdir()] == ["p.zip"]
+
+
+def test_folder_made_from_a_copy(tmp_path: Path) -> None:
+    """The caller may say what a folder is made from; as long as it says the same, it is kept."""
+    path = zipped(tmp_path / "p.zip")
+    folder = archives.unpack(path, origin={"from": "https://somewhere", "version": [1, "a"]})
+    (folder / "mine.txt").touch()
+    zipped(path, {"other.jpg": b"1"})
+    archives.unpack(path, origin={"from": "https://somewhere", "version": [1, "a"]})
+    assert (folder / "mine.txt").exists()
+    with pytest.raises(FileExistsError, match="its files were changed"):
+        archives.unpack(path, origin={"from": "https://somewhere", "version": [2, "a"]})
 
 
 # --- archives that cannot be read ---------------------------------------------------------------
@@ -335,7 +470,11 @@ def test_compression_that_python_does_not_know(tmp_path: Path) -> None:
         ("p.7z", b"7z\xbc\xaf\x27\x1c", "this is a 7z file. Unpack it yourself and give the folder, or pack it as"),
         ("p.tar.zst", b"\x28\xb5\x2f\xfd", "this is a Zstandard file. Unpack it yourself and give the folder"),
         ("p.tar.gz", b"\x1f\x8b" + bytes(50), "it is damaged or cut short ("),
-        ("p.tar.gz", gzip.compress(b"a text " * 200), "it is damaged or cut short (invalid header). Copy or download"),
+        (
+            "p.tar.gz",
+            gzip.compress(b"a text " * 200, mtime=0),
+            "it is damaged or cut short (invalid header). Copy or download",
+        ),
         ("p.zip", b"PK\x03\x04" + bytes(50), "it is damaged or cut short (File is not a zip file). Copy or download"),
         (
             "p.zip",

@@ -37,3 +37,18 @@ def test_asirra_goes_from_the_folder_to_an_evaluated_export(
     manifest = (tmp_path / "run" / "run.json").read_text()
     assert "trained on ImageNet" in manifest
     assert (tmp_path / "export" / "label_map.pbtxt").is_file()
+
+
+def test_storage_measures_every_side(tmp_path: Path) -> None:
+    """Each way of copying a folder into a bucket and back copies it, and is timed."""
+    storage = load("storage")
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "photos" / name).write_bytes(b"photo")
+    with storage.serving(0.0) as address:
+        storage.timed("ours", address, str(tmp_path / "photos"), "down")
+        for side in storage.SIDES:
+            assert storage.timed(side, address, str(tmp_path / "photos"), side, str(tmp_path)) > 0
+    for side in storage.SIDES:
+        if side.endswith(", back"):
+            assert sorted(path.name for path in (tmp_path / side).iterdir()) == ["a.jpg", "b.jpg"]

@@ -37,7 +37,7 @@ def test_the_facts_are_the_runs(trained, export_folder: Path) -> None:  # type: 
 
     facts = ExportFacts.read(export_folder)
     assert (facts.format, facts.image_size, facts.classes) == ("saved_model", 64, 2)
-    assert {name: getattr(facts, name) for name in trained.history.best} == trained.run.read_manifest()["best"]
+    assert {name: getattr(facts, name) for name in trained.history.best} == trained.history.best
     assert LabelMap.read(export_folder / "label_map.pbtxt") == LabelMap(["red", "blue"])
 
 

@@ -124,7 +124,7 @@ def test_no_room_for_odds_and_ends() -> None:
     assert not ODDS_AND_ENDS & {path.stem.strip("_") for path in [*SOURCES, *ROOT.glob("tests/*.py")]}
 
 
-@pytest.mark.parametrize("room", ["", "workspace", "photos", "annotations", "formats", "records"])
+@pytest.mark.parametrize("room", ["", "workspace", "photos", "annotations", "formats", "records", "sources"])
 def test_light_rooms_load_no_tensorflow_and_no_pandas(room: str) -> None:
     """Importing the package, the formats and the records, with all files in them, leaves the heavy libraries out."""
     there = [path for path in SOURCES if room and room_of(path) == room]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from faults import Faults, faults  # noqa: F401 - a fixture
 
 from tfod_helpers import storage
+from tfod_helpers.storage import client
 
 
 @pytest.fixture
@@ -103,26 +107,75 @@ def test_a_missing_bucket_is_told(bucket: str) -> None:
         storage.read_bytes("gs://only-a-bucket")
 
 
-def test_an_account_without_the_right_is_told(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Google says 403 or 401, the error names the address, and the role or the way to sign in."""
+@pytest.mark.parametrize(
+    ("fault", "error", "told"),
+    [
+        ("401", PermissionError, "nobody is signed in .*authenticate_user.*gcloud auth .*run it again"),
+        ("403", PermissionError, "me@example.com may not .*--member=user:me@example.com --role=roles/storage.object"),
+        ("404", FileNotFoundError, r"not there .*Check the bucket and the name: gcloud storage ls gs://photos"),
+        ("billing", PermissionError, "billing is off .*gcloud billing projects link"),
+        ("503", OSError, "Cloud Storage did not do it .*Backend error.*try again"),
+    ],
+)
+@pytest.mark.parametrize("act", [storage.read_bytes, storage.sizes, lambda path: storage.write_bytes(path, b"1")])
+def test_what_the_server_refuses_is_told(
+    faults: Faults,  # noqa: F811
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    act: Callable[[str], object],
+    fault: str,
+    error: type[Exception],
+    told: str,
+) -> None:
+    """An error of the server names the address, what the server said, and the line that mends it."""
+    monkeypatch.setattr(client, "_GIVE_UP_SECONDS", 0.2)
+    faults.always = {"": fault}
+    with pytest.raises(error, match=rf"{bucket}/a: {told}"):
+        act(f"{bucket}/a")
+
+
+def test_credentials_that_expire_are_told_and_forgotten(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a sign-in cannot be refreshed any more, the error says how to sign in, and the next call asks anew."""
+    from google.auth import credentials, exceptions
+
+    class Expired(credentials.AnonymousCredentials):
+        def before_request(self, *_: object) -> None:
+            raise exceptions.RefreshError("Reauthentication is needed.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(credentials, "AnonymousCredentials", Expired)
+        with pytest.raises(PermissionError, match=rf"{bucket}/a: the sign-in .*Reauthentication is needed.*again"):
+            storage.write_bytes(f"{bucket}/a", b"1")
+    storage.write_bytes(f"{bucket}/a", b"1")
+    assert storage.read_bytes(f"{bucket}/a") == b"1"
+
+
+def test_a_service_account_is_named_as_one() -> None:
+    """The line that gives a right names a service account as Google wants it."""
     from google.api_core import exceptions
-    from google.cloud.storage import Blob
 
-    def refuse(error: Exception) -> None:
-        def raising(*_: object, **__: object) -> bytes:
-            raise error
+    error = exceptions.Forbidden("robot@p.iam.gserviceaccount.com does not have storage.objects.get access")
+    with pytest.raises(PermissionError, match=r"--member=serviceAccount:robot@p.iam.gserviceaccount.com --role"):
+        raise_told(error)
+    with pytest.raises(PermissionError, match=r"this account may not .* --member=user:ACCOUNT --role"):
+        raise_told(exceptions.Forbidden("no"))
 
-        monkeypatch.setattr(Blob, "download_as_bytes", raising)
 
-    refuse(exceptions.Forbidden("no storage.objects.get access"))
-    with pytest.raises(PermissionError, match=rf"{bucket}/a: this account may not .*no storage.*Storage Object User"):
-        storage.read_bytes(f"{bucket}/a")
-    refuse(exceptions.Unauthorized("anonymous caller"))
-    with pytest.raises(PermissionError, match=rf"{bucket}/a: nobody is signed in .*gcloud auth"):
-        storage.read_bytes(f"{bucket}/a")
-    refuse(exceptions.ServiceUnavailable("try later"))
-    with pytest.raises(OSError, match=rf"{bucket}/a: Cloud Storage did not do it .*try later.*try again"):
-        storage.read_bytes(f"{bucket}/a")
+def raise_told(error: Exception) -> None:
+    """Raise what becomes of an error of Google's client."""
+    with client.told("gs://bucket/a"):
+        raise error
+
+
+def test_what_is_stored_packed_is_read_unpacked(bucket: str, tmp_path: Path) -> None:
+    """A file that was stored with gzip (gcloud storage cp -Z) is read as it was before."""
+    data = b'{"images": []}' * 100
+    blob = client.blob(f"{bucket}/set/a.json")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(gzip.compress(data), content_type="application/json")
+    assert storage.read_bytes(f"{bucket}/set/a.json") == data
+    storage.download_folder(f"{bucket}/set", tmp_path)
+    assert (tmp_path / "a.json").read_bytes() == data
 
 
 def test_no_credentials_are_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfod_helpers import workspace
+from tfod_helpers import run_folder
 
 pytestmark = pytest.mark.tensorflow
 RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
@@ -274,7 +274,7 @@ def test_events_can_lie_elsewhere(small, counted, tmp_path: Path) -> None:  # ty
 
     training.train(small.config, tmp_path / "run", tensorboard=tmp_path / "board")
     assert list((tmp_path / "board" / "validation").glob("events*"))
-    assert not workspace.open_run(tmp_path / "run").events.exists()
+    assert not run_folder.open_run(tmp_path / "run").events.exists()
     with pytest.raises(FileNotFoundError, match="nothing to show"):
         training.show_tensorboard(tmp_path / "typo")
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.test_weights_networks import make_backbone, make_keras_model
-from tfod_helpers import storage, weights, workspace
+from tfod_helpers import run_folder, storage, weights
 from tfod_helpers.weights import networks, published
 
 pytestmark = pytest.mark.tensorflow
@@ -450,7 +450,7 @@ def test_keras_file_by_path_and_address(model: Any, keras_files, serve: Serve, t
 
 # --- earlier runs ---------------------------------------------------------------------------------
 
-Earlier = tuple[workspace.Run, list[np.ndarray], list[np.ndarray]]
+Earlier = tuple[run_folder.Run, list[np.ndarray], list[np.ndarray]]
 
 
 @pytest.fixture(scope="module")
@@ -458,7 +458,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Earlier:
     """A run of 3 classes with a best and a newest checkpoint, and the tensors of each."""
     import tensorflow as tf
 
-    run, old = workspace.open_run(tmp_path_factory.mktemp("runs") / "first"), make_model()
+    run, old = run_folder.open_run(tmp_path_factory.mktemp("runs") / "first"), make_model()
     run.update_manifest(classes=["cat", "dog", "hen"])
     tensors = []
     for folder in (run.best, run.checkpoints):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tfod_helpers import downloads, storage
+from tfod_helpers import downloads, storage, workspace
 from tfod_helpers.weights import published
 from tfod_helpers.weights.published import Published
 
@@ -119,7 +119,7 @@ def test_wrong_file_is_not_kept(asked: list[str]) -> None:
 
     with pytest.raises(downloads.DownloadError, match=r"7000 bytes are too few\. Fetch it by hand"):
         Published("a.h5").fetch(refuse)
-    assert not list(published.own_folder().iterdir())
+    assert not list(workspace.cache_folder().iterdir())
 
 
 def test_every_coco_checkpoint_has_one_address_and_one_network() -> None:

@@ -1,4 +1,4 @@
-"""workspace: files and folders appear whole or not at all, and a run remembers what it is."""
+"""workspace: files and folders appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tfod_helpers.workspace import Run, open_run, whole_file, whole_folder
+from tfod_helpers.workspace import whole_file, whole_folder
 
 
 def test_whole_file_replaces_at_the_end(tmp_path: Path) -> None:
@@ -104,58 +104,3 @@ def test_kill_while_writing_leaves_the_old(kind: str, tmp_path: Path) -> None:
     rest = [child.name for child in tmp_path.iterdir() if child != path]
     assert len(rest) == 1
     assert rest[0].startswith(".thing.")
-
-
-def test_open_run_makes_the_folder_once(tmp_path: Path) -> None:
-    """A new folder is made, an existing one is opened with what it holds, a Run passes through."""
-    run = open_run(tmp_path / "runs/first")
-    assert run.folder.is_dir()
-    assert run.read_manifest() == {}
-    run.update_manifest(preset="sample")
-    again = open_run(str(run.folder))
-    assert again == run == open_run(run)
-    assert again.read_manifest() == {"preset": "sample"}
-
-
-def test_open_run_refuses_a_file(tmp_path: Path) -> None:
-    """A run cannot be kept in a file."""
-    (tmp_path / "run").touch()
-    with pytest.raises(NotADirectoryError, match=r"a run needs a folder, and this is a file\. Choose another path"):
-        open_run(tmp_path / "run")
-
-
-def test_manifest_is_merged_and_kept(tmp_path: Path) -> None:
-    """Facts are added to the manifest, later ones replace earlier ones, and non-ASCII names survive."""
-    run = Run(tmp_path)
-    run.update_manifest(classes=["cão", "gato"], step=10)
-    assert run.update_manifest(step=20) == {"classes": ["cão", "gato"], "step": 20}
-    assert run.read_manifest() == {"classes": ["cão", "gato"], "step": 20}
-    assert [child.name for child in tmp_path.iterdir()] == ["run.json"]
-
-
-def test_damaged_manifest_says_what_to_do(tmp_path: Path) -> None:
-    """A manifest that is no JSON is an error and is not written over."""
-    run = Run(tmp_path)
-    run.manifest_path.write_text("{")
-    with pytest.raises(ValueError, match=r"run\.json: not valid JSON .* Restore the file from a copy"):
-        run.update_manifest(step=1)
-    assert run.manifest_path.read_text() == "{"
-
-
-def test_manifest_that_cannot_be_written_stays(tmp_path: Path) -> None:
-    """A fact that JSON cannot hold leaves the old manifest as it was."""
-    run = Run(tmp_path)
-    run.update_manifest(step=1)
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        run.update_manifest(step=object())
-    assert run.read_manifest() == {"step": 1}
-    assert [child.name for child in tmp_path.iterdir()] == ["run.json"]
-
-
-def test_paths_of_a_run_are_all_inside(tmp_path: Path) -> None:
-    """Every path that a run names is in its folder, and no two are the same."""
-    run = Run(tmp_path)
-    names = [name for name, value in vars(Run).items() if isinstance(value, property)]
-    paths = [getattr(run, name) for name in names]
-    assert len(set(paths)) == len(paths) >= 7
-    assert all(path.parent == tmp_path for path in paths)

@@ -3,10 +3,12 @@
 A room is named for what comes out of it; what a room makes, the rooms below it take::
 
     devices          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
-    workspace        files that appear whole or not at all; the folder of one run; the drawn sample
+    workspace        files that appear whole or not at all; the cache; the drawn sample
     workers          a function over many items, on all cores
+    storage          files and folders in a Cloud Storage bucket
+    bucket           a Cloud Storage bucket: made, granted narrowly, audited
+    run_folder       the folder of one training, also on Drive or in a bucket
     archives         a zip or tar -> a folder, safely
-    storage          files in a Cloud Storage bucket
     photos           an image file -> upright RGB pixels, and the square that a model sees
     likeness         photos -> which of them are the same, exactly or nearly
     annotations      LabelMap, LabelledImage, Dataset, Problem
@@ -25,6 +27,8 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     inputs           Records + ExperimentConfig -> training batches
     model            ExperimentConfig -> the network, and the graph from pixels to detections
     downloads        an address -> a file, whole or not at all
+    drive            Google Drive -> a folder of this machine
+    sources          wherever the data set is -> a folder on the local disk
     weights          pretrained weights -> a model, and what was really loaded
     evaluation       detections + truth -> Evaluation, and a report of it
     detector         an export -> Detector -> supervision.Detections

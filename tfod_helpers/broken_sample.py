@@ -16,7 +16,7 @@ from pathlib import Path
 from lxml import etree
 from PIL import Image
 
-from tfod_helpers import workspace
+from tfod_helpers import storage, workspace
 
 _SPLITS = ("train", "test")
 _NOTE = "README.md"  # no format takes it for an annotation
@@ -40,6 +40,7 @@ class Mistake:
         return f"{self.file}: {self.what}"
 
 
+@storage.buckets_too(writes="folder", replaces=True)
 def write(folder: str | os.PathLike[str]) -> tuple[Mistake, ...]:
     """Copy the sample and break some of its labels and photos; the folder appears whole or not at all.
 

@@ -20,7 +20,7 @@ import supervision as sv
 from PIL import Image
 from tqdm import tqdm
 
-from tfod_helpers import photos
+from tfod_helpers import photos, storage
 from tfod_helpers.annotations import DatasetError, LabelMap, Problem
 from tfod_helpers.formats.photo_folder import PhotoFolder
 from tfod_helpers.photos import Square
@@ -63,6 +63,7 @@ class ExportFacts:
         (folder / FACTS).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
+    @storage.buckets_too("folder")
     def read(cls, folder: str | os.PathLike[str]) -> ExportFacts:
         """Read a folder's ``export.json``.
 
@@ -111,6 +112,7 @@ class Detector:
         return f"Detector({self.label_map.describe()}; {self.image_size} px; confidence from {self.threshold:.2f})"
 
     @classmethod
+    @storage.buckets_too("export")
     def load(cls, export: str | os.PathLike[str]) -> Detector:
         """Load an export folder; nothing outside it is needed.
 
@@ -221,6 +223,7 @@ class Detector:
             mask=_paste(outputs["masks"][number, keep], whole_xyxy[keep], square) if "masks" in outputs else None,
         )
 
+    @storage.buckets_too("folder")
     def detect_folder(
         self, folder: str | os.PathLike[str], *, threshold: float | None = None, batch_size: int = 16
     ) -> pd.DataFrame:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tfod_helpers import presets, workspace
+from tfod_helpers import presets, storage
+from tfod_helpers.run_folder import Run, runs_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,11 +51,11 @@ _FOLLOWING = (
 )
 
 
-def table(folder: str | os.PathLike[str]) -> pd.DataFrame:
+def table(folder: storage.AnyPath) -> pd.DataFrame:
     """Compare the runs in a folder.
 
     Args:
-        folder: its subfolders are runs; others are passed over.
+        folder: its subfolders are runs; others are passed over. Also one of Drive or ``gs://``.
 
     Returns:
         A row a run by its folder's name, the best AP first: a column for each setting in which they differ; ``ap`` and
@@ -69,10 +68,7 @@ def table(folder: str | os.PathLike[str]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder. Give the folder that your run folders are in.")
-    found = {path.name: workspace.Run(path) for path in sorted(folder.iterdir()) if path.is_dir()}
+    found = runs_in(folder)
     manifests = {name: run.read_manifest() for name, run in found.items()}
     judged = {name: manifest for name, manifest in manifests.items() if manifest.get("best")}
     if not judged:
@@ -94,7 +90,7 @@ def table(folder: str | os.PathLike[str]) -> pd.DataFrame:
     return made.sort_values("ap", ascending=False, kind="stable")
 
 
-def _settings(run: workspace.Run) -> dict[str, Any]:
+def _settings(run: Run) -> dict[str, Any]:
     """Return a run's settings under their dotted names; lists are hashable tuples."""
     try:
         nested = yaml.safe_load(run.config_path.read_text(encoding="utf-8"))
@@ -117,7 +113,7 @@ def _flatten(prefix: str, value: Any, flat: dict[str, Any], name: str) -> None:
         flat[name] = tuple(value) if isinstance(value, list) else value
 
 
-def _check_same_photos(folder: Path, settings: dict[str, dict[str, Any]]) -> None:
+def _check_same_photos(folder: storage.AnyPath, settings: dict[str, dict[str, Any]]) -> None:
     counts = {name: flat.get("task.validation_images") for name, flat in settings.items()}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())

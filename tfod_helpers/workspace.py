@@ -1,27 +1,13 @@
-"""Where files live: files that appear whole or not at all, and the folder of one training run.
-
-A run folder holds everything that one training makes::
-
-    run.json          what this run is: classes, preset, dataset, versions, progress, best score
-    config.yaml       every setting of the experiment
-    label_map.pbtxt   the classes, in the order the model knows them
-    checkpoints/      the newest state, to go on from
-    best/             the state with the highest validation AP
-    events/           TensorBoard event files
-    history.csv       one row per logged interval
-"""
+"""Where files live: files that appear whole or not at all, the cache, the drawn sample."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 
 @contextlib.contextmanager
@@ -83,87 +69,10 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training run's folder; every path in it is spelled here and nowhere else."""
-
-    folder: Path
-
-    @property
-    def manifest_path(self) -> Path:
-        """``run.json``: what this run is."""
-        return self.folder / "run.json"
-
-    @property
-    def config_path(self) -> Path:
-        """``config.yaml``: every setting of the experiment."""
-        return self.folder / "config.yaml"
-
-    @property
-    def label_map_path(self) -> Path:
-        """``label_map.pbtxt``: the classes."""
-        return self.folder / "label_map.pbtxt"
-
-    @property
-    def checkpoints(self) -> Path:
-        """The newest states, to go on from."""
-        return self.folder / "checkpoints"
-
-    @property
-    def best(self) -> Path:
-        """The state with the highest validation AP."""
-        return self.folder / "best"
-
-    @property
-    def events(self) -> Path:
-        """TensorBoard event files."""
-        return self.folder / "events"
-
-    @property
-    def history_path(self) -> Path:
-        """``history.csv``: a row each time the loss was read."""
-        return self.folder / "history.csv"
-
-    def read_manifest(self) -> dict[str, Any]:
-        """Return what ``run.json`` says, or an empty dict where the run has not started.
-
-        Raises:
-            ValueError: the file is there and is not JSON.
-        """
-        if not self.manifest_path.exists():
-            return {}
-        try:
-            return json.loads(self.manifest_path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(
-                f"{self.manifest_path}: not valid JSON ({error}). Restore the file from a copy, "
-                f"or start a new run in another folder."
-            ) from error
-
-    def update_manifest(self, **facts: Any) -> dict[str, Any]:
-        """Merge ``facts`` into ``run.json`` and return the whole of it."""
-        manifest = self.read_manifest() | facts
-        with whole_file(self.manifest_path) as part:
-            part.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        return manifest
-
-
-def open_run(folder: str | os.PathLike[str] | Run) -> Run:
-    """Return the run kept in ``folder``, making the folder where it is new.
-
-    Args:
-        folder: a local path; a `Run` comes back as it is.
-
-    Raises:
-        NotADirectoryError: the path is a file.
-    """
-    if isinstance(folder, Run):
-        return folder
-    folder = Path(folder).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: a run needs a folder, and this is a file. Choose another path.")
-    folder.mkdir(parents=True, exist_ok=True)
-    return Run(folder)
+def cache_folder() -> Path:
+    """Return this package's cache: ``tfod_helpers`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``; it need not exist."""
+    home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache").expanduser() / "tfod_helpers"
 
 
 def sample_folder() -> Path:

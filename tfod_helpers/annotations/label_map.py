@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfod_helpers import workspace
+from tfod_helpers import storage, workspace
 from tfod_helpers.annotations import label_map_text
 
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control, half a character, line, paragraph
@@ -117,6 +117,7 @@ class LabelMap:
             warnings.warn(f"{path}: {' '.join(word)}", RenumberedWarning, stacklevel=2)
         return label_map
 
+    @storage.buckets_too(writes="path")
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write a ``.pbtxt`` label map, or one name a line where ``path`` ends in ``.txt``."""
         path = Path(path)
@@ -129,6 +130,7 @@ class LabelMap:
         return path
 
 
+@storage.buckets_too("path")
 def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, str] | None]:
     """Read a label map as `LabelMap.read` does; return it, and what to tell of its ids: ``(what, fix)`` or None.
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_helpers import workspace
+from tfod_helpers import storage, workspace
 from tfod_helpers.annotations import Problem
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Report:
         ]
         return pd.DataFrame(rows, columns=["severity", "kind", "where", "object", "what", "fix", "photo"])
 
+    @storage.buckets_too(writes="path")
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the report as JSON, whole or not at all: counts, and every problem with all that is known of it."""
         path = Path(path)

@@ -5,7 +5,7 @@
 * `versions` refuses what is known not to work; `waiting` lets nothing hang.
 """
 
-from tfod_helpers.devices.connecting import Connection, best_precision, connect, in_colab
+from tfod_helpers.devices.connecting import Connection, best_precision, connect
 from tfod_helpers.devices.versions import check_versions
 
-__all__ = ["Connection", "best_precision", "check_versions", "connect", "in_colab"]
+__all__ = ["Connection", "best_precision", "check_versions", "connect"]

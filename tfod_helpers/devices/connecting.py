@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
@@ -29,6 +28,7 @@ class Connection:
         devices: how many of them, over all machines.
         precision: in what they compute fastest without harm, see `best_precision`.
         why: what was found and what was not.
+        faults: what is there and cannot be used, each with the reason.
     """
 
     strategy: tf.distribute.Strategy
@@ -36,6 +36,7 @@ class Connection:
     devices: int
     precision: str
     why: str
+    faults: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} x {self.devices}, computing in {self.precision}: {self.why}"
@@ -69,7 +70,8 @@ def connect(tpu: str = "local", want: str | None = None) -> Connection:
         if want in (None, kind):
             strategy, what = look()
             if strategy is not None:
-                return _connection(strategy, kind, "; ".join([what, _joined(reasons)] if reasons else [what]))
+                found = _connection(strategy, kind, "; ".join([what, _joined(reasons)] if reasons else [what]))
+                return replace(found, faults=tuple(reason for reason in reasons if not reason.startswith("no ")))
             reasons.append(what)
     missing = f"there is {reasons[0]}: {_NOWHERE[want]}" if reasons[0] == f"no {want}" else reasons[0]
     raise RuntimeError(f"A {want} is wanted, and {missing}. In Colab choose {_KINDS[want]}.")
@@ -88,11 +90,6 @@ def best_precision(strategy: tf.distribute.Strategy) -> str:
         return "float32"
     capability = min(tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus)
     return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
-
-
-def in_colab() -> bool:
-    """Say whether this is a Google Colab runtime."""
-    return importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.colab") is not None
 
 
 def _look_for_tpu(name: str) -> tuple[tf.distribute.Strategy | None, str]:

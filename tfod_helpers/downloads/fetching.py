@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,7 @@ def fetch(
     sha256: str | None = None,
     md5: str | None = None,
     check: Check | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Path:
     """Fetch a file, whole or not at all; one that is there already and passes is kept.
 
@@ -75,10 +76,11 @@ def fetch(
 
     Args:
         address: ``https://``, ``http://`` or ``gs://``.
-        path: the file to make; missing folders are made.
+        path: the file to make, here or in a bucket; missing folders are made.
         sha256: the file's hash, in hexadecimal, where it is known.
         md5: the same of another kind. Where neither is given, the MD5 that Google's servers tell is taken.
         check: takes the file before it gets its name, and raises ValueError where it is the wrong one.
+        headers: what is said to this address besides, such as a key. It is said to no other that it redirects to.
 
     Returns:
         The path.
@@ -87,6 +89,14 @@ def fetch(
         DownloadError: it could not be had, is not the right one, or does not fit the disk.
         OSError: it is in a bucket and could not be had, or the folder cannot be written.
     """
+    if storage.is_remote(path):
+        with storage.writing(path, keeps=True) as local:
+            try:
+                storage.mirror(path)
+            except FileNotFoundError:
+                local.unlink(missing_ok=True)  # what was in the bucket once counts no more
+            fetch(address, local, sha256=sha256, md5=md5, check=check)
+        return Path(path)
     path, proof = Path(path).expanduser(), _Proof(sha256, md5, check)
     if _is_there(path, proof):
         return path
@@ -96,7 +106,7 @@ def fetch(
     elif urllib.parse.urlsplit(address).scheme in ("http", "https"):
         with parts.opened(path, address) as part:
             if not _is_there(path, proof, silent=True):  # another process may have brought it meanwhile
-                _Download(path, part, proof).go()
+                _Download(path, part, proof, headers).go()
     else:
         raise DownloadError(address, "this is no address of a file", "Give one with https://, http:// or gs://.")
     return path
@@ -125,8 +135,8 @@ def _copy_from_bucket(address: str, path: Path, proof: _Proof) -> None:
 class _Download:
     """One file on its way."""
 
-    def __init__(self, path: Path, part: parts.Part, proof: _Proof) -> None:
-        self.path, self.part, self.proof = path, part, proof
+    def __init__(self, path: Path, part: parts.Part, proof: _Proof, headers: Mapping[str, str] | None = None) -> None:
+        self.path, self.part, self.proof, self.headers = path, part, proof, headers or {}
         self.resumed = False  # whether the part holds bytes of an earlier attempt
 
     def go(self) -> None:
@@ -162,6 +172,8 @@ class _Download:
             headers |= {"Range": f"bytes={offset}-", "If-Range": known["version"]}
         try:
             request = urllib.request.Request(self.part.address, headers=headers)
+            for name, value in self.headers.items():
+                request.add_unredirected_header(name, value)
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
                 self._receive(answer, offset)
         except urllib.error.HTTPError as error:

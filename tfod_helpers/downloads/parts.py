@@ -97,7 +97,7 @@ def opened(path: Path, address: str) -> Iterator[Part]:
     # Where processes cannot be kept from each other, each has a part of its own.
     own = "" if fcntl else f".{os.getpid()}"
     part = Part(path.with_name(f".{path.name}{own}.part"), address)
-    with _alone(part.path.with_name(f"{part.path.name}.lock"), path.name):
+    with alone(part.path.with_name(f"{part.path.name}.lock"), path.name):
         part.path.touch()
         try:
             yield part
@@ -108,10 +108,14 @@ def opened(path: Path, address: str) -> Iterator[Part]:
 
 
 @contextlib.contextmanager
-def _alone(lock: Path, name: str) -> Iterator[None]:
+def alone(lock: Path, name: str) -> Iterator[None]:
     """Hold a file that one process at a time can hold.
 
     It is a file apart, because HDF5 locks what it reads, and would take the part for a file in use.
+
+    Args:
+        lock: the file, which is there for as long as it is held.
+        name: what another process, which has to wait, calls the thing that is made meanwhile.
     """
     while True:
         with lock.open("ab") as file:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfod_helpers import __version__, workspace
+from tfod_helpers import __version__, storage, workspace
 from tfod_helpers.evaluation import page
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula, and runs it
 
 
+@storage.buckets_too(writes="folder", replaces=True)
 def write(
     evaluation: Evaluation,
     folder: str | os.PathLike[str],

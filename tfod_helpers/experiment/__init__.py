@@ -6,6 +6,9 @@ number of steps, so that a change of one does not silently spoil the others.
 """
 
 from tfod_helpers.experiment.config import (
+    BATCH_SIZE,
+    FOLLOWING_BATCH,
+    STEPS,
     DataConfig,
     DetectionTaskConfig,
     ExperimentConfig,
@@ -28,6 +31,9 @@ from tfod_helpers.experiment.settings import (
 from tfod_helpers.presets import Preset, presets
 
 __all__ = [
+    "BATCH_SIZE",
+    "FOLLOWING_BATCH",
+    "STEPS",
     "DataConfig",
     "DetectionTaskConfig",
     "ExperimentConfig",

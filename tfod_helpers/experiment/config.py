@@ -22,6 +22,20 @@ WARMUP_STEPS = "trainer.optimizer_config.warmup.linear.warmup_steps"
 BATCH_SIZE = "task.train_data.global_batch_size"
 STEPS = "trainer.train_steps"
 SIZE = "task.model.input_size"
+# A batch of another size brings these along.
+FOLLOWING_BATCH = (
+    BATCH_SIZE,
+    LEARNING_RATE,
+    STEPS,
+    DECAY_STEPS,
+    WARMUP_STEPS,
+    "task.reasons",
+    "trainer.average_decay",
+    "trainer.validation_interval",
+    "trainer.checkpoint_interval",
+    "trainer.steps_per_loop",
+    "trainer.summary_interval",
+)
 EVALUATIONS = 6  # of a training, evenly spaced; each costs about as much as fifty steps
 
 

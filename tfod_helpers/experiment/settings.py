@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tfod_helpers import presets, workspace
+from tfod_helpers import presets, storage, workspace
 from tfod_helpers.annotations import LabelMap, did_you_mean
 from tfod_helpers.experiment import fitting
 from tfod_helpers.experiment.config import (
@@ -205,6 +205,7 @@ def label_map(config: ExperimentConfig) -> LabelMap:
     return LabelMap(config.task.class_names)
 
 
+@storage.buckets_too(writes="path")
 def save(config: ExperimentConfig, path: str | os.PathLike[str]) -> Path:
     """Write every setting as YAML, whole or not at all."""
     path = Path(path)
@@ -213,6 +214,7 @@ def save(config: ExperimentConfig, path: str | os.PathLike[str]) -> Path:
     return path
 
 
+@storage.buckets_too("path")
 def load(path: str | os.PathLike[str]) -> ExperimentConfig:
     """Read a config that `save` wrote.
 

@@ -22,14 +22,16 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from tfod_helpers import experiment, training, workspace
+from tfod_helpers import experiment, storage, training, workspace
 from tfod_helpers import model as models
 from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
+from tfod_helpers.run_folder import Run, find_run
 
 FORMAT = "saved_model"
 
 
-def export(run: str | os.PathLike[str] | workspace.Run, folder: str | os.PathLike[str]) -> Path:
+@storage.buckets_too(writes="folder", replaces=True)
+def export(run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str]) -> Path:
     """Write a run's best model as a SavedModel, whole or not at all.
 
     Args:
@@ -55,7 +57,7 @@ def export(run: str | os.PathLike[str] | workspace.Run, folder: str | os.PathLik
     with workspace.whole_folder(folder) as part:
         _save_frozen(detect, part)
         experiment.label_map(config).write(part / LABEL_MAP)
-        best = workspace.open_run(run).read_manifest()["best"]
+        best = {name: value for name, value in find_run(run).read_manifest()["best"].items() if name != "checkpoint"}
         ExportFacts(FORMAT, side, len(config.task.class_names), preset=config.task.preset, **best).write(part)
     return folder
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfod_helpers import storage
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, OnProblem, Problem, settle_problems
 from tfod_helpers.formats import coco_masks, json_file, one_file
 from tfod_helpers.formats.labelled_images import make_dataset
@@ -61,6 +62,7 @@ def _is_ours(path: Path) -> bool:
     return bool(known) or sum(isinstance(data.get(name), list) for name in _LISTS) >= 2
 
 
+@storage.buckets_too("images", "annotations")
 def read(
     images: str | os.PathLike[str],
     annotations: str | os.PathLike[str] | None = None,
@@ -215,6 +217,7 @@ def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any,
 # --- detections -----------------------------------------------------------------------------------
 
 
+@storage.buckets_too("results", "annotations")
 def read_results(
     results: str | os.PathLike[str], annotations: str | os.PathLike[str], dataset: Dataset
 ) -> list[sv.Detections]:
@@ -276,6 +279,7 @@ def _detections(sv: Any, rows: list[tuple[list[float], int, float]]) -> sv.Detec
 # --- writing --------------------------------------------------------------------------------------
 
 
+@storage.buckets_too(writes="folder")
 def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
     """Write photos with a COCO file beside them, which `formats.read` gives back as they were.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from tfod_helpers import storage
 from tfod_helpers.annotations import Dataset, LabelMap, OnProblem, Problem, name_fault, settle_problems
 from tfod_helpers.formats import cvat_shapes, json_file, one_file, xml_file
 from tfod_helpers.formats.labelled_images import make_dataset
@@ -31,6 +32,7 @@ def find(folder: Path) -> list[Part]:
     return one_file.find(folder, ".xml", _is_ours)
 
 
+@storage.buckets_too("images", "annotations")
 def read(
     images: str | os.PathLike[str],
     annotations: str | os.PathLike[str] | None = None,

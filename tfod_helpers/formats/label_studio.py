@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfod_helpers import storage
 from tfod_helpers.annotations import Dataset, LabelMap, OnProblem, Problem, settle_problems
 from tfod_helpers.formats import json_file, label_studio_names, label_studio_shapes, one_file
 from tfod_helpers.formats.labelled_images import make_dataset
@@ -30,6 +31,7 @@ def find(folder: Path) -> list[Part]:
     return one_file.find(folder, ".json", _is_ours)
 
 
+@storage.buckets_too("images", "annotations")
 def read(
     images: str | os.PathLike[str],
     annotations: str | os.PathLike[str] | None = None,

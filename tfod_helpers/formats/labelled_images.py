@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from tfod_helpers import workers
+from tfod_helpers import storage, workers
 from tfod_helpers.annotations import (
     Dataset,
     DatasetError,
@@ -106,7 +106,7 @@ def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems:
     """
     if label_map is None or isinstance(label_map, LabelMap):
         return label_map
-    where = str(Path(label_map))
+    where = storage.address(label_map) if storage.is_remote(label_map) else str(Path(label_map))
     try:
         known, word = read_numbered(label_map)
     except ValueError as error:

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tfod_helpers import storage
 from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, settle_problems
 from tfod_helpers.formats import json_file, one_file, shapes
 from tfod_helpers.formats.labelled_images import make_dataset
@@ -44,6 +45,7 @@ def find(folder: Path) -> list[Part]:
     ]
 
 
+@storage.buckets_too("images", "annotations")
 def read(
     images: str | os.PathLike[str],
     annotations: str | os.PathLike[str] | None = None,

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tfod_helpers import storage
 from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
 from tfod_helpers.formats import voc
 from tfod_helpers.formats.labelled_images import make_dataset
@@ -41,6 +42,7 @@ def find(folder: Path) -> list[Part]:
     ]
 
 
+@storage.buckets_too("folder")
 def read(
     folder: str | os.PathLike[str],
     *,

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tfod_helpers import archives
+from tfod_helpers import archives, storage
 from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, did_you_mean, settle_problems
 from tfod_helpers.formats import (
     coco,
@@ -48,6 +48,7 @@ FORMATS: dict[str, ModuleType] = {
 _DEEPEST = 3  # folders that hold nothing but one other folder, as zips unpack to
 
 
+@storage.buckets_too("label_map")
 def read(
     path: str | os.PathLike[str],
     *,
@@ -59,7 +60,8 @@ def read(
     """Read a data set, whatever format it is in, and say in one line which it was.
 
     Args:
-        path: its folder; or a zip or tar, which is unpacked beside; or its one annotation file, near its photos.
+        path: its folder; or a zip or tar, which is unpacked beside; or its one annotation file, near its photos. What
+            is in a bucket comes to this machine first.
         format: its name in ``FORMATS``, where several would fit; None finds it out.
         label_map: the classes in their order, or a label map file; None takes what the data says.
         on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, and lists it.
@@ -75,7 +77,7 @@ def read(
         DatasetError: no format fits, or several do; or something is wrong with the data.
     """
     settle_problems((), on_problem, "")
-    path = Path(path).expanduser()
+    path = storage.mirror(path, around=not archives.is_archive(path)).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such folder or file. Check the path.")
     place = _unpacked(path) if path.is_file() and archives.is_archive(path) else path

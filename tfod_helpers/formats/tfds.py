@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import photos, workspace
+from tfod_helpers import photos, storage, workspace
 from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.photo_folder import PhotoFolder
@@ -43,6 +43,7 @@ class Features(NamedTuple):
     names: tuple[str, ...]
 
 
+@storage.buckets_too(writes="folder", replaces=True, keeps=True)
 def read(
     name: str,
     *,

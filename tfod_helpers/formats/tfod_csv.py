@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_helpers import workspace
+from tfod_helpers import storage, workspace
 from tfod_helpers.annotations import (
     Dataset,
     DatasetError,
@@ -77,6 +77,7 @@ def _is_ours(path: Path) -> bool:
     return set(COLUMNS) <= set(header)
 
 
+@storage.buckets_too("images", "annotations")
 def read(
     images: str | os.PathLike[str],
     annotations: str | os.PathLike[str] | None = None,
@@ -124,6 +125,7 @@ def read_parts(
     return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where, found=found)
 
 
+@storage.buckets_too(writes="path")
 def write(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
     """Write the table alone, or a folder with the photos and the table, which `formats.read` gives back.
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import photos, tfrecord, workspace
+from tfod_helpers import photos, storage, tfrecord, workspace
 from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
 from tfod_helpers.annotations.label_map import read_numbered
 from tfod_helpers.annotations.label_map_text import read_ids
@@ -48,6 +48,7 @@ def find(folder: Path) -> list[Part]:
     return [Part(folder, folder / first, _split(known)) for known, first in sets.items()]
 
 
+@storage.buckets_too(writes="folder", replaces=True, keeps=True)
 def read(
     records: str | os.PathLike[str],
     *,
@@ -70,7 +71,7 @@ def read(
         DatasetError: there are no records, or ``raise`` and something is wrong.
         FileExistsError: the folder for the photos has other files in it.
     """
-    path = Path(records).expanduser()
+    path = storage.mirror(records, around=True).expanduser()
     one = [Part(path.parent, path, _split(_set_of(path.name)))] if path.is_file() else []
     found = one or find(existing_folder(path))
     if not found:
@@ -79,6 +80,7 @@ def read(
     return read_parts(found, label_map=label_map, on_problem=on_problem, folder=folder)
 
 
+@storage.buckets_too(writes="folder", replaces=True, keeps=True)
 def read_parts(
     parts: Sequence[Part],
     *,
@@ -119,8 +121,9 @@ def _classes(label_map: LabelMap | str | os.PathLike[str] | None) -> tuple[Label
         return None, {}
     if isinstance(label_map, LabelMap):
         return label_map, dict(enumerate(label_map, start=1))
+    label_map = storage.mirror(label_map)
     known, word = read_numbered(label_map)
-    ids = read_ids(Path(label_map).read_text(encoding="utf-8-sig")) if word else dict(enumerate(known, start=1))
+    ids = read_ids(label_map.read_text(encoding="utf-8-sig")) if word else dict(enumerate(known, start=1))
     return known, ids
 
 

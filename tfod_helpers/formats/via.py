@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfod_helpers import storage
 from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
 from tfod_helpers.formats import json_file, one_file, shapes, via_files
 from tfod_helpers.formats.labelled_images import make_dataset
@@ -30,6 +31,7 @@ def find(folder: Path) -> list[Part]:
     return one_file.find(folder, ".json", via_files.is_json) or one_file.find(folder, ".csv", via_files.is_csv)
 
 
+@storage.buckets_too("images", "annotations")
 def read(
     images: str | os.PathLike[str],
     annotations: str | os.PathLike[str] | None = None,

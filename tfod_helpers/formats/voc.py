@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from tfod_helpers import storage
 from tfod_helpers.annotations import (
     Dataset,
     LabelledImage,
@@ -41,6 +42,7 @@ TITLE = "Pascal VOC XML"
 _ENDINGS = (".xml",)
 
 
+@storage.buckets_too("images", "annotations")
 def read(
     images: str | os.PathLike[str],
     annotations: str | os.PathLike[str] | None = None,
@@ -117,6 +119,7 @@ def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
             yield Problem(str(folder), "", what, "", fix, "note", kind="in no list")
 
 
+@storage.buckets_too(writes="folder")
 def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
     """Write photos and annotations side by side, a folder that `read` gives back as it was.
 

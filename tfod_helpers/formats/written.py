@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfod_helpers import workspace
+from tfod_helpers import storage, workspace
 from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.formats.photo_folder import folded
 
@@ -35,6 +35,8 @@ def write_photo(image: LabelledImage, path: Path) -> None:
     """
     if image.encoded is not None:
         path.write_bytes(image.encoded)
+    elif storage.is_remote(image.path):
+        path.write_bytes(storage.read_bytes(image.path))
     elif image.path.is_file():
         shutil.copyfile(image.path, path)
     else:

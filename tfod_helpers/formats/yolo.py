@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfod_helpers import storage
 from tfod_helpers.annotations import (
     Dataset,
     DatasetError,
@@ -39,6 +40,7 @@ _FIX_ROW = "Fix the row or delete it."
 _KEY_OF = {"valid": "val", "validation": "val"}  # data.yaml knows train, val and test
 
 
+@storage.buckets_too()
 def read(
     images: str | os.PathLike[str],
     annotations: str | os.PathLike[str] | None = None,
@@ -64,8 +66,9 @@ def read(
         NotADirectoryError: a folder is a file.
         DatasetError: there is nothing to read, or ``raise`` and something is wrong.
     """
-    folder = existing_folder(images)
-    labels = yolo_layout.labels_of(folder) if annotations is None else existing_folder(annotations)
+    folder = existing_folder(yolo_layout.mirrored(images))
+    labels = yolo_layout.labels_of(folder) if annotations is None else yolo_layout.mirrored(annotations)
+    existing_folder(labels)
     return read_parts([Part(folder, labels)], label_map=label_map, on_problem=on_problem)
 
 
@@ -182,6 +185,7 @@ def _is_number(text: str) -> bool:
 # --- writing --------------------------------------------------------------------------------------
 
 
+@storage.buckets_too(writes="folder")
 def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
     """Write ``images``, ``labels`` and ``data.yaml``, as Ultralytics trains from and `formats.read` reads back.
 

@@ -12,10 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfod_helpers import storage
 from tfod_helpers.formats import json_file, one_file
 from tfod_helpers.formats.raw import Part
 
 _SPLITS = ("train", "val", "valid", "validation", "test")
+_ABOVE = 3  # folders above the labels in which the classes' names are looked for
+_TREE = ("images", "labels")
 _NAME_FILES = ("classes.txt", "obj.names", "names.txt", "predefined_classes.txt", "_darknet.labels")
 _LARGEST = 1_000_000  # bytes of a data.yaml, and letters of what its aliases may unfold to
 _ROW = re.compile(r"\s*\d+(?:\.0*)?(?:\s+-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?){4,}\s*")
@@ -42,10 +45,30 @@ def labels_of(images: Path) -> Path:
     return beside if beside.is_dir() else images
 
 
+def mirrored(path: storage.AnyPath) -> Path:
+    """Return where a folder of photos or labels is on this machine; one of a bucket comes with what it needs.
+
+    That are the labels, in the folder above ``images``, and the nearest file that names the classes.
+    """
+    if not storage.is_remote(path):
+        return Path(path)
+    folders = [storage.address(path).rstrip("/")]
+    while len(folders) <= _ABOVE and folders[-1].count("/") > 2:  # gs://bucket has two
+        folders.append(storage.split(folders[-1])[0])
+    names = [place for place, folder in enumerate(folders) if any(map(_may_name, storage.sizes(folder)))]
+    tree = [place for place, folder in enumerate(folders[:-1], start=1) if storage.split(folder)[1].lower() in _TREE]
+    root = folders[max([*names[:1], *tree], default=0)]
+    return storage.mirror(root) / folders[0].removeprefix(root).lstrip("/")
+
+
+def _may_name(name: str) -> bool:
+    return name in _NAME_FILES or name.lower().endswith((".yaml", ".yml"))
+
+
 def names_of(parts: Sequence[Part]) -> list[str]:
     """Return the classes' names in the order of their ids, as the nearest file says them; none where there is none."""
     folders = dict.fromkeys(
-        folder for part in parts for folder in (part.annotations, *list(part.annotations.parents)[:3])
+        folder for part in parts for folder in (part.annotations, *list(part.annotations.parents)[:_ABOVE])
     )
     for path in (path for folder in folders for path in _yaml_files(folder)):
         if names := yaml_names(_yaml(path)):

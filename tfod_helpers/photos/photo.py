@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from tfod_helpers import storage
+
 Source = str | os.PathLike[str] | bytes
 JPEG_START = b"\xff\xd8"
 JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG with more pictures behind it, as many phones write
@@ -89,7 +91,7 @@ def read_info(source: Source) -> PhotoInfo:
         FileNotFoundError: there is no such file.
         PhotoError: it is no image.
     """
-    head = source if isinstance(source, bytes) else _first_bytes(source, _HEAD)
+    head = source if isinstance(source, bytes) else None if storage.is_remote(source) else _first_bytes(source, _HEAD)
     if head and (info := _plain_jpeg_info(head)):
         return info
     with opened(source) as image:
@@ -104,6 +106,8 @@ def opened(source: Source) -> Image.Image:
         PhotoError: it is no image, or one too large to open safely.
     """
     name = "the image" if isinstance(source, bytes) else os.fsdecode(source)
+    if not isinstance(source, bytes) and storage.is_remote(source):
+        name, source = storage.address(source), storage.read_bytes(source)
     try:
         return _with_pillow(source)
     except FileNotFoundError:

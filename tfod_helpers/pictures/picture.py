@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tfod_helpers import workspace
+from tfod_helpers import storage, workspace
 
 # Inches: what a notebook column shows unscaled and a printed page nearly so; photos cost more bytes an inch.
 CHART_WIDTH, PHOTO_WIDTH = 9.0, 7.5
@@ -97,6 +97,7 @@ class Picture(Figure):
         self.set_dpi(usual)
         return _small_jpeg(image, _PHOTO_BYTES * (dpi / _NOTEBOOK_DPI) ** 2) if self.photos else _small_png(image)
 
+    @storage.buckets_too(writes="path")
     def save(self, path: str | os.PathLike[str], *, dpi: int = 200) -> Path:
         """Write the picture, whole or not at all.
 

@@ -8,6 +8,7 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from tfod_helpers import storage
 from tfod_helpers.pipeline_config import model_rules, rcnn_rules, training_rules
 from tfod_helpers.pipeline_config.carried import Carried, Row, describe
 from tfod_helpers.pipeline_config.networks import choose
@@ -24,6 +25,7 @@ _NAMED = {word for pattern, _ in RULES for word in re.findall(r"\w+", pattern)} 
 _GIVE = "Give the pipeline.config of an Object Detection API model"
 
 
+@storage.buckets_too("path")
 def read(path: str | os.PathLike[str]) -> Carried:
     """Read a pipeline.config of the TensorFlow Object Detection API, TF1's or TF2's.
 

@@ -36,6 +36,7 @@ class Records:
         problems: what was left out while writing.
         stored_bytes: of the shards.
         source_bytes: of the photos that they were made from.
+        fingerprint: 32 hex digits that stand for photos, boxes and classes in their order, wherever the shards lie.
         reused: images whose records `write` took over from the ones before.
     """
 
@@ -47,6 +48,7 @@ class Records:
     problems: tuple[Problem, ...] = ()
     stored_bytes: int = 0
     source_bytes: int = 0
+    fingerprint: str = ""
     reused: int = field(default=0, compare=False)
 
     @property
@@ -190,6 +192,7 @@ def to_records(place: Place, manifest: dict[str, Any]) -> Records:
         problems=tuple(Problem(**problem) for problem in manifest["problems"]),
         stored_bytes=sum(shard["bytes"] for shard in manifest["shards"].values()),
         source_bytes=manifest["source_bytes"],
+        fingerprint=_digest([manifest["classes"], [shard["checksum"] for shard in manifest["shards"].values()]]),
     )
 
 
@@ -220,7 +223,10 @@ def _ours(place: Place) -> dict[str, Any] | None:
 
 
 def _checksum(manifest: dict[str, Any]) -> str:
-    facts = {key: value for key, value in manifest.items() if key != "checksum"}
+    return _digest({key: value for key, value in manifest.items() if key != "checksum"})
+
+
+def _digest(facts: Any) -> str:
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

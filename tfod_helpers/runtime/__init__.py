@@ -4,7 +4,8 @@
 * `doctor` makes every mistake that a long training would end with, in minutes: call it before.
 """
 
-from tfod_helpers.devices import Connection, best_precision, check_versions, connect, in_colab
+from tfod_helpers.devices import Connection, best_precision, check_versions, connect
+from tfod_helpers.drive import in_colab
 from tfod_helpers.runtime.diagnosis import Check, Diagnosis
 from tfod_helpers.runtime.examining import doctor
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tfod_helpers import storage, workspace
+from tfod_helpers import storage
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.run_folder import Run
 from tfod_helpers.runtime import data, machine, trial
 from tfod_helpers.runtime.case import Case, FoundFault
 from tfod_helpers.runtime.diagnosis import Check, Diagnosis
@@ -34,7 +35,7 @@ _CHECKS: dict[str, Callable[[Case], str]] = {
 
 def doctor(
     config: ExperimentConfig,
-    run: storage.AnyPath | workspace.Run | None = None,
+    run: storage.AnyPath | Run | None = None,
     *,
     dataset: Dataset | Mapping[str, Dataset] | None = None,
     places: Sequence[storage.AnyPath] = (),
@@ -47,7 +48,7 @@ def doctor(
 
     Args:
         config: from `experiment.make`.
-        run: the run folder that the training will get, local or ``gs://``; left out, no place is tried.
+        run: the run folder that the training will get, local, on Drive or ``gs://``; left out, no place is tried.
         dataset: what the records were made of, alone or as ``{"train": ..., "validation": ...}``; it is checked
             itself, and the records are compared with it.
         places: other folders that will be written to, such as that of the exports.
@@ -56,15 +57,13 @@ def doctor(
         A line each: print it, or let a notebook show it. ``.ok`` says whether all is well.
     """
     datasets = {"": dataset} if isinstance(dataset, Dataset) else dict(dataset or {})
-    place = (getattr(run, "far", "") or run.folder) if isinstance(run, workspace.Run) else run
     made: list[Check] = []
     with (
         tempfile.TemporaryDirectory(prefix="tfod_helpers-") as folder,
         tqdm(total=len(_CHECKS), unit="check", delay=1) as bar,
     ):
-        case = Case(
-            config, [one for one in (place, *places) if one is not None], datasets, Path(folder), bar.set_postfix_str
-        )
+        written = [str(one) if isinstance(one, Run) else one for one in (run, *places) if one is not None]
+        case = Case(config, written, datasets, Path(folder), bar.set_postfix_str)
         for name, look in _CHECKS.items():
             bar.set_description(name)
             bar.set_postfix_str("")

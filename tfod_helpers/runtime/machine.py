@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf_keras
 from packaging.requirements import Requirement
 
-from tfod_helpers import devices, presets, storage
+from tfod_helpers import devices, drive, presets, storage, workspace
 from tfod_helpers.runtime.case import Case, FoundFault
 
 _TOLD = ("tensorflow", "tf-models-official", "tf_keras", "numpy", "protobuf")
@@ -26,7 +26,6 @@ _SLACK_BYTES = 200_000_000  # for events, history and the export
 # Weights, Adam's two averages and ours, in the two checkpoints that are kept and the one being written; the best
 # weights likewise twice; four bytes each.
 _BYTES_A_PARAMETER = 4 * (4 * 3 + 2)
-_DRIVE = "/content/drive"
 
 
 # --- versions -------------------------------------------------------------------------------------
@@ -92,6 +91,11 @@ def _version(name: str) -> str | None:
 def look_at_accelerator(case: Case) -> str:
     """Connect, and make a train step of one layer there."""
     case.connection = devices.connect()
+    if case.connection.faults:
+        raise FoundFault(
+            f"{case.connection.kind} x {case.connection.devices} is taken: {'; '.join(case.connection.faults)}.",
+            "Restart the session, in Colab with Runtime > Disconnect and delete runtime, then ask again.",
+        )
     device, before, after = _step(case.connection.strategy)
     if f"{case.connection.kind}:" not in device:
         raise FoundFault(f"{case.connection} But a train step ran on {device}.", "Restart the session, then ask again.")
@@ -131,15 +135,18 @@ def look_at_storage(case: Case) -> str:
     if not case.places:
         return "No run folder was named, so none was tried."
     needed = presets.find(case.config.task.preset).parameters * 1e6 * _BYTES_A_PARAMETER + _SLACK_BYTES
-    told = [_try_place(storage.address(place), needed) for place in case.places]
+    places = [storage.address(place) for place in case.places]
+    if any(storage.is_remote(place) or drive.is_far(place) for place in places):
+        places.append(str(workspace.cache_folder()))  # what is kept far away is worked on here
+    told = [_try_place(place, needed) for place in places]
     return f"Written, read back and deleted: {', '.join(told)}. A run needs about {_size(needed)}."
 
 
 def _try_place(place: str, needed: float) -> str:
-    if place.startswith(_DRIVE) and not os.path.ismount(_DRIVE):
+    if not storage.is_remote(place) and Path(drive.FOLDER) in Path(place).parents and not drive.is_mounted():
         raise FoundFault(
             f"{place}: Drive is not mounted, so this would be on a disk that is deleted with the session.",
-            f"Run: from google.colab import drive; drive.mount('{_DRIVE}')",
+            "Run: from tfod_helpers import drive; drive.mount()",
         )
     name, data = f".tfod_helpers-probe-{os.getpid()}", os.urandom(_PROBE_BYTES)
     try:

@@ -7,7 +7,7 @@ from its last checkpoint.
 
 from tfod_helpers.training.events import show_tensorboard
 from tfod_helpers.training.history import History, load_best
-from tfod_helpers.training.loop import evaluate, train
+from tfod_helpers.training.running import evaluate, train
 from tfod_helpers.training.search import BatchTrial, RateTrial, find_batch_size, find_learning_rate
 
 __all__ = [

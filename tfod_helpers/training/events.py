@@ -11,9 +11,9 @@ import supervision as sv
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from tfod_helpers import workspace
 from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.photos import Square
+from tfod_helpers.run_folder import Run
 
 TRAIN, VALIDATION = "train", "validation"
 SHOWN = 6  # photos of each set
@@ -77,7 +77,7 @@ def draw(image: LabelledImage, square: Square, found: sv.Detections, names: Sequ
     return np.asarray(picture)
 
 
-def show_tensorboard(run: str | os.PathLike[str] | workspace.Run, *, height: int = 800) -> None:
+def show_tensorboard(run: str | os.PathLike[str] | Run, *, height: int = 800) -> None:
     """Open TensorBoard on one run, or on a folder of runs, within the notebook.
 
     Args:
@@ -89,7 +89,7 @@ def show_tensorboard(run: str | os.PathLike[str] | workspace.Run, *, height: int
     """
     from tensorboard import notebook
 
-    folder = str(run.folder if isinstance(run, workspace.Run) else run)
+    folder = str(run.folder if isinstance(run, Run) else run)
     if not tf.io.gfile.isdir(folder):
         raise FileNotFoundError(f"{folder}: there is no such folder, so nothing to show. Train a run first.")
     notebook.start(f'--logdir "{folder}" --reload_interval 15')

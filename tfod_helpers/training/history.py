@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import uuid
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import tensorflow as tf
 import tf_keras
 
-from tfod_helpers import __version__, experiment, workspace
+from tfod_helpers import __version__, experiment, records
 from tfod_helpers import model as models
 from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.records import Records
+from tfod_helpers.run_folder import Run, find_run
+
+PLANNED = "planned_steps"  # of a row: how many steps there were to be when it was written
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class History:
         seconds: what the time went into: building (network and first step), steps, evaluating, saving.
     """
 
-    run: workspace.Run
+    run: Run
     frame: pd.DataFrame
     best: dict[str, float]
     weights: str
@@ -44,61 +49,124 @@ class History:
         )
 
 
-def of(run: workspace.Run) -> History:
+def of(run: Run) -> History:
     """Return a run's history."""
-    manifest = run.read_manifest()
-    return History(
-        run, pd.DataFrame(read_rows(run)), manifest["best"], manifest["weights"], manifest.get("seconds", {})
-    )
+    manifest, rows = run.read_manifest(), read_rows(run)
+    best = {name: value for name, value in manifest["best"].items() if name != "checkpoint"}
+    frame = pd.DataFrame(rows).drop(columns=PLANNED, errors="ignore")
+    return History(run, frame, best, manifest["weights"], manifest.get("seconds", {}))
 
 
-def read_rows(run: workspace.Run) -> list[dict[str, Any]]:
+def read_rows(run: Run) -> list[dict[str, Any]]:
     """Return the rows of ``history.csv``, or none where training has not begun."""
     return pd.read_csv(run.history_path).to_dict("records") if run.history_path.exists() else []
 
 
-def claim(run: workspace.Run, config: ExperimentConfig) -> bool:
+def claim(run: Run, config: ExperimentConfig) -> bool:
     """Make a new run folder this config's; return whether it already holds the finished training.
 
+    A training that was begun can be gone on with in batches of another size, since the chip that is there now may have
+    room for another one. What follows the batch, learning rate and steps, may then differ too; anything else may not.
+
     Raises:
-        ValueError: it holds a training of other settings; they are named.
+        ValueError: it holds a training of other data or settings; they are named.
     """
+    data = {which: _describe(find_records(config, which)) for which in ("train", "validation")}
     if tf.train.latest_checkpoint(run.checkpoints) is None:  # nothing is lost; a failed start may be mended
         versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official", "numpy")}
         run.update_manifest(
+            id=run.read_manifest().get("id") or uuid.uuid4().hex,
             preset=config.task.preset,
             classes=list(config.task.class_names),
-            records={"train": config.task.train_data.input_path, "validation": config.task.validation_data.input_path},
+            data=data,
             changes={name: list(pair) for name, pair in experiment.changes(config).items()},
             versions={"python": platform.python_version(), "tfod_helpers": __version__, **versions},
+            machines=[],
             finished=False,
         )
         experiment.label_map(config).write(run.label_map_path)
         experiment.save(config, run.config_path)  # last: where it is missing, the claim is not finished
         return False
+    manifest = run.read_manifest()
+    _refuse_other_data(run, manifest.get("data", {}), data)
     other = experiment.differences(experiment.load(run.config_path), config)
+    other = {name: pair for name, pair in other.items() if not name.endswith(".input_path")}  # settled above
+    if experiment.BATCH_SIZE in other and not manifest.get("finished"):
+        other = {name: pair for name, pair in other.items() if name not in experiment.FOLLOWING_BATCH}
+        if not other:
+            experiment.save(config, run.config_path)
     if other:
         listed = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in list(other.items())[:10])
         raise ValueError(
-            f"{run.folder}: this run was made with other settings: {listed}. Choose another run folder for them, or "
+            f"{run}: this run was made with other settings: {listed}. Choose another run folder for them, or "
             f"delete this one."
         )
-    return bool(run.read_manifest().get("finished"))
+    return bool(manifest.get("finished"))
 
 
-def load_best(run: str | os.PathLike[str] | workspace.Run) -> tuple[tf_keras.Model, ExperimentConfig]:
+def find_records(config: ExperimentConfig, which: str) -> Records:
+    """Return the records that a config names, where they are those that it was made for.
+
+    Args:
+        config: the settings.
+        which: ``train`` or ``validation``.
+
+    Raises:
+        FileNotFoundError: there are none, or they were written anew.
+        ValueError: they have other classes than the config.
+    """
+    pattern = getattr(config.task, f"{which}_data").input_path
+    try:
+        found = records.of_pattern(pattern)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There are no {'training' if which == 'train' else which} records: {error}") from None
+    if found.label_map != experiment.label_map(config):
+        raise ValueError(
+            f"{pattern}: these records have the classes {found.label_map.describe()}, the config "
+            f"{experiment.label_map(config).describe()}. Make the config again with experiment.make."
+        )
+    return found
+
+
+def checksum(model: tf_keras.Model) -> str:
+    """Return 32 hex digits that stand for a model's weights."""
+    found = hashlib.blake2b(digest_size=16)
+    for weight in model.weights:
+        found.update(weight.numpy().tobytes())
+    return found.hexdigest()
+
+
+def _describe(found: Records) -> dict[str, Any]:
+    """Return what a run remembers of its records: enough to know them again wherever they lie."""
+    return {"pattern": found.pattern, "images": found.count, "boxes": found.boxes, "fingerprint": found.fingerprint}
+
+
+def _refuse_other_data(run: Run, before: dict[str, Any], now: dict[str, Any]) -> None:
+    for which, facts in now.items():
+        old = before.get(which, facts)
+        if old["fingerprint"] != facts["fingerprint"]:
+            told = [f"{one['images']} images with {one['boxes']} boxes" for one in (old, facts)]
+            raise ValueError(
+                f"{run}: the {'training' if which == 'train' else which} photos or labels are not those that this run "
+                f"began with: then {told[0]} ({old['pattern']}), now {told[1]} ({facts['pattern']}). Nothing was "
+                f"trained. Choose another run folder for them; with weights={str(run)!r} it starts from what this one "
+                f"learnt."
+            )
+
+
+def load_best(run: str | os.PathLike[str] | Run) -> tuple[tf_keras.Model, ExperimentConfig]:
     """Build a run's model and fill it with its best weights.
 
     Raises:
         FileNotFoundError: the run holds no model yet.
     """
-    run = run if isinstance(run, workspace.Run) else workspace.Run(Path(run).expanduser())  # made by `train` alone
-    newest = tf.train.latest_checkpoint(run.best)
-    if newest is None or not run.read_manifest().get("best"):
+    run = find_run(run)  # made by `train` alone
+    best = run.best_checkpoint
+    if best is None:
         raise FileNotFoundError(
             f"{run.best}: there is no trained model here. Train this run first, with training.train."
         )
     config = experiment.load(run.config_path)
     model = models.build(config)
-    tf.train.Checkpoint(model=model).read(newest).assert_existing_objects_matched().expect_partial()
+    tf.train.Checkpoint(model=model).read(str(best)).assert_existing_objects_matched().expect_partial()
     return model, config

@@ -17,6 +17,7 @@ from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig, RCNNTaskConfig
 from tfod_helpers.photos import Square
 
+RESAMPLES = 1000  # for the intervals
 _BATCH, _RCNN_BATCH = 16, 4  # images a forward pass; a second stage looks at a thousand regions of each
 
 

@@ -1,15 +1,12 @@
-"""One training from its first step, or from where it stopped, to its last."""
+"""One training under way, from its first step, or from where it stopped, to its last."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
-import itertools
 import math
-import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,154 +15,118 @@ import tensorflow as tf
 import tf_keras
 from tqdm import tqdm
 
-from tfod_helpers import devices as runtime
 from tfod_helpers import (
     experiment,
     pictures,
-    records,
     weights,
     workspace,
 )
 from tfod_helpers import model as models
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.experiment.config import following
-from tfod_helpers.records import Records
-from tfod_helpers.training import events, history, live
-from tfod_helpers.training.history import History
-from tfod_helpers.training.judge import Judge
+from tfod_helpers.run_folder import Keeper, Run
+from tfod_helpers.training import events, history, live, machines, resuming
+from tfod_helpers.training.history import PLANNED, History
+from tfod_helpers.training.judge import RESAMPLES, Judge
 from tfod_helpers.training.schedule import WarmupCosine
-from tfod_helpers.training.steps import BadLossError, Steps, precision
+from tfod_helpers.training.steps import BadLossError, Steps
 
 _MEASURED = 100  # steps before the number of steps is fitted to the time there is
 _SPARE = 0.95  # share of the time that is planned for; the rest is for what varies
-_RESAMPLES = 1000  # for the intervals
 _EXPLODED = 30.0  # times the median of the losses so far
+_GONE = (
+    "The {} was taken away ({}). What was saved at step {} is in {}. In Colab, choose Runtime > Reconnect, or another "
+    "runtime type, and run the cells again: training goes on from there."
+)
 
 
-def train(
-    config: ExperimentConfig,
-    run: str | os.PathLike[str] | workspace.Run,
-    *,
-    strategy: tf.distribute.Strategy | None = None,
-    tensorboard: str | os.PathLike[str] | None = None,
-) -> History:
-    """Train until the config's last step, its time or its patience is up, and keep the best model apart from the last.
-
-    Where the run folder holds an unfinished training of the same config, it goes on from there;
-    where it holds a finished one, its history comes back at once.
-
-    Args:
-        config: from `experiment.make`.
-        run: the run folder, made where it is new.
-        strategy: from `runtime.connect`; left out, the best device is taken.
-        tensorboard: a folder for the event files, also ``gs://``; left out, ``events/`` in the run folder.
-
-    Raises:
-        ValueError: the run folder holds a training of other classes or settings, or the records have other classes
-            than the config; they are named.
-        FloatingPointError: the loss is no longer a number, or explodes; the last checkpoint is kept, and the images
-            that did it are in ``failed/`` in the run folder.
-        MemoryError: a batch does not fit into memory; the message says what to change.
-    """
-    run = workspace.open_run(run)
-    if history.claim(run, config):
-        print(f"{run.folder}: this training is finished already; here is its history.")
-        return history.of(run)
-    validation, training_images = _validation_set(config), _some_training_images(config)
-    strategy = strategy or runtime.connect().strategy
-    try:
-        with strategy.scope(), precision(config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)):
-            return _Training(config, run, validation, training_images, tensorboard or run.events).go()
-    finally:
-        # Models refer to themselves, so only Python's garbage search frees them, and it seldom looks so far: after
-        # ten trainings in one notebook their graphs would fill the memory.
-        gc.collect()
-
-
-def evaluate(run: str | os.PathLike[str] | workspace.Run, data: Records | Dataset) -> Evaluation:
-    """Score a run's best model, with intervals.
-
-    Args:
-        run: the run folder.
-        data: the records or the dataset to judge on.
-
-    Raises:
-        FileNotFoundError: the run holds no model yet.
-        ValueError: the data has other classes than the run.
-    """
-    model, config = history.load_best(run)
-    dataset = data if isinstance(data, Dataset) else Dataset(tuple(records.read(data)), data.label_map)
-    if dataset.label_map != experiment.label_map(config):
-        raise ValueError(
-            f"The data has the classes {dataset.label_map.describe()}, the run "
-            f"{experiment.label_map(config).describe()}. Read the data with the run's label map."
-        )
-    judge = Judge(model, config, dataset)
-    return judge.score(judge.detect(), resamples=_RESAMPLES)
-
-
-class _Training:
+class Training:
     """One training under way: built in the strategy's scope, run once."""
 
     def __init__(
-        self, config: ExperimentConfig, run: workspace.Run, validation: Dataset, seen: Dataset, folder: Any
+        self, config: ExperimentConfig, run: Run, keeper: Keeper, validation: Dataset, seen: Dataset, folder: Any
     ) -> None:
-        self.config, self.run, self.seconds = config, run, defaultdict(float)
+        self.config, self.run, self.keeper, self.seconds = config, run, keeper, defaultdict(float)
         self.total, self.every = config.trainer.train_steps, config.trainer.validation_interval
         self.rows: list[dict[str, float]] = []
+        self.saved = -1  # the step of the last checkpoint
         self.curves, self.events = live.Curves(), events.Events(folder)
         with self._timed("building"):
             tf_keras.utils.set_random_seed(config.task.train_data.seed or 0)
             self.steps = Steps(config)
             self.last = tf.train.CheckpointManager(self.steps.checkpoint, run.checkpoints, max_to_keep=2)
-            whole = tf.train.Checkpoint(model=self.steps.judged)
-            self.best = tf.train.CheckpointManager(whole, run.best, max_to_keep=1)
+            self.best = tf.train.Checkpoint(model=self.steps.judged)
             self.judge = Judge(self.steps.judged, config, validation)
             self.seen, self.seen_squares = seen, [self.judge.detector.square(image.pixels()) for image in seen]
 
-    def go(self) -> History:
-        self._start()
+    def go(self, machine: dict[str, Any]) -> History:
+        """Train to the end, and return what happened; `machine` is what the run is to remember of this one."""
+        self._start(machine)
         try:
-            with tqdm(total=self.total, initial=self.steps.done, unit="step", desc="training") as bar:
+            with (
+                resuming.stoppable(),
+                tqdm(total=self.total, initial=self.steps.done, unit="step", desc="training") as bar,
+            ):
                 while not self._finished():
                     self._go_on(bar)
+        except (KeyboardInterrupt, SystemExit):
+            self._stop()
+            raise
         except tf.errors.ResourceExhaustedError as error:
             raise MemoryError(_no_room(self.config)) from error
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            raise ConnectionError(_GONE.format(machine["kind"], str(error)[:200], self.saved, self.run)) from error
         finally:
             self.curves.clear()
         self._save(finished=True)
+        self.keeper.finish()
         return history.of(self.run)
 
-    def _start(self) -> None:
+    def _start(self, machine: dict[str, Any]) -> None:
         """Go on from the last checkpoint, or fill the model with its first weights."""
-        if self.last.latest_checkpoint:
-            self.last.restore_or_initialize()
-            manifest = self.run.read_manifest()
-            self.rows = [row for row in history.read_rows(self.run) if row["step"] <= self.steps.done]
+        if resuming.restore(self.steps, self.last):
+            manifest, batch = self.run.read_manifest(), machine["batch_size"]
+            fitted = bool(self.config.trainer.minutes) and self.steps.done >= _MEASURED
+            self._plan(resuming.continue_schedule(self.steps, self.total, batch, fitted=fitted))
+            self.rows = resuming.rescale(history.read_rows(self.run), self.total, self.steps.done)
             self.seconds |= manifest.get("seconds", {})
-            self._plan(manifest.get("planned_steps", self.total))
-            print(f"Going on from step {self.steps.done} of {self.total} in {self.run.folder}.")
+            told = resuming.add_machine(self.run, machine, self.steps.done)
+            print(f"Going on from step {self.steps.done} of {self.total} in {self.run}. {told}".rstrip())
         else:
             loaded = weights.load(self.steps.model, self.config.task.weights, classes=self.config.task.class_names)
             frozen = 0 if loaded.source == "scratch" else self.config.task.frozen_stride
-            self.run.update_manifest(weights=str(loaded), frozen_stride=frozen, step=0, best=None)
+            checksum = history.checksum(self.steps.model)
+            facts = {"weights": str(loaded), "weights_checksum": checksum, "frozen_stride": frozen}
+            self.run.update_manifest(**facts, step=0, best=None)
+            resuming.add_machine(self.run, machine, 0)
             if self.config.trainer.minutes:
                 print(f"After {_MEASURED} steps their number is fitted to {self.config.trainer.minutes:g} minutes.")
             if self.steps.average:
                 self.steps.average.reset()
+        machines.check_same_step(self.steps)
         models.freeze(self.steps.model, self.run.read_manifest()["frozen_stride"])
 
+    def _stop(self) -> None:
+        """Save what there is, and say so."""
+        self._save()
+        tqdm.write(
+            f"Stopped at step {self.steps.done} of {self.total}, which is saved in {self.run}. Run this again to go on."
+        )
+        try:
+            self.keeper.finish()
+        except OSError as error:
+            tqdm.write(str(error))
+
     def _finished(self) -> bool:
-        trainer, best = self.config.trainer, self.run.read_manifest()["best"]
+        patience = self.config.trainer.patience
         if self.steps.done >= self.total:
             return True
-        since = [
-            row for row in self.rows if "ap" in row and np.isfinite(row["ap"]) and best and row["step"] > best["step"]
-        ]
-        if trainer.patience and len(since) >= trainer.patience:
-            tqdm.write(f"No better AP in {len(since)} evaluations since step {best['step']}: ending early.")
+        scored = [row for row in self.rows if np.isfinite(row.get("ap", np.nan))]
+        best = int(np.argmax([row["ap"] for row in scored])) if scored else 0
+        since = len(scored) - 1 - best
+        if patience and since >= patience:
+            tqdm.write(f"No better AP in {since} evaluations since step {scored[best]['step']:.0f}: ending early.")
             return True
         return False
 
@@ -183,7 +144,7 @@ class _Training:
         self._report(row, bar)
         if fitting and stop == _MEASURED:
             self._fit_to_time(bar)
-        if due:
+        if due or (fitting and stop == _MEASURED):
             self._save()
             self.curves.show(self.rows)
 
@@ -200,6 +161,7 @@ class _Training:
             "step": stop,
             "loss": losses.pop("loss"),
             "learning_rate": float(rate(stop) if callable(rate) else rate),
+            PLANNED: self.total,
             **losses,
             "steps_per_second": (stop - step) / watch[0],
         }
@@ -239,13 +201,20 @@ class _Training:
             scores = {"ap": result.ap, "ap50": result.ap50}
             best = self.run.read_manifest()["best"]
             if best is None or result.ap > best["ap"]:
-                self.best.save(checkpoint_number=step)
-                sure = self.judge.score(found, resamples=_RESAMPLES).intervals
-                self.run.update_manifest(
-                    best={"step": step, **scores, "threshold": result.threshold},
-                    best_intervals={name: list(sure[name]) for name in scores},
-                )
+                sure = self.judge.score(found, resamples=RESAMPLES).intervals
+                self._keep_best({"step": step, **scores, "threshold": result.threshold}, sure)
         return scores
+
+    def _keep_best(self, facts: dict[str, float], intervals: Mapping[str, Any]) -> None:
+        """Write the judged model beside the best so far; once ``run.json`` names it, the other one goes."""
+        before = self.run.read_manifest()["best"]
+        name = f"ckpt-{1 + (int(before['checkpoint'].rpartition('-')[2]) if before else 0)}"
+        self.best.write(str(self.run.best / name))
+        sure = {score: list(intervals[score]) for score in ("ap", "ap50")}
+        self.run.update_manifest(best=facts | {"checkpoint": name}, best_intervals=sure)
+        for path in self.run.best.iterdir():
+            if path.is_file() and path.stem != name and path.name.partition(".")[0] != name:
+                path.unlink()
 
     def _fit_to_time(self, bar: tqdm) -> None:
         """Plan as many steps as the time allows, going by those that were made."""
@@ -261,9 +230,11 @@ class _Training:
             f"each of {self.config.task.train_images} photos seen about "
             f"{self.total * self.config.task.train_data.global_batch_size / self.config.task.train_images:.0f} times."
         )
-        self.run.update_manifest(planned_steps=self.total)
 
     def _plan(self, steps: int) -> None:
+        self.steps.planned.assign(steps)
+        for row in self.rows:  # the same steps, of which there are more or fewer to come
+            row[PLANNED] = steps
         if steps != self.total:
             self.total, self.every = steps, following(steps)["trainer.validation_interval"]
         if isinstance(self.steps.rate, WarmupCosine) and self.config.trainer.minutes:
@@ -271,7 +242,7 @@ class _Training:
 
     def _report(self, row: dict[str, float], bar: tqdm) -> None:
         self.rows.append(row)
-        self.events.scalars(row)
+        self.events.scalars({name: value for name, value in row.items() if name != PLANNED})
         shown = {"loss": f"{row['loss']:.3f}", "learning rate": f"{row['learning_rate']:.1e}"}
         scored = [row["ap50"] for row in self.rows if np.isfinite(row.get("ap50", np.nan))]
         bar.set_postfix(shown | ({"AP50": f"{scored[-1]:.2f}"} if scored else {}))
@@ -281,10 +252,14 @@ class _Training:
             # The history first: were it to lag behind the checkpoint, rows would be missing after going on.
             with workspace.whole_file(self.run.history_path) as part:
                 pd.DataFrame(self.rows).to_csv(part, index=False)
-            if not finished or not str(self.last.latest_checkpoint).endswith(f"-{self.steps.done}"):
-                self.last.save(checkpoint_number=self.steps.done)
+            if self.saved != self.steps.done:
+                self.last.save()
+                self.saved = self.steps.done
             self.events.flush()
-        self.run.update_manifest(step=self.steps.done, seconds=dict(self.seconds), finished=finished)
+        facts = {"step": self.steps.done, "planned_steps": self.total, "seconds": dict(self.seconds)}
+        saves = self.run.read_manifest().get("saves", 0) + 1  # tells the newer of two copies
+        self.run.update_manifest(**facts, finished=finished, saves=saves)
+        self.keeper.keep()
 
     @contextlib.contextmanager
     def _timed(self, what: str) -> Iterator[list[float]]:
@@ -294,38 +269,6 @@ class _Training:
         finally:
             watch[0] = time.perf_counter() - began
             self.seconds[what] += watch[0]
-
-
-def _records(config: ExperimentConfig, which: str) -> Records:
-    """Return the records that a config names, where they are those that it was made for."""
-    pattern = getattr(config.task, f"{which}_data").input_path
-    try:
-        found = records.of_pattern(pattern)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"There are no {'training' if which == 'train' else which} records: {error}") from None
-    if found.label_map != experiment.label_map(config):
-        raise ValueError(
-            f"{pattern}: these records have the classes {found.label_map.describe()}, the config "
-            f"{experiment.label_map(config).describe()}. Make the config again with experiment.make."
-        )
-    return found
-
-
-def _validation_set(config: ExperimentConfig) -> Dataset:
-    found = _records(config, "validation")
-    if not found.boxes:
-        raise ValueError(
-            f"{found.pattern}: no object in these records, so no model can be judged on them. Label some photos."
-        )
-    return Dataset(tuple(records.read(found)), found.label_map)
-
-
-def _some_training_images(config: ExperimentConfig) -> Dataset:
-    """Return a few of the photos that are learnt from, to see what the model makes of them."""
-    found = _records(config, "train")
-    every = max(1, found.count // events.SHOWN)
-    last = every * (min(events.SHOWN, found.count) - 1) + 1
-    return Dataset(tuple(itertools.islice(records.read(found), 0, last, every)), found.label_map)
 
 
 def _no_room(config: ExperimentConfig) -> str:

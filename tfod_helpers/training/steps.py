@@ -74,6 +74,7 @@ class Steps:
         optimizer: what changes the weights.
         rate: its learning rate.
         average: of the weights, or None.
+        planned: how many steps there are to be, and `batch` of how many images: what a step number means.
         checkpoint: all that is needed to go on.
     """
 
@@ -99,7 +100,14 @@ class Steps:
         self._copies = list(zip(self.judged.weights, values, strict=True))
         self._metrics = self.task.build_metrics(training=True)
         average = {"average": self.average} if self.average else {}
-        self.checkpoint = tf.train.Checkpoint(model=self.model, optimizer=self.optimizer, **average)
+        number = lambda value, name: tf.Variable(value, trainable=False, dtype=tf.int64, name=name)  # noqa: E731
+        self.planned = number(config.trainer.train_steps, "planned_steps")
+        self.batch = number(config.task.train_data.global_batch_size, "batch_size")
+        # Not what scales losses for float16: the next machine may have no need of it.
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        self.checkpoint = tf.train.Checkpoint(
+            model=self.model, optimizer=optimizer, planned=self.planned, batch=self.batch, **average
+        )
         self._batches: Any = None
         self._run = tf.function(self._run_steps)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfod_helpers import archives, storage, workspace
-from tfod_helpers.weights import published
+from tfod_helpers.run_folder import Run, find_run
 from tfod_helpers.weights.published import Published
 
 _ADVICE = (
@@ -33,6 +33,8 @@ def local(weights: str) -> Path:
         return Path(weights).expanduser()
     address = storage.address(weights) if storage.is_remote(weights) else weights
     if not address.lower().endswith((*archives.ENDINGS, ".h5")):
+        if storage.is_remote(address):
+            return find_run(address).folder
         raise ValueError(f"weights {address!r}: from the web, one packed file is taken, a .tar.gz or a .h5. Pack them.")
     # Files of one name from two places must not be taken for each other.
     return Published(address, folder=_digest(address)).fetch()
@@ -57,7 +59,9 @@ def find(path: Path) -> str:
     if not path.is_dir():
         what = "this file is no checkpoint" if path.exists() else "there is nothing here"
         raise FileNotFoundError(f"weights {str(path)!r}: {what}. {_ADVICE}")
-    run = workspace.Run(path)
+    run = Run(path)
+    if best := run.best_checkpoint:
+        return str(best)
     for folder in (run.best, run.checkpoints, path):
         if newest := _newest(folder):
             return newest
@@ -66,7 +70,7 @@ def find(path: Path) -> str:
 
 
 def _find_packed(path: Path) -> str:
-    folder = archives.unpack(path, published.own_folder() / "unpacked" / _digest(str(path.resolve())))
+    folder = archives.unpack(path, workspace.cache_folder() / "unpacked" / _digest(str(path.resolve())))
     folders = sorted({index.parent for index in folder.rglob("*.index")})
     if not folders:
         names = ", ".join(sorted(entry.name for entry in folder.rglob("*") if entry.is_file())[:10])
@@ -99,7 +103,7 @@ def _step(index: Path) -> int:
 
 def classes(prefix: str) -> list[str] | None:
     """Return the classes of the run that a checkpoint belongs to; None where it belongs to none."""
-    run = workspace.Run(Path(prefix).absolute().parent.parent)
+    run = Run(Path(prefix).absolute().parent.parent)
     try:
         return run.read_manifest().get("classes")
     except (ValueError, OSError):

@@ -54,7 +54,7 @@ class Published:
     @property
     def path(self) -> Path:
         """Where it is kept, whether it is there or not."""
-        return (keras_folder() if self.keras else own_folder()) / self.folder / self.name
+        return (keras_folder() if self.keras else workspace.cache_folder()) / self.folder / self.name
 
     def fetch(self, check: Check | None = None) -> Path:
         """Return the path of the file, from the cache or downloaded into it.
@@ -80,12 +80,6 @@ def keras_folder() -> Path:
     """Return the folder in which Keras keeps weights: ``models`` in ``$KERAS_HOME``, else in ``~/.keras``."""
     home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
     return Path(os.environ.get("KERAS_HOME") or home / ".keras").expanduser() / "models"
-
-
-def own_folder() -> Path:
-    """Return the folder of all other weights: ``tfod_helpers`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``."""
-    home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache").expanduser() / "tfod_helpers"
 
 
 def _take(source: str, path: Path) -> None:

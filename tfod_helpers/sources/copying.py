@@ -1,0 +1,221 @@
+"""A folder on Drive or in a bucket -> a copy on the local disk, with only those files copied that are not there yet.
+
+The copy gathers in a hidden folder beside its place, which a killed process leaves for the next one to go on with.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from tfod_helpers import archives, drive, storage, workspace
+from tfod_helpers.archives import marks
+from tfod_helpers.sources import bringing
+from tfod_helpers.sources.errors import SourceError
+
+_AT_ONCE = 16  # Drive answers slowly, and many at a time
+# Google's own documents, which have no bytes that could be copied; and what systems add to folders.
+_PASSED_OVER = (".gdoc", ".gsheet", ".gslides", ".gform", ".gdraw", ".gsite", ".gjam", ".gmap", ".gscript", ".glink")
+_OF_SYSTEMS = ("thumbs.db", "desktop.ini", "icon\r")
+_ARCHIVES_ONLY = (".txt", ".md", ".pdf", ".ipynb", ".py")  # what may lie beside an archive that is meant
+
+Stamp = tuple[int, int]  # bytes, and when it was changed, in nanoseconds
+
+
+def copy(source: Path, folder: Path) -> Path:
+    """Return the folder with a copy of another one, whole or not at all; one that is there and unchanged is kept.
+
+    What a killed process copied is gone on with. Of a folder that changed, only the files that did are copied.
+
+    Args:
+        source: the folder, on Drive or another network.
+        folder: the folder that the copy is made in.
+
+    Raises:
+        SourceError: it holds nothing, or only archives; or it changed meanwhile.
+        FileExistsError: there are other files in the new folder, or they were changed.
+        OSError: the disk is too small, or Drive does not answer.
+    """
+    target = folder / bringing.plain_name(source.name)
+    with drive.told(source):
+        files = dict(_listed(source))
+    refuse_archives_only(source, files)
+    version = bringing.digest(sorted((name, *stamp) for name, stamp in files.items()))
+    origin = {"from": bringing.digest(os.path.abspath(source)), "shown": str(source), "version": version}
+    with bringing.alone(target):
+        if bringing.is_there(target, origin):
+            return target
+        bringing.clear_leftovers(target)
+        staging = _staging(target)
+        _fill(staging, source, target, files)
+        _put(staging, target, origin)
+    return target
+
+
+def copy_from_bucket(address: str, folder: Path, name: str) -> Path:
+    """Return the folder with a copy of one in a bucket, whole or not at all.
+
+    Files that were changed here are kept: then nothing is fetched, and a line says so.
+
+    Args:
+        address: ``gs://bucket/folder``.
+        folder: the folder that the copy is made in.
+        name: what the copy is to be called.
+
+    Raises:
+        FileExistsError: there are other files in the new folder.
+        FileNotFoundError: there is no such folder in the bucket.
+        OSError: it cannot be had, or the disk is too small.
+    """
+    target = folder / bringing.plain_name(name)
+    origin = {"from": bringing.digest(address), "shown": address, "version": None}
+    with bringing.alone(target):
+        known = bringing.made_from(target, origin)
+        if known is None:
+            marks.refuse_others(target, address)
+        elif marks.is_changed(target):
+            print(f"{target}: there already, from {address}. Files were changed here, so nothing is fetched.")
+            return target
+        bringing.clear_leftovers(target)
+        staging = _staging(target)
+        try:
+            if known is not None:
+                _link_missing(target, staging)
+            storage.download_folder(address, staging)
+            _delete_others(staging, storage.sizes(address, nested=True))
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError as error:
+            if known is None:
+                raise
+            print(f"{target}: there already, from {address}; it cannot be known whether that changed ({error}).")
+            return target
+        if known is not None and marks.fingerprint(staging) == marks.fingerprint(target):
+            shutil.rmtree(staging)
+            print(f"{target}: there already, from {address}, which did not change.")
+            return target
+        _put(staging, target, origin)
+    return target
+
+
+def _staging(target: Path) -> Path:
+    staging = target.with_name(f".{target.name}.copying")
+    staging.mkdir(exist_ok=True)
+    return staging
+
+
+def _put(staging: Path, target: Path, origin: dict[str, Any]) -> None:
+    """Give a whole copy its name."""
+    marks.write(staging, origin)
+    with workspace.whole_folder(target) as part:
+        part.rmdir()
+        staging.rename(part)
+    bringing.print_done(target, origin["shown"])
+
+
+def _link_missing(folder: Path, staging: Path) -> None:
+    """Let a folder have the files of another one that it has not; they are replaced there, never written to."""
+    for at, _, names in os.walk(folder):
+        for path in (Path(at, name) for name in names if name != marks.MARK):
+            other = staging / path.relative_to(folder)
+            if not other.exists():
+                other.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.link(path, other)
+                except OSError:  # a disk without links
+                    shutil.copy2(path, other)
+
+
+def _listed(folder: Path, within: str = "", seen: frozenset[Stamp] = frozenset()) -> Iterator[tuple[str, Stamp]]:
+    """Yield the files of a folder and of those in it; shortcuts, which are links there, are followed."""
+    with os.scandir(folder) as listed:
+        entries = sorted(listed, key=lambda entry: entry.name)
+    for entry in entries:
+        name = entry.name.lower()
+        if name.startswith(".") or name.endswith(_PASSED_OVER) or name in _OF_SYSTEMS:
+            continue
+        try:
+            stat = entry.stat()
+        except FileNotFoundError:
+            print(f"{entry.path}: left out, as this shortcut leads to nothing that is there.")
+            continue
+        here = (stat.st_dev, stat.st_ino)
+        if not entry.is_dir():
+            yield within + entry.name, (stat.st_size, stat.st_mtime_ns)
+        elif here not in seen:  # a shortcut may lead to a folder that it lies in
+            yield from _listed(Path(entry.path), f"{within}{entry.name}/", seen | {here})
+
+
+def refuse_archives_only(source: Path, files: Collection[str]) -> None:
+    """Raise where a folder holds nothing, or nothing but an archive, which is what was meant.
+
+    Args:
+        source: the folder.
+        files: what is in it.
+    """
+    packed = [name for name in files if archives.is_archive(name)]
+    if not files:
+        raise SourceError(str(source), "there are no files in this folder", "Check the path.")
+    if packed and not [one for one in files if one not in packed and not one.lower().endswith(_ARCHIVES_ONLY)]:
+        what = f"there are no photos in this folder, but {len(packed)} archive{'s' * (len(packed) > 1)}"
+        raise SourceError(str(source), what, f"Give the archive: sources.local({str(source / packed[0])!r})")
+
+
+def _fill(staging: Path, source: Path, target: Path, files: Mapping[str, Stamp]) -> None:
+    """Bring all files of a listing into a folder, and delete what else is in it."""
+    missing = {name: stamp for name, stamp in files.items() if not _is_same(staging / name, stamp)}
+    for name, stamp in list(missing.items()):
+        (staging / name).parent.mkdir(parents=True, exist_ok=True)
+        if _is_same(target / name, stamp):
+            (staging / name).unlink(missing_ok=True)
+            shutil.copy2(target / name, staging / name)
+            del missing[name]
+    needed, free = sum(size for size, _ in missing.values()), shutil.disk_usage(staging).free
+    if needed > free:
+        what = f"{needed / 1e6:,.0f} MB are to be copied, and {target.parent} has {free / 1e6:,.0f} MB free"
+        raise OSError(errno.ENOSPC, f"{source}: {what}. Free some space or choose another folder.")
+    _copy_all(source, staging, missing, needed)
+    _delete_others(staging, files)
+
+
+def _delete_others(staging: Path, files: Collection[str]) -> None:
+    for at, _, names in os.walk(staging):
+        for path in (Path(at, name) for name in names):
+            if path.relative_to(staging).as_posix() not in files:
+                path.unlink()
+
+
+def _copy_all(source: Path, staging: Path, files: Mapping[str, Stamp], size: int) -> None:
+    def copy_one(name: str) -> int:
+        with drive.told(source / name):
+            shutil.copyfile(source / name, staging / name)
+            found = (staging / name).stat().st_size
+        if found != files[name][0]:
+            fix = "Wait until Drive shows that its upload has ended, and run the cell again"
+            raise SourceError(str(source / name), "it changed while it was copied", fix)
+        # Last, because by this time a whole file is told from one that a killed process left.
+        os.utime(staging / name, ns=(files[name][1], files[name][1]))
+        return found
+
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        with tqdm(total=size, desc=f"Copying {source.name}", unit="B", unit_scale=True, delay=1) as bar:
+            for done in as_completed([pool.submit(copy_one, name) for name in files]):
+                bar.update(done.result())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _is_same(path: Path, stamp: Stamp) -> bool:
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    return (stat.st_size, stat.st_mtime_ns) == stamp

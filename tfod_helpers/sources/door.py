@@ -1,0 +1,106 @@
+"""The door: wherever the data set is -> a folder on the local disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+import zipfile
+from pathlib import Path
+
+from tfod_helpers import archives, drive, storage
+from tfod_helpers.sources import bringing, copying, kaggle, links, places, uploads
+from tfod_helpers.sources.errors import SourceError
+
+
+def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data") -> Path:
+    """Return a folder on the local disk with the photos and annotations, wherever they are.
+
+    What is there already and did not change is kept, so the line can be run again and again. What a killed process
+    brought so far is gone on with. The folder appears whole or not at all.
+
+    Args:
+        where: one of these:
+
+            * a folder of this machine, which is taken as it is; one on Drive, which is copied;
+            * ``/content/drive/MyDrive/photos.zip``: a zip or tar on Drive, which is mounted where needed, or on this
+              machine;
+            * ``https://...``: the address of a zip or tar, or a link to one that somebody shared on Google Drive,
+              Dropbox, GitHub or Hugging Face;
+            * ``gs://bucket/photos.zip`` or ``gs://bucket/folder``;
+            * ``kaggle:owner/name``: a data set on Kaggle, or the address of its page;
+            * ``upload``: files of your own computer, which Colab asks for in the browser.
+
+        folder: where the new folder is made, on the local disk. It is called as the archive or folder is.
+
+    Returns:
+        The folder. `formats.read` finds out what is in it, and looks into a folder that holds all others. Where the
+        data are TFRecord files with their label map, made by any program, it reads them too. Those that
+        `records.write` made can be trained on as they are::
+
+            folder = sources.local("gs://bucket/records.zip")
+            train = records.open(folder / "train")              # as records.write called them
+            dataset = formats.read(folder)                      # of any other program
+
+    Raises:
+        SourceError: the data cannot be had, or are no data set; the message says what to do.
+        drive.DriveError: they are on Drive, which cannot be mounted or does not answer.
+        FileNotFoundError: there is nothing at this path; the message says what is there.
+        FileExistsError: there are other files where the folder would be made.
+        PermissionError: they are in a bucket that this account may not read.
+        OSError: the disk is too small.
+    """
+    text, folder = storage.address(where).strip(), _near(Path(folder).expanduser(), str(where))
+    if text == uploads.NAME and not os.path.exists(text):
+        return uploads.upload(folder)
+    if kaggle.is_kaggle(text):
+        return bringing.bring(kaggle.KaggleArchive(text), folder)
+    if re.match("https?://", text, re.IGNORECASE):
+        link = links.direct(text)
+        if not isinstance(link, str):
+            return bringing.bring(places.WebArchive(link), folder)
+        text = link
+    if storage.is_remote(text):
+        return _of_bucket(text, folder)
+    if re.match(r"[A-Za-z][\w+.-]+:/", text):
+        fix = "Give a path, or an address with https://, gs:// or kaggle:"
+        raise SourceError(links.shown(text), "this kind of address is not known here", fix)
+    return _of_path(Path(text), folder)
+
+
+def _near(folder: Path, where: str) -> Path:
+    if drive.is_far(folder):
+        what = f"{folder}: this folder is on Drive, where training would read each photo over the network"
+        near = "/content/data" if drive.in_colab() else "~/data"
+        raise ValueError(f"{what}. Choose one on the local disk: sources.local({where!r}, '{near}')")
+    return folder
+
+
+def _of_bucket(address: str, folder: Path) -> Path:
+    if archives.is_archive(address):
+        return bringing.bring(places.BucketArchive(address), folder)
+    name = storage.split(address.rstrip("/"))[1]
+    if not address.removeprefix("gs://").rstrip("/").count("/"):  # the whole bucket
+        name = address.removeprefix("gs://").rstrip("/")
+    return copying.copy_from_bucket(address.rstrip("/"), folder, name)
+
+
+def _of_path(path: Path, folder: Path) -> Path:
+    on_drive = drive.FOLDER in Path(os.path.abspath(path)).parents
+    if on_drive and not drive.is_mounted(drive.FOLDER) and not os.path.exists(path):
+        drive.mount(drive.FOLDER)
+    with drive.told(path):
+        os.stat(path)
+        if path.is_dir():
+            return copying.copy(path, folder) if drive.is_far(path) else _as_it_is(path)
+        if not archives.is_archive(path) and not zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
+            fix = f"Give the folder that it is in: sources.local({str(path.parent)!r})"
+            raise SourceError(str(path), "this is a single file, and no archive", fix)
+    place = places.FarArchive(path) if drive.is_far(path) else places.LocalArchive(path)
+    return bringing.bring(place, folder)
+
+
+def _as_it_is(path: Path) -> Path:
+    copying.refuse_archives_only(path, [name for name in os.listdir(path) if not name.startswith(".")])
+    print(f"{path}: on the local disk already.")
+    return path

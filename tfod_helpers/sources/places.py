@@ -1,0 +1,120 @@
+"""Where archives are: on this disk, on Drive, behind an address, in a bucket. Each is brought in its own way."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import os
+import shutil
+import urllib.request
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tfod_helpers import downloads, drive, storage
+from tfod_helpers.sources import links
+from tfod_helpers.sources.bringing import without_ending
+from tfod_helpers.sources.errors import SourceError
+
+_PIECE = 1 << 22  # bytes: each reading on Drive is a question to Google, so few large ones
+_TIMEOUT_SECONDS = 10.0  # for the question whether an address holds what it held
+
+
+class LocalArchive:
+    """An archive on this machine's disk, which is unpacked where it is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.key, self.shown, self.name = os.path.abspath(path), str(path), without_ending(path.name)
+
+    def version(self) -> list[int]:
+        """Return its size and the time of its last change."""
+        with drive.told(self.path):
+            return list(storage.stamp(self.path))
+
+    def fetch(self, path: Path) -> Path:
+        """Return its own place."""
+        return self.path
+
+
+class FarArchive(LocalArchive):
+    """An archive on Drive.
+
+    It is copied in one go, from its first byte to its last. Unpacked from there, it would be read in as many jumps as
+    it has files, and a single one that Drive does not answer would be the end of it.
+    """
+
+    def fetch(self, path: Path) -> Path:
+        """Copy it, going on where that was stopped."""
+        if path.is_file():  # what was stopped was the unpacking
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        with drive.told(self.path):
+            before = storage.stamp(self.path)
+            self._copy(part, before[0])
+            if storage.stamp(self.path) != before or part.stat().st_size != before[0]:
+                part.unlink()
+                fix = "Wait until Drive shows that its upload has ended, and run the cell again."
+                raise SourceError(self.shown, "it changed while it was copied", fix)
+        part.replace(path)
+        return path
+
+    def _copy(self, part: Path, total: int) -> None:
+        with part.open("ab") as file, self.path.open("rb", buffering=0) as source:
+            offset = source.seek(file.tell())
+            if total - offset > (free := shutil.disk_usage(part.parent).free):
+                what = f"{total / 1e6:,.0f} MB are to be copied, and {part.parent.parent} has {free / 1e6:,.0f} MB free"
+                raise OSError(errno.ENOSPC, f"{self.path}: {what}. Free some space or choose another folder.")
+            with tqdm(total=total, initial=offset, unit="B", unit_scale=True, desc=self.path.name, delay=1) as bar:
+                while piece := source.read(_PIECE):
+                    bar.update(file.write(piece))
+
+
+class WebArchive:
+    """An archive behind an address."""
+
+    def __init__(self, link: links.Link) -> None:
+        self.link = link
+        self.key, self.shown, self.name = link.address, link.shown, link.name
+
+    def version(self) -> list[str | None] | None:
+        """Return the server's word for this version of the file, and its size."""
+        request = urllib.request.Request(self.link.address, headers={"User-Agent": "tfod_helpers"}, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+                told = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+                return [told, answer.headers.get("Content-Length")] if told else None
+        except (OSError, http.client.HTTPException, ValueError):
+            return None  # `fetch` is the one to say why, where it is needed
+
+    def fetch(self, path: Path) -> Path:
+        """Download it, going on where that was stopped."""
+        try:
+            return downloads.fetch(self.link.address, path)
+        except downloads.DownloadError as error:
+            by_hand = "Fetch it in a browser, and give the file: sources.local('path/to/photos.zip')."
+            fix = self.link.fix or (by_hand if str(path) in error.fix else error.fix)
+            # Not from the other error, whose message has the whole address, key and all.
+            raise SourceError(self.shown, error.what, fix) from None
+
+
+class BucketArchive:
+    """An archive in a Cloud Storage bucket."""
+
+    def __init__(self, address: str) -> None:
+        self.key = self.shown = address
+        self.name = without_ending(storage.split(address)[1])
+
+    def version(self) -> list[int] | None:
+        """Return its size and its generation, which is a new one for each change."""
+        try:
+            return list(storage.stamp(self.key))
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError:  # the network's
+            return None
+
+    def fetch(self, path: Path) -> Path:
+        """Download it."""
+        return downloads.fetch(self.key, path)

@@ -1,0 +1,108 @@
+"""The last checkpoint -> a training that goes on at the same place of its schedule, on whatever chip there is now."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfod_helpers.run_folder import Run
+from tfod_helpers.training.history import PLANNED
+from tfod_helpers.training.steps import Steps
+
+
+def restore(steps: Steps, manager: tf.train.CheckpointManager) -> bool:
+    """Fill model, optimizer and average from the newest checkpoint that can be read; return whether there is one.
+
+    Raises:
+        ValueError: there are checkpoints, and none of them can be read.
+    """
+    told = ""
+    for prefix in reversed(manager.checkpoints):
+        try:
+            steps.checkpoint.restore(prefix).assert_existing_objects_matched()
+            return True
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            told = str(error).splitlines()[0][:200]
+            tqdm.write(f"{prefix}: this checkpoint cannot be read ({told}), so the one before it is taken.")
+    if told:
+        raise ValueError(
+            f"{manager.directory}: none of the checkpoints can be read ({told}). Copy the folder from where it is "
+            f"whole, or delete it to train from the start."
+        )
+    return False
+
+
+def continue_schedule(steps: Steps, total: int, batch: int, *, fitted: bool) -> int:
+    """Move a restored training to the same place of a schedule that may have another number of steps.
+
+    Learning rate and warm-up depend on the share of the steps that were made. In batches of another size, that share
+    is what stays.
+
+    Args:
+        steps: restored; its step is moved.
+        total: the config's steps.
+        batch: images a step, now.
+        fitted: whether the steps were fitted to the time there is, so that the config's say nothing.
+
+    Returns:
+        The steps that there are in all now.
+    """
+    before, batch_before = int(steps.planned.numpy()), int(steps.batch.numpy())
+    if fitted:
+        total = max(1, round(before * batch_before / batch))
+    if total != before:
+        steps.optimizer.iterations.assign(min(total, round(steps.done * total / before)))
+    steps.planned.assign(total)
+    steps.batch.assign(batch)
+    return total
+
+
+def rescale(rows: list[dict[str, Any]], total: int, done: int) -> list[dict[str, Any]]:
+    """Return the rows of a history up to a step, counted in steps of which there are ``total``."""
+    scaled = [row | {"step": round(row["step"] * total / row.get(PLANNED, total)), PLANNED: total} for row in rows]
+    return [row for row in scaled if row["step"] <= done]
+
+
+def machine(strategy: tf.distribute.Strategy, precision: str, batch: int) -> dict[str, Any]:
+    """Return what a run remembers of a machine that it was trained on."""
+    # TensorFlow's default strategy, which is a CPU's, does not name its devices.
+    gpus = tf.config.list_physical_devices("GPU")
+    on_gpu = bool(gpus) and any("GPU" in device for device in strategy.extended.worker_devices)
+    kind = "TPU" if isinstance(strategy, tf.distribute.TPUStrategy) else "GPU" if on_gpu else "CPU"
+    return {"kind": kind, "devices": strategy.num_replicas_in_sync, "precision": precision, "batch_size": batch}
+
+
+def add_machine(run: Run, now: dict[str, Any], step: int) -> str:
+    """Write down on what a run goes on, and return a sentence about it where it was something else before."""
+    machines = run.read_manifest().get("machines", [])
+    run.update_manifest(machines=[*machines, {"from_step": step, **now}])
+    if not machines or all(machines[-1].get(name) == value for name, value in now.items()):
+        return ""
+    return f"Before on {_say(machines[-1])}; now on {_say(now)}."
+
+
+def _say(one: dict[str, Any]) -> str:
+    return f"{one['devices']} x {one['kind']}, {one['precision']}, in batches of {one['batch_size']}"
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Let a machine that is being taken away (SIGTERM) end the block by SystemExit, so that there is time to save."""
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be caught
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,110 @@
+"""A config and a run folder -> a training, or the evaluation of what one left."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import os
+
+import tensorflow as tf
+
+from tfod_helpers import devices as runtime
+from tfod_helpers import experiment, records
+from tfod_helpers.annotations import Dataset
+from tfod_helpers.evaluation import Evaluation
+from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.records import Records
+from tfod_helpers.run_folder import Keeper, Run
+from tfod_helpers.training import events, history, machines, resuming
+from tfod_helpers.training.history import History
+from tfod_helpers.training.judge import RESAMPLES, Judge
+from tfod_helpers.training.loop import Training
+from tfod_helpers.training.steps import precision as computing_in
+
+
+def train(
+    config: ExperimentConfig,
+    run: str | os.PathLike[str] | Run,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    tensorboard: str | os.PathLike[str] | None = None,
+) -> History:
+    """Train until the config's last step, its time or its patience is up, and keep the best model apart from the last.
+
+    Where the run folder holds an unfinished training of the same config, it goes on from there, also on another
+    chip and in batches of another size; where it holds a finished one, its history comes back at once. Stopped by
+    Ctrl-C, the stop button or a machine that is taken away, it saves first.
+
+    Args:
+        config: from `experiment.make`.
+        run: the run folder, made where it is new. One on Drive or in a bucket (``gs://``) is worked on in a folder of
+            this machine and kept in step at every checkpoint, in the background.
+        strategy: from `runtime.connect`; left out, the best device is taken.
+        tensorboard: a folder for the event files, also ``gs://``; left out, ``events/`` in the run folder.
+
+    Raises:
+        ValueError: the run folder holds a training of other data, classes or settings, or the records have other
+            classes than the config; they are named.
+        FloatingPointError: the loss is no longer a number, or explodes; the last checkpoint is kept, and the images
+            that did it are in ``failed/`` in the run folder.
+        MemoryError: a batch does not fit into memory; the message says what to change.
+        ConnectionError: the accelerator was taken away.
+        OSError: the run is whole on this machine, and could not be brought to where it is kept.
+    """
+    strategy = strategy or runtime.connect().strategy
+    with machines.own_folder(run, strategy, config.trainer.minutes) as run, contextlib.closing(Keeper(run)) as keeper:
+        if history.claim(run, config):
+            print(f"{run}: this training is finished already; here is its history.")
+            keeper.keep()
+            keeper.finish()
+            return history.of(run)
+        sets = _validation_set(config), _some_training_images(config)
+        precision = config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)
+        now = resuming.machine(strategy, precision, config.task.train_data.global_batch_size)
+        try:
+            with strategy.scope(), computing_in(precision):
+                return Training(config, run, keeper, *sets, tensorboard or run.events).go(now)
+        finally:
+            # Models refer to themselves, so only Python's garbage search frees them, and it seldom looks so far:
+            # after ten trainings in one notebook their graphs would fill the memory.
+            gc.collect()
+
+
+def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset) -> Evaluation:
+    """Score a run's best model, with intervals.
+
+    Args:
+        run: the run folder.
+        data: the records or the dataset to judge on.
+
+    Raises:
+        FileNotFoundError: the run holds no model yet.
+        ValueError: the data has other classes than the run.
+    """
+    model, config = history.load_best(run)
+    dataset = data if isinstance(data, Dataset) else Dataset(tuple(records.read(data)), data.label_map)
+    if dataset.label_map != experiment.label_map(config):
+        raise ValueError(
+            f"The data has the classes {dataset.label_map.describe()}, the run "
+            f"{experiment.label_map(config).describe()}. Read the data with the run's label map."
+        )
+    judge = Judge(model, config, dataset)
+    return judge.score(judge.detect(), resamples=RESAMPLES)
+
+
+def _validation_set(config: ExperimentConfig) -> Dataset:
+    found = history.find_records(config, "validation")
+    if not found.boxes:
+        raise ValueError(
+            f"{found.pattern}: no object in these records, so no model can be judged on them. Label some photos."
+        )
+    return Dataset(tuple(records.read(found)), found.label_map)
+
+
+def _some_training_images(config: ExperimentConfig) -> Dataset:
+    """Return a few of the photos that are learnt from, to see what the model makes of them."""
+    found = history.find_records(config, "train")
+    every = max(1, found.count // events.SHOWN)
+    last = every * (min(events.SHOWN, found.count) - 1) + 1
+    return Dataset(tuple(itertools.islice(records.read(found), 0, last, every)), found.label_map)
