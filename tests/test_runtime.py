@@ -1,4 +1,4 @@
-"""The doctor: a healthy training is called so, line by line; each planted fault is named by its line, with what to do."""
+"""The doctor: a healthy training is called so, line by line; each planted fault is named, with what to do."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def fault(diagnosis: Any, name: str) -> str:
 def test_a_healthy_training_is_called_so(
     small, doctor, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # type: ignore[no-untyped-def]
-    """Every line is well, with what it found and its seconds; the run's place is left as it was, and nothing printed."""
+    """Every line is well, with what it found and its seconds; nothing is left behind, and nothing printed."""
     from tfod_helpers.runtime import trial
 
     monkeypatch.setattr(trial, "_STEPS", 60)
@@ -216,7 +216,7 @@ def test_a_place_that_cannot_keep_a_run(small, doctor, tmp_path: Path, monkeypat
 
 
 def test_a_bucket_is_written_to(small, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """A file goes there and back and is deleted; the folder of this machine that the run is worked on in is tried too."""
+    """A file goes there, comes back and is deleted; the folder of this machine that a run is worked on in is tried too."""
     from tfod_helpers import storage
     from tfod_helpers.runtime import machine
     from tfod_helpers.runtime.case import Case
@@ -266,7 +266,7 @@ def test_a_class_without_an_example(small, doctor, change, tmp_path: Path) -> No
 
 
 def test_records_that_are_not_the_datasets(small, doctor, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """Labels were shuffled on the way to the records, or x and y of the boxes swapped: one photo that shows it is named."""
+    """Labels were shuffled on the way to the records, or x and y of the boxes swapped: a photo that shows it is named."""
     images = list(records.read(small.train))
     train = Dataset(tuple(images), small.train.label_map)
     shuffled = [dataclasses.replace(image, labels=3 - image.labels) for image in images]
@@ -303,7 +303,7 @@ def test_a_batch_that_is_too_large(small, doctor, monkeypatch: pytest.MonkeyPatc
 
 
 def test_labels_that_mean_nothing(small, doctor, fitting_batch, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """Where the names of what is learnt change from step to step, eight photos are not learnt, and what to look at is told."""
+    """Where names change from step to step, eight photos are not learnt, and what to look at is told."""
     import tensorflow as tf
 
     from tfod_helpers.inputs import targets
@@ -352,7 +352,7 @@ def test_an_export_that_does_not_reload(trained, small, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(trial, "_of_the_run", lambda case: trial.Detector(lambda squares: nothing(len(squares)), *rest))
     rest = (small.train.label_map, 64, 0.3)
-    with pytest.raises(FoundFault, match="the export finds .*, the run itself nothing"):
+    with pytest.raises(FoundFault, match=r"the export finds .*, the run itself nothing"):
         trial.look_at_export(case)
     monkeypatch.setattr(trial.saved_model, "export", damaged)
     check = examining._make("export", trial.look_at_export, case)

@@ -97,7 +97,7 @@ def look_at_learning(case: Case) -> str:
     """Learn a few of the training photos by heart: what cannot do even that learns nothing from thousands."""
     case.photos = _choose(case)
     few = records.write(case.photos, case.folder / "photos")
-    config = by_heart(experiment.with_records(_small_batch(case.config, few.count), train=few, validation=few))
+    config = _by_heart(experiment.with_records(_small_batch(case.config, few.count), train=few, validation=few))
     rate = flatten(config)[LEARNING_RATE]
     case.say(_minutes(_STEPS * config.task.train_data.global_batch_size / case.rate))
     try:
@@ -144,7 +144,7 @@ def _small_batch(config: ExperimentConfig, count: int) -> ExperimentConfig:
     return experiment.change(config, {BATCH_SIZE: min(count, config.task.train_data.global_batch_size)})
 
 
-def by_heart(config: ExperimentConfig) -> ExperimentConfig:
+def _by_heart(config: ExperimentConfig) -> ExperimentConfig:
     """Return a copy of a config that learns its few photos by heart, surely and quickly.
 
     The learning rate is the config's own where that is a high one, so that one that is far too high shows.
