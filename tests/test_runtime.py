@@ -216,7 +216,7 @@ def test_a_place_that_cannot_keep_a_run(small, doctor, tmp_path: Path, monkeypat
 
 
 def test_a_bucket_is_written_to(small, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """A file goes there, comes back and is deleted; the folder of this machine that a run is worked on in is tried too."""
+    """A file goes there, comes back and is deleted; the folder here that such a run is worked on in is tried too."""
     from tfod_helpers import storage
     from tfod_helpers.runtime import machine
     from tfod_helpers.runtime.case import Case
@@ -266,7 +266,7 @@ def test_a_class_without_an_example(small, doctor, change, tmp_path: Path) -> No
 
 
 def test_records_that_are_not_the_datasets(small, doctor, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """Labels were shuffled on the way to the records, or x and y of the boxes swapped: a photo that shows it is named."""
+    """Labels were shuffled on the way to the records, or x and y of boxes swapped: a photo that shows it is named."""
     images = list(records.read(small.train))
     train = Dataset(tuple(images), small.train.label_map)
     shuffled = [dataclasses.replace(image, labels=3 - image.labels) for image in images]
