@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,14 +56,6 @@ class Trained:
     history: History
     manifest: dict[str, Any]
     rows: str
-
-
-@pytest.fixture(autouse=True)
-def freed(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let no test leave its networks behind: their graphs refer to themselves, and together they fill the memory."""
-    yield
-    if request.node.get_closest_marker("tensorflow"):
-        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from drawn import jpeg
 
+from tfod_helpers import storage
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats import tfds
 
@@ -99,3 +100,15 @@ def test_a_photo_is_kept_as_it_is_stored(prepared: Path, tmp_path: Path) -> None
     image = tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path, split="test")[0]
     assert image.path.suffix == ".jpg"
     assert image.path.read_bytes()[:2] == jpeg(1, 1)[:2]
+
+
+def test_photos_are_put_into_a_bucket(prepared: Path, bucket: str) -> None:
+    """A folder of a bucket gets the photos, and the dataset has copies of them on this machine; again and again."""
+    for split in (None, "test"):
+        dataset = tfds.read("pets_with_boxes", data_dir=prepared, folder=f"{bucket}/photos", split=split)
+        there = {
+            name: storage.read_bytes(f"{bucket}/photos/{name}")
+            for name in storage.sizes(f"{bucket}/photos", nested=True)
+        }
+        here = {f"{image.split}/{image.path.name}": image.path.read_bytes() for image in dataset}
+        assert here.items() <= there.items()

@@ -44,7 +44,7 @@ def test_each_part_is_trained_and_judged_once(small, tmp_path: Path, monkeypatch
     from conftest import draw_rectangles
 
     from tfod_helpers import learning_curve, pictures
-    from tfod_helpers.training import loop
+    from tfod_helpers.training import running
 
     train = draw_rectangles(tmp_path / "photos", 8, seed=3)
     settings = {"fractions": (0.5, 1.0), "image_size": 64, "batch_size": 2, "train_steps": 4, "weights": None}
@@ -53,7 +53,7 @@ def test_each_part_is_trained_and_judged_once(small, tmp_path: Path, monkeypatch
     assert made[["ap", "ap50"]].notna().all().all()
     assert (made["ap50_low"] <= made["ap50"]).all()
     assert (made["ap50"] <= made["ap50_high"]).all()
-    monkeypatch.setattr(loop, "_Training", None)
+    monkeypatch.setattr(running, "Training", None)
     again = learning_curve.measure("mobilenet_v2_sample", train, small.validation, tmp_path / "curve", **settings)
     assert again.equals(made)
     assert "more" in pictures.would_more_help(made)

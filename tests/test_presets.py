@@ -97,8 +97,13 @@ def _train_and_ship(name: str, train: Records, validation: Records, image: Label
     config = experiment.make(
         name, train=train, validation=validation, image_size=size, batch_size=2, train_steps=3, weights=None
     )
-    lowest = {"task.model.detection_generator.pre_nms_score_threshold": 0.0}
-    history = training.train(experiment.change(config, lowest), folder / "run")
+    settings = {"task.model.detection_generator.pre_nms_score_threshold": 0.0, "trainer.validation_interval": 3}
+    if name.startswith(("faster", "mask")):  # a second stage that looks at fewer regions; its network is the same
+        regions = {"roi_generator.num_proposals": 50, "roi_generator.test_num_proposals": 50}
+        regions |= {"roi_sampler.num_sampled_rois": 32, "detection_generator.max_num_detections": 20}
+        regions |= {"mask_sampler.num_sampled_masks": 8} if name.startswith("mask") else {}
+        settings |= {f"task.model.{name}": value for name, value in regions.items()}
+    history = training.train(experiment.change(config, settings), folder / "run")
     assert np.isfinite(history.frame["loss"]).all()
     detector = Detector.load(saved_model.export(folder / "run", folder / "export"))
     found = detector.detect(image.path, threshold=0.0)

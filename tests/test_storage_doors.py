@@ -22,7 +22,6 @@ import pytest
 from evaluation_parts import made_up
 from faults import Faults, faults  # noqa: F401 - a fixture
 from PIL import Image
-from test_formats_tfds import prepared  # noqa: F401 - a fixture
 from test_laws import PACKAGE, SOURCES, FunctionNode, public
 
 from tfod_helpers import archives, broken_sample, checks, downloads, formats, photos, records, storage
@@ -45,6 +44,7 @@ ELSEWHERE = {
     "records": "test_records.py",
     "beam_records": "test_beam_records.py",
     "tfrecord": "test_tfrecord.py",
+    "formats.tfds.read": "test_formats_tfds.py, which has a data set",
     "weights.chain.load": "test_weights.py",
     "experiment.settings.make": "keeps the text of the weights for weights.load",
     "evaluation.result.Evaluation.save": "hands the folder to evaluation.report.write",
@@ -293,18 +293,6 @@ def old_records(ground: Ground) -> None:
         found = tfrecord_files.read(path, folder=folder)
         assert sorted(one[2:] for one in told(found)) == sorted(expected)
     assert len([name for name in ground.written() if name.endswith(".jpg")]) == 4
-
-
-@door("formats.tfds.read", tensorflow=True)
-def data_sets_by_name(ground: Ground) -> None:
-    """The photos of a data set of TensorFlow Datasets are put into a bucket, and into the mirror."""
-    from tfod_helpers.formats import tfds
-
-    dataset = tfds.read("pets_with_boxes", data_dir=ground.get("prepared"), folder=f"{ground.bucket}/out")
-    assert len(dataset) == 5
-    assert {Path(name).name: data for name, data in ground.written().items()} == {
-        image.path.name: image.path.read_bytes() for image in dataset
-    }
 
 
 # --- what is made of datasets and models ----------------------------------------------------------

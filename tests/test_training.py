@@ -398,7 +398,7 @@ def test_a_killed_training_goes_on(killed: Killed, training, capsys) -> None:  #
     import tensorflow as tf
 
     saved = tf.train.load_checkpoint(tf.train.latest_checkpoint(killed.run.checkpoints))
-    step = int(saved.get_tensor("optimizer/_iterations/.ATTRIBUTES/VARIABLE_VALUE"))
+    step = int(saved.get_tensor("optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE"))
     assert step >= 2 * INTERVAL
     sets = training.running._validation_set(killed.config), training.running._some_training_images(killed.config)
     keeper = run_folder.Keeper(killed.run)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfod_helpers import experiment, records, training
+from tfod_helpers import experiment, records, storage, training
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.records import Records
 
@@ -24,7 +22,7 @@ def measure(
     preset: str,
     train: Dataset,
     validation: Records,
-    folder: str | os.PathLike[str],
+    folder: storage.AnyPath,
     *,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
@@ -39,7 +37,7 @@ def measure(
         preset: as for `experiment.make`.
         train: the whole training set.
         validation: the records to judge on.
-        folder: for the parts' records and runs.
+        folder: for the parts' records and runs; also one of Drive or ``gs://``.
         fractions: sizes of the parts, as shares of the training set.
         seed: draws the parts.
         strategy: as for `training.train`.
@@ -56,14 +54,13 @@ def measure(
 
     if not fractions or not all(0 < fraction <= 1 for fraction in fractions):
         raise ValueError(f"fractions must be above 0 and at most 1, got {list(fractions)}.")
-    folder = Path(folder).expanduser()
     rows = []
     for fraction in sorted(fractions):
         part = part_of(train, fraction, seed)
         print(f"{len(part)} of {len(train)} training photos:")
-        made = records.write(part, folder / "records" / f"train-{len(part)}")
+        made = records.write(part, storage.join(folder, f"records/train-{len(part)}"))
         config = experiment.make(preset, train=made, validation=validation, **settings)
-        run = training.train(config, folder / f"photos-{len(part)}", strategy=strategy).run
+        run = training.train(config, storage.join(folder, f"photos-{len(part)}"), strategy=strategy).run
         rows.append({"images": len(part)} | _scores(run.read_manifest()))
     return pd.DataFrame(rows)
 

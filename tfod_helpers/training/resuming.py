@@ -27,7 +27,7 @@ def restore(steps: Steps, manager: tf.train.CheckpointManager) -> bool:
         try:
             steps.checkpoint.restore(prefix).assert_existing_objects_matched()
             return True
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+        except (tf.errors.OpError, LookupError, AssertionError, ValueError, RuntimeError) as error:
             told = str(error).splitlines()[0][:200]
             tqdm.write(f"{prefix}: this checkpoint cannot be read ({told}), so the one before it is taken.")
     if told:

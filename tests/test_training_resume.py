@@ -1,0 +1,211 @@
+"""Going on: in other batches, on other devices, with other processes, on another machine; never with other data."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfod_helpers import records, run_folder
+
+pytestmark = pytest.mark.tensorflow
+STEPS, HALF = 48, 24  # of the small training in conftest.py
+
+
+@pytest.fixture(scope="module")
+def half(small, tmp_path_factory: pytest.TempPathFactory) -> Path:  # type: ignore[no-untyped-def]
+    """The small training, stopped half way."""
+    from tfod_helpers import training
+    from tfod_helpers.training.steps import Steps
+
+    run_steps = Steps.run
+
+    def stop(steps: Steps, count: int, limit: float) -> dict[str, float]:
+        if steps.done == HALF:
+            raise KeyboardInterrupt
+        return run_steps(steps, count, limit)
+
+    folder = tmp_path_factory.mktemp("half") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Steps, "run", stop)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(small.config, folder)
+    return folder
+
+
+@pytest.fixture
+def copy(half: Path, tmp_path: Path) -> Path:
+    """A copy of the half run, to go on with."""
+    shutil.copytree(half, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def in_batches_of(config: Any, batch: int) -> Any:
+    """The small config with another batch; learning rate and steps follow, the intervals stay small."""
+    from tfod_helpers import experiment
+
+    changed = experiment.change(config, {"task.train_data.global_batch_size": batch})
+    return experiment.change(changed, {"trainer.validation_interval": 8, "trainer.steps_per_loop": 4})
+
+
+@pytest.mark.parametrize(("batch", "step", "steps"), [(2, 48, 96), (8, 12, 24)])
+def test_other_batches_go_on_at_the_same_place(  # type: ignore[no-untyped-def]
+    small, copy: Path, capsys, batch: int, step: int, steps: int
+) -> None:
+    """Half of the schedule is half of it in batches of any size; the rate follows, and the loss does not jump."""
+    from tfod_helpers import training
+
+    before = pd.read_csv(copy / "history.csv")
+    config = in_batches_of(small.config, batch)
+    history = training.train(config, copy)
+    said = capsys.readouterr().out
+    assert f"Going on from step {step} of {steps}" in said
+    assert f"Before on 1 x CPU, float32, in batches of 4; now on 1 x CPU, float32, in batches of {batch}." in said
+    frame = history.frame
+    assert frame["step"].iloc[-1] == steps
+    assert frame["step"].is_monotonic_increasing
+    kept = frame[frame["step"] <= step]
+    np.testing.assert_allclose(kept["step"], before["step"] * batch_ratio(batch), atol=0.5)
+    np.testing.assert_allclose(kept["loss"], before["loss"])
+    rates = training.loop.Steps(config).rate
+    after = frame[frame["step"] > step]
+    np.testing.assert_allclose(after["learning_rate"], [float(rates(one)) for one in after["step"]], rtol=1e-4)
+    assert after["loss"].iloc[:3].mean() < 1.25 * before["loss"].iloc[-3:].mean()  # of 8 drawn photos, so it is noisy
+    machines = run_folder.open_run(copy).read_manifest()["machines"]
+    assert [(one["from_step"], one["batch_size"]) for one in machines] == [(0, 4), (step, batch)]
+
+
+def batch_ratio(batch: int) -> float:
+    """How many steps of the small training's batches one of these is worth."""
+    return 4 / batch
+
+
+def test_it_goes_on_again_in_the_new_batches(small, copy: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    """Stopped once more after the change, nothing is counted twice: the next start is at the same step."""
+    from tfod_helpers import training
+    from tfod_helpers.training.steps import Steps
+
+    def stop(steps: Steps, count: int, limit: float) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Steps, "run", stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            training.train(in_batches_of(small.config, 8), copy)
+        assert "Going on from step 12 of 24" in capsys.readouterr().out
+    assert pd.read_csv(copy / "history.csv")["step"].tolist() == [2, 4, 6, 8, 10, 12]
+
+
+def test_other_data_is_never_trained_over(small, copy: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """One photo less is noticed and named, with both counts; the same photos in another place are not."""
+    from tfod_helpers import experiment, training
+    from tfod_helpers.annotations import Dataset
+
+    images = list(records.read(small.train))
+    pattern = "task.train_data.input_path"
+    fewer = records.write(Dataset(tuple(images[1:]), small.train.label_map), tmp_path / "fewer" / "train", shards=2)
+    with pytest.raises(ValueError, match=r"training photos or labels .* then 8 images with 8 boxes .* now 7 images"):
+        training.train(experiment.change(small.config, {pattern: fewer.pattern}), copy)
+    shutil.copytree(Path(small.train.pattern).parent, tmp_path / "moved")
+    moved = tmp_path / "moved" / Path(small.train.pattern).name
+    assert not training.history.claim(run_folder.open_run(copy), experiment.change(small.config, {pattern: str(moved)}))
+
+
+def test_a_broken_checkpoint_gives_way_to_the_one_before(small, copy: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    """Where the newest checkpoint is cut short, the one before is taken and that is said; with none, it is refused."""
+    from tfod_helpers import training
+
+    def start() -> Any:
+        sets = training.running._validation_set(small.config), training.running._some_training_images(small.config)
+        run = run_folder.open_run(copy)
+        made = training.loop.Training(small.config, run, run_folder.Keeper(run), *sets, copy / "events")
+        made._start(run.read_manifest()["machines"][0])
+        return made.steps.done
+
+    data = sorted(copy.glob("checkpoints/ckpt-*.data-*"))
+    assert len(data) == 2
+    data[-1].write_bytes(data[-1].read_bytes()[:1000])
+    assert start() == 16
+    assert "cannot be read" in "".join(capsys.readouterr())
+    data[0].write_bytes(b"")
+    with pytest.raises(ValueError, match="none of the checkpoints can be read"):
+        start()
+
+
+# --- other processes ------------------------------------------------------------------------------
+
+CHILD = """
+import json, os, sys
+import tensorflow as tf
+strategy = tf.distribute.MultiWorkerMirroredStrategy() if "TF_CONFIG" in os.environ else None
+from tfod_helpers import experiment, training
+print("started", flush=True)
+training.train(experiment.load(sys.argv[1]), sys.argv[2], strategy=strategy)
+"""
+
+
+def child(config: Path, run: str, **environment: str) -> subprocess.Popen[str]:
+    """A training in a process of its own."""
+    command = [sys.executable, "-c", CHILD, str(config), run]
+    out = subprocess.PIPE
+    return subprocess.Popen(command, env=os.environ | environment, stdout=out, stderr=subprocess.STDOUT, text=True)
+
+
+def test_two_processes_go_on_together(small, copy: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Two workers take up a run that one process began, finish it, and only the first writes to it."""
+    from tfod_helpers import experiment
+
+    config = experiment.save(small.config, tmp_path / "config.yaml")
+    ports = []
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            ports.append(f"localhost:{free.getsockname()[1]}")
+    tasks = [{"cluster": {"worker": ports}, "task": {"type": "worker", "index": index}} for index in range(2)]
+    processes = [child(config, str(copy), TF_CONFIG=json.dumps(task)) for task in tasks]
+    said = [process.communicate(timeout=400)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
+    assert all(f"Going on from step {HALF} of {STEPS}" in text for text in said)
+    manifest = run_folder.open_run(copy).read_manifest()
+    assert (manifest["step"], manifest["finished"]) == (STEPS, True)
+    assert [one["devices"] for one in manifest["machines"]] == [1, 2]
+    assert pd.read_csv(copy / "history.csv")["step"].tolist() == list(range(4, STEPS + 1, 4))
+
+
+def test_a_machine_that_is_taken_away_saves_first(  # type: ignore[no-untyped-def]
+    small, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At SIGTERM the run is saved and brought to its bucket; a machine that has never seen it goes on from there."""
+    from tfod_helpers import experiment
+
+    endless = experiment.change(small.config, {"trainer.train_steps": 4000, "trainer.steps_per_loop": 4})
+    config = experiment.save(endless, tmp_path / "config.yaml")
+    process = child(config, f"{bucket}/run", XDG_CACHE_HOME=str(tmp_path / "first"))
+    assert process.stdout
+    said = ""
+    try:
+        for line in process.stdout:
+            said += line
+            if "loss=" in line:  # it has made steps
+                break
+        process.send_signal(signal.SIGTERM)
+        said += process.communicate(timeout=300)[0]
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signal.SIGTERM, said
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second"))
+    run = run_folder.open_run(f"{bucket}/run")
+    step = run.read_manifest()["step"]
+    assert step >= 4
+    assert f"Stopped at step {step} of 4000, which is saved in {bucket}/run" in said
+    assert list(run.checkpoints.glob("ckpt-*.index"))
