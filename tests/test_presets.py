@@ -103,7 +103,8 @@ def _train_and_ship(name: str, train: Records, validation: Records, image: Label
         regions |= {"roi_sampler.num_sampled_rois": 32, "detection_generator.max_num_detections": 20}
         regions |= {"mask_sampler.num_sampled_masks": 8} if name.startswith("mask") else {}
         settings |= {f"task.model.{name}": value for name, value in regions.items()}
-    history = training.train(experiment.change(config, settings), folder / "run")
+    config = experiment.change(config, settings)
+    history = training.train(config, folder / "run")
     assert np.isfinite(history.frame["loss"]).all()
     detector = Detector.load(saved_model.export(folder / "run", folder / "export"))
     found = detector.detect(image.path, threshold=0.0)
