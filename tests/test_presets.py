@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +14,10 @@ import pytest
 from tfod_helpers import presets
 from tfod_helpers.annotations import LabelledImage
 from tfod_helpers.records import Records
+
+if TYPE_CHECKING:
+    from tfod_helpers.experiment import ExperimentConfig
+    from tfod_helpers.training.steps import Steps
 
 NAMES = list(presets.PRESETS)
 
@@ -73,7 +79,7 @@ def _unread(network) -> list:  # type: ignore[no-untyped-def,type-arg]
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", NAMES)
 def test_each_trains_and_ships(name: str, small, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """From records to an export that finds something in a photo, in a few steps at a small size."""
+    """From records to an export that finds something, at a small size; XLA takes the train step, as a TPU asks for."""
     # In a process of its own: TensorFlow never frees a graph that it traced, and eleven networks fill the memory.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as own:
         own.submit(_train_and_ship, name, small.train, small.validation, small.dataset[0], tmp_path).result()
@@ -83,7 +89,10 @@ def _train_and_ship(name: str, train: Records, validation: Records, image: Label
     from tfod_helpers import experiment, training
     from tfod_helpers.detector import Detector
     from tfod_helpers.exporting import saved_model
+    from tfod_helpers.training.steps import Steps
 
+    trained, init = [], Steps.__init__
+    Steps.__init__ = lambda self, *args, **named: (trained.append(self), init(self, *args, **named))[1]
     size = 2 ** presets.find(name).levels[1]
     config = experiment.make(
         name, train=train, validation=validation, image_size=size, batch_size=2, train_steps=3, weights=None
@@ -94,7 +103,8 @@ def _train_and_ship(name: str, train: Records, validation: Records, image: Label
         regions |= {"roi_sampler.num_sampled_rois": 32, "detection_generator.max_num_detections": 20}
         regions |= {"mask_sampler.num_sampled_masks": 8} if name.startswith("mask") else {}
         settings |= {f"task.model.{name}": value for name, value in regions.items()}
-    history = training.train(experiment.change(config, settings), folder / "run")
+    config = experiment.change(config, settings)
+    history = training.train(config, folder / "run")
     assert np.isfinite(history.frame["loss"]).all()
     detector = Detector.load(saved_model.export(folder / "run", folder / "export"))
     found = detector.detect(image.path, threshold=0.0)
@@ -106,3 +116,38 @@ def _train_and_ship(name: str, train: Records, validation: Records, image: Label
             outside = mask.copy()
             outside[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = False
             assert not outside.any()
+    _lower_for_xla(config, trained[0])
+
+
+def _lower_for_xla(config: ExperimentConfig, trained: Steps) -> None:
+    """Lower the train step as XLA does before it makes machine code, in both precisions: no shape may be dynamic."""
+    from tfod_helpers import inputs, model
+    from tfod_helpers.training import schedule
+    from tfod_helpers.training.steps import precision
+
+    images, labels = next(iter(inputs.train_batches(config.task)))
+    whole = _hlo(
+        trained.task, trained.model, trained.optimizer, trained.task.build_metrics(training=True), images, labels
+    )
+    assert "f32[" in whole
+    assert "bf16[" not in whole
+    with precision("bfloat16"):
+        task, network = model.task_of(config), model.build(config)
+        optimizer = schedule.optimizer(config, 1e-3, "bfloat16")
+        half = _hlo(task, network, optimizer, task.build_metrics(training=True), images, labels)
+    assert half.count("bf16[") > 100
+    for text in (whole, half):
+        assert not re.search(r"\w+\[[^\]]*<=[^\]]*\]", text)  # such as f32[<=100,4], of which a TPU knows nothing
+
+
+def _hlo(task, network, optimizer, metrics, images, labels) -> str:  # type: ignore[no-untyped-def]
+    import tensorflow as tf
+
+    optimizer._create_all_weights(network.trainable_variables)  # XLA allows none to be made within the step
+
+    # Keras has turned Python's branches into TensorFlow's already; without autograph the tracing takes half the time.
+    @tf.function(jit_compile=True, autograph=False)
+    def step(images, labels):  # type: ignore[no-untyped-def]
+        return task.train_step((images, labels), network, optimizer, metrics)[task.loss]
+
+    return step.experimental_get_compiler_ir(images, labels)(stage="hlo")

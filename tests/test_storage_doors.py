@@ -39,6 +39,7 @@ ELSEWHERE = {
     "drive": "Drive is a folder of this machine",
     "sources": "test_sources.py",
     "training": "run folders",
+    "runtime.examining.doctor": "test_runtime.py",
     "runs.table": "run folders",
     "learning_curve.measure": "run folders",
     "records": "test_records.py",

@@ -3,11 +3,12 @@
 A room is named for what comes out of it; what a room makes, the rooms below it take::
 
     installing       what this package needs and this machine lacks -> installed
-    runtime          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
+    devices          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
     workspace        files that appear whole or not at all; the cache; the drawn sample
     workers          a function over many items, on all cores
     storage          files and folders in a Cloud Storage bucket
     bucket           a Cloud Storage bucket: made, granted narrowly, audited
+    drive            Google Drive -> a folder of this machine
     run_folder       the folder of one training, also on Drive or in a bucket
     archives         a zip or tar -> a folder, safely
     photos           an image file -> upright RGB pixels, and the square that a model sees
@@ -28,7 +29,6 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     inputs           Records + ExperimentConfig -> training batches
     model            ExperimentConfig -> the network, and the graph from pixels to detections
     downloads        an address -> a file, whole or not at all
-    drive            Google Drive -> a folder of this machine
     sources          wherever the data set is -> a folder on the local disk
     weights          pretrained weights -> a model, and what was really loaded
     evaluation       detections + truth -> Evaluation, and a report of it
@@ -37,6 +37,7 @@ A room is named for what comes out of it; what a room makes, the rooms below it 
     runs             a folder of runs -> a table of what differed and what came out
     learning_curve   a training set in parts -> how AP grows with the photos
     exporting.*      a run -> an export folder (saved_model)
+    runtime          what to train on, and whether a long training would go well (doctor)
 
 Importing the package loads none of them.
 """

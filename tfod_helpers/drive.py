@@ -113,12 +113,18 @@ def is_mounted(folder: str | os.PathLike[str] = FOLDER) -> bool:
 
 def is_far(path: str | os.PathLike[str]) -> bool:
     """Whether a path lies on Drive or another network, where every file takes long to open."""
+    return bool(far_kind(path))
+
+
+def far_kind(path: str | os.PathLike[str]) -> str:
+    """Return the kind of the file system of a path on Drive or another network; empty where it is on a disk here.
+
+    Those that begin with ``fuse`` are Drive, buckets and the like, where a file cannot be replaced in one act.
+    """
     path = Path(os.path.realpath(Path(path).expanduser()))  # a link of this machine may lead there
     mounts = _mounts()
-    for folder in (path, *path.parents):
-        if kind := mounts.get(str(folder)):
-            return _is_network(kind)
-    return False
+    kind = next((mounts[str(folder)] for folder in (path, *path.parents) if str(folder) in mounts), "")
+    return kind if _is_network(kind) else ""
 
 
 @contextlib.contextmanager

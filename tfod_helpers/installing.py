@@ -198,6 +198,15 @@ def _applies(line: Requirement, extra: str) -> bool:
     return line.marker is None or line.marker.evaluate({"extra": extra})
 
 
+def pinned(name: str) -> str:
+    """Return the tested version of a package, as the requirements files have it.
+
+    Raises:
+        KeyError: they do not name it.
+    """
+    return _pins()[canonicalize_name(name)]
+
+
 def _pins() -> dict[str, str]:
     """Read the tested versions: the files stand in the checkout, and lie within an installed package."""
     package, found = Path(__file__).parent, {}

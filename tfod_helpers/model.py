@@ -9,6 +9,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 from official.core import task_factory
+from official.vision.modeling import factory
+from official.vision.modeling.layers import detection_generator
 from official.vision.tasks import maskrcnn, retinanet
 
 from tfod_helpers import inputs
@@ -45,8 +47,34 @@ class DetectionTask(_OurInputs, retinanet.RetinaNetTask):
     """The Model Garden's RetinaNet task, fed by `inputs.train_batches`."""
 
 
+class _WholeDetections(detection_generator.DetectionGenerator):
+    """The Model Garden's detections, computed in float32: the fast suppression of doubles knows no other numbers."""
+
+    def __call__(self, raw_boxes: tf.Tensor, raw_scores: tf.Tensor, *args: Any, **named: Any) -> Any:
+        return super().__call__(tf.cast(raw_boxes, tf.float32), tf.cast(raw_scores, tf.float32), *args, **named)
+
+
+class _RCNN(maskrcnn.MaskRCNNTask):
+    """The Model Garden's task, whose network can also be built in bfloat16 and float16."""
+
+    def build_model(self) -> tf_keras.Model:
+        """Return the network, its variables made."""
+        task = self.task_config
+        decay = task.losses.l2_weight_decay / 2  # as tf.nn.l2_loss counts it
+        model = factory.build_maskrcnn(
+            tf_keras.layers.InputSpec(shape=[None, *task.model.input_size]),
+            task.model,
+            l2_regularizer=tf_keras.regularizers.l2(decay) if decay else None,
+        )
+        if task.freeze_backbone:
+            model.backbone.trainable = False
+        model.detection_generator = _WholeDetections(**model.detection_generator.get_config())
+        model(tf_keras.Input(task.model.input_size), image_shape=tf_keras.layers.Input([2]), training=False)
+        return model
+
+
 @task_factory.register_task_cls(RCNNTaskConfig)
-class RCNNTask(_OurInputs, maskrcnn.MaskRCNNTask):
+class RCNNTask(_OurInputs, _RCNN):
     """The Model Garden's Faster and Mask R-CNN task, fed by `inputs.train_batches`."""
 
 

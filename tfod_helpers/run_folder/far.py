@@ -8,11 +8,7 @@ import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from tfod_helpers import storage, workspace
-
-_MOUNTS = Path("/proc/self/mounts")
-# Stores that are mounted into the file system: Colab's Drive, a bucket by gcsfuse, others by rclone or sshfs.
-_KINDS = {"fuse", "fuse.drive", "fuse.gcsfuse", "fuse.rclone", "fuse.sshfs", "fuse.google-drive-ocamlfuse"}
+from tfod_helpers import drive, storage, workspace
 
 
 class Far(ABC):
@@ -107,17 +103,4 @@ def of(path: storage.AnyPath) -> Far | None:
     if storage.is_remote(path):
         return InBucket(storage.address(path).rstrip("/"))
     local = os.path.abspath(storage.address(path))
-    return Mounted(local) if _kind_of_mount(local) in _KINDS else None
-
-
-def _kind_of_mount(path: str) -> str:
-    """Return the type of the file system that a path is on, as Linux tells it; empty where that is unknown."""
-    try:
-        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not Linux
-        return ""
-    mounts = [line.split()[1:3] for line in lines if len(line.split()) > 2]
-    real = os.path.realpath(path)
-    holding = [(place.replace("\\040", " "), kind) for place, kind in mounts]
-    holding = [(place, kind) for place, kind in holding if real == place or real.startswith(place.rstrip("/") + "/")]
-    return max(holding, key=lambda mount: len(mount[0]), default=("", ""))[1]
+    return Mounted(local) if drive.far_kind(local).startswith("fuse") else None

@@ -9,7 +9,8 @@ import os
 
 import tensorflow as tf
 
-from tfod_helpers import experiment, records, runtime
+from tfod_helpers import devices as runtime
+from tfod_helpers import experiment, records
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig

@@ -18,7 +18,8 @@ import tensorflow as tf
 import tf_keras
 from tqdm import tqdm
 
-from tfod_helpers import experiment, runtime, weights
+from tfod_helpers import devices as runtime
+from tfod_helpers import experiment, weights
 from tfod_helpers import model as models
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.experiment.config import BATCH_SIZE
