@@ -389,6 +389,28 @@ def test_split_refuses_an_empty_part() -> None:
         dataset(3).split({"train": 0.9, "validation": 0.1})
 
 
+@pytest.mark.parametrize(
+    ("ready", "judged"),
+    [(("train", "test"), "test"), (("test", "valid", "train"), "valid"), (("training", "dev"), "dev")],
+)
+def test_a_ready_division_is_kept(ready: tuple[str, ...], judged: str) -> None:
+    """Training and validation are as the makers divided them, whatever they call the parts; the test split waits."""
+    images = [dataclasses.replace(image, split=ready[k % len(ready)]) for k, image in enumerate(dataset(12))]
+    train, validation = Dataset(tuple(images), LabelMap(["cat", "dog"])).train_and_validation()
+    assert {image.split for image in train} <= {"train", "training"}
+    assert {image.split for image in validation} == {judged}
+    assert len(train) == len(validation) == 12 // len(ready)
+
+
+@pytest.mark.parametrize("ready", [("",), ("train",), ("test",), ("cats", "dogs"), ("train", "test", "")])
+def test_without_a_ready_division_one_is_made(ready: tuple[str, ...]) -> None:
+    """Where a part is missing, or an image belongs to none, all are shared out: four fifths to learn from."""
+    images = [dataclasses.replace(image, split=ready[k % len(ready)]) for k, image in enumerate(dataset(50))]
+    train, validation = Dataset(tuple(images), LabelMap(["cat", "dog"])).train_and_validation()
+    assert (len(train), len(validation)) == (40, 10)
+    assert len({image.path for image in (*train, *validation)}) == 50
+
+
 def test_to_frame() -> None:
     """The table has one row a box, under the names of the CSV format."""
     frame = dataset(4).to_frame()

@@ -86,20 +86,6 @@ def test_freezing_nothing_changes_nothing(small) -> None:  # type: ignore[no-unt
     assert len(network.trainable_variables) == before
 
 
-@pytest.mark.parametrize("preset", ["mobilenet_v2_256", "mobilenet_v2_fpnlite_320"])
-def test_every_preset_builds_and_learns_a_step(small, preset: str) -> None:  # type: ignore[no-untyped-def]
-    """Each preset's network takes a batch of its own size and gives a finite loss."""
-    from tfod_helpers import experiment, inputs
-    from tfod_helpers import model as models
-
-    config = experiment.make(preset, train=small.train, validation=small.validation, batch_size=2, weights=None)
-    task, network = models.DetectionTask(config.task), models.build(config)
-    images, labels = next(iter(inputs.train_batches(config.task)))
-    loss, *_ = task.build_losses(network(images, training=True), labels)
-    assert images.shape[1] == experiment.presets().loc[preset, "image_size"]
-    assert np.isfinite(loss.numpy())
-
-
 def test_the_train_step_compiles_for_xla(small) -> None:  # type: ignore[no-untyped-def]
     """The whole train step compiles with static shapes, which is what a TPU would ask of it, and its loss is finite."""
     import tensorflow as tf

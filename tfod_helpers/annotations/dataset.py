@@ -134,6 +134,11 @@ def coordinate_text(value: float) -> str:
     return np.format_float_positional(np.float32(value), trim="-")
 
 
+# What the makers of data sets call their splits.
+_TRAIN = ("train", "training")
+_JUDGED = ("validation", "val", "valid", "dev", "test", "testing")
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset(Sequence[LabelledImage]):
     """Labelled images that share a label map.
@@ -207,6 +212,27 @@ class Dataset(Sequence[LabelledImage]):
             name: Dataset(tuple(image for image in self.images if image.split == name), self.label_map)
             for name in names
         }
+
+    def train_and_validation(self, share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
+        """Return the images to learn from and those to be judged on: a ready division is kept, else one is made.
+
+        Of a ready one that has a validation and a test split the validation split is taken, so that the test split
+        can be kept for a last look.
+
+        Args:
+            share: the part to be judged on, where there is no ready division.
+            seed: see `split`.
+
+        Raises:
+            ValueError: no image would be left to learn from, or to be judged on.
+        """
+        ready = self.splits() if all(image.split for image in self.images) else {}
+        train = next((ready[name] for name in _TRAIN if name in ready), None)
+        judged = next((ready[name] for name in _JUDGED if name in ready), None)
+        if train and judged:
+            return train, judged
+        parts = self.split({"train": 1 - share, "validation": share}, seed)
+        return parts["train"], parts["validation"]
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a box: filename, width, height, class, xmin, ymin, xmax, ymax."""
