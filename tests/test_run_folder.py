@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -285,6 +287,25 @@ def test_a_place_that_fails_does_not_stop_the_training(
     there = far.of(run.far)
     assert there
     assert there.sizes().keys() == contents(run.folder).keys()
+
+
+@pytest.mark.parametrize("home", ["drive"], indirect=True)
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [(errno.EDQUOT, "your Google Drive is full.* Delete files at"), (errno.ENOTCONN, "does not answer.*drive.mount")],
+)
+def test_what_drive_says_is_told_in_words(home: str, number: int, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full Drive and one that is gone end in an error that says so, where the run is whole, and what mends it."""
+    keeper = Keeper(run := open_run(f"{home}/first"))
+    save(run, 1)
+
+    def failing(*paths: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(far.shutil, "copyfile", failing)
+    keeper.keep()
+    with pytest.raises(OSError, match=rf"{what}.* It is whole in {run.folder}"):
+        keeper.finish()
 
 
 def test_runs_of_a_far_folder_are_compared_without_their_models(home: str) -> None:

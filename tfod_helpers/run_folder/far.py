@@ -49,27 +49,30 @@ class Mounted(Far):
     def sizes(self) -> dict[str, int]:
         """See `Far`."""
         base = Path(self.address)
-        found = [path for path in base.rglob("*") if path.is_file() and not path.name.endswith(".part")]
-        return {path.relative_to(base).as_posix(): path.stat().st_size for path in found}
+        with drive.told(base):
+            found = [path for path in base.rglob("*") if path.is_file() and not path.name.endswith(".part")]
+            return {path.relative_to(base).as_posix(): path.stat().st_size for path in found}
 
     def read(self, name: str) -> bytes | None:
         """See `Far`."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), drive.told(self.address):
             return (Path(self.address) / name).read_bytes()
         return None
 
     def get(self, name: str, path: Path) -> None:
         """See `Far`."""
-        shutil.copyfile(Path(self.address) / name, path)
+        with drive.told(self.address):
+            shutil.copyfile(Path(self.address) / name, path)
 
     def put(self, path: Path, name: str) -> None:
         """See `Far`."""
-        with workspace.whole_file(Path(self.address) / name) as part:
+        with drive.told(self.address, writing=True), workspace.whole_file(Path(self.address) / name) as part:
             shutil.copyfile(path, part)
 
     def delete(self, name: str) -> None:
         """See `Far`."""
-        (Path(self.address) / name).unlink(missing_ok=True)
+        with drive.told(self.address):
+            (Path(self.address) / name).unlink(missing_ok=True)
 
 
 class InBucket(Far):
