@@ -1,6 +1,6 @@
 """A training that is killed, or goes on elsewhere: what is lost, and whether the loss jumps.
 
-    python benchmarks/resuming.py kills [--times 20] [--steps 240] [--gs]
+    python benchmarks/resuming.py kills [--times 20] [--steps 1400] [--gs]
     python benchmarks/resuming.py moves [--steps 240]
 
 `kills` trains the drawn sample in a process that is killed (SIGKILL) at random moments and started again until it is
@@ -32,6 +32,7 @@ import pandas as pd
 from tfod_helpers import records, run_folder, workspace
 from tfod_helpers.formats import voc
 
+INTERVAL = 40  # steps from checkpoint to checkpoint
 WINDOW = 4  # rows of the history, of 10 steps each, before and after the move
 TRAIN = """
 import os, sys
@@ -50,6 +51,8 @@ from tfod_helpers.training.steps import Steps
 half = int(sys.argv[4])
 run = Steps.run
 def stopping(steps, count, limit):
+    with open(sys.argv[5], "w") as file:
+        file.write(str(steps.done))
     if half and steps.done >= half:
         raise KeyboardInterrupt
     return run(steps, count, limit)
@@ -73,13 +76,14 @@ def make_config(folder: Path, steps: int, batch: int | None = None) -> Path:
     )
     if batch:
         config = experiment.change(config, {"task.train_data.global_batch_size": batch})
-    quick = {"trainer.steps_per_loop": 10, "trainer.validation_interval": 40, "trainer.checkpoint_interval": 40}
+    quick = {"trainer.steps_per_loop": 10, "trainer.validation_interval": INTERVAL}
+    quick["trainer.checkpoint_interval"] = INTERVAL
     return experiment.save(experiment.change(config, quick), folder / f"config-{batch}.yaml")
 
 
 def start(config: Path, run: str, devices: int = 1, half: int = 0, **environment: str) -> subprocess.Popen[bytes]:
     """Start a training in a process of its own."""
-    command = [sys.executable, "-c", TRAIN, str(config), run, str(devices), str(half)]
+    command = [sys.executable, "-c", TRAIN, str(config), run, str(devices), str(half), str(config.with_name("at"))]
     kept = Path(tempfile.gettempdir()) / "resuming.log"
     with kept.open("ab") as log:
         return subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
@@ -106,27 +110,32 @@ def check(run: run_folder.Run) -> int:
 def kill(times: int, steps: int, place: str | None, work: Path) -> None:
     """Kill and restart until it is done; print what was lost each time."""
     config = make_config(work, steps)
-    unbroken = start(config, str(work / "unbroken"))
-    began = time.monotonic()
+    unbroken, began = start(config, str(work / "unbroken")), time.monotonic()
+    while not (work / "unbroken" / "history.csv").exists():
+        time.sleep(0.1)
+    beginning = time.monotonic() - began  # until the first checkpoint
     assert unbroken.wait() == 0
-    whole = time.monotonic() - began
     home = f"{place}/killed" if place else str(work / "killed")
-    draw, done, kills, lost = random.Random(0), False, 0, []
+    draw, done, kills, lost, before = random.Random(0), False, 0, [], 0
     while not done:
         environment = {"XDG_CACHE_HOME": str(work / f"machine-{kills}")} if place else {}
+        config.with_name("at").write_text("0")
         process = start(config, home, **environment)
         if kills < times:
             try:
-                process.wait(draw.uniform(0.2, 0.9) * whole if kills % 2 else draw.uniform(5, 0.5 * whole))
+                process.wait(draw.uniform(0.1, 2) * beginning)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 kills += 1
         done = process.wait() == 0
         os.environ |= environment
         step = check(run_folder.find_run(home))
-        lost.append(step)
-        print(f"kill {kills}: the newest checkpoint is of step {step}{', finished' if done else ''}", flush=True)
-    assert lost == sorted(lost), "a checkpoint was lost"
+        assert step >= before, f"a checkpoint was lost: {step} after {before}"
+        reached = max(before, int(config.with_name("at").read_text() or 0))
+        lost.append(0 if done else reached - step)
+        before = step
+        print(f"kill {kills}: at step {reached}, the newest checkpoint is of step {step}{', done' * done}", flush=True)
+    print(f"{kills} kills, at most {max(lost)} steps lost; checkpoints are {INTERVAL} apart")
     for name, path in (("unbroken", str(work / "unbroken")), ("killed", home)):
         manifest = run_folder.find_run(path).read_manifest()
         low, high = manifest["best_intervals"]["ap"]
@@ -175,9 +184,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["kills", "moves"])
     parser.add_argument("--times", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--gs", action="store_true")
     options = parser.parse_args()
+    options.steps = options.steps or {"kills": 1400, "moves": 240}[options.what]
     with tempfile.TemporaryDirectory() as work:
         if options.what == "moves":
             move(options.steps, Path(work))

@@ -275,6 +275,19 @@ def test_events_can_lie_elsewhere(small, counted, tmp_path: Path) -> None:  # ty
     training.train(small.config, tmp_path / "run", tensorboard=tmp_path / "board")
     assert list((tmp_path / "board" / "validation").glob("events*"))
     assert not run_folder.open_run(tmp_path / "run").events.exists()
+
+
+def test_tensorboard_opens_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebook shows it before it trains: on the folder of a new run, here also where the run is kept far."""
+    from tensorboard import notebook
+
+    from tfod_helpers import training
+
+    told: list[str] = []
+    monkeypatch.setattr(notebook, "start", told.append)
+    monkeypatch.setattr(notebook, "display", lambda height: None)
+    training.show_tensorboard(run_folder.open_run(tmp_path / "new run"))
+    assert told == [f'--logdir "{tmp_path / "new run"}" --reload_interval 15']
     with pytest.raises(FileNotFoundError, match="nothing to show"):
         training.show_tensorboard(tmp_path / "typo")
 

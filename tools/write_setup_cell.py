@@ -31,8 +31,9 @@ from tfod_helpers import installing
 
 installing.install()  # what this package needs and this machine lacks; where nothing is missing, nothing
 
-from tfod_helpers import broken_sample, bucket, checks, drive, evaluation, experiment, formats, inputs
-from tfod_helpers import learning_curve, pictures, records, runs, runtime, sources, storage, training, workspace
+from tfod_helpers import broken_sample, bucket, checks, drive, evaluation, experiment, formats
+from tfod_helpers import inputs, learning_curve, pictures, records, run_folder, runs, runtime, sources
+from tfod_helpers import storage, training, workspace
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector, ExportFacts
 from tfod_helpers.exporting import saved_model

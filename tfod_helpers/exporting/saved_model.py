@@ -53,6 +53,7 @@ def export(run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str]) ->
     detect = tf.function(
         models.detect_function(model, config),
         input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8, name="images")],
+        autograph=False,
     )
     with workspace.whole_folder(folder) as part:
         _save_frozen(detect, part)

@@ -54,7 +54,7 @@ def _eager(model: tf_keras.Model, config: ExperimentConfig) -> Callable[[np.ndar
     detect = models.detect_function(model, config)
 
     # One batch shape: the last, smaller batch would be traced anew, which takes longer than all others.
-    @tf.function(input_signature=[tf.TensorSpec([batch, side, side, 3], tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec([batch, side, side, 3], tf.uint8)], autograph=False)
     def found(images: tf.Tensor) -> dict[str, tf.Tensor]:
         # Masks are not judged, and what is not returned is not computed: they would take most of the memory.
         return {name: value for name, value in detect(images).items() if name != "masks"}

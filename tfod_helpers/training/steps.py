@@ -132,6 +132,8 @@ class Steps:
                 self.strategy, self.task.build_inputs, self.config.task.train_data
             )
             self._batches = iter(made)
+            with self.strategy.scope():  # made within the first step, they would have it traced twice
+                self.optimizer._create_all_weights(self.model.trainable_variables)
         loss, batch = self._run(tf.constant(count), tf.constant(limit, tf.float32))
         if not loss <= limit or not np.isfinite(loss):
             raise BadLossError(float(loss), self.done, self._to_dataset(batch))
@@ -160,6 +162,9 @@ class Steps:
         return loss, batch
 
     def _one(self, batch: Any) -> tf.Tensor:
+        # Keras has made TensorFlow's branches of Python's when the network was built; looking through the code of all
+        # layers again takes half of the tracing.
+        @tf.autograph.experimental.do_not_convert
         def step(images_and_labels: Any) -> tf.Tensor:
             logs = self.task.train_step(images_and_labels, self.model, self.optimizer, self._metrics)
             return tf.cast(logs[self.task.loss], tf.float32)
