@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import itertools
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -279,15 +281,16 @@ def test_events_can_lie_elsewhere(small, counted, tmp_path: Path) -> None:  # ty
 
 def test_tensorboard_opens_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The notebook shows it before it trains: on the folder of a new run, here also where the run is kept far."""
-    from tensorboard import notebook
-
     from tfod_helpers import training
 
+    notebook = importlib.import_module("tensorboard.notebook")  # the package itself gives a lazy stand-in
+    monkeypatch.delenv("TENSORBOARD_BINARY", raising=False)
     told: list[str] = []
     monkeypatch.setattr(notebook, "start", told.append)
     monkeypatch.setattr(notebook, "display", lambda height: None)
     training.show_tensorboard(run_folder.open_run(tmp_path / "new run"))
     assert told == [f'--logdir "{tmp_path / "new run"}" --reload_interval 15']
+    assert os.access(os.environ["TENSORBOARD_BINARY"], os.X_OK)  # it is not on the path where no environment is active
     with pytest.raises(FileNotFoundError, match="nothing to show"):
         training.show_tensorboard(tmp_path / "typo")
 

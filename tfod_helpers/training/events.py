@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,5 +94,8 @@ def show_tensorboard(run: str | os.PathLike[str] | Run, *, height: int = 800) ->
     folder = str(run.folder if isinstance(run, Run) else run)
     if not tf.io.gfile.isdir(folder):
         raise FileNotFoundError(f"{folder}: there is no such folder, so nothing to show. Train a run first.")
+    beside = Path(sys.executable).with_name("tensorboard")
+    if beside.exists():  # an environment that is not active is not on the path
+        os.environ.setdefault("TENSORBOARD_BINARY", str(beside))
     notebook.start(f'--logdir "{folder}" --reload_interval 15')
     notebook.display(height=height)
