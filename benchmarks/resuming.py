@@ -113,7 +113,7 @@ def kill(times: int, steps: int, place: str | None, work: Path) -> None:
     unbroken, began = start(config, str(work / "unbroken")), time.monotonic()
     while not (work / "unbroken" / "history.csv").exists():
         time.sleep(0.1)
-    beginning = time.monotonic() - began  # until the first checkpoint
+    longest = 1.5 * (time.monotonic() - began)  # until the first checkpoint, and a half more
     assert unbroken.wait() == 0
     home = f"{place}/killed" if place else str(work / "killed")
     draw, done, kills, lost, before = random.Random(0), False, 0, [], 0
@@ -123,7 +123,7 @@ def kill(times: int, steps: int, place: str | None, work: Path) -> None:
         process = start(config, home, **environment)
         if kills < times:
             try:
-                process.wait(draw.uniform(0.1, 2) * beginning)
+                process.wait(draw.uniform(0.1, 1) * longest)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 kills += 1
@@ -133,6 +133,7 @@ def kill(times: int, steps: int, place: str | None, work: Path) -> None:
         assert step >= before, f"a checkpoint was lost: {step} after {before}"
         reached = max(before, int(config.with_name("at").read_text() or 0))
         lost.append(0 if done else reached - step)
+        longest *= 0.8 if step - before > 2 * steps / times else 1.1 if step == before else 1
         before = step
         print(f"kill {kills}: at step {reached}, the newest checkpoint is of step {step}{', done' * done}", flush=True)
     print(f"{kills} kills, at most {max(lost)} steps lost; checkpoints are {INTERVAL} apart")
