@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,16 +160,14 @@ def test_a_photo_between_two_links_them() -> None:
     ("kind", "groups", "most"),
     [("different", None, 60), ("plain", 0, 0), ("one film", 1, 20_000), ("twenty of each", None, 400)],
 )
-def test_twenty_thousand_take_seconds(kind: str, groups: int | None, most: int) -> None:
-    """However many of 20,000 photos are alike, comparing them takes seconds and finds what there is."""
+def test_of_twenty_thousand_the_alike_are_found(kind: str, groups: int | None, most: int) -> None:
+    """However many of 20,000 photos are alike, none or all, their groups are what there is, and no larger."""
     random = np.random.default_rng(2)
     base = {"different": smooth(20_000), "plain": np.full((20_000, 16, 16), 200, np.uint8)}
     base |= {"one film": np.repeat(smooth(1), 20_000, axis=0), "twenty of each": np.repeat(smooth(1000), 20, axis=0)}
     noise = 0 if kind in ("different", "plain") else random.integers(-3, 4, (20_000, 16, 16))
     all_looks = looks(np.clip(base[kind].astype(int) + noise, 0, 255).astype(np.uint8))
-    started = time.perf_counter()
     found = likeness.groups(all_looks)
-    assert time.perf_counter() - started < 10  # alone on two cores it takes one
     assert max((len(group.members) for group in found), default=0) <= most
     assert groups is None or len(found) == groups
     if kind == "twenty of each":
