@@ -15,7 +15,8 @@ import pytest
 from bucket_server import ME, BucketServer, Held, Refused
 
 from tfod_helpers import bucket as room
-from tfod_helpers.bucket import asking, machine, names, policy
+from tfod_helpers.bucket import machine, names, policy
+from tfod_helpers.storage import client
 
 PROJECT = "my-photos-481516"
 ACCOUNT = "trainer@my-photos-481516.iam.gserviceaccount.com"
@@ -443,7 +444,7 @@ def test_credentials_that_expire_in_the_middle(cloud: BucketServer, monkeypatch:
         keys = {"client_id": "id", "client_secret": "secret", "refresh_token": "old", "token": "old"}
         return storage.Client(project=None, credentials=Credentials(token_uri=f"{cloud.address}/token", **keys))
 
-    monkeypatch.setattr(asking, "_connected", connected)
+    monkeypatch.setattr(client, "_connected", connected)
     cloud.plan["POST /upload"] = Refused(401, "authError", "Invalid Credentials")
     with pytest.raises(PermissionError, match="nobody is signed in to Google Cloud, or no longer") as raised:
         room.ensure("my-photos", project=PROJECT)

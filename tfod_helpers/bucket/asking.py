@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 from collections.abc import Iterator
@@ -11,30 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfod_helpers.bucket import names
+from tfod_helpers.storage.client import SIGN_IN, client, forget
 
 if TYPE_CHECKING:
     from google.api_core.exceptions import GoogleAPICallError
-    from google.cloud import storage
-
-_SIGN_IN = (
-    "In Colab run google.colab.auth.authenticate_user(), elsewhere 'gcloud auth application-default login', "
-    "and run this again"
-)
-
-
-@functools.cache
-def _connected(process: int, emulator: str) -> storage.Client:
-    from google.auth import credentials
-    from google.cloud import storage
-
-    if emulator:  # the client then sends everything there, and must not look for a Google account
-        return storage.Client(project=None, credentials=credentials.AnonymousCredentials())
-    return storage.Client(project=None)  # a project is given where one is needed
-
-
-def client() -> storage.Client:
-    """Return a client of this process: connections cannot be shared by a fork."""
-    return _connected(os.getpid(), os.environ.get("STORAGE_EMULATOR_HOST", ""))
 
 
 @dataclass(frozen=True)
@@ -87,9 +66,9 @@ def told(asked: Asked) -> Iterator[None]:
     except auth.TransportError as error:
         raise OSError(f"{asked.where}: Google could not be reached ({error}). {asked.safe}. Try again.") from error
     except (auth.GoogleAuthError, api.Unauthorized) as error:
-        _connected.cache_clear()  # it would go on with the old credentials after the next signing in
+        forget()
         what = f"{asked.where}: nobody is signed in to Google Cloud, or no longer ({plain(error)})"
-        raise PermissionError(f"{what}. {asked.safe}. {_SIGN_IN}.") from error
+        raise PermissionError(f"{what}. {asked.safe}. {SIGN_IN}.") from error
     except api.GoogleAPICallError as error:
         kind, what, fix = _meaning(error, asked)
         raise kind(f"{asked.where}: {what} ({plain(error)}). {asked.safe}. {fix}.") from error

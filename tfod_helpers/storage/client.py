@@ -31,7 +31,7 @@ _PACKAGES = ("google", "requests", "urllib3", "http")  # whose errors Google's c
 TRIES = 3  # where a checksum was wrong, which the client does not try again
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _LONGEST_WORDS = 300  # letters of what the server said
-_SIGN_IN = (
+SIGN_IN = (
     "In Colab run google.colab.auth.authenticate_user(), elsewhere 'gcloud auth application-default login', then run "
     "it again"
 )
@@ -54,7 +54,12 @@ def _connected(process: int, emulator: str) -> storage.Client:
 
     if emulator:  # the client then sends everything there, and must not look for a Google account
         return storage.Client(project=None, credentials=credentials.AnonymousCredentials())
-    return storage.Client(project=None)  # files have no need of a project
+    return storage.Client(project=None)  # given where one is needed; files need none
+
+
+def forget() -> None:
+    """Drop the client, so that the next one asks for credentials anew, after the person has signed in again."""
+    _connected.cache_clear()
 
 
 def blob(path: AnyPath) -> storage.Blob:
@@ -121,9 +126,9 @@ def _refusal(path: AnyPath, error: Exception) -> OSError:
 
     where, what = address(path), _words(error)
     if isinstance(error, auth.DefaultCredentialsError) or "anonymous caller" in what.lower():
-        return _no_sign_in(f"{where}: nobody is signed in to Google Cloud ({what}). {_SIGN_IN}.")
+        return _no_sign_in(f"{where}: nobody is signed in to Google Cloud ({what}). {SIGN_IN}.")
     if isinstance(error, auth.RefreshError | api.Unauthorized):
-        return _no_sign_in(f"{where}: the sign-in to Google Cloud is no longer valid ({what}). {_SIGN_IN}.")
+        return _no_sign_in(f"{where}: the sign-in to Google Cloud is no longer valid ({what}). {SIGN_IN}.")
     if isinstance(error, api.Forbidden):
         return PermissionError(f"{where}: {_forbidden(path, error, what)}.")
     if isinstance(error, api.NotFound):
@@ -149,7 +154,7 @@ def _words(error: Exception) -> str:
 
 
 def _no_sign_in(text: str) -> PermissionError:
-    _connected.cache_clear()  # the next client asks for credentials anew, after the person has signed in again
+    forget()
     return PermissionError(text)
 
 
