@@ -106,6 +106,25 @@ def test_it_goes_on_again_in_the_new_batches(small, copy: Path, monkeypatch, cap
     assert pd.read_csv(copy / "history.csv")["step"].tolist() == [2, 4, 6, 8, 10, 12]
 
 
+def test_what_was_seen_is_not_seen_again(small) -> None:  # type: ignore[no-untyped-def]
+    """A run that is often cut off does not see its first photos again and again: the next come in another order."""
+    import tf_keras
+
+    from tfod_helpers.training.steps import Steps
+
+    steps = Steps(small.config)
+
+    def drawn(done: int) -> list[list[int]]:
+        tf_keras.utils.set_random_seed(0)  # as each start does
+        steps.optimizer.iterations.assign(done)
+        batches = steps._draw()
+        return [next(batches)[1]["seen"]["source"].numpy().tolist() for _ in range(4)]
+
+    begun, first, later = drawn(0), drawn(20), drawn(24)
+    assert begun != first != later != begun
+    assert drawn(20) == first
+
+
 def test_other_data_is_never_trained_over(small, copy: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """One photo less is noticed and named, with both counts; the same photos in another place are not."""
     from tfod_helpers import experiment, training

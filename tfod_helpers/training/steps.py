@@ -128,10 +128,7 @@ class Steps:
             tf.errors.ResourceExhaustedError: the batch does not fit into memory.
         """
         if self._batches is None:
-            made = orbit.utils.make_distributed_dataset(
-                self.strategy, self.task.build_inputs, self.config.task.train_data
-            )
-            self._batches = iter(made)
+            self._batches = self._draw()
             with self.strategy.scope():  # made within the first step, they would have it traced twice
                 self.optimizer._create_all_weights(self.model.trainable_variables)
         loss, batch = self._run(tf.constant(count), tf.constant(limit, tf.float32))
@@ -149,6 +146,13 @@ class Steps:
         """Give `judged` the average of the weights over the last steps: better than the weights of any of them."""
         for weight, value in self._copies:
             weight.assign(value)
+
+    def _draw(self) -> Any:
+        """Return the batches that come next. Who goes on draws anew: a run that is often cut off would see the same."""
+        if self.done:
+            tf_keras.utils.set_random_seed((self.config.task.train_data.seed or 0) + self.done)
+        make = orbit.utils.make_distributed_dataset
+        return iter(make(self.strategy, self.task.build_inputs, self.config.task.train_data))
 
     def _run_steps(self, count: tf.Tensor, limit: tf.Tensor) -> tuple[tf.Tensor, Any]:
         batch, loss = next(self._batches), tf.constant(0.0)
