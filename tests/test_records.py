@@ -432,8 +432,11 @@ for change in range(100):
         sys.exit(status)
 """
 KILL_AT_RANDOM = """
-import random, time
+import random, threading, time
+from tqdm import tqdm
 from test_records import contents
+# The bar's own lock is shared by forks: one that is killed within it would leave all others waiting for ever.
+tqdm.set_lock(threading.RLock())
 rng = random.Random(0)
 old, new = drawn(folder / "photos", 300, shade=90), drawn(folder / "photos", 250, shade=10)
 started = time.perf_counter()
