@@ -47,7 +47,7 @@ notebooks: env  ## Write the setup cell, run the notebooks and keep their output
 pins:  ## Move the packages that requirements.txt brings along to their newest versions, in requirements-tpu.txt
 	rm -rf build/pins && $(or $(PYTHON),python3.11) -m venv build/pins
 	build/pins/bin/python -m pip install --requirement requirements.txt
-	build/pins/bin/python tools/write_tpu_requirements.py
+	PYTHONPATH=. build/pins/bin/python tools/write_tpu_requirements.py
 
 lint: env  ## Check the style of code and notebooks
 	$(BIN)/ruff check .

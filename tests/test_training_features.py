@@ -280,7 +280,7 @@ def test_events_can_lie_elsewhere(small, counted, tmp_path: Path) -> None:  # ty
 
 
 def test_tensorboard_opens_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The notebook shows it before it trains: on the folder of a new run, here also where the run is kept far."""
+    """The notebook shows it before it trains, on the folder of a new run; a folder that is not there is refused."""
     from tfod_helpers import training
 
     notebook = importlib.import_module("tensorboard.notebook")  # the package itself gives a lazy stand-in

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -49,10 +49,10 @@ def install() -> None:
             a package was replaced that this session had loaded already, so that the session has to be restarted.
     """
     check_python()
-    tpu, started, installed = on_tpu(), time.monotonic(), 0
-    if tpu and _version(_PLAIN):  # its files lie where those of tensorflow-tpu belong: neither is whole now
+    tpu, started, count = on_tpu(), time.monotonic(), 0
+    if tpu and installed(_PLAIN):  # its files lie where those of tensorflow-tpu belong: neither is whole now
         print(f"Removing {_PLAIN}, which cannot use the TPU.")
-        _pip("uninstall", "--yes", _PLAIN, *([_FOR_TPU] if _version(_FOR_TPU) else []))
+        _pip("uninstall", "--yes", _PLAIN, *([_FOR_TPU] if installed(_FOR_TPU) else []))
     wanted: dict[str, str] = {}
     while missing := lacking(tpu):  # a package that is new may ask for more
         if missing.items() <= wanted.items():
@@ -60,9 +60,9 @@ def install() -> None:
             raise RuntimeError(f"{asker} asks for {need}, and {need.name} {version} is what the tested set has.")
         _add(missing)
         wanted |= missing
-        installed += len(missing)
-    if installed:
-        print(f"Installed {installed} package{'s' * (installed > 1)} in {time.monotonic() - started:.0f} s.")
+        count += len(missing)
+    if count:
+        print(f"Installed {count} package{'s' * (count > 1)} in {time.monotonic() - started:.0f} s.")
     if replaced := outdated(tpu):
         names = ", ".join(f"{name} {new} in place of {old}" for name, (old, new) in replaced.items())
         raise RuntimeError(
@@ -105,7 +105,7 @@ def on_tpu() -> bool:
     """
     if tpu_devices() or any(map(os.environ.get, _TPU_VARIABLES)):
         return True
-    return _version(_FOR_TPU) is not None and _version(_PLAIN) is None
+    return installed(_FOR_TPU) is not None and installed(_PLAIN) is None
 
 
 def lacking(tpu: bool) -> dict[str, str]:
@@ -143,7 +143,7 @@ def outdated(tpu: bool) -> dict[str, tuple[str, str]]:
     """
     found = {}
     for name in sorted({canonicalize_name(wanted.name) for wanted, _ in _requirements(tpu)}):
-        if (version := _version(name)) is None:
+        if (version := installed(name)) is None:
             continue
         home = metadata.distribution(name)
         names = (home.read_text("top_level.txt") or _MODULE_NAMES.get(name, name.replace("-", "_"))).split()
@@ -157,17 +157,27 @@ def outdated(tpu: bool) -> dict[str, tuple[str, str]]:
 def _unmet(tpu: bool) -> Iterator[tuple[Requirement, str, str | None]]:
     """Yield what is asked for and not there: the requirement, who asks, and the version that is there, if any."""
     for wanted, asker in _requirements(tpu):
-        version = _version(canonicalize_name(wanted.name))
+        version = installed(canonicalize_name(wanted.name))
         if version is None or not wanted.specifier.contains(version, prereleases=True):
             yield wanted, asker, version
 
 
 def _requirements(tpu: bool) -> Iterator[tuple[Requirement, str]]:
     """Yield all that this package needs, with what its needs need in turn, each with who asks for it."""
-    todo = [(wanted, _PACKAGE) for wanted in _own_requirements()]
+    roots = [(wanted, _PACKAGE) for wanted in _own_requirements()]
     if tpu:  # any libtpu pleases tensorflow-tpu, and newer ones abort the process
-        todo.append((Requirement(f"libtpu=={_pins()['libtpu']}"), _FOR_TPU))
-    seen = set()
+        roots.append((Requirement(f"libtpu=={pinned('libtpu')}"), _FOR_TPU))
+    return needs(roots, tpu)
+
+
+def needs(roots: Iterable[tuple[Requirement, str]], tpu: bool = False) -> Iterator[tuple[Requirement, str]]:
+    """Yield what is asked for, each with who asks, and all that these need in turn, as far as they are installed.
+
+    Args:
+        roots: what is asked for first, each with who asks.
+        tpu: read every ``tensorflow`` as ``tensorflow-tpu``.
+    """
+    todo, seen = list(roots), set()
     while todo:
         wanted, asker = todo.pop()
         if tpu and canonicalize_name(wanted.name) == _PLAIN:
@@ -176,7 +186,7 @@ def _requirements(tpu: bool) -> Iterator[tuple[Requirement, str]]:
         name = canonicalize_name(wanted.name)
         asked = {(name, extra) for extra in ("", *wanted.extras)} - seen
         seen |= asked
-        if asked and _version(name):
+        if asked and installed(name):
             lines = map(Requirement, metadata.requires(name) or [])
             extras = [extra for _, extra in asked]
             todo += [(line, name) for line in lines if any(_applies(line, extra) for extra in extras)]
@@ -221,7 +231,8 @@ def _pins() -> dict[str, str]:
     return found
 
 
-def _version(name: str) -> str | None:
+def installed(name: str) -> str | None:
+    """Return the version of an installed package, or None where it is not there."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

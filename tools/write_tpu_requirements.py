@@ -13,6 +13,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tfod_helpers import installing
+
 ROOT = Path(__file__).parents[1]
 NEEDED, WRITTEN = ROOT / "requirements.txt", ROOT / "requirements-tpu.txt"
 HEAD = """\
@@ -43,18 +45,10 @@ def wanted() -> list[Requirement]:
 
 
 def closure(roots: list[Requirement]) -> dict[str, set[str]]:
-    """What the roots and all below them need in this environment: the package -> who asks for it."""
-    askers: dict[str, set[str]] = {canonicalize_name(one.name): set() for one in roots}
-    todo, seen = list(roots), set()
-    while todo:
-        one = todo.pop()
-        name = canonicalize_name(one.name)
-        asked = {(name, extra) for extra in ("", *one.extras)} - seen
-        seen |= asked
-        for need in map(Requirement, metadata.requires(name) or [] if asked else []):
-            if need.marker is None or any(need.marker.evaluate({"extra": extra}) for _, extra in asked):
-                askers.setdefault(canonicalize_name(need.name), set()).add(name)
-                todo.append(need)
+    """What the roots and all below them need in this environment: the package -> who asks for it, nobody for a root."""
+    askers: dict[str, set[str]] = {}
+    for one, asker in installing.needs([(one, "") for one in roots]):
+        askers.setdefault(canonicalize_name(one.name), set()).update({asker} - {""})
     return askers
 
 

@@ -6,6 +6,6 @@
 """
 
 from tfod_helpers.devices.connecting import Connection, best_precision, connect
-from tfod_helpers.devices.versions import check_versions, installed
+from tfod_helpers.devices.versions import check_versions
 
-__all__ = ["Connection", "best_precision", "check_versions", "connect", "installed"]
+__all__ = ["Connection", "best_precision", "check_versions", "connect"]

@@ -12,7 +12,7 @@ import tensorflow as tf
 from packaging.version import Version
 
 from tfod_helpers import installing
-from tfod_helpers.devices import computing, versions
+from tfod_helpers.devices import computing
 from tfod_helpers.devices.waiting import bounded
 
 _STARTS, _ANSWERS = 180.0, 10.0  # seconds: until a TPU is ready; until an address answers
@@ -58,8 +58,8 @@ def _local() -> tf.distribute.cluster_resolver.TPUClusterResolver | None:
     """Return the TPU in this machine, or None; raise RuntimeError where it is not to be touched."""
     if not installing.tpu_devices():
         return None
-    libtpu, pinned = versions.installed("libtpu"), installing.pinned("libtpu")
-    if versions.installed("tensorflow-tpu") and libtpu and Version(libtpu) > Version(pinned):
+    libtpu, pinned = installing.installed("libtpu"), installing.pinned("libtpu")
+    if installing.installed("tensorflow-tpu") and libtpu and Version(libtpu) > Version(pinned):
         mend = f"run pip install libtpu=={pinned}, then restart"
         raise RuntimeError(f"libtpu {libtpu} is installed, which would end this process: {mend}")
     if holder := _holder():
@@ -112,7 +112,7 @@ def _refused(name: str, reason: str) -> str:
 
 def _unusable(reason: str) -> str:
     """Say why the TPU in this machine does not start, by what is installed."""
-    plain, special = versions.installed("tensorflow"), versions.installed("tensorflow-tpu")
+    plain, special = installing.installed("tensorflow"), installing.installed("tensorflow-tpu")
     what = "in Colab choose Runtime > Disconnect and delete runtime, then connect again"
     if plain:
         lies = f"plain tensorflow {plain} has overwritten tensorflow-tpu" if special else f"it is tensorflow {plain}"

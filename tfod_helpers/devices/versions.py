@@ -19,11 +19,3 @@ def check_versions() -> None:
         raise RuntimeError(
             f"numpy {numpy} breaks the Model Garden's evaluation. Run: pip install 'numpy<2.4', then restart."
         )
-
-
-def installed(name: str) -> str | None:
-    """Return the version of an installed package, or None where it is not there."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

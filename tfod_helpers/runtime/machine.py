@@ -29,16 +29,18 @@ _BYTES_A_PARAMETER = 4 * (4 * 3 + 2)
 def look_at_versions(case: Case) -> str:
     """Compare what is installed with what this package needs, and with what this session has loaded."""
     tpu = installing.on_tpu()
-    if tpu and (plain := devices.installed("tensorflow")):
+    if tpu and (plain := installing.installed("tensorflow")):
         raise FoundFault(f"This machine has a TPU, and tensorflow {plain} is installed, which cannot use it.", _INSTALL)
     if missing := installing.lacking(tpu):
-        told = (f"{devices.installed(name) or 'no'} {name} instead of {version}" for name, version in missing.items())
+        told = (
+            f"{installing.installed(name) or 'no'} {name} instead of {version}" for name, version in missing.items()
+        )
         raise FoundFault(f"Installed: {', '.join(told)}.", _INSTALL)
     if replaced := installing.outdated(tpu):
         told = (f"{name} {new} is installed and {old} loaded" for name, (old, new) in replaced.items())
         raise FoundFault(f"In this session {', '.join(told)}.", "Restart it.")
     devices.check_versions()
-    told = (f"{name} {version}" for name in _TOLD if (version := devices.installed(name)))
+    told = (f"{name} {version}" for name in _TOLD if (version := installing.installed(name)))
     return f"Python {platform.python_version()}, {', '.join(told)}."
 
 

@@ -18,13 +18,14 @@ from tfod_helpers.storage.files import (
     write_bytes,
 )
 from tfod_helpers.storage.folders import TransferError, Transferred, download_folder, upload_folder
-from tfod_helpers.storage.paths import AnyPath, address, is_remote, join, split
+from tfod_helpers.storage.paths import AnyPath, address, bucket_and_name, is_remote, join, split
 
 __all__ = [
     "AnyPath",
     "TransferError",
     "Transferred",
     "address",
+    "bucket_and_name",
     "buckets_too",
     "copy",
     "delete",
