@@ -52,6 +52,7 @@ pins:  ## Move the packages that requirements.txt brings along to their newest v
 lint: env  ## Check the style of code and notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 clean:  ## Delete the environment and what the commands above made; runs/ and exports/ stay
 	rm -rf $(VENV) build demo *.egg-info .pytest_cache .ruff_cache

@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT.parent / "shared" / "data" / "asirra"
 sys.path.insert(0, str(ROOT))
 
-from tfod_helpers import archives, sources  # noqa: E402 - from this checkout, wherever it is run
+from tfod_helpers import sources  # noqa: E402 - from this checkout, wherever it is run
+from tfod_helpers.files import archives  # noqa: E402 - from this checkout, wherever it is run
 
 
 def packed(folder: Path, path: Path) -> int:

@@ -75,7 +75,9 @@ def seconds_a_step(work: Path, count: int = 100) -> float:
     """Return how long a train step of a run's config takes with a batch that is ready, in seconds."""
     import tensorflow as tf
 
-    from tfod_helpers import experiment, model, run_folder
+    from tfod_helpers import experiment
+    from tfod_helpers.files import run_folder
+    from tfod_helpers.network import model
     from tfod_helpers.training.steps import Steps
 
     config = experiment.load(run_folder.Run(work / "run").config_path)
@@ -91,7 +93,8 @@ def seconds_a_step(work: Path, count: int = 100) -> float:
 
 def curve(photos: Path, work: Path) -> Path:
     """Train on parts of the photos, print the scores, and return the report that holds them."""
-    from tfod_helpers import learning_curve, pictures, records, run_folder, training
+    from tfod_helpers import learning_curve, pictures, records, report, training
+    from tfod_helpers.files import run_folder
     from tfod_helpers.formats import voc
 
     train = voc.read(photos / "train")
@@ -99,7 +102,7 @@ def curve(photos: Path, work: Path) -> Path:
     table = learning_curve.measure(PRESET, train, test, work, fractions=[part / len(train) for part in PARTS])
     print(table.round(3).to_string(), pictures.would_more_help(table), sep="\n")
     largest = run_folder.Run(work / f"photos-{int(table['images'].max())}")
-    return training.evaluate(largest, test).save(work / "report", learning_curve=table)
+    return report.write(training.evaluate(largest, test), work / "report", table)
 
 
 def run_in_process(photos: Path, seed: int) -> dict[str, float]:
@@ -115,7 +118,7 @@ def run_in_process(photos: Path, seed: int) -> dict[str, float]:
 
 def _keras_home(work: Path) -> Path:
     """Return a Keras folder that holds the ImageNet weights, so that none are downloaded."""
-    from tfod_helpers import weights
+    from tfod_helpers.network import weights
 
     cached = weights.keras_file("MobileNetV2", 0.35).path
     source = cached if cached.is_file() else SHARED / "weights" / cached.name

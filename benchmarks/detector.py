@@ -20,12 +20,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tfod_helpers import evaluation, experiment, records, run_folder
-from tfod_helpers import model as models
+from tfod_helpers import evaluation, experiment, records
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector
 from tfod_helpers.exporting import saved_model
+from tfod_helpers.files import run_folder
 from tfod_helpers.formats import voc
+from tfod_helpers.network.model import build_model
 
 PHOTOS = Path(__file__).parents[1].parent / "shared" / "data" / "asirra" / "test"
 THRESHOLD = 0.3
@@ -40,7 +41,7 @@ def untrained_export(dataset: Dataset, work: Path) -> Path:
     run = run_folder.open_run(work / "run")
     experiment.save(config, run.config_path)
     run.update_manifest(best={"step": 0, "ap": 0.0, "ap50": 0.0, "threshold": THRESHOLD, "checkpoint": "ckpt-1"})
-    tf.train.Checkpoint(model=models.build(config)).write(str(run.best / "ckpt-1"))
+    tf.train.Checkpoint(model=build_model(config)).write(str(run.best / "ckpt-1"))
     return saved_model.export(run, work / "export")
 
 

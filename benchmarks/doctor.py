@@ -26,7 +26,8 @@ def measure(folder: Path, train_steps: int, image_size: int = 128) -> dict[str, 
         train_steps: of the training.
         image_size: in pixels.
     """
-    from tfod_helpers import experiment, records, runtime, training, workspace
+    from tfod_helpers import doctor, experiment, records, training
+    from tfod_helpers.files import workspace
     from tfod_helpers.formats import voc
 
     sample = workspace.sample_folder()
@@ -40,7 +41,7 @@ def measure(folder: Path, train_steps: int, image_size: int = 128) -> dict[str, 
         train_steps=train_steps,
         weights=None,
     )
-    found = runtime.doctor(config, folder / "run", dataset={"train": train, "validation": validation})
+    found = doctor.examine(config, folder / "run", dataset={"train": train, "validation": validation})
     if not found.ok:
         sys.exit(str(found))
     began = time.perf_counter()

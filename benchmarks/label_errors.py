@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tfod_helpers import workspace
 from tfod_helpers.annotations import Dataset
+from tfod_helpers.files import workspace
 from tfod_helpers.formats import voc
 
 FIRST = 0.1  # share of the ranking that is looked at

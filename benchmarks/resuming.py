@@ -29,7 +29,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from tfod_helpers import records, run_folder, workspace
+from tfod_helpers import records
+from tfod_helpers.files import run_folder, workspace
 from tfod_helpers.formats import voc
 
 INTERVAL = 40  # steps from checkpoint to checkpoint

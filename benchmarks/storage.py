@@ -46,7 +46,7 @@ import sys, time
 from pathlib import Path
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage as google
-from tfod_helpers import storage
+from tfod_helpers.files import storage
 folder, name = Path(sys.argv[1]), sys.argv[2]
 client = google.Client(project=None, credentials=AnonymousCredentials())
 bucket = client.bucket("photos")

@@ -10,7 +10,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tfod_helpers.annotations import Dataset, DatasetError
+from tfod_helpers.annotations import Dataset
+from tfod_helpers.problems import DatasetError
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 _ODD = st.sampled_from([10**400, 1e308, -0.0, "1_0", "\ud800", "../../etc/passwd", "NaN", [[]], {"": None}])

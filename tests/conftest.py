@@ -17,7 +17,7 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment import ExperimentConfig
-    from tfod_helpers.run_folder import Run
+    from tfod_helpers.files.run_folder import Run
     from tfod_helpers.training import History
 
 COLOURS = {"red": (230, 40, 40), "blue": (40, 40, 230)}
@@ -115,7 +115,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 @pytest.fixture(scope="session")
 def trained(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The small training: stopped by Ctrl-C between two checkpoints, then started again and finished."""
-    from tfod_helpers import run_folder, training
+    from tfod_helpers import training
+    from tfod_helpers.files import run_folder
     from tfod_helpers.training.steps import Steps
 
     run_steps = Steps.run

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tfod_helpers.storage import client
+from tfod_helpers.files.storage import client
 
 PASSING = ("429", "500", "503", "cut", "cut after", "cut body", "slow", "wrong")  # what another try mends
 LASTING = ("401", "403", "404")

@@ -20,17 +20,14 @@ from PIL import Image
 
 from tfod_helpers.annotations import (
     Dataset,
-    DatasetError,
     LabelledImage,
     LabelMap,
-    Problem,
     RenumberedWarning,
     box_fault,
     coordinate_text,
-    did_you_mean,
     label_map_text,
-    settle_problems,
 )
+from tfod_helpers.problems import DatasetError, Problem, did_you_mean, settle_problems
 
 ERROR = Problem("a.xml", "object 2 ('cat')", "xmax 130 is not right of xmin 130", "", "Fix the box.")
 NOTE = Problem("b.xml", "", "it has no objects", "0 boxes", "Kept as background.", "note")

@@ -16,7 +16,7 @@ from bucket_server import ME, BucketServer, Held, Refused
 
 from tfod_helpers import bucket as room
 from tfod_helpers.bucket import machine, names, policy
-from tfod_helpers.storage import client
+from tfod_helpers.files.storage import client
 
 PROJECT = "my-photos-481516"
 ACCOUNT = "trainer@my-photos-481516.iam.gserviceaccount.com"

@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfod_helpers import checks, photos, presets, workspace
-from tfod_helpers.annotations import BOX_OVER_EDGE, BOX_SWAPPED, Dataset, LabelledImage, LabelMap, Problem
+from tfod_helpers import checks, photos, presets
+from tfod_helpers.annotations import BOX_OVER_EDGE, BOX_SWAPPED, Dataset, LabelledImage, LabelMap
 from tfod_helpers.checks.boxes import same_boxes
 from tfod_helpers.evaluation import box_iou
+from tfod_helpers.files import workspace
 from tfod_helpers.formats import voc
+from tfod_helpers.problems import Problem
 
 SIZE = (320, 240)
 BOXES_XYXY = [[20, 20, 120, 130], [150, 60, 300, 200]]  # some anchor of the sample preset fits each

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from tfod_helpers import photos
-from tfod_helpers.annotations import DatasetError, LabelMap
+from tfod_helpers.annotations import LabelMap
 from tfod_helpers.detector import Detector
+from tfod_helpers.problems import DatasetError
 
 LABEL_MAP = LabelMap(["cat", "dog"])
 SIDE = 64

@@ -225,7 +225,8 @@ def test_a_batch_is_no_larger_than_the_data(make, written) -> None:  # type: ign
 
 def test_small_objects_get_smaller_anchors_or_larger_images(make, written) -> None:  # type: ignore[no-untyped-def]
     """Where no anchor fits the boxes, anchors and then the image size are chosen until one does, with the shares."""
-    from tfod_helpers import anchors, presets
+    from tfod_helpers import presets
+    from tfod_helpers.presets import anchors
 
     config = make(train=written(60, side=5.0))
     chosen = experiment.changes(config)

@@ -19,9 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layouts import BOXES, LAYOUTS, Layout
 
-from tfod_helpers import formats, records, workspace
-from tfod_helpers.annotations import Dataset, DatasetError, LabelMap
+from tfod_helpers import formats, records
+from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.files import workspace
 from tfod_helpers.formats import voc
+from tfod_helpers.problems import DatasetError
 
 QUICK = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)

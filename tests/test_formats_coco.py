@@ -16,8 +16,9 @@ from drawn import assert_equal, datasets, jpeg
 from hypothesis import HealthCheck, given, settings
 
 from tfod_helpers import evaluation
-from tfod_helpers.annotations import DatasetError, LabelMap
+from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats import coco, coco_masks
+from tfod_helpers.problems import DatasetError
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfod_helpers.annotations import DatasetError, LabelMap
+from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats import oxford_pets
+from tfod_helpers.problems import DatasetError
 
 
 @pytest.fixture(scope="module")

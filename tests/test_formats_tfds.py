@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from drawn import jpeg
 
-from tfod_helpers import storage
 from tfod_helpers.annotations import LabelMap
+from tfod_helpers.files import storage
 from tfod_helpers.formats import tfds
 
 pytestmark = pytest.mark.tensorflow

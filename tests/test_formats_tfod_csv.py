@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import tfod_csv, voc
+from tfod_helpers.problems import DatasetError
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 

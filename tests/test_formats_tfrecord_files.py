@@ -12,8 +12,9 @@ from drawn import datasets, jpeg
 from hypothesis import HealthCheck, given, settings
 
 from tfod_helpers import records
-from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import tfrecord_files
+from tfod_helpers.problems import DatasetError
 
 JPEG = jpeg(40, 30)
 

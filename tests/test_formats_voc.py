@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import voc
+from tfod_helpers.problems import DatasetError
 
 CAT = [52.0, 31.0, 299.0, 278.0]
 CATS_AND_DOGS = LabelMap(["cat", "dog"])

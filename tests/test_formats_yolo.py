@@ -13,8 +13,9 @@ from drawn import assert_equal, datasets, jpeg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tfod_helpers.annotations import Dataset, DatasetError, LabelMap
+from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.formats import yolo
+from tfod_helpers.problems import DatasetError
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 ROWS = "1 0.5 0.5 0.5 0.4\n0 0.25 0.5 0.5 1\n"  # in 40 x 30: a dog in the middle, a cat on the left half

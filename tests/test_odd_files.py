@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tfod_helpers import formats, photos, records
-from tfod_helpers.annotations import Dataset, DatasetError, LabelMap
+from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.formats import tfod_csv, voc
+from tfod_helpers.problems import DatasetError
 
 FUZZ = settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 CAT = ["cat"]

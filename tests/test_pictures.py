@@ -18,9 +18,10 @@ from picture_parts import all_found, detections, drawn, few_photos, history, man
 from PIL import Image
 
 from tfod_helpers import evaluation, pictures
-from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, Problem
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import voc
 from tfod_helpers.pictures.picture import PALETTE, Picture, ink_on, readable
+from tfod_helpers.problems import Problem
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or a bad layout would warn

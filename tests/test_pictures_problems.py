@@ -10,9 +10,11 @@ import pytest
 from matplotlib.axes import Axes
 from picture_parts import drawn, few_photos, words
 
-from tfod_helpers import broken_sample, checks, pictures
-from tfod_helpers.annotations import Dataset, Problem
+from tfod_helpers import checks, pictures
+from tfod_helpers.annotations import Dataset
 from tfod_helpers.formats import voc
+from tfod_helpers.problems import Problem
+from tfod_helpers.sources import broken_sample
 
 SIZE = (320, 240)  # of the few photos
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or a bad layout would warn

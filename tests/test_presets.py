@@ -53,7 +53,8 @@ def test_a_misspelt_preset_is_answered_with_the_nearest() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_the_built_networks(name: str) -> None:
     """With COCO's 90 classes the network has as many trainable parameters as the table says, to a hundredth."""
-    from tfod_helpers import experiment, model
+    from tfod_helpers import experiment
+    from tfod_helpers.network import model
 
     config = experiment.from_preset(name)
     config.task.model.num_classes = 91
@@ -63,7 +64,7 @@ def test_parameters_are_the_built_networks(name: str) -> None:
     if config.task.preset.startswith(("faster", "mask")):
         weights = network.trainable_weights
     else:
-        weights = model.build(config).trainable_weights
+        weights = model.build_model(config).trainable_weights
     last = sum(int(np.prod(weight.shape)) for layer in _unread(network) for weight in layer.weights)
     found = (sum(int(np.prod(weight.shape)) for weight in weights) + last) / 1e6
     assert found == pytest.approx(presets.find(name).parameters, abs=0.02)
@@ -117,13 +118,13 @@ def _train_and_ship(name: str, train: Records, validation: Records, image: Label
 
 def _lower_for_xla(config: ExperimentConfig) -> None:
     """Lower the train step as XLA does before it makes machine code, in a TPU's precision: no shape may be dynamic."""
-    from tfod_helpers import inputs, model
+    from tfod_helpers.network import inputs, model
     from tfod_helpers.training import schedule
     from tfod_helpers.training.steps import precision
 
     images, labels = next(iter(inputs.train_batches(config.task)))
     with precision("bfloat16"):
-        task, network = model.task_of(config), model.build(config)
+        task, network = model.task_of(config), model.build_model(config)
         optimizer = schedule.optimizer(config, 1e-3, "bfloat16")
         text = _hlo(task, network, optimizer, task.build_metrics(training=True), images, labels)
     assert text.count("bf16[") > 100

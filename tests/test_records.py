@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfod_helpers import photos, records, storage
-from tfod_helpers.annotations import Dataset, DatasetError, LabelledImage, LabelMap
+from tfod_helpers import photos, records
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.files import storage
+from tfod_helpers.problems import DatasetError
 from tfod_helpers.records import encoding
 
 BROKEN = {"trunc50.jpg", "trunc_tail.jpg", "empty.jpg", "html.jpg", "lfs.jpg"}
@@ -401,7 +403,8 @@ import os, resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_records import assert_whole, drawn
-from tfod_helpers import records, workers
+from tfod_helpers import records
+from tfod_helpers.files import workers
 from tfod_helpers.records import encoding
 folder = Path(sys.argv[1])
 prefix = folder / "records" / "train"
@@ -901,7 +904,7 @@ def test_every_flipped_byte_is_found(photographed: Dataset, prefix: Path) -> Non
 
 
 def _frames(path: Path) -> Iterator[bytes]:
-    from tfod_helpers.tfrecord import frames
+    from tfod_helpers.records.tfrecord import frames
 
     return frames.read_frames(path)
 

@@ -1,374 +1,370 @@
-"""The doctor: a healthy training is called so, line by line; each planted fault is named, with what to do."""
+"""Devices: the best there is, or the one that is wanted, or a sentence about why not; and nothing hangs."""
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from tfod_helpers import installing, records
-from tfod_helpers.annotations import Dataset
+from tfod_helpers import installing
 
 pytestmark = pytest.mark.tensorflow
-NAMES = ["versions", "accelerator", "storage", "dataset", "anchors", "memory", "overfits 8 photos", "export"]
-TRAIN, VALIDATION = "task.train_data.input_path", "task.validation_data.input_path"
+ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def change() -> Callable[..., Any]:
-    """experiment.change."""
-    from tfod_helpers import experiment
+@pytest.fixture(name="runtime")
+def room(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """The room, which loads TensorFlow, on a machine without TPU and GPU, whatever this one has."""
+    import tensorflow as tf
 
-    return experiment.change
-
-
-@pytest.fixture
-def doctor() -> Callable[..., Any]:
-    """runtime.doctor."""
     from tfod_helpers import runtime
+    from tfod_helpers.runtime import gpu, tpu
 
-    return runtime.doctor
+    for name in ("TF_CONFIG", "TPU_NAME", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+    monkeypatch.setattr(installing, "tpu_devices", list)
+    monkeypatch.setattr(tpu, "_strategies", {})
+    monkeypatch.setattr(gpu, "_DEVICE_FILE", "/nowhere")
+    monkeypatch.setattr(gpu, "_TOOL", "no-such-tool")
+    return runtime
 
 
 @pytest.fixture
-def copied(small, change, tmp_path: Path):  # type: ignore[no-untyped-def]
-    """The small config with records of its own, which a test may damage."""
-    folder = tmp_path / "records"
-    shutil.copytree(Path(small.train.pattern).parent, folder)
-    paths = {TRAIN: small.train.pattern, VALIDATION: small.validation.pattern}
-    return change(small.config, {name: str(folder / Path(path).name) for name, path in paths.items()})
+def tpu(runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-untyped-def]
+    """The module of TPUs, on a machine with the device file of one."""
+    from tfod_helpers.runtime import tpu
+
+    chip = tmp_path / "accel0"
+    chip.touch()
+    monkeypatch.setattr(installing, "tpu_devices", lambda: [str(chip)])
+    return tpu
 
 
 @pytest.fixture
-def fitting_batch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A batch that fits, without the half minute of trying it in another process."""
-    from tfod_helpers.training import search
+def gpus(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """Two GPUs that TensorFlow lists, and that are not there."""
+    import tensorflow as tf
 
-    monkeypatch.setattr(search.sys, "executable", program(tmp_path, "echo '{\"images_per_second\": 100}'"))
-
-
-def program(folder: Path, line: str) -> str:
-    """A program that does one thing, whatever its arguments are."""
-    path = folder / "program.sh"
-    path.write_text(f"#!/bin/sh\n{line}\n")
-    path.chmod(0o755)
-    return str(path)
+    listed = [tf.config.PhysicalDevice(f"/physical_device:GPU:{number}", "GPU") for number in range(2)]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: listed if kind == "GPU" else [])
 
 
-def write(folder: Path, part: str, images: list[Any], names: Any, change: Callable[..., Any], config: Any) -> Any:
-    """Write a part's records anew, and let the config name them."""
-    found = records.write(Dataset(tuple(images), names), folder / "anew" / part)
-    return change(config, {TRAIN if part == "train" else VALIDATION: found.pattern})
+def versions_are(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> None:
+    """Let packages have other versions than are installed, or none; an underscore stands for a hyphen."""
+    real, changed = metadata.version, {name.replace("_", "-"): version for name, version in versions.items()}
+
+    def version(name: str) -> str:
+        if name not in changed:
+            return real(name)
+        if changed[name] is None:
+            raise metadata.PackageNotFoundError(name)
+        return str(changed[name])
+
+    monkeypatch.setattr(metadata, "version", version)
 
 
-def fault(diagnosis: Any, name: str) -> str:
-    """What the last line says, which is this one's and wrong; all before it are well, all behind it were left out."""
-    assert [check.name for check in diagnosis.checks] == NAMES[: NAMES.index(name) + 1], diagnosis
-    assert [check.ok for check in diagnosis.checks] == [True] * NAMES.index(name) + [False], diagnosis
-    assert not diagnosis.ok
-    assert list(diagnosis.left_out) == NAMES[NAMES.index(name) + 1 :]
-    lines = str(diagnosis).splitlines()
-    assert sum(line.startswith("WRONG") for line in lines) == 1
-    assert "Mend this, and ask again" in lines[-1]
-    assert all(left in lines[-1] for left in diagnosis.left_out)
-    return diagnosis.checks[-1].text
+# --- what there is --------------------------------------------------------------------------------
 
 
-# --- all is well ----------------------------------------------------------------------------------
+def test_a_cpu_is_said_to_be_one(runtime) -> None:  # type: ignore[no-untyped-def]
+    """With no TPU and no GPU the CPU is taken; one sentence says what is missing and which menu changes it."""
+    connection = runtime.connect()
+    assert (connection.kind, connection.devices, connection.precision) == ("CPU", 1, "float32")
+    assert connection.strategy.num_replicas_in_sync == 1
+    assert "no TPU and no GPU" in str(connection)
+    assert "Change runtime type" in str(connection)
+    assert "\n" not in str(connection)
 
 
-def test_a_healthy_training_is_called_so(
-    small, doctor, fitting_batch, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
-) -> None:  # type: ignore[no-untyped-def]
-    """Every line is well, with what it found and its seconds; nothing is left behind, and nothing printed."""
-    from tfod_helpers.runtime import trial
-
-    monkeypatch.setattr(trial, "_STEPS", 120)
-    train = Dataset(tuple(records.read(small.train)), small.train.label_map)
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    place = tmp_path / "not" / "yet" / "run"
-    found = doctor(small.config, place, dataset={"train": train})
-    assert found.ok, found
-    assert [check.name for check in found.checks] == NAMES
-    assert found.left_out == ()
-    text = str(found)
-    for words in (
-        "tf-models-official 2.20",
-        "no TPU and no GPU",
-        "GB free",
-        "8 train photos and 4 validation photos proved whole; 2 classes",
-        "8 photos compared with the dataset",
-        "100% of the training boxes have an anchor",
-        "4 images of 64 pixels fit",
-        "8 training photos are learnt by heart in 120 steps: AP50 ",
-        "detections are the same as the run's own",
-        "All is well (",
-    ):
-        assert words in text
-    assert found.checks[-1].seconds > 0
-    assert not (tmp_path / "not").exists()
-    assert not list((tmp_path / "temporary").glob("tfod_helpers-*"))
-    assert capsys.readouterr().out == ""
+@pytest.mark.parametrize(("kind", "menu"), [("TPU", "v5e-1 TPU"), ("GPU", "T4 GPU")])
+def test_what_is_wanted_and_missing_is_an_error(runtime, kind: str, menu: str) -> None:  # type: ignore[no-untyped-def]
+    """It says what was looked for, and the menu that has it; the CPU, which is there, is taken where it is wanted."""
+    with pytest.raises(RuntimeError, match=rf"A {kind} is wanted, and there is no {kind}: no .*/dev/.*type > {menu}\."):
+        runtime.connect(want=kind)
+    assert runtime.connect(want="CPU").kind == "CPU"
+    with pytest.raises(ValueError, match="want must be 'TPU', 'GPU', 'CPU' or None, got 'tpu'"):
+        runtime.connect(want="tpu")
 
 
-def test_a_notebook_shows_the_lines_in_colours() -> None:
-    """A row a line, green or red, with text that is no markup; the first wrong one's fix is in it."""
-    from tfod_helpers.runtime import Check, Diagnosis
+def test_a_cpu_that_cannot_compute_is_no_answer(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """The matrices are really multiplied: one wrong number of the product is found."""
+    import tensorflow as tf
 
-    page = Diagnosis(
-        (Check("one", True, "a < b", "", 1.0), Check("two", False, "broken", "Do <this>.", 2.0)), ("three",)
-    )
-    shown = page._repr_html_()
-    assert shown.count("<tr>") == 2
-    assert "a &lt; b" in shown
-    assert "broken Do &lt;this&gt;." in shown
-    assert "#1a7f37" in shown
-    assert "#cf222e" in shown
-    assert "it would only fail by this: three" in shown
+    multiply = tf.linalg.matmul
+    monkeypatch.setattr(tf.linalg, "matmul", lambda one, other: multiply(one, other) + tf.eye(128)[::-1])
+    with pytest.raises(RuntimeError, match=r"128 of 16384 numbers of a product .* are wrong\)\. Restart"):
+        runtime.connect()
 
 
-# --- the machine ----------------------------------------------------------------------------------
+# --- TPUs -----------------------------------------------------------------------------------------
+
+
+def test_a_tpu_that_cannot_be_used_is_not_passed_over_in_silence(runtime, tpu) -> None:  # type: ignore[no-untyped-def]
+    """With a chip and plain tensorflow, the CPU is taken, and told are TensorFlow's own reason and what to install."""
+    told = str(runtime.connect())
+    assert told.startswith("CPU x 1")
+    assert "a TPU is there but this TensorFlow cannot use it (" in told
+    assert "run pip uninstall -y tensorflow && pip install --no-deps --force-reinstall tensorflow-tpu==2.20" in told
+    with pytest.raises(RuntimeError, match=r"A TPU is wanted, and a TPU is there but .* without TPUs"):
+        runtime.connect(want="TPU")
+
+
+def test_a_tpus_tensorflow_that_was_overwritten_is_told(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """Where both packages are installed, the plain one has replaced the files of the other."""
+    versions_are(monkeypatch, tensorflow_tpu="2.20.0", libtpu="0.0.21")
+    with pytest.raises(RuntimeError, match=r"plain tensorflow .* has overwritten tensorflow-tpu"):
+        runtime.connect(want="TPU")
+
+
+def test_a_libtpu_that_would_end_the_process_is_not_loaded(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """A newer libtpu than the one that works is refused before the chip is touched; an older one is tried."""
+    monkeypatch.setattr(tpu, "_start", lambda resolver, name: pytest.fail("it was loaded"))
+    versions_are(monkeypatch, tensorflow_tpu="2.20.0", tensorflow=None, libtpu="0.0.51")
+    with pytest.raises(RuntimeError, match=r"libtpu 0\.0\.51 is installed, .* run pip install libtpu==0\.0\.21"):
+        runtime.connect(want="TPU")
+    versions_are(monkeypatch, tensorflow_tpu="2.20.0", tensorflow=None, libtpu="0.0.17")
+    with pytest.raises(pytest.fail.Exception, match="it was loaded"):
+        runtime.connect(want="TPU")
+
+
+def test_who_holds_the_tpu_is_told(runtime, tpu, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Another process that has the chip open is named with its number."""
+    code = f"file = open({str(tmp_path / 'accel0')!r}); print(flush=True); input()"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        holder.stdout.readline()
+        with pytest.raises(RuntimeError, match=rf"process {holder.pid} holds it: end that session"):
+            runtime.connect(want="TPU")
+    finally:
+        holder.communicate(b"\n")
+
+
+def test_a_tpu_is_started_once_and_has_to_compute(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """What started and computes elsewhere is no TPU; a second connection takes the first's strategy, as it is."""
+    import tensorflow as tf
+
+    starts: list[str] = []
+    monkeypatch.setattr(tpu, "_start", lambda resolver, name: starts.append(name) or tf.distribute.get_strategy())
+    assert re.search(r"a TPU is there but it cannot compute \(TensorFlow computed on .*CPU:0", str(runtime.connect()))
+    monkeypatch.setattr(tpu.computing, "fault_of_strategy", lambda strategy, kind: "")
+    first, second = runtime.connect(), runtime.connect()
+    assert starts == ["local"] * 2
+    assert second.strategy is first.strategy
+    assert (first.kind, first.devices) == ("TPU", 1)
+    assert "the TPU of this machine, 1 chip." in str(first)
+
+
+def test_a_tpu_that_never_starts_is_given_up(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """After the time that a TPU takes, the error says so and what to do, instead of waiting for ever."""
+    never = threading.Event()
+    monkeypatch.setattr(tpu, "_start", lambda resolver, name: never.wait())
+    monkeypatch.setattr(tpu, "_STARTS", 0.2)
+    with pytest.raises(RuntimeError, match=r"'local' was found and did not start \(not within .*Restart the session"):
+        runtime.connect()
+    never.set()
+
+
+def test_a_named_tpu_that_nobody_answers_for_is_an_error(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """Who names a TPU does not mean a CPU; the name in TPU_NAME is a wish, and the sentence says what became of it."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"grpc://127.0.0.1:{free.getsockname()[1]}"  # bound and not listening: refused at once
+        with pytest.raises(RuntimeError, match=r"cannot be reached \(nothing answers at 127\.0\.0\.1:\d+: .*leave"):
+            runtime.connect(tpu=address)
+        monkeypatch.setenv("TPU_NAME", address)
+        connection = runtime.connect()
+    assert connection.kind == "CPU"
+    assert f"the TPU '{address}' cannot be reached" in str(connection)
+
+
+def test_a_name_that_google_does_not_know_is_told(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """A name is looked up where Google Cloud keeps them; on a machine that is not there, this fails in time."""
+    monkeypatch.setenv("GCE_METADATA_HOST", "localhost:1")
+    with pytest.raises(RuntimeError, match=r"The TPU 'my-tpu' cannot be reached \(.*check its name"):
+        runtime.connect(tpu="my-tpu")
+
+
+# --- GPUs -----------------------------------------------------------------------------------------
+
+
+def test_gpus_that_cannot_compute_are_told_and_the_next_taken(runtime, gpus) -> None:  # type: ignore[no-untyped-def]
+    """TensorFlow lists two that it cannot compute on: the CPU is taken, and both are named with TensorFlow's reason."""
+    told = str(runtime.connect())
+    assert told.startswith("CPU x 1")
+    assert "GPU:0 cannot compute (" in told
+    assert "GPU:1 cannot compute (" in told
+    assert "cpu" in runtime.connect().strategy.extended.worker_devices[0].lower()  # and not the broken one
+    with pytest.raises(RuntimeError, match=r"A GPU is wanted, and GPU:0 cannot compute"):
+        runtime.connect(want="GPU")
+
+
+@pytest.mark.parametrize("broken", [None, "/GPU:0"])
+def test_the_gpus_that_compute_are_taken(runtime, gpus, broken: str | None, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """Two together where both compute; where one does not, the other alone, and the broken one is named."""
+    import tensorflow as tf
+
+    from tfod_helpers.runtime import computing, connecting
+
+    monkeypatch.setattr(computing, "fault_of", lambda device: "it is too hot" if device == broken else "")
+    details = {"device_name": "Tesla T4", "compute_capability": (7, 5)}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda names: pytest.fail(f"both: {names}"))
+    if broken is None:
+        with pytest.raises(pytest.fail.Exception, match=r"both: \['/GPU:0', '/GPU:1'\]"):
+            runtime.connect()
+        return
+    connection = runtime.connect()
+    assert "gpu:1" in connection.strategy.extended.worker_devices[0].lower()
+    assert str(connection).startswith("GPU x 1, computing in float16: Tesla T4; GPU:0 cannot compute (it is too hot)")
+    assert connecting.best_precision(connection.strategy) == connection.precision
+
+
+def test_a_gpu_without_its_libraries_is_told(runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Driver there, TensorFlow finds none: what to install; or what hides it, where somebody did."""
+    from tfod_helpers.runtime import gpu
+
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setattr(gpu, "_DEVICE_FILE", str(tmp_path / "nvidia0"))
+    with pytest.raises(RuntimeError, match=r"a GPU and its driver are there, but .*pip install 'tensorflow\[and-cuda"):
+        runtime.connect(want="GPU")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    with pytest.raises(RuntimeError, match=r"hidden by the environment variable CUDA_VISIBLE_DEVICES='-1': remove it"):
+        runtime.connect(want="GPU")
+
+
+# --- several machines -----------------------------------------------------------------------------
+
+
+def config_of(ports: list[int], index: int = 0, **cluster: Any) -> str:
+    """A TF_CONFIG of workers at ports of this machine."""
+    workers = {"worker": [f"127.0.0.1:{port}" for port in ports]} | cluster
+    return json.dumps({"cluster": workers, "task": {"type": "worker", "index": index}})
+
+
+def free_ports(count: int) -> Iterator[int]:
+    """Ports that nobody listens at."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    for one in sockets:
+        yield one.getsockname()[1]
+        one.close()
 
 
 @pytest.mark.parametrize(
-    ("changed", "what"),
+    ("text", "what"),
     [
-        ({"numpy": "2.4.1"}, r"Installed: 2\.4\.1 numpy instead of 2\.3\.\d+\. Run: from tfod_helpers"),
-        ({"protobuf": "4.25.3"}, r"4\.25\.3 protobuf instead of [56]\..* installing\.install\(\)"),
-        ({"tensorflow-tpu": "2.20.0"}, r"has a TPU, and tensorflow 2\.20.* is installed, which cannot use it\."),
-        ({"numpy": "2.3.0"}, r"numpy 2\.3\.0 is installed and .* loaded\. Restart it"),
-        ({"tqdm": None}, r"Installed: no tqdm instead of 4\.\d+"),
+        ("worker", r"says worker: this is not JSON \(Expecting value"),
+        ("[]", "there is no 'cluster' that names the machines"),
+        ('{"task": {"type": "worker", "index": 0}}', "there is no 'cluster'"),
+        ('{"cluster": {"worker": ["a:1"]}}', "the task's type is None, and the cluster has 'worker'"),
+        (config_of([1, 2], 2), "the task's index is 2, and the cluster has 2 of 'worker', counted from 0"),
+        (config_of([1, 2], -1), "the task's index is -1"),
+        (config_of([1], worker=["a:1", "b"]), "'b' of 'worker' is no address with a port"),
+        (config_of([1], worker="a:1"), "'worker' should list addresses, and is 'a:1'"),
+        (config_of([1], chief=["a:1", "b:1"]), "there are 2 of 'chief', and there can be one"),
+        (config_of([1], ps=["a:1"]), r"it speaks of 'ps'\. Parameter servers have no use here"),
+        (config_of([1], master=["a:1"]), "'master' is no role"),
+        (config_of([1]).replace('"type": "worker"', '"type": "evaluator"'), r"'evaluator'\. An evaluator has no use"),
     ],
 )
-def test_versions_that_do_not_fit(small, doctor, changed: dict[str, str | None], what: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    """A package that is too new, missing, overwritten, or not the one that this session has loaded."""
-    real = metadata.version
-
-    def version(name: str) -> str:
-        if changed.get(name, "") is None:
-            raise metadata.PackageNotFoundError(name)
-        return changed.get(name) or real(name)
-
-    monkeypatch.setattr(metadata, "version", version)
-    if "tensorflow-tpu" in changed:
-        monkeypatch.setattr(installing, "tpu_devices", lambda: ["/dev/accel0"])
-    found = fault(doctor(small.config), "versions")
-    assert re.search(what, found), found
+def test_a_wrong_tf_config_is_quoted_beside_a_right_one(runtime, text: str, what: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """The error says what stands there, what is wrong with it, what it should look like, and how to do without."""
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match=what) as caught:
+        runtime.connect()
+    assert 'It should look like {"cluster": {"worker": ["10.0.0.1:2222"' in str(caught.value)
+    assert "del os.environ['TF_CONFIG']" in str(caught.value)
 
 
-def test_a_gpu_that_cannot_compute(small, doctor, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """The CPU would do, and take days: a GPU that is there and does not work is told before."""
+def test_a_port_in_use_is_told_at_once(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """Something else listens at this machine's port: TensorFlow would wait there until it is killed."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("TF_CONFIG", config_of([port, 1]))
+        with pytest.raises(RuntimeError, match=rf"the port {port}, which another program uses .*choose another"):
+            runtime.connect()
+
+
+def test_one_machine_alone_needs_no_others(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """Vertex AI sets TF_CONFIG for a single machine too: it takes its own runtime."""
+    alone = {"cluster": {"chief": ["10.0.0.1:2222"]}, "task": {"type": "chief", "index": 0}, "environment": "cloud"}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(alone))
+    assert runtime.connect().why.startswith(f"{os.cpu_count()} core")
+
+
+def test_tensorflow_that_has_computed_cannot_join_others(runtime, monkeypatch: pytest.MonkeyPatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    """It has to be the first thing that a session does; the error says so. A TPU is not what machines join by."""
     import tensorflow as tf
 
-    listed = [tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")]
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: listed if kind == "GPU" else [])
-    found = fault(doctor(small.config), "accelerator")
-    assert "GPU:0 cannot compute (" in found
-    assert "Restart the session" in found
+    assert tf.ones([]).numpy() == 1
+    monkeypatch.setenv("TF_CONFIG", config_of(list(free_ports(2))))
+    with pytest.raises(RuntimeError, match=r"Restart, and call runtime\.connect\(\) first"):
+        runtime.connect()
+    assert "Waiting for 127.0.0.1:" in capsys.readouterr().out
+    with pytest.raises(RuntimeError, match=r"A TPU is wanted, and this is one of 2 machines of TF_CONFIG"):
+        runtime.connect(want="TPU")
 
 
-@pytest.fixture
-def read_only() -> Iterator[Path]:
-    """A folder that this process may not write to, also where it is the administrator's."""
-    folder = Path(tempfile.mkdtemp(prefix="read-only-"))
-    folder.chmod(0o555)
-    was = os.geteuid()
-    if was == 0:
-        os.seteuid(65534)  # nobody
-    try:
-        yield folder
-    finally:
-        os.seteuid(was)
-        shutil.rmtree(folder)
-
-
-def test_a_run_folder_that_cannot_be_written(small, read_only: Path) -> None:  # type: ignore[no-untyped-def]
-    """A folder of somebody else is told with the system's own word, and one that is a file too."""
-    from tfod_helpers.runtime import machine
-    from tfod_helpers.runtime.case import FoundFault
-
-    with pytest.raises(FoundFault, match="a file cannot be written there") as caught:
-        machine._try_place(str(read_only / "run"), 1.0)
-    assert "Permission denied" in caught.value.found
-    assert caught.value.fix == "Choose a folder that you may write to, on a disk with room."
-
-
-def test_a_place_that_cannot_keep_a_run(small, doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """A file in the way, a disk that is nearly full, and Drive that is not mounted."""
-    (tmp_path / "file").touch()
-    assert "Choose a folder that you may write to" in fault(doctor(small.config, tmp_path / "file" / "run"), "storage")
-    found = fault(doctor(small.config, "/content/drive/MyDrive/run"), "storage")
-    assert "deleted with the session" in found
-    assert "drive.mount()" in found
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=50_000_000))
-    found = fault(doctor(small.config, tmp_path / "run"), "storage")
-    assert "50 MB are free, and a run needs about 228 MB. Delete something there" in found
-
-
-def test_a_bucket_is_written_to(small, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """A file goes there, comes back and is deleted; the folder here that such a run is worked on in is tried too."""
-    from tfod_helpers import storage
-    from tfod_helpers.runtime import machine
-    from tfod_helpers.runtime.case import Case
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    found = machine.look_at_storage(Case(small.config, [f"{bucket}/runs/first"], {}, tmp_path, print))
-    assert f"{bucket}/runs/first, {tmp_path}" in found
-    assert storage.sizes(bucket, nested=True) == {}
-
-
-# --- the data -------------------------------------------------------------------------------------
-
-
-def test_a_shard_that_is_missing(copied, doctor) -> None:  # type: ignore[no-untyped-def]
-    """It is named."""
-    shard = sorted(Path(copied.task.train_data.input_path).parent.glob("train-*-00001-of-*"))[0]
-    shard.unlink()
-    found = fault(doctor(copied), "dataset")
-    assert f"{shard}: this shard is missing. Copy it here, or write the records again." in found
-
-
-def test_a_record_that_is_damaged(copied, doctor) -> None:  # type: ignore[no-untyped-def]
-    """One byte in the middle of a shard is another one: the shard and the record are named."""
-    shard = sorted(Path(copied.task.train_data.input_path).parent.glob("train-*-00000-of-*"))[0]
-    data = bytearray(shard.read_bytes())
-    data[len(data) // 2] ^= 1
-    shard.write_bytes(bytes(data))
-    found = fault(doctor(copied), "dataset")
-    assert f"{shard}, record " in found
-    assert "write the records again" in found
-
-
-def test_a_label_map_of_another_order(copied, doctor) -> None:  # type: ignore[no-untyped-def]
-    """The same classes in another order would call everything by the wrong name."""
-    copied.task.class_names = copied.task.class_names[::-1]
-    found = fault(doctor(copied), "dataset")
-    assert "The train records have the classes" in found
-    assert "Make the config again with experiment.make" in found
-
-
-def test_a_class_without_an_example(small, doctor, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """No blue one among the validation photos: nobody would ever know how well it is found."""
-    red = [image for image in records.read(small.validation) if 2 not in image.labels]
-    config = write(tmp_path, "validation", red, small.validation.label_map, change, small.config)
-    found = fault(doctor(config), "dataset")
-    assert "There is no example of 'blue' in the validation records. Split again with Dataset.split" in found
-
-
-def test_records_that_are_not_the_datasets(small, doctor, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """Labels were shuffled on the way to the records, or x and y of boxes swapped: a photo that shows it is named."""
-    images = list(records.read(small.train))
-    train = Dataset(tuple(images), small.train.label_map)
-    shuffled = [dataclasses.replace(image, labels=3 - image.labels) for image in images]
-    square = [image for image in images if image.width == image.height]
-    swapped = [dataclasses.replace(image, boxes_xyxy=image.boxes_xyxy[:, [1, 0, 3, 2]]) for image in square]
-    for wrong in (shuffled, swapped):
-        config = write(tmp_path, "train", wrong, train.label_map, change, small.config)
-        found = fault(doctor(config, dataset={"train": train}), "dataset")
-        assert re.search(r"0\.jpg: the train records say '.*' at \[.*, the dataset says 'red' at \[", found)
-        assert "Write the records again with records.write" in found
-
-
-def test_boxes_that_no_anchor_fits(small, doctor, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """Objects of four pixels: the share without an anchor, and the very setting with which more have one."""
-    corners = np.array([[20, 20, 24, 24]], np.float32)
-    tiny = [dataclasses.replace(image, boxes_xyxy=corners) for image in records.read(small.train)]
-    config = write(tmp_path, "train", tiny, small.train.label_map, change, small.config)
-    found = fault(doctor(config), "anchors")
-    assert "At 64 pixels 0% of the training boxes have an anchor that overlaps them by half" in found
-    assert re.search(r"Use image_size=\d+ in experiment.make: then 100% have one|Cut the photos", found)
-
-
-# --- the training ---------------------------------------------------------------------------------
-
-
-def test_a_batch_that_is_too_large(small, doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """The process that tries it is killed for its memory, as Linux does it: the next smaller batch is named."""
-    from tfod_helpers.training import search
-
-    monkeypatch.setattr(search.sys, "executable", program(tmp_path, "kill -9 $$"))
-    found = fault(doctor(small.config), "memory")
-    assert "A batch of 4 images of 64 pixels does not fit into memory (the system stopped it" in found
-    assert "Use batch_size=2 in experiment.make" in found
-
-
-def test_labels_that_mean_nothing(small, doctor, fitting_batch, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """Where names change from step to step, eight photos are not learnt, and what to look at is told."""
-    import tensorflow as tf
-
-    from tfod_helpers.inputs import targets
-    from tfod_helpers.runtime import trial
-
-    real = targets.for_task
-
-    def shuffled(task):  # type: ignore[no-untyped-def]
-        made = real(task)
-        return lambda seen, room: made(
-            seen._replace(labels=tf.random.uniform(tf.shape(seen.labels), 1, 3, tf.int64)), room
+def test_two_machines_find_each_other(tmp_path: Path) -> None:
+    """Two processes with a TF_CONFIG each become one strategy with a replica in each; both have added up the ones."""
+    code = "from tfod_helpers import runtime; print(runtime.connect())"
+    ports = list(free_ports(2))
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=environment | {"TF_CONFIG": config_of(ports, index)},
+            stdout=subprocess.PIPE,
+            stderr=(tmp_path / f"{index}.txt").open("w"),
+            text=True,
         )
-
-    monkeypatch.setattr(targets, "for_task", shuffled)
-    monkeypatch.setattr(trial, "_STEPS", 60)
-    found = fault(doctor(small.config), "overfits 8 photos")
-    assert "After 60 steps on 8 of the training photos" in found
-    assert "pictures.show_images(inputs.examples(config))" in found
-
-
-def test_a_learning_rate_that_explodes(small, doctor, fitting_batch, change, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """A rate a thousand times too high ends in no number, and the line that finds a better one is named."""
-    from tfod_helpers.experiment.config import LEARNING_RATE
-    from tfod_helpers.runtime import trial
-
-    monkeypatch.setattr(trial, "_STEPS", 120)
-    found = fault(doctor(change(small.config, {LEARNING_RATE: 1e4})), "overfits 8 photos")
-    assert "training.find_learning_rate(config)" in found
+        for index in range(2)
+    ]
+    try:
+        said = [process.communicate(timeout=200)[0] for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    for index, text in enumerate(said):
+        assert f"CPU x 2, computing in float32: machine {index + 1} of 2 (worker), all of them connected" in text, (
+            tmp_path / f"{index}.txt"
+        ).read_text()[-2000:]
 
 
-def test_an_export_that_does_not_reload(trained, small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """Damaged on the way to the disk it is named with what to do; one that finds something else is told too."""
-    from tfod_helpers.runtime import examining, trial
-    from tfod_helpers.runtime.case import Case, FoundFault
-
-    monkeypatch.setattr(trial, "_SURE", 0.005)  # so short a training is sure of little
-    monkeypatch.setattr(trial, "_CONFIDENCE", 0.001)
-    (tmp_path / "run").symlink_to(trained.run.folder)
-    case = Case(small.config, [], {}, tmp_path, print)
-    case.photos = Dataset(tuple(records.read(small.train)), small.train.label_map)
-    assert "are the same as the run's own" in trial.look_at_export(case)
-    real = trial.saved_model.export
-
-    def damaged(run: Path, folder: Path) -> Path:
-        made = real(run, folder)
-        (made / "saved_model.pb").write_bytes(b"half of it")
-        return made
-
-    monkeypatch.setattr(trial, "_of_the_run", lambda case: trial.Detector(lambda squares: nothing(len(squares)), *rest))
-    rest = (small.train.label_map, 64, 0.005)
-    with pytest.raises(FoundFault, match=r"the export finds .*, the run itself nothing"):
-        trial.look_at_export(case)
-    monkeypatch.setattr(trial.saved_model, "export", damaged)
-    check = examining._make("export", trial.look_at_export, case)
-    assert not check.ok
-    assert "cannot be loaded" in check.found
-    assert "Export the run again" in check.found
+# --- versions -------------------------------------------------------------------------------------
 
 
-def nothing(count: int) -> dict[str, np.ndarray]:
-    """What a model returns that finds nothing in some squares."""
-    return {
-        "boxes_xyxy": np.zeros((count, 1, 4), np.float32),
-        "scores": np.zeros((count, 1), np.float32),
-        "classes": np.zeros((count, 1), np.int32),
-        "count": np.zeros(count, np.int32),
-    }
+def test_versions_that_cannot_work_are_refused(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """numpy 2.4 and Python 3.13 are told before any time is spent, numpy with the command that mends it."""
+    runtime.check_versions()
+    versions_are(monkeypatch, numpy="2.4.0")
+    with pytest.raises(RuntimeError, match=r"pip install 'numpy<2\.4'"):
+        runtime.check_versions()
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    with pytest.raises(RuntimeError, match=r"Python 3\.11 or 3\.12 is needed"):
+        runtime.connect()
+
+
+def test_waiting_ends_and_hands_errors_on() -> None:
+    """What comes in time is returned, what it raises is raised, and what does not come is a TimeoutError."""
+    from tfod_helpers.runtime.waiting import bounded
+
+    assert bounded(lambda: 3, 5, "late") == 3
+    with pytest.raises(KeyError, match="gone"):
+        bounded(lambda: {}["gone"], 5, "late")
+    never = threading.Event()
+    with pytest.raises(TimeoutError, match="late"):
+        bounded(never.wait, 0.1, "late")
+    never.set()

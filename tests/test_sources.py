@@ -20,8 +20,9 @@ import pytest
 from colab import Colab
 from served import Server
 
-from tfod_helpers import drive, formats, sources, storage, workspace
-from tfod_helpers.downloads import fetching
+from tfod_helpers import drive, formats, sources
+from tfod_helpers.files import storage, workspace
+from tfod_helpers.files.downloads import fetching
 from tfod_helpers.sources import SourceError, bringing, copying, kaggle, links, places
 
 NOISE = bytes(range(256)) * 40
@@ -173,7 +174,7 @@ def test_leftovers_of_killed_processes_are_deleted(tmp_path: Path, near: Path) -
 SLOWLY = """
 import sys, time
 from tfod_helpers import sources
-from tfod_helpers.archives import unpacking
+from tfod_helpers.files.archives import unpacking
 write = unpacking._write
 unpacking._write = lambda *what: (time.sleep(0.02), write(*what))
 sources.local(*sys.argv[1:])

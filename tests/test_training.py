@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfod_helpers import records, run_folder
+from tfod_helpers import records
 from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.files import run_folder
 
 pytestmark = pytest.mark.tensorflow
 STEPS, INTERRUPTED, INTERVAL = 48, 20, 8  # of the small training in conftest.py
@@ -144,7 +145,7 @@ def test_ctrl_c_loses_nothing(trained) -> None:  # type: ignore[no-untyped-def]
 
 def test_learning_rate_follows_the_schedule_across_the_interruption(trained, small) -> None:  # type: ignore[no-untyped-def]
     """Every row's learning rate is the Model Garden's at its step, so that nothing warmed up a second time."""
-    from tfod_helpers import model
+    from tfod_helpers.network import model
 
     trainer = small.config.trainer
     schedule = model.task_of(small.config).create_optimizer(trainer.optimizer_config).learning_rate
@@ -249,7 +250,7 @@ def test_a_loss_that_is_no_number_stops_the_training(small, training, monkeypatc
     import tensorflow as tf
     from PIL import Image
 
-    from tfod_helpers import model
+    from tfod_helpers.network import model
 
     real = model.DetectionTask.build_losses
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfod_helpers import run_folder
+from tfod_helpers.files import run_folder
 
 pytestmark = pytest.mark.tensorflow
 RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
@@ -47,7 +47,7 @@ def test_the_average_follows_the_weights(small, change) -> None:  # type: ignore
 
 def test_without_an_average_the_last_weights_are_judged(small, change) -> None:  # type: ignore[no-untyped-def]
     """With a decay of 0 the model to be judged has the weights as they are, frozen ones among them."""
-    from tfod_helpers import model
+    from tfod_helpers.network import model
     from tfod_helpers.training.steps import Steps
 
     made = Steps(change(small.config, {"trainer.average_decay": 0.0}))

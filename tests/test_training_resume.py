@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfod_helpers import records, run_folder
+from tfod_helpers import records
+from tfod_helpers.files import run_folder
 
 pytestmark = pytest.mark.tensorflow
 STEPS, HALF = 48, 24  # of the small training in conftest.py

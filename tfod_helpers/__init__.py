@@ -1,43 +1,35 @@
 """Photos with boxes in, a detector that you can trust, see and ship out.
 
-A room is named for what comes out of it; what a room makes, the rooms below it take::
+A module is named for what comes out of it. You call, in the order of the trip::
 
-    installing       what this package needs and this machine lacks -> installed
-    devices          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
-    workspace        files that appear whole or not at all; the cache; the drawn sample
-    workers          a function over many items, on all cores
-    storage          files and folders in a Cloud Storage bucket
-    bucket           a Cloud Storage bucket: made, granted narrowly, audited
-    drive            Google Drive -> a folder of this machine
-    run_folder       the folder of one training, also on Drive or in a bucket
-    archives         a zip or tar -> a folder, safely
-    photos           an image file -> upright RGB pixels, and the square that a model sees
-    likeness         photos -> which of them are the same, exactly or nearly
-    annotations      LabelMap, LabelledImage, Dataset, Problem
-    tfrecord         labelled images -> TFRecord files, and back
-    formats.*        annotation files (voc, coco, yolo, tfod_csv, ...) -> Dataset, and back
-    broken_sample    the drawn sample with the mistakes that people make
-    presets          models and settings that are known to train them
-    anchors          a preset -> its anchor boxes, and how well they fit boxes
-    checks           Dataset -> what is wrong with it, and what can be mended
-    matching         boxes -> how far they overlap, which detection found which object
-    pictures         photos, boxes, problems and results -> figures
-    records          Dataset -> TFRecord shards, and back
-    beam_records     the same on many machines, with Apache Beam
-    experiment       Records + a preset -> ExperimentConfig; strict changes; what differs
-    pipeline_config  a pipeline.config of the Object Detection API -> ExperimentConfig
-    inputs           Records + ExperimentConfig -> training batches
-    model            ExperimentConfig -> the network, and the graph from pixels to detections
-    downloads        an address -> a file, whole or not at all
     sources          wherever the data set is -> a folder on the local disk
-    weights          pretrained weights -> a model, and what was really loaded
-    evaluation       detections + truth -> Evaluation, and a report of it
-    detector         an export -> Detector -> supervision.Detections
+    formats          annotation files of any tool -> Dataset, and back
+    checks           Dataset -> what is wrong with it, and what can be fixed
+    annotations      LabelMap, LabelledImage, Dataset
+    records          Dataset -> TFRecord shards, and back
+    pictures         photos, boxes, problems and results -> figures
+    experiment       records + a preset -> ExperimentConfig; strict changes; what differs
+    pipeline_config  a pipeline.config of the Object Detection API -> ExperimentConfig
+    runtime          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
+    doctor           a config and a run folder -> whether a long training would go well
     training         ExperimentConfig -> a run: checkpoints, best model, history
-    runs             a folder of runs -> a table of what differed and what came out
     learning_curve   a training set in parts -> how AP grows with the photos
-    exporting.*      a run -> an export folder (saved_model)
-    runtime          what to train on, and whether a long training would go well (doctor)
+    runs             a folder of runs -> a table of what differed and what came out
+    evaluation       detections + ground truth -> Evaluation
+    report           Evaluation -> an HTML page
+    exporting        a run -> an export folder (saved_model)
+    detector         an export -> Detector -> supervision.Detections
+    drive            Google Drive -> a folder of this machine
+    bucket           a Cloud Storage bucket: made, granted narrowly, audited
+
+Machinery, which these are made of::
+
+    files            whole files, workers, storage, archives, downloads, run folders: bytes
+    photos           an image file -> upright RGB pixels; a folder of photos; near-duplicates
+    presets          models, settings that are known to train them, and their anchors
+    network          ExperimentConfig -> the network, its input pipeline and its weights
+    problems         Problem and DatasetError: what is wrong, where, and how to fix it
+    installing       what this package needs and this machine lacks -> installed
 
 Importing the package loads none of them.
 """

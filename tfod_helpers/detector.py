@@ -20,10 +20,12 @@ import supervision as sv
 from PIL import Image
 from tqdm import tqdm
 
-from tfod_helpers import photos, storage
-from tfod_helpers.annotations import DatasetError, LabelMap, Problem
-from tfod_helpers.formats.photo_folder import PhotoFolder
+from tfod_helpers import photos
+from tfod_helpers.annotations import LabelMap
+from tfod_helpers.files import storage
 from tfod_helpers.photos import Square
+from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import DatasetError, Problem
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfod_helpers import experiment, records, storage, training
+from tfod_helpers import experiment, records, training
 from tfod_helpers.annotations import Dataset
+from tfod_helpers.files import storage
 from tfod_helpers.records import Records
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tfod_helpers import presets, storage
-from tfod_helpers.run_folder import Run, runs_in
+from tfod_helpers import presets
+from tfod_helpers.files import storage
+from tfod_helpers.files.run_folder import Run, runs_in
 
 if TYPE_CHECKING:
     import pandas as pd

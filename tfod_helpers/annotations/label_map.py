@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import unicodedata
 import warnings
@@ -10,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfod_helpers import storage, workspace
 from tfod_helpers.annotations import label_map_text
+from tfod_helpers.files import storage, workspace
+from tfod_helpers.problems import did_you_mean
 
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control, half a character, line, paragraph
 
@@ -192,10 +192,3 @@ def name_fault(name: object) -> tuple[str, str] | None:
         # XML cannot hold them, and a label map in plain text has one line a name.
         return f"the class name {name!r} has a line break or another control character", "Remove it."
     return None
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``. Did you mean 'x'?`` for the nearest of the known names, or nothing."""
-    folded = {other.casefold(): other for other in known}
-    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
-    return f". Did you mean {folded[near[0]]!r}?" if near else ""

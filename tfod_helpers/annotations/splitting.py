@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import likeness, photos, workers
+from tfod_helpers import photos
+from tfod_helpers.files import workers
+from tfod_helpers.photos import likeness
 
 if TYPE_CHECKING:
-    from tfod_helpers.annotations.dataset import LabelledImage
+    from tfod_helpers.annotations.labelled_image import LabelledImage
 
 _NEAR = 0.03  # of a class's boxes in a part: so many more or fewer are even enough
 _STEPS, _RATE, _SLOWER = 300, 0.5, 30  # of the prices: how many, the first one, after how many it is halved

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfod_helpers.bucket import names
-from tfod_helpers.storage.client import SIGN_IN, client, forget
+from tfod_helpers.files.storage.client import SIGN_IN, client, forget
 
 if TYPE_CHECKING:
     from google.api_core.exceptions import GoogleAPICallError

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tfod_helpers import anchors
-from tfod_helpers.annotations import LabelledImage, LabelMap, Problem, coordinate_text
-from tfod_helpers.presets import Preset
+from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text
+from tfod_helpers.presets import Preset, anchors
+from tfod_helpers.problems import Problem
 
 _THIN = 2.0  # pixels: a side below is a slip of the mouse
 _WHOLE = 0.98  # of both sides of the image

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from tfod_helpers.annotations import Dataset, Problem
+from tfod_helpers.annotations import Dataset
 from tfod_helpers.checks.boxes import all_boxes
+from tfod_helpers.problems import Problem
 
 SPELLED_DIFFERENTLY = "class spelled differently"  # the kind of problem; reading tells of it too
 _RARE = 10  # boxes: with fewer a class is learned by luck

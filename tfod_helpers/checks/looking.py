@@ -9,12 +9,15 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from tfod_helpers import likeness, photos, presets, workers
-from tfod_helpers.annotations import Dataset, LabelledImage, Problem
+from tfod_helpers import photos, presets
+from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.checks.boxes import check_boxes, check_twice, image_problem
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, check_classes
 from tfod_helpers.checks.report import Report
+from tfod_helpers.files import workers
+from tfod_helpers.photos import likeness
 from tfod_helpers.presets import Preset
+from tfod_helpers.problems import Problem
 
 _LARGER = 2.5  # times what the model sees: from there on, scaling down saves most of the bytes
 _EMPTY = "image without objects"  # the kind of problem; reading tells of it too

@@ -17,12 +17,12 @@ from tfod_helpers.annotations import (
     Dataset,
     LabelledImage,
     LabelMap,
-    Problem,
     box_fault,
     coordinate_text,
 )
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, alike
 from tfod_helpers.checks.looking import checked_parts
+from tfod_helpers.problems import Problem
 
 _LEAST_LEFT = 0.5  # of a box that reaches over the edge: what is left of less may be another thing
 

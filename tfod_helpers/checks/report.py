@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_helpers import storage, workspace
-from tfod_helpers.annotations import Problem
+from tfod_helpers.files import storage, workspace
+from tfod_helpers.problems import Problem
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,10 @@ from tfod_helpers.evaluation.confusion import MISSED, NOTHING_THERE
 from tfod_helpers.evaluation.counting import Counts, count
 from tfod_helpers.evaluation.flat import Found, Truth, flatten
 from tfod_helpers.evaluation.label_errors import label_errors
+from tfod_helpers.evaluation.matching import box_iou, match
 from tfod_helpers.evaluation.mistakes import mistakes
 from tfod_helpers.evaluation.result import Evaluation, Speed
 from tfod_helpers.evaluation.scoring import AnyDetector, evaluate, score
-from tfod_helpers.matching import box_iou, match
 
 __all__ = [
     "MISSED",

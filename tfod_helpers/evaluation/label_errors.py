@@ -15,7 +15,7 @@ import numpy as np
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.evaluation.assigning import Pairs, overlapping
 from tfod_helpers.evaluation.flat import Found, Truth, flatten
-from tfod_helpers.matching import box_iou
+from tfod_helpers.evaluation.matching import box_iou
 
 if TYPE_CHECKING:
     import pandas as pd

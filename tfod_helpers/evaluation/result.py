@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -136,26 +134,3 @@ class Evaluation:
     def label_errors(self) -> pd.DataFrame:
         """Return every label, the most suspicious first, as `evaluation.label_errors` does."""
         return label_errors(self.dataset, self.detections)
-
-    def save(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        learning_curve: pd.DataFrame | Mapping[str, Sequence[float]] | None = None,
-    ) -> Path:
-        """Write a report that any browser shows without a network, and its numbers; whole or not at all.
-
-        Args:
-            folder: created or replaced; gets report.html, evaluation.json (every number) and
-                label_errors.csv (every label, the most suspicious first).
-            learning_curve: what models reached with fewer photos, as `pictures.plot_learning_curve` takes it.
-
-        Returns:
-            The path of report.html.
-
-        Raises:
-            ValueError: ``folder`` holds other files than a report.
-        """
-        from tfod_helpers.evaluation import report  # needs Matplotlib, which a training does not
-
-        return report.write(self, folder, learning_curve)

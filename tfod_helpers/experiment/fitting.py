@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import anchors, records
+from tfod_helpers import records
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.experiment.config import BATCH_SIZE, LEARNING_RATE, SIZE, STEPS
-from tfod_helpers.presets import PHOTOS, Preset
+from tfod_helpers.presets import PHOTOS, Preset, anchors
 from tfod_helpers.records import Records
 
 ASPECTS, ANCHOR_SIZE = "task.model.anchor.aspect_ratios", "task.model.anchor.anchor_size"

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from tfod_helpers import presets, storage, workspace
-from tfod_helpers.annotations import LabelMap, did_you_mean
+from tfod_helpers import presets
+from tfod_helpers.annotations import LabelMap
 from tfod_helpers.experiment import fitting
 from tfod_helpers.experiment.config import (
     BATCH_SIZE,
@@ -26,6 +26,8 @@ from tfod_helpers.experiment.config import (
     from_preset,
     nest,
 )
+from tfod_helpers.files import storage, workspace
+from tfod_helpers.problems import did_you_mean
 from tfod_helpers.records import Records
 
 _DATA = ("task.class_names", "task.train_images", "task.validation_images", "task.model.num_classes", "task.reasons")

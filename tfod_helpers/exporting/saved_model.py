@@ -22,10 +22,11 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from tfod_helpers import experiment, storage, training, workspace
-from tfod_helpers import model as models
+from tfod_helpers import experiment, training
 from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
-from tfod_helpers.run_folder import Run, find_run
+from tfod_helpers.files import storage, workspace
+from tfod_helpers.files.run_folder import Run, find_run
+from tfod_helpers.network.model import detect_function
 
 FORMAT = "saved_model"
 
@@ -51,7 +52,7 @@ def export(run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str]) ->
     model, config = training.load_best(run)
     side = config.task.model.input_size[0]
     detect = tf.function(
-        models.detect_function(model, config),
+        detect_function(model, config),
         input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8, name="images")],
         autograph=False,
     )

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tfod_helpers import photos
-from tfod_helpers.annotations import BoxFault, LabelMap, Problem, box_fault, did_you_mean, name_fault
+from tfod_helpers.annotations import BoxFault, LabelMap, box_fault, name_fault
 from tfod_helpers.formats.raw import Coordinate, RawImage, RawObject
+from tfod_helpers.problems import Problem, did_you_mean
 
 COORDINATES = ("xmin", "ymin", "xmax", "ymax")
 _FIX_BOX = "Fix the box or delete the object."

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfod_helpers import storage
-from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.files import storage
 from tfod_helpers.formats import coco_masks, json_file, one_file
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.photo_folder import PhotoFolder
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
 from tfod_helpers.formats.written import by_split, new_folder, write_photo
+from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import OnProblem, Problem, settle_problems
 
 if TYPE_CHECKING:
     import supervision as sv

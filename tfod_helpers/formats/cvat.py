@@ -15,12 +15,13 @@ from pathlib import Path
 
 from lxml import etree
 
-from tfod_helpers import storage
-from tfod_helpers.annotations import Dataset, LabelMap, OnProblem, Problem, name_fault, settle_problems
+from tfod_helpers.annotations import Dataset, LabelMap, name_fault
+from tfod_helpers.files import storage
 from tfod_helpers.formats import cvat_shapes, json_file, one_file, xml_file
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.photo_folder import PhotoFolder
 from tfod_helpers.formats.raw import Part, RawImage, RawObject
+from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import OnProblem, Problem, settle_problems
 
 TITLE = "CVAT XML"
 _WITHOUT_BOX = ("tag", "points", "polyline", "skeleton")  # types of labels

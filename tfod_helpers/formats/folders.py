@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from tfod_helpers.formats.one_file import split_name
-from tfod_helpers.formats.photo_folder import PHOTO_ENDINGS, is_file
+from tfod_helpers.photos.folder import PHOTO_ENDINGS, is_file
 
 Listing = Mapping[Path, Sequence[str]]
 _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brought along

@@ -9,7 +9,7 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.annotations import DatasetError, Problem
+from tfod_helpers.problems import DatasetError, Problem
 
 _SAVE_AGAIN = "Export the annotations again from the labelling tool."
 _BEGINNING = 65_536  # bytes

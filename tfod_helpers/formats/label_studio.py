@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers import storage
-from tfod_helpers.annotations import Dataset, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.files import storage
 from tfod_helpers.formats import json_file, label_studio_names, label_studio_shapes, one_file
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.photo_folder import PhotoFolder
 from tfod_helpers.formats.raw import Part, RawImage, RawObject
+from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import OnProblem, Problem, settle_problems
 
 TITLE = "Label Studio JSON"
 _ANNOTATIONS = ("annotations", "completions")  # completions: before version 1.0

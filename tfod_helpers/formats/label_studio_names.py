@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tfod_helpers.formats import json_file
-from tfod_helpers.formats.photo_folder import PhotoFolder
+from tfod_helpers.photos.folder import PhotoFolder
 
 _UPLOAD = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
 _LOCAL_FILES = "/data/local-files/"

@@ -16,19 +16,11 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from tfod_helpers import storage, workers
-from tfod_helpers.annotations import (
-    Dataset,
-    DatasetError,
-    LabelledImage,
-    LabelMap,
-    OnProblem,
-    Problem,
-    read_numbered,
-    settle_problems,
-)
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, read_numbered
+from tfod_helpers.files import storage, workers
 from tfod_helpers.formats.checking import Checked, check
 from tfod_helpers.formats.raw import RawImage, Source
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
 
 
 @workers.no_garbage_search()

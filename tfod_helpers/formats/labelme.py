@@ -16,12 +16,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers import storage
-from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, settle_problems
+from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.files import storage
 from tfod_helpers.formats import json_file, one_file, shapes
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending, nothing_there
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending, nothing_there
+from tfod_helpers.problems import DatasetError, OnProblem, settle_problems
 
 TITLE = "LabelMe JSON"
 _ENDINGS = (".json",)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tfod_helpers.annotations import DatasetError, Problem
-from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending
 from tfod_helpers.formats.raw import Part, RawImage, Source
+from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
+from tfod_helpers.problems import DatasetError, Problem
 
 # How people and tools call the parts that a data set is divided into.
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing"))

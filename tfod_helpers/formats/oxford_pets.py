@@ -16,12 +16,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tfod_helpers import storage
-from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.files import storage
 from tfod_helpers.formats import voc
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.photos.folder import PhotoFolder, existing_folder
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
 
 TITLE = "Oxford-IIIT Pets"
 _SPLITS = ("trainval", "test")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.annotations import Problem, Severity
-from tfod_helpers.formats.photo_folder import PhotoFolder
+from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import Problem, Severity
 
 Coordinate = str | float | None
 

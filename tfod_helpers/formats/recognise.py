@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tfod_helpers import archives, storage
-from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, did_you_mean, settle_problems
+from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.files import archives, storage
 from tfod_helpers.formats import (
     coco,
     createml,
@@ -28,8 +28,9 @@ from tfod_helpers.formats import (
     yolo,
 )
 from tfod_helpers.formats.one_file import split_name, subfolders
-from tfod_helpers.formats.photo_folder import files_with_ending
 from tfod_helpers.formats.raw import Part
+from tfod_helpers.photos.folder import files_with_ending
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, did_you_mean, settle_problems
 
 # By the name that `read` and `write` know each by. The Pets come first: their XML is Pascal VOC too.
 FORMATS: dict[str, ModuleType] = {

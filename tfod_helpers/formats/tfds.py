@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import photos, storage, workspace
-from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers import photos
+from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.files import storage, workspace
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.photo_folder import PhotoFolder
 from tfod_helpers.formats.raw import RawImage, RawObject, Source
+from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
 
 TITLE = "TensorFlow Datasets"
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp"}

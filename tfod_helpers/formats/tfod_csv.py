@@ -14,23 +14,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_helpers import storage, workspace
-from tfod_helpers.annotations import (
-    Dataset,
-    DatasetError,
-    LabelledImage,
-    LabelMap,
-    OnProblem,
-    Problem,
-    coordinate_text,
-    settle_problems,
-)
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, coordinate_text
+from tfod_helpers.files import storage, workspace
 from tfod_helpers.formats import folders, one_file
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.photo_folder import PhotoFolder
 from tfod_helpers.formats.raw import Part, RawImage, RawObject
 from tfod_helpers.formats.written import by_split, new_folder, refuse_same_names, write_photo
+from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
 
 TITLE = "TFOD CSV"
 FILE_NAME = "_annotations.csv"  # as Roboflow calls it

@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import photos, storage, tfrecord, workspace
-from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers import photos
+from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.annotations.label_map import read_numbered
 from tfod_helpers.annotations.label_map_text import read_ids
+from tfod_helpers.files import storage, workspace
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.one_file import split_name
-from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.records import tfrecord
 
 TITLE = "TFRecord"
 _FILE = re.compile(

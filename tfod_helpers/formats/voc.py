@@ -13,28 +13,16 @@ from pathlib import Path
 
 from lxml import etree
 
-from tfod_helpers import storage
-from tfod_helpers.annotations import (
-    Dataset,
-    LabelledImage,
-    LabelMap,
-    OnProblem,
-    Problem,
-    coordinate_text,
-    settle_problems,
-)
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, coordinate_text
+from tfod_helpers.files import storage
 from tfod_helpers.formats import voc_layout, xml_file
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.photo_folder import (
-    PhotoFolder,
-    existing_folder,
-    files_with_ending,
-    nothing_there,
-)
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
 from tfod_helpers.formats.voc_layout import find
 from tfod_helpers.formats.written import by_split, new_folder, write_photo
+from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending, nothing_there
+from tfod_helpers.problems import OnProblem, Problem, settle_problems
 
 __all__ = ["TITLE", "find", "read", "read_file", "read_parts", "write"]
 

@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 
 from tfod_helpers.formats import folders, xml_file
-from tfod_helpers.formats.photo_folder import PHOTO_ENDINGS
 from tfod_helpers.formats.raw import Part
+from tfod_helpers.photos.folder import PHOTO_ENDINGS
 
 _LISTS = Path("ImageSets", "Main")
 _LOOKED_AT = 3  # files of a folder

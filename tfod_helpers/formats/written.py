@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfod_helpers import storage, workspace
 from tfod_helpers.annotations import Dataset, LabelledImage
-from tfod_helpers.formats.photo_folder import folded
+from tfod_helpers.files import storage, workspace
+from tfod_helpers.photos.folder import folded
 
 
 @contextlib.contextmanager

@@ -15,22 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tfod_helpers import storage
-from tfod_helpers.annotations import (
-    Dataset,
-    DatasetError,
-    LabelledImage,
-    LabelMap,
-    OnProblem,
-    Problem,
-    settle_problems,
-)
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.files import storage
 from tfod_helpers.formats import yolo_layout
 from tfod_helpers.formats.labelled_images import known_classes, make_dataset
-from tfod_helpers.formats.photo_folder import PhotoFolder, existing_folder, files_with_ending
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
 from tfod_helpers.formats.written import by_split, new_folder, write_photo
 from tfod_helpers.formats.yolo_layout import find
+from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
 
 __all__ = ["TITLE", "find", "read", "read_parts", "write"]
 

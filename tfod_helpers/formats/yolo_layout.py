@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers import storage
+from tfod_helpers.files import storage
 from tfod_helpers.formats import json_file, one_file
 from tfod_helpers.formats.raw import Part
 

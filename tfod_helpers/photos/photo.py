@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from tfod_helpers import storage
+from tfod_helpers.files import storage
 
 Source = str | os.PathLike[str] | bytes
 JPEG_START = b"\xff\xd8"

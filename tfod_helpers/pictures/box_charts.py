@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
-from tfod_helpers import anchors, presets
+from tfod_helpers import presets
 from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.pictures.dataset_charts import splits_of
 from tfod_helpers.pictures.picture import (
@@ -24,6 +24,7 @@ from tfod_helpers.pictures.picture import (
     readable,
     style,
 )  # fmt: skip
+from tfod_helpers.presets import anchors
 
 _CELLS = 40  # of the heat map, in each direction
 _SHADES = 12  # so few that a notebook stays small, and that a shade is found on the scale

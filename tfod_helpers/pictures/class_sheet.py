@@ -13,11 +13,13 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from tfod_helpers import photos, workers
-from tfod_helpers.annotations import Dataset, LabelledImage, did_you_mean
+from tfod_helpers import photos
+from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.files import workers
 from tfod_helpers.pictures.cards import GROUND, fitted, line_height, text_width
 from tfod_helpers.pictures.grid import spread
 from tfod_helpers.pictures.picture import FAINT, INK, PHOTO_WIDTH, Picture, colour_of, counted, ink_on, readable, style
+from tfod_helpers.problems import did_you_mean
 
 _MOST_CROPS = 144  # of a page; twelve beside each other are still recognized
 _FEW_CROPS = 36  # that have room to be twice as large

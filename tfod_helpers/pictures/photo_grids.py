@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from tfod_helpers import matching, photos
+from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.evaluation import matching
 from tfod_helpers.pictures.grid import Mark, Panel, draw_grid, spread
 from tfod_helpers.pictures.picture import BLUE, VERMILLION, YELLOW, Picture, colour_of, counted
 

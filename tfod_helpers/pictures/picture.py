@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tfod_helpers import storage, workspace
+from tfod_helpers.files import storage, workspace
 
 # Inches: what a notebook column shows unscaled and a printed page nearly so; photos cost more bytes an inch.
 CHART_WIDTH, PHOTO_WIDTH = 9.0, 7.5

@@ -13,7 +13,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Ellipse, Rectangle
 
 from tfod_helpers import photos
-from tfod_helpers.annotations import Dataset, Problem
+from tfod_helpers.annotations import Dataset
 from tfod_helpers.checks import Report
 from tfod_helpers.pictures.cards import FONT_SIZE, GROUND, fitted, grey_card, line_height, why_not, wrapped
 from tfod_helpers.pictures.grid import Mark, draw_box, draw_name, thumbnail
@@ -28,6 +28,7 @@ from tfod_helpers.pictures.picture import (
     ink_on,
     style,
 )  # fmt: skip
+from tfod_helpers.problems import Problem
 
 _COLOURS = {"error": VERMILLION, "warning": ORANGE, "note": BLUE}  # in the order of their weight
 _COLUMNS = 3

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from matplotlib.ticker import FuncFormatter
 
 from tfod_helpers.pictures.picture import BLUE, CHART_WIDTH, FAINT, ORANGE, Picture, style
 
 if TYPE_CHECKING:
-    from tfod_helpers.training import RateTrial
+    import pandas as pd
+
+
+class RateTrial(Protocol):
+    """What `training.find_learning_rate` returns, as far as it is drawn."""
+
+    frame: pd.DataFrame
+    best: float
 
 
 def plot_learning_rates(trial: RateTrial) -> Picture:

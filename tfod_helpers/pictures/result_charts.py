@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tfod_helpers.evaluation import Evaluation
-    from tfod_helpers.training import History
 
 _FEW = 3  # classes whose three charts fit beside each other
 _MOST_CURVES = 7  # the colours that a reader keeps apart
@@ -36,7 +35,15 @@ _MOST_CONFUSED = 10
 _LIGHT_BLUE = "#A6CEE9"
 
 
-def plot_history(history: History | pd.DataFrame) -> Picture:
+class HasFrame(Protocol):
+    """What `training.train` returns, as far as it is drawn: a table in ``.frame``."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row each time the loss was read."""
+
+
+def plot_history(history: HasFrame | pd.DataFrame) -> Picture:
     """Draw how a training went: losses, AP and AP50 with the best point marked, learning rate, speed.
 
     Args:

@@ -8,7 +8,7 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from tfod_helpers import storage
+from tfod_helpers.files import storage
 from tfod_helpers.pipeline_config import model_rules, rcnn_rules, training_rules
 from tfod_helpers.pipeline_config.carried import Carried, Row, describe
 from tfod_helpers.pipeline_config.networks import choose

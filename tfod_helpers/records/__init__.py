@@ -19,7 +19,7 @@ time of change, a box, a label, a class name or a setting is another one. The re
 files, byte for byte, that a first ``write`` would make.
 
 ``gs://bucket/records/train`` works like a folder; the shards are made on this machine and uploaded.
-Where one machine is too few, `beam_records.write` makes the same files on many.
+Where one machine is too few, `beam.write` makes the same files on many.
 
 Each record is a ``tf.train.Example`` with the fields that Model Garden's ``TfExampleDecoder`` reads.
 TensorFlow ignores EXIF rotation and gives CMYK other colours, so an upright JPEG in RGB or grey goes

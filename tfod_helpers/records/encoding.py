@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from tfod_helpers import photos, storage
-from tfod_helpers.annotations import LabelledImage, LabelMap, Problem, box_fault
+from tfod_helpers import photos
+from tfod_helpers.annotations import LabelledImage, LabelMap, box_fault
+from tfod_helpers.files import storage
+from tfod_helpers.problems import Problem
 from tfod_helpers.records import index
-from tfod_helpers.tfrecord import frames, labelled
+from tfod_helpers.records.tfrecord import frames, labelled
 
 _VERSION = 1  # of what a record holds: a higher one makes every record anew
 _BUFFER = 1 << 17  # bytes; many small photos then take half the time to write

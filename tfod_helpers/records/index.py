@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tfod_helpers.tfrecord import frames
+from tfod_helpers.records.tfrecord import frames
 
 # shard: the number of the file; length: bytes of the record with its frame; crc: the masked checksum of its data;
 # boxes: their number; source_bytes: of the photo's file; fingerprint: of all that the record was made from.

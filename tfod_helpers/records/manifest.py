@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from tfod_helpers import storage, tfrecord
-from tfod_helpers.annotations import LabelledImage, LabelMap, Problem
+from tfod_helpers.annotations import LabelledImage, LabelMap
+from tfod_helpers.files import storage
+from tfod_helpers.problems import Problem
 from tfod_helpers.records import index as indexes
 from tfod_helpers.records import place as places
+from tfod_helpers.records import tfrecord
 from tfod_helpers.records.place import Place
 
 _KIND = "tfod_helpers records"  # marks our manifests, so that no other .json is ever overwritten

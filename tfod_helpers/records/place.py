@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_helpers import storage, workspace
+from tfod_helpers.files import storage, workspace
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfod_helpers import storage
+from tfod_helpers.files import storage
 from tfod_helpers.records import index as indexes
 from tfod_helpers.records import manifest as manifests
 from tfod_helpers.records.place import Place

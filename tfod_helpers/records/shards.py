@@ -20,9 +20,10 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import storage
-from tfod_helpers import workers as room_of_workers
-from tfod_helpers.annotations import Dataset, LabelledImage, Problem
+from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.files import storage
+from tfod_helpers.files import workers as room_of_workers
+from tfod_helpers.problems import Problem
 from tfod_helpers.records import encoding
 from tfod_helpers.records import index as indexes
 from tfod_helpers.records.reuse import Earlier

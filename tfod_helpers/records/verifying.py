@@ -13,14 +13,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import photos, storage, workers
-from tfod_helpers.annotations import DatasetError, Problem
+from tfod_helpers import photos
+from tfod_helpers.files import storage, workers
+from tfod_helpers.problems import DatasetError, Problem
 from tfod_helpers.records import index as indexes
 from tfod_helpers.records import manifest as manifests
 from tfod_helpers.records import place as places
 from tfod_helpers.records.manifest import Records
 from tfod_helpers.records.place import Place
-from tfod_helpers.tfrecord import examples, frames, labelled
+from tfod_helpers.records.tfrecord import examples, frames, labelled
 
 
 def verify(records: Records | str | os.PathLike[str]) -> Records:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfod_helpers import workers as room_of_workers
-from tfod_helpers.annotations import Dataset, DatasetError, LabelMap, OnProblem, Problem, settle_problems
+from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.files import workers as room_of_workers
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
 from tfod_helpers.records import encoding, manifest, reuse, shards
 from tfod_helpers.records import place as places
 from tfod_helpers.records.manifest import Records

@@ -1,21 +1,11 @@
-"""A machine, a config and a place -> the strategy to train with, and whether a long training would go well.
+"""What this machine is -> a `tf.distribute` strategy, and a sentence about why.
 
-* `connect` takes the best device there is, see `tfod_helpers.devices`.
-* `doctor` makes every mistake that a long training would end with, in minutes: call it before.
+* `connecting` chooses: several machines, a TPU, GPUs, or the CPU.
+* `tpu`, `gpu` and `cluster` each look for one of these, and say what stands in the way.
+* `versions` refuses what is known not to work; `waiting` lets nothing hang.
 """
 
-from tfod_helpers.devices import Connection, best_precision, check_versions, connect
-from tfod_helpers.drive import in_colab
-from tfod_helpers.runtime.diagnosis import Check, Diagnosis
-from tfod_helpers.runtime.examining import doctor
+from tfod_helpers.runtime.connecting import Connection, best_precision, connect
+from tfod_helpers.runtime.versions import check_versions
 
-__all__ = [
-    "Check",
-    "Connection",
-    "Diagnosis",
-    "best_precision",
-    "check_versions",
-    "connect",
-    "doctor",
-    "in_colab",
-]
+__all__ = ["Connection", "best_precision", "check_versions", "connect"]

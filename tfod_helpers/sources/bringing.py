@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from tfod_helpers import archives
-from tfod_helpers.archives import marks
-from tfod_helpers.downloads import parts
+from tfod_helpers.files import archives
+from tfod_helpers.files.archives import marks
+from tfod_helpers.files.downloads import parts
 from tfod_helpers.sources.errors import SourceError
 
 _LONGEST_NAME = 80  # letters, so that what is added to it still makes a file's name

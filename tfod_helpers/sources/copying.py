@@ -15,8 +15,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tfod_helpers import archives, drive, storage, workspace
-from tfod_helpers.archives import marks
+from tfod_helpers import drive
+from tfod_helpers.files import archives, storage, workspace
+from tfod_helpers.files.archives import marks
 from tfod_helpers.sources import bringing
 from tfod_helpers.sources.errors import SourceError
 

@@ -8,7 +8,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from tfod_helpers import archives, drive, storage
+from tfod_helpers import drive
+from tfod_helpers.files import archives, storage
 from tfod_helpers.sources import bringing, copying, kaggle, links, places, uploads
 from tfod_helpers.sources.errors import SourceError
 

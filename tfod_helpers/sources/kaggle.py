@@ -16,7 +16,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tfod_helpers import downloads, drive
+from tfod_helpers import drive
+from tfod_helpers.files import downloads
 from tfod_helpers.sources.errors import SourceError
 
 _KAGGLE = "https://www.kaggle.com"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tfod_helpers import downloads, drive, storage
+from tfod_helpers import drive
+from tfod_helpers.files import downloads, storage
 from tfod_helpers.sources import links
 from tfod_helpers.sources.bringing import without_ending
 from tfod_helpers.sources.errors import SourceError

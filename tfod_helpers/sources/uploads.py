@@ -6,8 +6,9 @@ import contextlib
 import tempfile
 from pathlib import Path
 
-from tfod_helpers import archives, drive, workspace
-from tfod_helpers.archives import marks
+from tfod_helpers import drive
+from tfod_helpers.files import archives, workspace
+from tfod_helpers.files.archives import marks
 from tfod_helpers.sources import bringing
 from tfod_helpers.sources.errors import SourceError
 

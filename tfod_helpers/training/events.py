@@ -14,8 +14,8 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.files.run_folder import Run
 from tfod_helpers.photos import Square
-from tfod_helpers.run_folder import Run
 
 TRAIN, VALIDATION = "train", "validation"
 SHOWN = 6  # photos of each set

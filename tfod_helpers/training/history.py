@@ -15,10 +15,10 @@ import tensorflow as tf
 import tf_keras
 
 from tfod_helpers import __version__, experiment, records
-from tfod_helpers import model as models
 from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.files.run_folder import Run, find_run
+from tfod_helpers.network.model import build_model
 from tfod_helpers.records import Records
-from tfod_helpers.run_folder import Run, find_run
 
 PLANNED = "planned_steps"  # of a row: how many steps there were to be when it was written
 
@@ -167,6 +167,6 @@ def load_best(run: str | os.PathLike[str] | Run) -> tuple[tf_keras.Model, Experi
             f"{run.best}: there is no trained model here. Train this run first, with training.train."
         )
     config = experiment.load(run.config_path)
-    model = models.build(config)
+    model = build_model(config)
     tf.train.Checkpoint(model=model).read(str(best)).assert_existing_objects_matched().expect_partial()
     return model, config

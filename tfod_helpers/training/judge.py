@@ -10,11 +10,11 @@ import tensorflow as tf
 import tf_keras
 
 from tfod_helpers import evaluation, experiment
-from tfod_helpers import model as models
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig, RCNNTaskConfig
+from tfod_helpers.network.model import detect_function
 from tfod_helpers.photos import Square
 
 RESAMPLES = 1000  # for the intervals
@@ -51,7 +51,7 @@ class Judge:
 def _eager(model: tf_keras.Model, config: ExperimentConfig) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Return the model as the function from squares to detections that a `Detector` runs."""
     side, batch = config.task.model.input_size[0], _batch(config)
-    detect = models.detect_function(model, config)
+    detect = detect_function(model, config)
 
     # One batch shape: the last, smaller batch would be traced anew, which takes longer than all others.
     @tf.function(input_signature=[tf.TensorSpec([batch, side, side, 3], tf.uint8)], autograph=False)

@@ -15,17 +15,14 @@ import tensorflow as tf
 import tf_keras
 from tqdm import tqdm
 
-from tfod_helpers import (
-    experiment,
-    pictures,
-    weights,
-    workspace,
-)
-from tfod_helpers import model as models
+from tfod_helpers import experiment, pictures
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.experiment.config import following
-from tfod_helpers.run_folder import Keeper, Run
+from tfod_helpers.files import workspace
+from tfod_helpers.files.run_folder import Keeper, Run
+from tfod_helpers.network import weights
+from tfod_helpers.network.model import freeze
 from tfod_helpers.training import events, history, live, machines, resuming
 from tfod_helpers.training.history import PLANNED, History
 from tfod_helpers.training.judge import RESAMPLES, Judge
@@ -105,7 +102,7 @@ class Training:
             if self.steps.average:
                 self.steps.average.reset()
         machines.check_same_step(self.steps)
-        models.freeze(self.steps.model, self.run.read_manifest()["frozen_stride"])
+        freeze(self.steps.model, self.run.read_manifest()["frozen_stride"])
 
     def _stop(self) -> None:
         """Save what there is, and say so."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfod_helpers.run_folder import Run, find_run, open_run
+from tfod_helpers.files.run_folder import Run, find_run, open_run
 from tfod_helpers.training.steps import Steps
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfod_helpers.run_folder import Run
+from tfod_helpers.files.run_folder import Run
 from tfod_helpers.training.history import PLANNED
 from tfod_helpers.training.steps import Steps
 

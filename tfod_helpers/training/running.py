@@ -9,13 +9,12 @@ import os
 
 import tensorflow as tf
 
-from tfod_helpers import devices as runtime
-from tfod_helpers import experiment, records
+from tfod_helpers import experiment, records, runtime
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.files.run_folder import Keeper, Run
 from tfod_helpers.records import Records
-from tfod_helpers.run_folder import Keeper, Run
 from tfod_helpers.training import events, history, machines, resuming
 from tfod_helpers.training.history import History
 from tfod_helpers.training.judge import RESAMPLES, Judge

@@ -18,11 +18,11 @@ import tensorflow as tf
 import tf_keras
 from tqdm import tqdm
 
-from tfod_helpers import devices as runtime
-from tfod_helpers import experiment, weights
-from tfod_helpers import model as models
+from tfod_helpers import experiment, runtime
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.experiment.config import BATCH_SIZE
+from tfod_helpers.network import weights
+from tfod_helpers.network.model import freeze
 from tfod_helpers.training.steps import BadLossError, Steps, precision
 
 _WORTH = 1.05  # times as fast: for less a larger batch is not worth its memory
@@ -143,7 +143,7 @@ def _trial(path: str, steps: int, sizes: list[int]) -> None:
         config = experiment.change(experiment.load(path), {BATCH_SIZE: size})
         with strategy.scope(), precision(config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)):
             made = Steps(config)
-            models.freeze(made.model, config.task.frozen_stride if config.task.weights else 0)
+            freeze(made.model, config.task.frozen_stride if config.task.weights else 0)
             made.run(1)
             began = time.perf_counter()
             made.run(steps)
@@ -174,7 +174,7 @@ def find_learning_rate(
         rate = tf.Variable(_RATES[0], trainable=False, dtype=tf.float32)
         made = Steps(config, rate=rate)
         loaded = weights.load(made.model, config.task.weights, classes=config.task.class_names)
-        models.freeze(made.model, 0 if loaded.source == "scratch" else config.task.frozen_stride)
+        freeze(made.model, 0 if loaded.source == "scratch" else config.task.frozen_stride)
         rows = list(_rise(made, rate, steps))
     frame = pd.DataFrame(rows)
     frame["smoothed"] = frame["loss"].ewm(span=max(5, steps // 10)).mean()

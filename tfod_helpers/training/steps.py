@@ -12,9 +12,9 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import performance
 
-from tfod_helpers import inputs, model
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.network import inputs, model
 from tfod_helpers.training import schedule
 
 
@@ -88,13 +88,13 @@ class Steps:
         self.config, self.strategy = config, tf.distribute.get_strategy()
         precision = tf_keras.mixed_precision.global_policy().name.removeprefix("mixed_")
         self.task = model.task_of(config)
-        self.model = model.build(config)
+        self.model = model.build_model(config)
         self.rate = schedule.learning_rate(config) if rate is None else rate
         self.optimizer = schedule.optimizer(config, self.rate, precision)
         decay = config.trainer.average_decay
         self.average = Average(self.model, decay) if decay else None
         with whole_precision():
-            self.judged = model.build(config)
+            self.judged = model.build_model(config)
         # Pairs are made now, since what is frozen later changes its place among the weights.
         values = self.average.values if self.average else self.model.weights
         self._copies = list(zip(self.judged.weights, values, strict=True))

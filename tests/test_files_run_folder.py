@@ -1,0 +1,328 @@
+"""run_folder: a run remembers what it is, and is kept in step with Drive or a bucket, whole at every moment."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tfod_helpers import drive
+from tfod_helpers.files.run_folder import Keeper, Run, far, find_run, open_run, runs_in
+
+
+def test_open_run_makes_the_folder_once(tmp_path: Path) -> None:
+    """A new folder is made, an existing one is opened with what it holds, a Run passes through."""
+    run = open_run(tmp_path / "runs/first")
+    assert run.folder.is_dir()
+    assert run.read_manifest() == {}
+    run.update_manifest(preset="sample")
+    again = open_run(str(run.folder))
+    assert again == run == open_run(run)
+    assert again.read_manifest() == {"preset": "sample"}
+
+
+def test_open_run_refuses_a_file(tmp_path: Path) -> None:
+    """A run cannot be kept in a file."""
+    (tmp_path / "run").touch()
+    with pytest.raises(NotADirectoryError, match=r"a run needs a folder, and this is a file\. Choose another path"):
+        open_run(tmp_path / "run")
+
+
+def test_manifest_is_merged_and_kept(tmp_path: Path) -> None:
+    """Facts are added to the manifest, later ones replace earlier ones, and non-ASCII names survive."""
+    run = Run(tmp_path)
+    run.update_manifest(classes=["cão", "gato"], step=10)
+    assert run.update_manifest(step=20) == {"classes": ["cão", "gato"], "step": 20}
+    assert run.read_manifest() == {"classes": ["cão", "gato"], "step": 20}
+    assert [child.name for child in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_damaged_manifest_says_what_to_do(tmp_path: Path) -> None:
+    """A manifest that is no JSON is an error and is not written over."""
+    run = Run(tmp_path)
+    run.manifest_path.write_text("{")
+    with pytest.raises(ValueError, match=r"run\.json: not valid JSON .* Restore the file from a copy"):
+        run.update_manifest(step=1)
+    assert run.manifest_path.read_text() == "{"
+
+
+def test_manifest_that_cannot_be_written_stays(tmp_path: Path) -> None:
+    """A fact that JSON cannot hold leaves the old manifest as it was."""
+    run = Run(tmp_path)
+    run.update_manifest(step=1)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        run.update_manifest(step=object())
+    assert run.read_manifest() == {"step": 1}
+    assert [child.name for child in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_paths_of_a_run_are_all_inside(tmp_path: Path) -> None:
+    """Every path that a run names is in its folder, and no two are the same."""
+    run = Run(tmp_path)
+    names = [name for name in vars(Run) if isinstance(vars(Run)[name], property) and name != "best_checkpoint"]
+    paths = [getattr(run, name) for name in names]
+    assert len(set(paths)) == len(paths) >= 7
+    assert all(path.parent == tmp_path for path in paths)
+
+
+# --- kept on Drive or in a bucket -----------------------------------------------------------------
+
+
+@pytest.fixture(params=["drive", "bucket"])
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A far place for runs: a folder that is mounted as Colab mounts Drive, or a bucket; and a cache of our own."""
+    bucket = request.getfixturevalue("bucket") if request.param == "bucket" else ""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    if bucket:
+        return f"{bucket}/runs"
+    (tmp_path / "My Drive").mkdir()
+    (tmp_path / "mounts").write_text(f"/dev/x / ext4 rw 0 0\ndrive {tmp_path}/My\\040Drive fuse.drive rw 0 0\n")
+    monkeypatch.setattr(drive, "_MOUNTS", tmp_path / "mounts")
+    return str(tmp_path / "My Drive")
+
+
+def save(run: Run, number: int, run_id: str = "a") -> None:
+    """Write what a training writes at a checkpoint, its contents telling which."""
+    for folder in (run.checkpoints, run.best):
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob("ckpt-*"):
+            old.unlink()
+        (folder / f"ckpt-{number}.index").write_text(f"index {number}")
+        (folder / f"ckpt-{number}.data-00000-of-00001").write_text(f"data {number}" * 1000)
+    (run.checkpoints / "checkpoint").write_text(f'model_checkpoint_path: "ckpt-{number}"')
+    run.history_path.write_text(f"step\n{number}\n")
+    run.update_manifest(id=run_id, step=number, saves=number, best={"checkpoint": f"ckpt-{number}"})
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The visible files of a folder and what is in them."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """From here on, act as a machine that has never seen the run."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
+
+
+def kept(run: Run, number: int, run_id: str = "a") -> dict[str, bytes]:
+    """Save a run and keep it; return what there is of it here."""
+    save(run, number, run_id)
+    keeper = Keeper(run)
+    keeper.keep()
+    keeper.finish()
+    keeper.close()
+    return contents(run.folder)
+
+
+def test_what_is_far_is_known(home: str, tmp_path: Path) -> None:
+    """A bucket's address and a folder below Drive's mount are far, any other folder is not."""
+    assert far.of(f"{home}/first") is not None
+    assert far.of(tmp_path / "My Drive 2") is None
+    assert far.of(tmp_path) is None
+
+
+def test_a_kept_run_is_gone_on_with_elsewhere(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one machine kept, another one fetches, file by file the same; what was deleted is gone there too."""
+    run = open_run(f"{home}/first")
+    assert run.far
+    assert tmp_path / "cache" in run.folder.parents
+    kept(run, 1)
+    there = kept(run, 2)
+    another_machine(monkeypatch, tmp_path, "second")
+    other = open_run(f"{home}/first")
+    assert other.folder != run.folder
+    assert contents(other.folder) == there
+    assert other.best_checkpoint == other.best / "ckpt-2"
+    newer = kept(other, 3)
+    another_machine(monkeypatch, tmp_path, "cache")
+    assert contents(open_run(f"{home}/first").folder) == newer
+
+
+def test_the_newer_state_wins(home: str) -> None:
+    """Where this machine is ahead of what was kept, it goes on with its own."""
+    run = open_run(f"{home}/first")
+    kept(run, 1)
+    save(run, 2)
+    assert open_run(f"{home}/first").read_manifest()["step"] == 2
+
+
+def test_a_run_that_was_deleted_there_begins_anew(home: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Deleting the folder on Drive means a new run; what was here is set aside and said."""
+    run = open_run(f"{home}/first")
+    before = kept(run, 1)
+    place = far.of(run.far)
+    assert place
+    for name in place.sizes():
+        place.delete(name)
+    assert open_run(f"{home}/first").read_manifest() == {}
+    assert "a new one begins" in capsys.readouterr().out
+    assert contents(run.folder.with_name(f"{run.folder.name}.old")) == before
+
+
+def test_a_run_that_never_got_there_is_not_given_up(home: str) -> None:
+    """Where no copy has ever succeeded, the state of this machine stays the run's."""
+    run = open_run(f"{home}/first")
+    save(run, 1)
+    assert open_run(f"{home}/first").read_manifest()["step"] == 1
+
+
+def test_another_run_there_is_fetched(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a run of the same name but another origin is there now, it is taken, and this machine's is set aside."""
+    run = open_run(f"{home}/first")
+    kept(run, 5)
+    another_machine(monkeypatch, tmp_path, "second")
+    kept(open_run(f"{home}/first"), 6, run_id="b")
+    another_machine(monkeypatch, tmp_path, "cache")
+    assert open_run(f"{home}/first").read_manifest()["id"] == "b"
+    assert "another run" in capsys.readouterr().out
+
+
+def test_two_machines_do_not_write_over_each_other(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another machine went on meanwhile, keeping is refused, and what is there stays."""
+    run = open_run(f"{home}/first")
+    kept(run, 1)
+    keeper = Keeper(run)
+    another_machine(monkeypatch, tmp_path, "second")
+    there = kept(open_run(f"{home}/first"), 2)
+    save(run, 3)
+    keeper.keep()
+    with pytest.raises(OSError, match="another machine has trained this run meanwhile"):
+        keeper.finish()
+    another_machine(monkeypatch, tmp_path, "third")
+    assert contents(open_run(f"{home}/first").folder) == there
+
+
+def test_at_every_moment_what_is_there_can_be_gone_on_from(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each single act on the far place, a machine that dies leaves a state whose names all lead to files."""
+    run = open_run(f"{home}/first")
+    kept(run, 1)
+    save(run, 2)
+    moments = []
+
+    def look(number: int) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"look-{number}"))
+        found = find_run(f"{home}/first")
+        newest = (found.checkpoints / "checkpoint").read_text().split('"')[1]
+        for prefix in (found.checkpoints / newest, found.best / found.read_manifest()["best"]["checkpoint"]):
+            (index,) = prefix.parent.glob(f"{prefix.name}.index")
+            assert index.read_text() == f"index {prefix.name[-1]}"
+            (data,) = prefix.parent.glob(f"{prefix.name}.data-*")
+            assert data.read_text() == f"data {prefix.name[-1]}" * 1000
+        moments.append((newest, found.read_manifest()["step"]))
+
+    def watched(act):  # type: ignore[no-untyped-def]
+        def acting(*given: object) -> None:
+            act(*given)
+            look(len(moments))
+
+        return acting
+
+    keeper = Keeper(run)
+    for name in ("put", "delete"):
+        monkeypatch.setattr(keeper._far, name, watched(getattr(keeper._far, name)))
+    keeper.keep()
+    keeper.finish()
+    assert moments[0] == ("ckpt-1", 1)
+    assert moments[-1] == ("ckpt-2", 2)
+    assert ("ckpt-2", 1) in moments  # the checkpoint before the manifest that tells of it
+
+
+def test_training_is_not_held_up_by_a_far_place(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeping returns at once while a copy is under way; of what waits then, only the newest is copied."""
+    run = open_run(f"{home}/first")
+    keeper = Keeper(run)
+    at_it, go_on, sent = threading.Event(), threading.Event(), []
+    put = keeper._far.put  # type: ignore[union-attr]
+
+    def slowly(path: Path, name: str) -> None:
+        at_it.set()
+        assert go_on.wait(60)
+        put(path, name)
+        if name == "run.json":
+            sent.append(json.loads(path.read_text())["step"])
+
+    monkeypatch.setattr(keeper._far, "put", slowly)
+    for number in (1, 2, 3):
+        save(run, number)
+        keeper.keep()
+        assert at_it.wait(60)
+    go_on.set()
+    keeper.finish()
+    assert sent == [1, 3]
+    assert not list(run.folder.glob(".kept-*"))
+
+
+def test_a_place_that_fails_does_not_stop_the_training(
+    home: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copy that fails is told once; the next checkpoint brings all of it; one that fails to the end is an error."""
+    run = open_run(f"{home}/first")
+    keeper = Keeper(run)
+    put, broken = keeper._far.put, [True]  # type: ignore[union-attr]
+
+    def failing(path: Path, name: str) -> None:
+        if broken[0]:
+            raise OSError("the disk quota is used up")
+        put(path, name)
+
+    monkeypatch.setattr(keeper._far, "put", failing)
+    save(run, 1)
+    keeper.keep()
+    with pytest.raises(OSError, match=r"could not be kept there \(the disk quota is used up\)\. It is whole in"):
+        keeper.finish()
+    assert capsys.readouterr().out.count("quota is used up") + capsys.readouterr().err.count("quota is used up") <= 1
+    broken[0] = False
+    save(run, 2)
+    keeper.keep()
+    keeper.finish()
+    there = far.of(run.far)
+    assert there
+    assert there.sizes().keys() == contents(run.folder).keys()
+
+
+@pytest.mark.parametrize("home", ["drive"], indirect=True)
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [(errno.EDQUOT, "your Google Drive is full.* Delete files at"), (errno.ENOTCONN, "does not answer.*drive.mount")],
+)
+def test_what_drive_says_is_told_in_words(home: str, number: int, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full Drive and one that is gone end in an error that says so, where the run is whole, and what mends it."""
+    keeper = Keeper(run := open_run(f"{home}/first"))
+    save(run, 1)
+
+    def failing(*paths: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(far.shutil, "copyfile", failing)
+    keeper.keep()
+    with pytest.raises(OSError, match=rf"{what}.* It is whole in {run.folder}"):
+        keeper.finish()
+
+
+def test_runs_of_a_far_folder_are_compared_without_their_models(home: str) -> None:
+    """All runs in a far folder are found, with manifest and history, and no checkpoint is fetched."""
+    for name in ("first", "second"):
+        kept(open_run(f"{home}/{name}"), 1)
+    found = runs_in(home)
+    assert list(found) == ["first", "second"]
+    assert all(run.read_manifest()["step"] == 1 and run.history_path.exists() for run in found.values())
+    assert not [path for run in found.values() for path in run.folder.rglob("ckpt-*")]
+    with pytest.raises(FileNotFoundError, match="there are no runs"):
+        runs_in(f"{home}/second/nothing")
+
+
+def test_a_missing_run_is_not_made(home: str) -> None:
+    """Looking for a run that is not there makes no folder, here or there."""
+    assert not find_run(f"{home}/none").folder.exists()
+    there = far.of(home)
+    assert there
+    assert there.sizes() == {}

@@ -1,0 +1,176 @@
+"""likeness: copies of a photo are found however they were saved, and different photos are not taken for copies."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from tfod_helpers import photos
+from tfod_helpers.files import workspace
+from tfod_helpers.photos import likeness
+from tfod_helpers.photos.likeness import Group, Look
+
+
+def cropped(image: Image.Image, share: float) -> Image.Image:
+    """A photo less a border of this share of its sides."""
+    wide, high = image.width * share, image.height * share
+    return image.crop(tuple(map(round, (wide, high, image.width - wide, image.height - high))))
+
+
+CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "saved again": lambda image: image,
+    "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "an icon": lambda image: image.resize((image.width // 4, image.height // 4)),
+    "twice the size": lambda image: image.resize((image.width * 2, image.height * 2)),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+    "darker": lambda image: ImageEnhance.Brightness(image).enhance(0.8),
+    "grey": lambda image: image.convert("L"),
+    "border cut off": lambda image: cropped(image, 0.02),
+}
+
+
+def saved(image: Image.Image, **options: object) -> bytes:
+    """The bytes of a JPEG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def look_of(data: bytes) -> Look:
+    """What a photo looks like."""
+    return likeness.look(data)[1]
+
+
+def smooth(count: int, seed: int = 0) -> np.ndarray:
+    """Different small grey pictures of a few soft spots: uint8, shape (count, 16, 16)."""
+    random = np.random.default_rng(seed)
+    spots = np.kron(random.normal(size=(count, 4, 4)), np.ones((1, 4, 4)))
+    return np.clip(128 + 40 * spots + 8 * random.normal(size=(count, 16, 16)), 0, 255).astype(np.uint8)
+
+
+def looks(squares: np.ndarray) -> list[Look]:
+    """The looks of files that all differ."""
+    return [Look(str(number).encode(), square) for number, square in enumerate(squares)]
+
+
+@pytest.fixture(scope="module")
+def asirra(shared: Path) -> dict[str, Look]:
+    """What the 995 photos of the real training set look like, by name."""
+    return {path.name: look_of(path.read_bytes()) for path in sorted((shared / "data/asirra/train").glob("*.jpg"))}
+
+
+def test_real_photos_are_all_different_but_two(asirra: dict[str, Look]) -> None:
+    """Among 995 real photos only the two are found that show the same four puppies in the same moment."""
+    names = list(asirra)
+    found = likeness.groups(list(asirra.values()))
+    assert len(names) == 995
+    assert [({names[one] for one in group.members}, group.exact) for group in found] == [
+        ({"dog.180.jpg", "dog.74.jpg"}, False)
+    ]
+
+
+def test_drawn_photos_are_all_different() -> None:
+    """The flat drawings of the sample, which share their colours, are not taken for each other."""
+    paths = sorted(workspace.sample_folder().glob("t*/*.jpg"))
+    assert len(paths) == 250
+    assert likeness.groups([look_of(path.read_bytes()) for path in paths]) == []
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_copy_is_found(shared: Path, asirra: dict[str, Look], change: str) -> None:
+    """Of 50 photos each changed copy is found among all 995, as a near one, and is taken for no other photo."""
+    names = [name for name in asirra if name not in ("dog.180.jpg", "dog.74.jpg")]
+    chosen = names[::20]
+    copies = []
+    for name in chosen:
+        with Image.open(shared / "data/asirra/train" / name) as image:
+            copies.append(look_of(saved(CHANGES[change](image.convert("RGB")), quality=60)))
+    found = likeness.groups([*(asirra[name] for name in names), *copies])
+    expected = {(names.index(name), len(names) + number) for number, name in enumerate(chosen)}
+    assert len(chosen) == 50
+    assert {group.members for group in found} <= expected
+    missed = len(expected) - len(found)
+    assert missed == 0 if change != "border cut off" else missed <= 1
+    assert not any(group.exact for group in found)
+
+
+def test_turned_photo_is_compared_as_viewers_show_it(shared: Path) -> None:
+    """A photo whose pixels lie on their side, with an EXIF entry that says so, is the same as the upright one."""
+    with Image.open(shared / "data/asirra/train/cat.1.jpg") as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        lying = saved(image.transpose(Image.Transpose.ROTATE_90), exif=exif)
+        upright, aside = saved(image), saved(image.transpose(Image.Transpose.ROTATE_90))
+    found = likeness.groups([look_of(data) for data in (upright, aside, lying)])
+    assert found == [Group((0, 2), exact=False)]
+
+
+def test_same_file_is_told_from_nearly_the_same(shared: Path) -> None:
+    """Two equal files are exactly the same; with a third one that was saved again the group is not."""
+    data = (shared / "data/asirra/train/cat.1.jpg").read_bytes()
+    again = saved(Image.open(io.BytesIO(data)), quality=70)
+    assert likeness.groups([look_of(data), None, look_of(data)]) == [Group((0, 2), exact=True)]
+    assert likeness.groups([look_of(data), look_of(again), look_of(data)]) == [Group((0, 1, 2), exact=False)]
+
+
+def test_plain_pictures_are_the_same_only_as_files() -> None:
+    """Photos without contrast, such as black ones, have nothing to compare but their bytes."""
+    unlit = np.tile(np.arange(16, dtype=np.uint8) // 4, (16, 1))  # lighter to the right by three grey levels
+    assert likeness.groups(looks(np.stack([unlit, unlit + 9]))) == []
+    black = [Look(name, np.full((16, 16), level, np.uint8)) for name, level in ((b"a", 0), (b"b", 0), (b"c", 1))]
+    assert likeness.groups(black) == []
+    assert likeness.groups([black[0], *black]) == [Group((0, 1), exact=True)]
+
+
+def test_photo_that_cannot_be_decoded_is_refused() -> None:
+    """Damage is an error, never a look."""
+    data = saved(Image.fromarray(smooth(1)[0]).resize((200, 200)))
+    with pytest.raises(photos.PhotoError, match="damaged or cut off"):
+        likeness.look(data[: len(data) // 2])
+
+
+def test_groups_are_whole_and_have_no_member_in_common() -> None:
+    """A copy of a copy is in the group of the first, and every photo is in one group at most."""
+    squares = smooth(600)
+    random = np.random.default_rng(1)
+    noisy = [np.clip(squares.astype(int) + random.integers(-4, 5, squares.shape), 0, 255) for _ in range(2)]
+    order = random.permutation(1800)
+    mixed = np.concatenate([squares, *noisy]).astype(np.uint8)[order]
+    found = likeness.groups(looks(mixed))
+    members = [one for group in found for one in group.members]
+    assert len(members) == len(set(members)) == 1800
+    group_of = {int(order[one]): number for number, group in enumerate(found) for one in group.members}
+    assert all(group_of[one] == group_of[one + 600] == group_of[one + 1200] for one in range(600))
+
+
+def test_a_photo_between_two_links_them() -> None:
+    """Two photos that are not alike are in one group where a third is like both, in any order."""
+    middle, one, other = smooth(3).astype(float)
+    trio = np.clip([middle, 0.8 * middle + 0.4 * one, 0.8 * middle + 0.4 * other], 0, 255).astype(np.uint8)
+    pairs = [likeness.groups(looks(trio[list(pair)])) != [] for pair in ((0, 1), (0, 2), (1, 2))]
+    assert pairs == [True, True, False]
+    for order in ([0, 1, 2], [1, 0, 2], [1, 2, 0]):
+        assert likeness.groups(looks(trio[order])) == [Group((0, 1, 2), exact=False)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups", "most"),
+    [("different", None, 60), ("plain", 0, 0), ("one film", 1, 20_000), ("twenty of each", None, 400)],
+)
+def test_of_twenty_thousand_the_alike_are_found(kind: str, groups: int | None, most: int) -> None:
+    """However many of 20,000 photos are alike, none or all, their groups are what there is, and no larger."""
+    random = np.random.default_rng(2)
+    base = {"different": smooth(20_000), "plain": np.full((20_000, 16, 16), 200, np.uint8)}
+    base |= {"one film": np.repeat(smooth(1), 20_000, axis=0), "twenty of each": np.repeat(smooth(1000), 20, axis=0)}
+    noise = 0 if kind in ("different", "plain") else random.integers(-3, 4, (20_000, 16, 16))
+    all_looks = looks(np.clip(base[kind].astype(int) + noise, 0, 255).astype(np.uint8))
+    found = likeness.groups(all_looks)
+    assert max((len(group.members) for group in found), default=0) <= most
+    assert groups is None or len(found) == groups
+    if kind == "twenty of each":
+        assert sum(len(group.members) for group in found) == 20_000

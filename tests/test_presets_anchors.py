@@ -1,0 +1,54 @@
+"""Anchors: they are the Model Garden's, and the best overlap is what comparing with every one of them gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfod_helpers import presets
+from tfod_helpers.presets import anchors
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_best_overlap_is_that_with_the_model_gardens_anchors(name: str) -> None:
+    """For boxes of any size and place, the overlap is the highest among all anchors that training uses."""
+    from official.vision.ops import anchor
+
+    from tfod_helpers import evaluation, experiment
+    from tfod_helpers.experiment import config
+
+    preset = presets.find(name)
+    settings = config.from_preset(name).task.model.anchor
+    generator = anchor.build_anchor_generator(
+        *preset.levels, settings.num_scales, settings.aspect_ratios, settings.anchor_size
+    )
+    levels = generator((preset.image_size, preset.image_size)).values()
+    every_yxyx = np.concatenate([np.asarray(level).reshape(-1, 4) for level in levels])
+    every_xyxy = every_yxyx[:, [1, 0, 3, 2]]
+    random = np.random.default_rng(0)
+    low = random.uniform(0, 0.9, (60, 2))
+    high = low + (1 - low) * random.uniform(0.02, 1, (60, 2))
+    boxes_xyxy = np.concatenate([low, high], axis=1) * [500, 300, 500, 300]
+    scaled_xyxy = boxes_xyxy * preset.image_size / 500
+    expected = evaluation.box_iou(scaled_xyxy, every_xyxy).max(axis=1)
+    found = anchors.best_overlap(boxes_xyxy, np.tile([500, 300], (60, 1)), preset)
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert experiment.presets().index.tolist() == list(presets.PRESETS)
+
+
+def test_a_box_like_an_anchor_is_overlapped_wholly_and_a_thin_one_hardly() -> None:
+    """A box with an anchor's place and shape has overlap 1; one of a hundredth of its height, next to none."""
+    preset = presets.find("mobilenet_v2_sample")
+    width, height = anchors.shapes(preset)[1, 0]
+    centre = 4.5 * 16
+    box_xyxy = [centre - width / 2, centre - height / 2, centre + width / 2, centre + height / 2]
+    thin_xyxy = [0, centre, 192, centre + 1]
+    sizes = np.array([[192, 192], [192, 192]])
+    assert anchors.best_overlap(np.array([box_xyxy, thin_xyxy]), sizes, preset) == pytest.approx([1, 0.03], abs=0.03)
+
+
+def test_no_boxes_have_no_overlaps() -> None:
+    """A dataset without boxes is no error."""
+    empty = anchors.best_overlap(np.zeros((0, 4)), np.zeros((0, 2)), presets.find("mobilenet_v2_256"))
+    assert empty.shape == (0,)

@@ -1,0 +1,125 @@
+"""broken_sample: the mistakes are there, are the same every time, and are found."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfod_helpers import checks, formats, photos, pictures
+from tfod_helpers.files import workspace
+from tfod_helpers.formats import voc
+from tfod_helpers.formats.raw import Part
+from tfod_helpers.sources import broken_sample
+
+NOT_TO_BE_FOUND = {"train/train_042.xml", "train/train_058.jpg", "train/train_078.jpg"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The broken sample."""
+    folder = tmp_path_factory.mktemp("made") / "broken"
+    broken_sample.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(folder: Path) -> checks.Report:
+    """What the checks say of it."""
+    parts = [Part(folder / split, folder / split, split) for split in ("train", "test")]
+    return checks.check(voc.read_parts(parts, on_problem="skip"))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """A checksum of every file below a folder."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_only_what_is_listed_differs_from_the_sample(folder: Path, tmp_path: Path) -> None:
+    """Each mistake changed its file or added a copy, every other file is the sample's, and again it is the same."""
+    mistakes = broken_sample.write(tmp_path / "again")
+    sample, broken = digests(workspace.sample_folder()), digests(folder)
+    assert broken == digests(tmp_path / "again")
+    changed = {name for name in sample if name.startswith(("train/", "test/")) and broken.get(name) != sample[name]}
+    added = set(broken) - set(sample)
+    copied = {"train/train_085.jpg", "train/train_089.jpg"}
+    assert changed | copied == {mistake.file for mistake in mistakes}
+    assert added - {"README.md"} == {
+        "train/IMG_2042.jpg", "train/IMG_2042.xml", "test/IMG_2041.jpg", "test/IMG_2041.xml",
+    }  # fmt: skip
+    note = (folder / "README.md").read_text(encoding="utf-8")
+    assert all(str(mistake) in note for mistake in mistakes)
+
+
+def test_every_mistake_is_found_but_those_that_are_none(folder: Path, report: checks.Report) -> None:
+    """The report names the file of every mistake, but for the wrong class, and for photos that only need reading."""
+    lines = [f"{problem} {problem.photo} {problem.other_photo}" for problem in report.problems]
+    note = (folder / "README.md").read_text(encoding="utf-8")
+    files = [line[2:].partition(":")[0] for line in note.splitlines() if line.startswith("- ")]
+    stems = {file: Path(file).stem for file in files}
+    assert len(files) == 16
+    unseen = {file for file, stem in stems.items() if not any(stem in line for line in lines)}
+    # The class that is spelled in another way is told of by its name, not by its file.
+    assert unseen - {"train/train_024.xml"} == NOT_TO_BE_FOUND
+    assert any("'Cat'" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("severity", "kind", "where"),
+    [
+        ("error", "box over the edge", "train/train_002"),
+        ("error", "box with swapped corners", "train/train_014"),
+        ("error", "annotation unreadable", "train/train_068"),
+        ("error", "photo unreadable", "train/train_074"),
+        ("error", "photo missing", "test/test_026"),
+        ("warning", "box of a pixel or two", "train/train_028"),
+        ("warning", "box drawn twice", "train/train_032"),
+        ("note", "box of the whole image", "train/train_055"),
+        ("note", "image without objects", "train/train_081"),
+        ("note", "photo not annotated", "test/test_013"),
+    ],
+)
+def test_mistake_is_told_by_its_kind(report: checks.Report, severity: str, kind: str, where: str) -> None:
+    """The checks call each mistake what it is."""
+    found = [one.where for one in report.problems if (one.severity, one.kind) == (severity, kind)]
+    assert len(found) == 1
+    assert found[0].startswith(where)
+
+
+def test_turned_photo_and_other_format_are_read_as_they_are(folder: Path) -> None:
+    """The photo that lies on its side is labelled upright, and the WebP is one, though its name says JPEG."""
+    dataset = {image.path.name: image for image in voc.read(folder / "train", on_problem="skip")}
+    lying, webp = dataset["train_058.jpg"], dataset["train_078.jpg"]
+    with Image.open(lying.path) as image:
+        assert image.size == (lying.height, lying.width) == (225, 300)
+        assert image.getexif()[0x0112] == 6
+    drawn = photos.to_rgb(workspace.sample_folder() / "train/train_058.jpg").astype(int)
+    assert np.abs(lying.pixels().astype(int) - drawn).mean() < 3  # grey levels, from saving it again
+    with Image.open(webp.path) as image:
+        assert image.format == "WEBP"
+
+
+def test_folder_of_somebody_else_stays(folder: Path, tmp_path: Path) -> None:
+    """A folder with other files is refused and stays as it was; one that was made before is made anew."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/README.md").write_text("# Mine\n")
+    with pytest.raises(FileExistsError, match=r"mine: there are files here already. Choose a new folder"):
+        broken_sample.write(tmp_path / "mine")
+    assert digests(tmp_path / "mine").keys() == {"README.md"}
+    (folder / "train/train_001.jpg").write_bytes(b"changed")
+    broken_sample.write(folder)
+    assert digests(folder)["train/train_001.jpg"] == digests(workspace.sample_folder())["train/train_001.jpg"]
+
+
+def test_contact_sheet_of_the_notebook_shows_the_wrong_class(folder: Path) -> None:
+    """The page of crops that the first notebook shows of the mended sample has the cat that is called a dog on it."""
+    text = (Path(__file__).parents[1] / "notebooks/00_check_your_photos.ipynb").read_text(encoding="utf-8")
+    seed = int(re.findall(r"show_classes\(dataset, seed=(\d+)\)", text)[0])
+    dataset = checks.mend(formats.read(folder, on_problem="skip")).dataset
+    page = pictures.show_classes(dataset, classes=["dog"], seed=seed)
+    assert "train_042" in {text.get_text() for text in page.axes[0].texts}

@@ -1,0 +1,128 @@
+"""One labelled image, and what makes a box one that can be used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tfod_helpers import photos
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImage:
+    """One image and its boxes.
+
+    Attributes:
+        path: the image file; for an image read from records, the name it had.
+        width: pixels, in the frame that the boxes are in.
+        height: pixels, in the frame that the boxes are in.
+        boxes_xyxy: float32, shape (n, 4), ``[xmin, ymin, xmax, ymax]`` in pixels, inside the image.
+        labels: int32, shape (n,), class ids from 1.
+        encoded: the bytes of the image file where there is no file (read from records).
+        crowd: bool, shape (n,): whether a box is around a crowd of its class, which neither trains nor counts.
+        masks: one a box, or None where there are none: the bytes of COCO's compressed run-length encoding
+            (``counts``) of a mask of this height and width, as `pycocotools.mask` reads and writes it.
+        split: the part of the data that its makers put the image into, such as ``train``; empty where they did not.
+
+    Raises:
+        ValueError: a shape, a value or a box does not fit the above.
+    """
+
+    path: Path
+    width: int
+    height: int
+    boxes_xyxy: np.ndarray
+    labels: np.ndarray
+    encoded: bytes | None = field(default=None, repr=False)
+    crowd: np.ndarray | None = None
+    masks: tuple[bytes, ...] | None = field(default=None, repr=False)
+    split: str = ""
+
+    def __post_init__(self) -> None:
+        boxes_xyxy = np.array(self.boxes_xyxy, np.float32)
+        if boxes_xyxy.size and boxes_xyxy.shape[1:] != (4,):
+            raise ValueError(f"{self.path}: boxes must have shape (n, 4), got {boxes_xyxy.shape}.")
+        boxes_xyxy = boxes_xyxy.reshape(-1, 4)
+        labels = np.array(self.labels, np.int32).reshape(-1)
+        crowd = np.zeros(len(labels), bool) if self.crowd is None else np.array(self.crowd, bool).reshape(-1)
+        object.__setattr__(self, "path", Path(self.path))
+        object.__setattr__(self, "boxes_xyxy", boxes_xyxy)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "crowd", crowd)
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"{self.path}: an image needs a width and height, got {self.width} x {self.height}.")
+        if len(boxes_xyxy) != len(labels):
+            raise ValueError(f"{self.path}: {len(boxes_xyxy)} boxes and {len(labels)} labels. Give one label a box.")
+        for name, values in (("crowd flags", crowd), ("masks", labels if self.masks is None else self.masks)):
+            if len(values) != len(labels):
+                raise ValueError(f"{self.path}: {len(labels)} boxes and {len(values)} {name}. Give one to each box.")
+        if (labels < 1).any():
+            raise ValueError(f"{self.path}: class ids start at 1 (0 is the background), got {labels.min()}.")
+        for number, box_xyxy in enumerate(boxes_xyxy.tolist(), start=1):
+            fault = box_fault(box_xyxy, self.width, self.height)
+            if fault:
+                raise ValueError(f"{self.path}, object {number}: {fault.what}. {fault.fix}")
+        boxes_xyxy.flags.writeable = labels.flags.writeable = crowd.flags.writeable = False
+
+    def pixels(self) -> np.ndarray:
+        """Decode the image in the frame that the boxes are in: uint8, shape (height, width, 3), RGB.
+
+        Raises:
+            FileNotFoundError: the file is gone.
+            photos.PhotoError: it is no image, or not a whole one.
+        """
+        return photos.to_rgb(self.path if self.encoded is None else self.encoded, (self.width, self.height))
+
+
+class BoxFault(NamedTuple):
+    """What is wrong with a box: the `Problem`'s ``kind``, ``what`` and ``fix``."""
+
+    kind: str
+    what: str
+    fix: str
+
+
+BOX_OVER_EDGE, BOX_SWAPPED = "box over the edge", "box with swapped corners"  # the kinds that can be mended
+
+
+def box_fault(box_xyxy: Sequence[float], width: int, height: int) -> BoxFault | None:
+    """Say what is wrong with one box, or None where it is a box inside the image.
+
+    Args:
+        box_xyxy: ``[xmin, ymin, xmax, ymax]`` in pixels.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+    """
+    xmin, ymin, xmax, ymax = box_xyxy
+    if 0 <= xmin < xmax <= width and 0 <= ymin < ymax <= height and (xmax > 1 or ymax > 1 or min(width, height) <= 2):
+        return None
+    fix = "Fix the box or delete the object."
+    shown = f"[{', '.join(map(coordinate_text, box_xyxy))}]"
+    if not all(map(math.isfinite, box_xyxy)):
+        return BoxFault("box not finite", f"the box {shown} has a coordinate that is not a finite number", fix)
+    for low, high, axis, side in ((xmin, xmax, "x", "right of"), (ymin, ymax, "y", "below")):
+        if high <= low:
+            kind = BOX_SWAPPED if high < low else "box without area"
+            return BoxFault(
+                kind, f"{axis}max {coordinate_text(high)} is not {side} {axis}min {coordinate_text(low)}", fix
+            )
+    if xmin >= width or ymin >= height or xmax <= 0 or ymax <= 0:
+        return BoxFault("box outside", f"the box {shown} lies outside the {width} x {height} image", fix)
+    if xmin < 0 or ymin < 0 or xmax > width or ymax > height:
+        what = f"the box {shown} reaches over the edge of the {width} x {height} image"
+        return BoxFault(BOX_OVER_EDGE, what, "Clip the box to the image.")
+    return BoxFault(
+        "box in fractions",
+        f"the box {shown} is in fractions of the image, not in pixels",
+        "Multiply x by the width and y by the height.",
+    )
+
+
+def coordinate_text(value: float) -> str:
+    """Return a coordinate as the shortest text that gives the same float32 back: ``52``, ``52.3``."""
+    return np.format_float_positional(np.float32(value), trim="-")

@@ -1,0 +1,202 @@
+"""The doctor's trial of the training itself: its memory, whether it learns, and what it exports."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import supervision as sv
+import tensorflow as tf
+
+from tfod_helpers import experiment, records, training
+from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.detector import Detector
+from tfod_helpers.doctor.case import Case, FoundFault
+from tfod_helpers.doctor.data import as_preset
+from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.experiment.config import BATCH_SIZE, LEARNING_RATE, STEPS, flatten
+from tfod_helpers.exporting import saved_model
+from tfod_helpers.network.model import detect_function
+from tfod_helpers.presets import anchors
+from tfod_helpers.training import search
+from tfod_helpers.training.steps import Steps, precision
+
+_TIMED = 3  # steps that are timed at the config's batch size
+_PHOTOS = 8  # learnt by heart
+_LOOKED_AT = 500  # photos among which they are chosen
+_STEPS = 150  # in which they are learnt by heart
+_FASTEST = 3e-3  # the learning rate that this takes, where the config's own is lower
+_ENOUGH = 0.8  # AP50 that it must reach
+_SURE = 0.3  # confidence from which on run and export must agree
+_PIXELS, _CONFIDENCE = 1.0, 0.02  # by how much they may differ
+
+_PLAIN = {
+    "aug_rand_hflip": False,
+    "aug_scale_min": 1.0,
+    "aug_scale_max": 1.0,
+    "aug_aspect": 1.0,
+    "aug_color": 0.0,
+    "aug_mosaic": 0.0,
+}
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def look_at_memory(case: Case) -> str:
+    """Make real train steps at the config's batch size."""
+    task = case.config.task
+    batch, size = task.train_data.global_batch_size, task.model.input_size[0]
+    case.rate, problem = _in_this_process(case) if _holds_the_devices(case) else _in_another_process(case.config)
+    if problem:
+        half = batch // 2
+        smaller = f"Use batch_size={half} in experiment.make; learning rate and steps follow by themselves. Or let "
+        smaller += "training.find_batch_size(config) try which one fits."
+        raise FoundFault(
+            f"A batch of {batch} images of {size} pixels does not fit into memory ({problem}).",
+            smaller if half else "Use a smaller image_size, or a smaller preset.",
+        )
+    steps = _minutes(flatten(case.config)[STEPS] * batch / case.rate)
+    planned = f"{case.config.trainer.minutes:g} minutes" if case.config.trainer.minutes else steps
+    return f"{batch} images of {size} pixels fit, {case.rate:.0f} images a second: the steps take {planned}."
+
+
+def _minutes(seconds: float) -> str:
+    return "less than a minute" if seconds < 60 else f"about {seconds / 60:.0f} minutes"
+
+
+def _holds_the_devices(case: Case) -> bool:
+    """Whether only this process can use the devices: a TPU, or machines that are joined."""
+    several = isinstance(case.connection.strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    return case.connection.kind == "TPU" or several
+
+
+def _in_another_process(config: ExperimentConfig) -> tuple[float, str]:
+    ((_, rate, problem),) = search._try(config, [config.task.train_data.global_batch_size], _TIMED)
+    return rate, problem
+
+
+def _in_this_process(case: Case) -> tuple[float, str]:
+    config, strategy = case.config, case.connection.strategy
+    try:
+        with strategy.scope(), precision(config.runtime.mixed_precision_dtype or case.connection.precision):
+            made = Steps(config)
+            made.run(1)
+            began = time.perf_counter()
+            made.run(_TIMED)
+    except tf.errors.ResourceExhaustedError as error:
+        return 0.0, str(error).splitlines()[0][:200]
+    return config.task.train_data.global_batch_size * _TIMED / (time.perf_counter() - began), ""
+
+
+# --- learning -------------------------------------------------------------------------------------
+
+
+def look_at_learning(case: Case) -> str:
+    """Learn a few of the training photos by heart: what cannot do even that learns nothing from thousands."""
+    case.photos = _choose(case)
+    few = records.write(case.photos, case.folder / "photos")
+    config = _by_heart(experiment.with_records(_small_batch(case.config, few.count), train=few, validation=few))
+    rate = flatten(config)[LEARNING_RATE]
+    case.say(_minutes(_STEPS * config.task.train_data.global_batch_size / case.rate))
+    try:
+        history = training.train(config, case.run, strategy=case.connection.strategy)
+    except FloatingPointError as error:
+        raise FoundFault(
+            f"With a learning rate of {rate:g} the loss explodes on {few.count} photos: {str(error).split(',')[0]}.",
+            "Use a lower learning_rate in experiment.make; training.find_learning_rate(config) finds one.",
+        ) from error
+    reached = history.best["ap50"]
+    if reached < _ENOUGH:
+        raise FoundFault(
+            f"After {_STEPS} steps on {few.count} of the training photos it finds what is in these very photos with "
+            f"AP50 {reached:.2f}, and should with {_ENOUGH:g} or more.",
+            "Look at what it learns from, pictures.show_images(inputs.examples(config)): each box must be around its "
+            f"object and have its name. If all of them are right, the learning rate ({rate:g} here) does not suit: "
+            "let training.find_learning_rate(config) find one.",
+        )
+    return f"{few.count} training photos are learnt by heart in {_STEPS} steps: AP50 {reached:.2f}."
+
+
+def _choose(case: Case) -> Dataset:
+    """Choose photos whose objects the anchors fit, so that as many classes as there is room for are among them."""
+    found, count = case.records["train"], max(_PHOTOS, case.connection.devices)
+    first = [image for image in itertools.islice(records.read(found), _LOOKED_AT) if len(image.labels)]
+    first.sort(key=lambda image: not _all_fit(image, case.config))  # stable: those that fit come first
+    chosen: list[LabelledImage] = []
+    seen: set[int] = set()
+    for image in first:
+        if new := set(image.labels.tolist()) - seen:
+            chosen.append(image)
+            seen |= new
+    rest = [image for image in first if not any(image is one for one in chosen)]
+    return Dataset((*chosen, *rest)[:count], found.label_map)
+
+
+def _all_fit(image: LabelledImage, config: ExperimentConfig) -> bool:
+    sizes = np.tile([image.width, image.height], (len(image.labels), 1))
+    ratios = tuple(config.task.model.anchor.aspect_ratios)
+    return bool((anchors.best_overlap(image.boxes_xyxy, sizes, as_preset(config), ratios) >= 0.5).all())
+
+
+def _small_batch(config: ExperimentConfig, count: int) -> ExperimentConfig:
+    return experiment.change(config, {BATCH_SIZE: min(count, config.task.train_data.global_batch_size)})
+
+
+def _by_heart(config: ExperimentConfig) -> ExperimentConfig:
+    """Return a copy of a config that learns its few photos by heart, surely and quickly.
+
+    The learning rate is the config's own where that is a high one, so that one that is far too high shows.
+    """
+    settings = {f"task.train_data.parser.{name}": value for name, value in _PLAIN.items()}
+    settings |= {STEPS: _STEPS, "trainer.minutes": 0.0, "trainer.patience": 0}
+    settings |= {"trainer.validation_interval": _STEPS, "trainer.checkpoint_interval": _STEPS}
+    settings[LEARNING_RATE] = max(flatten(config)[LEARNING_RATE], _FASTEST)
+    return experiment.change(config, settings)
+
+
+# --- the export -----------------------------------------------------------------------------------
+
+
+def look_at_export(case: Case) -> str:
+    """Export what was learnt by heart, load it, and compare what both find."""
+    photos = [image.pixels() for image in case.photos]
+    folder = saved_model.export(case.run, case.folder / "export")
+    found = Detector.load(folder).detect(photos, threshold=_SURE)
+    wanted = _of_the_run(case).detect(photos, threshold=_SURE)
+    for image, one, other in zip(case.photos, found, wanted, strict=True):
+        if not _agree(one, other):
+            raise FoundFault(
+                f"{image.path.name}: the export finds {_told(one)}, the run itself {_told(other)}.",
+                "TensorFlow and the Model Garden do not fit each other: install the versions that the first line asks "
+                "for, then restart.",
+            )
+    return f"Exported, loaded, and {sum(map(len, found))} detections are the same as the run's own."
+
+
+def _of_the_run(case: Case) -> Detector:
+    model, config = training.load_best(case.run)
+    detect = detect_function(model, config)
+
+    def run(squares: np.ndarray) -> Mapping[str, np.ndarray]:
+        return {name: value.numpy() for name, value in detect(tf.constant(squares)).items()}
+
+    return Detector(run, experiment.label_map(config), config.task.model.input_size[0], _SURE)
+
+
+def _agree(one: sv.Detections, other: sv.Detections) -> bool:
+    """Whether both find the same; a detection at the edge of the threshold may be on one side alone."""
+    for some, others in ((one, other), (other, one)):
+        for box_xyxy, sure, label in zip(some.xyxy, some.confidence, some.class_id, strict=True):
+            near = np.abs(others.xyxy - box_xyxy).max(axis=1, initial=0) <= _PIXELS
+            as_sure = np.abs(others.confidence - sure) <= _CONFIDENCE
+            if sure > _SURE + _CONFIDENCE and not (near & as_sure & (others.class_id == label)).any():
+                return False
+    return True
+
+
+def _told(found: sv.Detections) -> str:
+    names = [f"{name} {sure:.2f}" for name, sure in zip(found["class_name"], found.confidence, strict=True)]
+    return ", ".join(names[:5]) or "nothing"

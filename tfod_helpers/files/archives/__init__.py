@@ -1,0 +1,16 @@
+"""A zip or tar file -> a folder, safely: nothing leaves the folder, nothing runs, nothing fills the disk.
+
+A file that somebody sends you may hold paths such as ``../../.bashrc``, links that lead elsewhere, or a few
+bytes that unfold to terabytes. All of that is refused before anything is written.
+
+* `unpack` is the door, `is_archive` knows an archive by its name, and `ArchiveError` says why one is refused.
+* `entries` lists what an archive holds, and refuses what would not stay in the folder.
+* `names` reads file names in the letters of old zips.
+* `marks` says what a folder was made from, so that the same need not be made twice.
+"""
+
+from tfod_helpers.files.archives.entries import ENDINGS, is_archive
+from tfod_helpers.files.archives.errors import ArchiveError
+from tfod_helpers.files.archives.unpacking import unpack
+
+__all__ = ["ENDINGS", "ArchiveError", "is_archive", "unpack"]

@@ -1,0 +1,11 @@
+"""An address -> a file: goes on where it was cut off, comes whole or not at all, and proves what came.
+
+* `fetch` is the door; `DownloadError` says why a file could not be had, and what to do.
+* `parts` keeps the bytes that came so far, for this process and for the next.
+* `answers` says what a server's or a network's refusal means.
+"""
+
+from tfod_helpers.files.downloads.answers import DownloadError
+from tfod_helpers.files.downloads.fetching import fetch
+
+__all__ = ["DownloadError", "fetch"]

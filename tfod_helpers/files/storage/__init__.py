@@ -1,0 +1,48 @@
+"""A path that is local or in a Cloud Storage bucket (``gs://``), its files and its folders.
+
+`pathlib.Path` makes ``gs:/`` of ``gs://``; both are taken for the same address here. What is written is private:
+nothing here opens a file or a bucket to anybody.
+"""
+
+from tfod_helpers.files.storage.doors import buckets_too, local_place, mirror, writing
+from tfod_helpers.files.storage.files import (
+    copy,
+    delete,
+    download,
+    local_copy,
+    read_bytes,
+    read_stamped,
+    sizes,
+    stamp,
+    upload,
+    write_bytes,
+)
+from tfod_helpers.files.storage.folders import TransferError, Transferred, download_folder, upload_folder
+from tfod_helpers.files.storage.paths import AnyPath, address, bucket_and_name, is_remote, join, split
+
+__all__ = [
+    "AnyPath",
+    "TransferError",
+    "Transferred",
+    "address",
+    "bucket_and_name",
+    "buckets_too",
+    "copy",
+    "delete",
+    "download",
+    "download_folder",
+    "is_remote",
+    "join",
+    "local_copy",
+    "local_place",
+    "mirror",
+    "read_bytes",
+    "read_stamped",
+    "sizes",
+    "split",
+    "stamp",
+    "upload",
+    "upload_folder",
+    "write_bytes",
+    "writing",
+]

@@ -1,0 +1,178 @@
+"""Records + settings -> endless batches, and the very images in them as a Dataset to look at."""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.network.inputs import canvas as canvases
+from tfod_helpers.network.inputs import targets
+from tfod_helpers.network.inputs.augment import Augmenter, Seen
+from tfod_helpers.network.inputs.canvas import MEAN_RGB, STDDEV_RGB, Canvas, normalize
+
+if TYPE_CHECKING:
+    from tfod_helpers.experiment import ExperimentConfig, TaskConfig
+
+_CACHE_SHARE = 0.3  # of the free memory, at most, for decoded images
+_GROUP = 4  # photos that a mosaic is put together from
+
+
+def train_batches(task: TaskConfig, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    """Return endless batches of training images and targets.
+
+    Args:
+        task: names the records, the batch size, the input size and the augmentation.
+        input_context: which share of the records and of the batch this host reads.
+
+    Returns:
+        Pairs of images (float32, shape (batch, height, width, 3), normalized) and the labels that
+        `official.vision`'s losses take. Beside those lies ``seen``: boxes_yxyx (fractions of the image), labels
+        (0 where there is none) and source, the image's number among the records (-1: four of them).
+
+    Raises:
+        FileNotFoundError: no file matches the records' pattern.
+    """
+    data = task.train_data
+    batch_size = data.global_batch_size
+    if input_context is not None:
+        batch_size = input_context.get_per_replica_batch_size(batch_size)
+    images = _canvases(task, input_context)
+    images = images.shuffle(min(task.train_images, data.shuffle_buffer_size), seed=data.seed).repeat()
+    images = _augmented(images, task)
+    return images.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def examples(config: ExperimentConfig, count: int = 12) -> Dataset:
+    """Return training images as the model sees them, cut and coloured, with what is left of their boxes.
+
+    Look at them with ``pictures.show_images``: what cannot be recognised there cannot be learnt.
+
+    Args:
+        config: names the records and the augmentation.
+        count: images.
+    """
+    task = config.task
+    images = _canvases(task, None).take(max(count, _GROUP)).cache().repeat()
+    pairs = [(image.numpy(), labels["seen"]) for image, labels in _augmented(images, task).take(count)]
+    return to_dataset(np.stack([image for image, _ in pairs]), [seen for _, seen in pairs], task)
+
+
+def to_dataset(images: np.ndarray, seen: list[dict[str, tf.Tensor]], task: TaskConfig) -> Dataset:
+    """Return images of a batch as a Dataset.
+
+    Args:
+        images: float32, (n, size, size, 3), normalized.
+        seen: for each image what the batch's labels hold under that name.
+        task: names the classes.
+    """
+    names = _names(task)
+    pixels = np.clip(images * STDDEV_RGB.numpy() + MEAN_RGB.numpy(), 0, 255).round().astype(np.uint8)
+    found = []
+    for rgb, one in zip(pixels, seen, strict=True):
+        there = one["labels"].numpy() > 0
+        boxes_xyxy = one["boxes_yxyx"].numpy()[there][:, [1, 0, 3, 2]] * rgb.shape[0]
+        source = int(one["source"].numpy())
+        name = "four photos" if source < 0 else names.get(source, str(source))
+        found.append(
+            LabelledImage(
+                Path(name), rgb.shape[1], rgb.shape[0], boxes_xyxy, one["labels"].numpy()[there], encoded=_png(rgb)
+            )
+        )
+    return Dataset(found, LabelMap(task.class_names))
+
+
+def _canvases(task: TaskConfig, input_context: tf.distribute.InputContext | None) -> tf.data.Dataset:
+    data, files = task.train_data, _files(task)
+    records = tf.data.TFRecordDataset(files, num_parallel_reads=min(len(files), 8))
+    share = 1
+    if input_context is not None:
+        share = input_context.num_input_pipelines
+        records = records.shard(share, input_context.input_pipeline_id)
+    size = task.model.input_size[0]
+    side, room, masks = canvases.side_of(size), data.parser.max_num_instances, _has_masks(task)
+    images = records.map(lambda record: canvases.read(record, side, room, masks), tf.data.AUTOTUNE)
+    if task.train_images * canvases.stored_bytes(size) / share < _CACHE_SHARE * _free_memory():
+        images = images.cache()
+    return images
+
+
+def _files(task: TaskConfig) -> list[str]:
+    pattern = task.train_data.input_path
+    files = sorted(glob.glob(pattern)) if "://" not in pattern else tf.io.gfile.glob(pattern)
+    if not files:
+        raise FileNotFoundError(f"{pattern}: no records here. Write them with records.write.")
+    return files
+
+
+def _augmented(images: tf.data.Dataset, task: TaskConfig) -> tf.data.Dataset:
+    """Return single examples, endlessly: (image, labels)."""
+    augmenter = Augmenter(task.train_data.parser, task.model.input_size[0])
+    label, share = targets.for_task(task), task.train_data.parser.aug_mosaic
+    room = task.train_data.parser.max_num_instances * (_GROUP if share else 1)
+
+    def example(seen: Seen, source: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
+        shown = {
+            "boxes_yxyx": targets.pad(seen.boxes_yxyx, room, 0.0),
+            "labels": targets.pad(seen.labels, room, 0),
+            "source": source,
+        }
+        return normalize(seen.image), label(seen, room) | {"seen": shown}
+
+    def one(canvas: Canvas) -> tuple[tf.Tensor, dict[str, Any]]:
+        return example(augmenter.single(canvas), canvas["source"])
+
+    def one_or_four(group: Canvas) -> tuple[tf.Tensor, dict[str, Any]]:
+        members = [{name: value[number] for name, value in group.items()} for number in range(_GROUP)]
+        return tf.cond(
+            tf.random.uniform([]) < share,
+            lambda: example(augmenter.mosaic(members), tf.constant(-1, tf.int64)),
+            lambda: one(members[0]),
+        )
+
+    if not share:
+        return images.map(one, tf.data.AUTOTUNE)
+    # Each photo leads one group, and stands in three others, which the window of four slides over.
+    groups = images.window(_GROUP, shift=1, drop_remainder=True).flat_map(_in_one)
+    return groups.map(one_or_four, tf.data.AUTOTUNE)
+
+
+def _in_one(window: dict[str, tf.data.Dataset]) -> tf.data.Dataset:
+    return tf.data.Dataset.zip({name: values.batch(_GROUP, drop_remainder=True) for name, values in window.items()})
+
+
+def _names(task: TaskConfig) -> dict[int, str]:
+    """Return the file name of each image by its number among the records."""
+    wanted = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("image/source_id", "image/filename")}
+    records = tf.data.TFRecordDataset(_files(task)).batch(256)
+    names = {}
+    for batch in records.map(lambda record: tf.io.parse_example(record, wanted)).as_numpy_iterator():
+        for source, name in zip(batch["image/source_id"], batch["image/filename"], strict=True):
+            if source.isdigit():
+                names[int(source)] = name.decode("utf-8", "replace")
+    return names
+
+
+def _has_masks(task: TaskConfig) -> bool:
+    return bool(getattr(task.model, "include_mask", False))
+
+
+def _png(rgb: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _free_memory() -> float:
+    """Bytes of memory that are free now; 4 GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return 4 * 2**30

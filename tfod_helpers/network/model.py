@@ -1,0 +1,143 @@
+"""An ExperimentConfig -> the network, and the graph from pixels to detections."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.core import task_factory
+from official.vision.modeling import factory
+from official.vision.modeling.layers import detection_generator
+from official.vision.tasks import maskrcnn, retinanet
+
+from tfod_helpers.experiment import DetectionTaskConfig, ExperimentConfig, RCNNTaskConfig
+from tfod_helpers.network import inputs
+
+# Keras says so of each backbone level that the pyramid does not read; that is by design.
+warnings.filterwarnings("ignore", message="Input dict contained keys")
+
+
+class _OurInputs:
+    """A Model Garden task, fed by `inputs.train_batches`."""
+
+    def build_model(self) -> tf_keras.Model:
+        """Return the network, without what has no part in it among what is trained."""
+        model = super().build_model()
+        if self.task_config.model.backbone.type == "mobilenet":
+            # Its last convolution is for classification; no pyramid level reads it, so it has no gradient.
+            [layer for layer in model.backbone.layers if layer.weights][-1].trainable = False
+        if self.task_config.strides_first:
+            for block in model.backbone.layers:
+                if getattr(block, "_strides", 1) == 2 and hasattr(block, "_conv3"):
+                    block._conv1.strides, block._conv2.strides = (2, 2), (1, 1)
+        return model
+
+    def build_inputs(self, params: Any, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+        """Return training batches; evaluation reads its images itself."""
+        if not params.is_training:
+            raise ValueError("Evaluation takes whole photos, not batches. Call training.evaluate.")
+        return inputs.train_batches(self.task_config, input_context)
+
+
+@task_factory.register_task_cls(DetectionTaskConfig)
+class DetectionTask(_OurInputs, retinanet.RetinaNetTask):
+    """The Model Garden's RetinaNet task, fed by `inputs.train_batches`."""
+
+
+class _WholeDetections(detection_generator.DetectionGenerator):
+    """The Model Garden's detections, computed in float32: the fast suppression of doubles knows no other numbers."""
+
+    def __call__(self, raw_boxes: tf.Tensor, raw_scores: tf.Tensor, *args: Any, **named: Any) -> Any:
+        return super().__call__(tf.cast(raw_boxes, tf.float32), tf.cast(raw_scores, tf.float32), *args, **named)
+
+
+class _RCNN(maskrcnn.MaskRCNNTask):
+    """The Model Garden's task, whose network can also be built in bfloat16 and float16."""
+
+    def build_model(self) -> tf_keras.Model:
+        """Return the network, its variables made."""
+        task = self.task_config
+        decay = task.losses.l2_weight_decay / 2  # as tf.nn.l2_loss counts it
+        model = factory.build_maskrcnn(
+            tf_keras.layers.InputSpec(shape=[None, *task.model.input_size]),
+            task.model,
+            l2_regularizer=tf_keras.regularizers.l2(decay) if decay else None,
+        )
+        if task.freeze_backbone:
+            model.backbone.trainable = False
+        model.detection_generator = _WholeDetections(**model.detection_generator.get_config())
+        model(tf_keras.Input(task.model.input_size), image_shape=tf_keras.layers.Input([2]), training=False)
+        return model
+
+
+@task_factory.register_task_cls(RCNNTaskConfig)
+class RCNNTask(_OurInputs, _RCNN):
+    """The Model Garden's Faster and Mask R-CNN task, fed by `inputs.train_batches`."""
+
+
+Task = DetectionTask | RCNNTask
+
+
+def task_of(config: ExperimentConfig) -> Task:
+    """Return the Model Garden's task of a config: its network, its losses and its inputs."""
+    return (RCNNTask if isinstance(config.task, RCNNTaskConfig) else DetectionTask)(config.task)
+
+
+def build_model(config: ExperimentConfig) -> tf_keras.Model:
+    """Return the config's network with fresh weights, every variable made."""
+    model = task_of(config).build_model()
+    if not isinstance(config.task, RCNNTaskConfig):  # the R-CNN task has made its variables already
+        model(tf_keras.Input(config.task.model.input_size), training=True)
+    return model
+
+
+def freeze(model: tf_keras.Model, stride: int) -> None:
+    """Keep the backbone's layers up to a stride as they are; their batch norms keep their statistics too.
+
+    Args:
+        model: the network, changed in place.
+        stride: in pixels, such as 4; 0 freezes nothing.
+    """
+    side = model.backbone.input_shape[1]
+    for layer in model.backbone.layers:
+        shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape
+        if side / shape[1] > stride:
+            break
+        layer.trainable = False
+
+
+def detect_function(model: tf_keras.Model, config: ExperimentConfig) -> Callable[[tf.Tensor], Mapping[str, tf.Tensor]]:
+    """Return the function from letterboxed pixels to detections, to be traced or exported.
+
+    The function takes uint8 or float32 images of shape (batch, side, side, 3), RGB, values 0 to 255,
+    as `photos.letterbox` makes them, and returns
+
+    * ``boxes_xyxy``: float32, (batch, n, 4), in pixels of the letterboxed image,
+    * ``scores``: float32, (batch, n), falling, 0 where there is no detection,
+    * ``classes``: int32, (batch, n), label map ids from 1,
+    * ``count``: int32, (batch,), how many of the n are detections,
+    * of a Mask R-CNN ``masks``: float32, (batch, n, m, m), how sure each pixel within the box is, 0 to 1.
+    """
+    anchors = inputs.anchor_boxes(config.task)
+    height, width = config.task.model.input_size[:2]
+
+    def detect(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        batch = tf.shape(images)[0]
+        found = model(
+            inputs.normalize(images),
+            anchor_boxes={level: tf.tile(boxes[None], [batch, 1, 1, 1]) for level, boxes in anchors.items()},
+            image_shape=tf.tile(tf.constant([[height, width]], tf.float32), [batch, 1]),
+            training=False,
+        )
+        masks = {"masks": tf.cast(found["detection_masks"], tf.float32)} if "detection_masks" in found else {}
+        return masks | {
+            "boxes_xyxy": tf.gather(found["detection_boxes"], [1, 0, 3, 2], axis=-1),
+            "scores": found["detection_scores"],
+            "classes": found["detection_classes"],
+            "count": found["num_detections"],
+        }
+
+    return detect

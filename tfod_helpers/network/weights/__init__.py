@@ -1,0 +1,13 @@
+"""Pretrained weights -> a model, and the truth about what was loaded.
+
+* `load` fills a freshly built model with COCO's weights, ImageNet's, or those of an earlier run. Where what was asked
+  for cannot be had, it goes down that chain and says so where nobody can overlook it. `Loaded` is what came of it.
+* `published` says which files there are for which network, and where they are kept.
+* `networks` knows which networks of Keras Applications are the Model Garden's too, and carries their tensors over.
+* `checkpoints` reads an earlier run, and what the Model Garden publishes.
+"""
+
+from tfod_helpers.network.weights.chain import Loaded, load
+from tfod_helpers.network.weights.published import keras_file
+
+__all__ = ["Loaded", "keras_file", "load"]

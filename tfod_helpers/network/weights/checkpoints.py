@@ -1,0 +1,177 @@
+"""An earlier run, or a checkpoint of the Model Garden -> a model's tensors, by place and shape."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfod_helpers.files import archives, storage, workspace
+from tfod_helpers.files.run_folder import Run, find_run
+from tfod_helpers.network.weights.published import Published
+
+_ADVICE = (
+    "Give 'coco', 'imagenet', None, or a run folder, a folder of checkpoints, one checkpoint, a .h5 file or a .tar.gz."
+)
+# official/vision/modeling/heads: what has a channel for each class, in RetinaNet, Faster R-CNN and Mask R-CNN.
+_CLASS_OUTPUT = re.compile(r"(^|/)(scores(-\d+)?|detection-scores|detection-boxes|mask-logits)/")
+
+Values = list[tuple[Any, np.ndarray]]
+
+
+def local(weights: str) -> Path:
+    """Return the path of weights that were given as a path or as an address, which is fetched.
+
+    Raises:
+        OSError: they could not be fetched.
+        ValueError: it is an address of something else than one file.
+    """
+    if not weights.startswith(("http:", "https:", "gs:")):
+        return Path(weights).expanduser()
+    address = storage.address(weights) if storage.is_remote(weights) else weights
+    if not address.lower().endswith((*archives.ENDINGS, ".h5")):
+        if storage.is_remote(address):
+            return find_run(address).folder
+        raise ValueError(f"weights {address!r}: from the web, one packed file is taken, a .tar.gz or a .h5. Pack them.")
+    # Files of one name from two places must not be taken for each other.
+    return Published(address, folder=_digest(address)).fetch()
+
+
+def find(path: Path) -> str:
+    """Return the prefix of the checkpoint that a path means.
+
+    Args:
+        path: a run folder (its best model, else its newest checkpoint), a folder of checkpoints, one checkpoint, or a
+            packed one.
+
+    Raises:
+        FileNotFoundError: there is none; the message says what is there.
+        ValueError: the archive cannot be unpacked, or holds several.
+    """
+    if path.is_file() and archives.is_archive(path):
+        return _find_packed(path)
+    prefix = path.with_suffix("") if path.suffix == ".index" else path
+    if prefix.with_name(f"{prefix.name}.index").is_file():
+        return str(prefix)
+    if not path.is_dir():
+        what = "this file is no checkpoint" if path.exists() else "there is nothing here"
+        raise FileNotFoundError(f"weights {str(path)!r}: {what}. {_ADVICE}")
+    run = Run(path)
+    if best := run.best_checkpoint:
+        return str(best)
+    for folder in (run.best, run.checkpoints, path):
+        if newest := _newest(folder):
+            return newest
+    entries = ", ".join(sorted(entry.name for entry in path.iterdir())[:10]) or "nothing"
+    raise FileNotFoundError(f"weights {str(path)!r}: no checkpoint in this folder, which holds {entries}. {_ADVICE}")
+
+
+def _find_packed(path: Path) -> str:
+    folder = archives.unpack(path, workspace.cache_folder() / "unpacked" / _digest(str(path.resolve())))
+    folders = sorted({index.parent for index in folder.rglob("*.index")})
+    if not folders:
+        names = ", ".join(sorted(entry.name for entry in folder.rglob("*") if entry.is_file())[:10])
+        raise FileNotFoundError(f"weights {str(path)!r}: no checkpoint in this archive, which holds {names}. {_ADVICE}")
+    if len(folders) > 1:
+        names = ", ".join(str(one.relative_to(folder)) for one in folders)
+        raise ValueError(f"weights {str(path)!r}: it holds checkpoints in {names}. Unpack it, and give one of them.")
+    return str(_newest(folders[0]))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _newest(folder: Path) -> str | None:
+    import tensorflow as tf
+
+    # The state file names the newest; where it is missing, or names a place that was moved, the step and the time tell.
+    newest = tf.train.latest_checkpoint(str(folder))
+    if newest and Path(newest).parent == folder:
+        return newest
+    indexes = sorted(folder.glob("*.index"), key=lambda index: (_step(index), index.stat().st_mtime))
+    return str(indexes[-1].with_suffix("")) if indexes else None
+
+
+def _step(index: Path) -> int:
+    number = re.search(r"-(\d+)$", index.stem)
+    return int(number[1]) if number else -1
+
+
+def classes(prefix: str) -> list[str] | None:
+    """Return the classes of the run that a checkpoint belongs to; None where it belongs to none."""
+    run = Run(Path(prefix).absolute().parent.parent)
+    try:
+        return run.read_manifest().get("classes")
+    except (ValueError, OSError):
+        return None
+
+
+def is_class_output(variable: Any) -> bool:
+    """Return whether a tensor has a channel for each class, so that it means nothing to other classes."""
+    return bool(_CLASS_OUTPUT.search(variable.name))
+
+
+def read(model: Any, prefix: str, *, other_classes: bool) -> Values:
+    """Return the values of a checkpoint for a model's tensors: the same place, the same shape.
+
+    Args:
+        model: a Model Garden detector.
+        prefix: from `find`.
+        other_classes: whether the checkpoint's classes are others, so that its class outputs mean nothing here.
+
+    Raises:
+        ValueError: it cannot be read, is of another architecture, or holds values that are no numbers.
+    """
+    values = _matching(model, prefix)
+    if other_classes:
+        values = [(variable, value) for variable, value in values if not is_class_output(variable)]
+    taken = {id(variable) for variable, _ in values}
+    misfits = [variable.name for variable in model.backbone.weights if id(variable) not in taken]
+    if misfits:
+        raise ValueError(
+            f"{prefix}: its backbone is not this model's: {len(misfits)} of {len(model.backbone.weights)} tensors "
+            f"differ in place or shape, the first is {misfits[0]}. Use the backbone settings in that run's "
+            f"config.yaml, or other weights."
+        )
+    for variable, value in values:
+        if not np.isfinite(value).all():
+            raise ValueError(f"{prefix}: {variable.name} holds values that are no numbers. Choose another checkpoint.")
+    return values
+
+
+def _matching(model: Any, prefix: str) -> Values:
+    """Return what a checkpoint holds for a model.
+
+    ``Checkpoint.read`` refuses a checkpoint in which one shape differs, so the object graph that every checkpoint
+    carries is walked here beside the model's own.
+    """
+    import tensorflow as tf
+    from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        view = tf.train.CheckpointView(prefix)
+        graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+            reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")
+        )
+        # Trainers write the model whole, under 'model'; the Model Garden's backbone checkpoints write its parts.
+        whole = "model" in view.children(0)
+        root = tf.train.Checkpoint(**({"model": model} if whole else model.checkpoint_items))
+        shapes = reader.get_variable_to_shape_map()
+        variables = {id(variable): variable for variable in model.weights}
+        values = {}
+        for node, trackable in view.match(root).items():
+            key = next((attribute.checkpoint_key for attribute in graph.nodes[node].attributes), None)
+            variable = variables.get(id(trackable))
+            if variable is not None and key in shapes and tuple(shapes[key]) == tuple(variable.shape):
+                values[id(variable)] = variable, reader.get_tensor(key)
+        return list(values.values())
+    except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
+        raise ValueError(
+            f"{prefix}: cannot be read as a checkpoint, it is damaged or not whole ({error}). "
+            f"Fetch it again, or choose another one."
+        ) from error

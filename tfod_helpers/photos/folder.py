@@ -1,0 +1,174 @@
+"""A folder of photos, and the names by which annotations find them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from tfod_helpers.problems import DatasetError, Problem
+
+# What counts as a photo where no annotation speaks of it. HEIC is here although it cannot be read, so
+# that a phone's photos are named in the report and not "missing".
+PHOTO_ENDINGS = frozenset(
+    (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".heic", ".heif")
+)
+
+
+class PhotoFolder:
+    """The photos of one folder, found by name without touching the disk again.
+
+    Args:
+        folder: where the photos are.
+        deep: whether its subfolders are looked into; the names are then paths such as ``train/IMG_1.jpg``.
+        only: the photos that are meant, by name without ending; None means all of them.
+
+    Attributes:
+        folder: the folder.
+        names: the photos that are meant, sorted.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file.
+        DatasetError: there is no photo in it, or it cannot be looked into.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], *, deep: bool = False, only: Collection[str] | None = None
+    ) -> None:
+        self.folder = existing_folder(folder)
+        self._files: dict[str, list[str]] = defaultdict(list)
+        self._stems: dict[str, list[str]] = defaultdict(list)
+        self.names = []
+        for name in _deep_files(self.folder) if deep else files_with_ending(self.folder):
+            last = name.rpartition("/")[2]
+            stem, ending = os.path.splitext(last)
+            self._files[folded(last)].append(name)
+            if ending.lower() in PHOTO_ENDINGS:
+                self._stems[folded(stem)].append(name)
+                if only is None or stem in only:
+                    self.names.append(name)
+        if not self._stems:
+            raise nothing_there(self.folder, "photos", PHOTO_ENDINGS)
+
+    def find(self, filename: str, stem: str) -> list[str]:
+        """Return the photos that an annotation may mean: one where it is clear, none where it is missing.
+
+        Only names are compared, so a path in ``filename`` can never lead out of the folder. Capitals
+        count only where two files differ in nothing else.
+
+        Args:
+            filename: as the annotation says it; of a path, Windows or not, the last part is taken, and
+                the parts before it choose between photos of one name in several folders.
+            stem: the annotation file's own name without ending, or empty.
+        """
+        parts = re.split(r"[/\\]", filename.strip()) if "/" in filename or "\\" in filename else [filename.strip()]
+        named = self._files.get(folded(filename)) or _nearest(self._files.get(folded(parts[-1]), ()), parts)
+        if len(named) > 1:
+            named = _exact(named, filename) or _exact(named, parts[-1]) or named
+        stemmed = self._stems.get(folded(stem), ()) if stem else ()
+        if len(named) == 1 and (not stemmed or named[0] in stemmed):
+            return list(named)
+        stemmed = [name for name in stemmed if os.path.splitext(name.rpartition("/")[2])[0] == stem] or stemmed
+        return sorted({*named, *stemmed})
+
+
+def existing_folder(path: str | os.PathLike[str]) -> Path:
+    """Return the folder.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        NotADirectoryError: it is a file.
+    """
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise NotADirectoryError(f"{folder}: this is a file. Give the folder that it is in.")
+    raise FileNotFoundError(f"{folder}: there is no such folder. Check the path.")
+
+
+def files_with_ending(folder: Path, endings: Iterable[str] = ()) -> Iterator[str]:
+    """Yield the names of a folder's own files, sorted; hidden ones (``._IMG_1.jpg``) are left out.
+
+    Args:
+        folder: not looked into any deeper.
+        endings: lower case, with the dot; none means every file.
+
+    Raises:
+        DatasetError: the folder cannot be looked into.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".") and is_file(entry)]
+    except OSError as error:
+        raise _closed(folder, error) from error
+    for name in sorted(names):
+        if not endings or os.path.splitext(name)[1].lower() in endings:
+            yield name
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or a link to one, that can be opened without waiting for ever."""
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _deep_files(folder: Path) -> Iterator[str]:
+    def stop(error: OSError) -> None:
+        raise _closed(Path(error.filename), error) from error
+
+    for at, folders, files in os.walk(folder, onerror=stop):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(at).relative_to(folder).as_posix()
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield name if inside == "." else f"{inside}/{name}"
+
+
+def _closed(folder: Path, error: OSError) -> DatasetError:
+    what = f"the folder cannot be looked into ({error.strerror})"
+    return DatasetError([Problem(str(folder), "", what, "", "Check its permissions.")], str(folder))
+
+
+def nothing_there(folder: Path, what: str, endings: Iterable[str]) -> DatasetError:
+    """Return the error for a folder without the files wanted; it names the subfolders that have some."""
+    counts = {
+        child.name: sum(1 for _ in files_with_ending(child, endings))
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and not child.name.startswith(".")
+    }
+    elsewhere = ", ".join(f"{name!r} ({count})" for name, count in counts.items() if count)
+    if elsewhere:
+        fix = f"Its subfolders have some: {elsewhere}. Give the path of one of them."
+    else:
+        fix = f"Check the path, or put files ending in {', '.join(sorted(endings))} there."
+    return DatasetError([Problem(str(folder), "", f"there are no {what} in this folder", "", fix)], str(folder))
+
+
+def folded(name: str) -> str:
+    """Return a file name as file systems that know no capitals compare it."""
+    # macOS spells an accented letter as two characters, others as one.
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
+
+
+def _exact(names: Sequence[str], wanted: str) -> list[str]:
+    return [wanted] if wanted in names else []
+
+
+def _nearest(names: Sequence[str], parts: Sequence[str]) -> list[str]:
+    """Return the names whose folders agree with the most of the path's last parts."""
+    if len(names) < 2:
+        return list(names)
+    wanted = [folded(part) for part in parts[::-1]]
+    shared = [
+        sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(wanted, own, strict=False)))
+        for own in ([folded(part) for part in name.split("/")[::-1]] for name in names)
+    ]
+    return [name for name, count in zip(names, shared, strict=True) if count == max(shared)]

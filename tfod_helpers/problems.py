@@ -1,0 +1,102 @@
+"""What is wrong with a file, told so that a person can act on it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+OnProblem = Literal["raise", "skip"]
+_SHOWN = 50  # problems that an error message lists before it counts the rest
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with one file, told so that a person can act on it.
+
+    Attributes:
+        where: the file (or folder) it is in.
+        object: which object of the file, such as ``object 2 ('cat')``; empty for the whole file.
+        what: what is wrong.
+        got: what was found, where ``what`` does not already say it.
+        fix: what to do.
+        severity: ``error`` (cannot be used), ``warning`` (probably wrong), ``note`` (a fact).
+        kind: the sort of problem in two or three words, the same for all alike, so that they can be counted.
+        photo: the path of the photo it is about, where it is about one.
+        size: ``(width, height)`` of the frame that the photo's boxes are in, in pixels.
+        box_xyxy: the box it is about, ``[xmin, ymin, xmax, ymax]`` in pixels as the file says it.
+        label: the class of that box.
+        other_photo: the path of the photo that this one is the same as, where it is.
+    """
+
+    where: str
+    object: str
+    what: str
+    got: str
+    fix: str
+    severity: Severity = "error"
+    kind: str = "reading"
+    photo: str = ""
+    size: tuple[int, int] | None = None
+    box_xyxy: tuple[float, float, float, float] | None = None
+    label: str = ""
+    other_photo: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("size", "box_xyxy"):  # lists, where it comes from JSON
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def __str__(self) -> str:
+        place = f"{self.where}, {self.object}" if self.object else self.where
+        got = f", got {self.got}" if self.got else ""
+        return f"{place}: {self.what}{got}. {self.fix}"
+
+
+class DatasetError(ValueError):
+    """Everything wrong with a folder or a set of files, in one report.
+
+    Attributes:
+        problems: every `Problem` found, the errors and the rest.
+    """
+
+    def __init__(self, problems: Sequence[Problem], where: str = "dataset") -> None:
+        self.problems = tuple(problems)
+        self.where = where
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        lines = [f"{where}: {len(errors)} problem{'s' * (len(errors) != 1)}:"]
+        lines += [f"  {problem}" for problem in errors[:_SHOWN]]
+        if len(errors) > _SHOWN:
+            lines.append(f"  ... and {len(errors) - _SHOWN} more, all in this error's .problems")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[DatasetError], tuple[tuple[Problem, ...], str]]:
+        return DatasetError, (self.problems, self.where)  # so that it can come back from another process
+
+
+def settle_problems(problems: Sequence[Problem], on_problem: OnProblem, where: str) -> tuple[Problem, ...]:
+    """Raise every error at once, or hand the problems back to be kept.
+
+    Args:
+        problems: what was found.
+        on_problem: ``raise`` or ``skip``.
+        where: what was read, for the first line of the report.
+
+    Raises:
+        DatasetError: ``on_problem`` is ``raise`` and at least one problem is an error.
+        ValueError: ``on_problem`` is neither.
+    """
+    if on_problem not in ("raise", "skip"):
+        raise ValueError(f"on_problem must be 'raise' or 'skip', got {on_problem!r}.")
+    if on_problem == "raise" and any(problem.severity == "error" for problem in problems):
+        raise DatasetError(problems, where)
+    return tuple(problems)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``. Did you mean 'x'?`` for the nearest of the known names, or nothing."""
+    folded = {other.casefold(): other for other in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    return f". Did you mean {folded[near[0]]!r}?" if near else ""

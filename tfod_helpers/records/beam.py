@@ -1,0 +1,213 @@
+"""A dataset -> the same records as `records.write` makes, on many machines at once, by Apache Beam.
+
+Each machine makes whole shards and reads the photos itself, so the photos and the records are in a
+bucket where it is more than one machine. On Google's Dataflow, with this package's wheel
+(``python -m build --wheel``) for the machines to install::
+
+    from dataclasses import replace
+    from pathlib import Path
+    from tfod_helpers.records import beam
+
+    there = [replace(image, path=Path("gs://bucket/photos", image.path.name)) for image in dataset]
+    options = [
+        "--runner=DataflowRunner", "--project=PROJECT", "--region=europe-west4",
+        "--temp_location=gs://bucket/temp", "--extra_package=dist/tfod_helpers-1.0.0-py3-none-any.whl",
+        "--max_num_workers=20",
+    ]
+    beam.write(replace(dataset, images=there), "gs://bucket/records/train", shards=500, options=options)
+
+The same options do on the command line of a script that ends so, ``options=sys.argv[1:]``::
+
+    python write_records.py --runner=DataflowRunner --project=PROJECT --region=europe-west4 \\
+        --temp_location=gs://bucket/temp --extra_package=dist/tfod_helpers-1.0.0-py3-none-any.whl
+
+It needs the extra ``beam``: ``pip install 'tfod_helpers[beam]'``.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.files import storage
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.records import Records, encoding, index, manifest, shards, writing
+from tfod_helpers.records.place import Place
+
+
+def write(
+    dataset: Dataset,
+    prefix: str | os.PathLike[str],
+    *,
+    shards: int | None = None,
+    options: Sequence[str] | None = None,
+    longest_side: int | None = None,
+    on_problem: OnProblem = "raise",
+) -> Records:
+    """Write a dataset as TFRecord shards with Apache Beam, whole or not at all; older ones are replaced.
+
+    The files are those of `records.write`, byte for byte, but all of them are made anew.
+
+    Args:
+        dataset: what to write; a photo's path is local, or ``gs://`` where other machines read it.
+        prefix: a folder and the start of the names, local or ``gs://bucket/records/train``.
+        shards: the number of files; None makes one for each 100 MB, where a photo in a bucket counts 100 kB.
+            Each is one machine's work, so give a few for each machine.
+        options: Beam's, such as ``["--runner=DirectRunner"]``; None runs on this machine.
+        longest_side: pixels; a photo with a longer one is scaled down to it.
+        on_problem: ``raise`` tells of every bad image at once and publishes nothing; ``skip`` leaves them out.
+
+    Raises:
+        DatasetError: an image is missing, damaged, or of another size than its annotation says.
+        ModuleNotFoundError: Apache Beam is not installed.
+        ValueError: an argument does not fit.
+        OSError: the folder or bucket cannot be written to.
+    """
+    settle_problems((), on_problem, "")
+    place = writing.claimed(prefix)
+    options = list(options or ["--runner=DirectRunner"])
+    _refuse_unreachable(dataset, place, options)
+    return _write(dataset, place, shards, options, longest_side, on_problem)
+
+
+def _write(
+    dataset: Dataset,
+    place: Place,
+    count: int | None,
+    options: list[str],
+    longest_side: int | None,
+    on_problem: OnProblem,
+) -> Records:
+    settings = encoding.Settings.of(dataset.label_map, longest_side)
+    bounds = shards.bounds(dataset, count)
+    with _staging(place) as staging:
+        ids = encoding.source_ids(dataset)
+        for number, images in enumerate(bounds):
+            part = [_to_json(dataset[image], ids[image]) for image in images]
+            staging.put_bytes(json.dumps(part).encode(), _task_name(number))
+        _run(functools.partial(write_shard, staging, settings), range(len(bounds)), options)
+        rows, problems = _gather(staging, len(bounds))
+        told = f"records {place.path(place.name)}"
+        problems = settle_problems(problems, on_problem, told)
+        if not len(rows):
+            raise DatasetError(problems, f"{told}: there is no image to write")
+        made = [f"{staging.name}/{number:05d}" for number in range(len(bounds))]
+        writing.publish(place, made, shards.tag(rows, len(bounds)), rows, dataset.label_map, problems)
+    return manifest.open_place(place)
+
+
+def write_shard(staging: Place, settings: encoding.Settings, number: int) -> None:
+    """Make one shard, on whichever machine; done twice it leaves the same files.
+
+    Args:
+        staging: the folder where its images are listed, and where it goes.
+        settings: what records depend on besides their images.
+        number: of the shard.
+    """
+    listed = json.loads(storage.read_bytes(staging.path(_task_name(number))))
+    images = [_from_json(entry) for entry in listed]
+    ids = [entry["source_id"] for entry in listed]
+    with tempfile.TemporaryDirectory(dir=None if staging.remote else staging.folder) as folder:
+        path = Path(folder) / "shard"
+        rows, problems = encoding.encode_batch(images, ids, settings, path)
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())  # or a power cut could leave the new name on empty blocks
+        staging.put(path, f"{number:05d}")
+    rows["shard"] = number
+    staging.put_bytes(index.to_bytes(rows)[0], f"{number:05d}.npy")
+    staging.put_bytes(json.dumps([asdict(problem) for problem in problems]).encode(), f"{number:05d}.json")
+
+
+def _run(task: functools.partial[None], numbers: range, options: list[str]) -> None:
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError:
+        how = "Install it: pip install 'tfod_helpers[beam]'"
+        raise ModuleNotFoundError(f"Apache Beam is not installed. {how}.") from None
+    with beam.Pipeline(options=PipelineOptions(options)) as root:
+        # Reshuffle: without it one machine could be given all the numbers.
+        _ = root | beam.Create(list(numbers)) | beam.Reshuffle() | beam.Map(task)
+
+
+def _gather(staging: Place, count: int) -> tuple[np.ndarray, list[Problem]]:
+    rows, problems = [], []
+    for number in range(count):
+        rows.append(index.from_bytes(storage.read_bytes(staging.path(f"{number:05d}.npy"))))
+        found = json.loads(storage.read_bytes(staging.path(f"{number:05d}.json")))
+        problems += [Problem(**problem) for problem in found]
+    return np.concatenate(rows), problems
+
+
+@contextlib.contextmanager
+def _staging(place: Place) -> Iterator[Place]:
+    """Give a folder that all machines see, in the folder of the records; it is removed in the end."""
+    if not place.remote:
+        Path(place.folder).mkdir(parents=True, exist_ok=True)
+    place.remove_unfinished()
+    name = f".{place.name}.{secrets.token_hex(4)}.part"
+    staging = Place(place.path(name), name)
+    if not place.remote:
+        Path(staging.folder).mkdir()
+    try:
+        yield staging
+    finally:
+        if place.remote:
+            for file in staging.sizes():
+                storage.delete(staging.path(file))
+        else:
+            shutil.rmtree(staging.folder, ignore_errors=True)
+
+
+def _refuse_unreachable(dataset: Dataset, place: Place, options: list[str]) -> None:
+    if not any("dataflow" in option.lower() for option in options):
+        return
+    here = [image.path for image in dataset if image.encoded is None and not storage.is_remote(image.path)]
+    if not place.remote:
+        here.append(Path(place.folder))
+    if here:
+        raise ValueError(
+            f"{here[0]}: Dataflow's machines see no files of this one. Copy the photos into a bucket "
+            f"(gcloud storage cp), give their gs:// paths, and a gs:// prefix."
+        )
+
+
+# --- an image as JSON: Dataflow takes only a few MB at the start, so machines read their images from files -----
+
+
+def _task_name(number: int) -> str:
+    return f"{number:05d}.images.json"
+
+
+def _to_json(image: LabelledImage, source_id: int) -> dict[str, Any]:
+    return {
+        "path": storage.address(image.path),
+        "width": image.width,
+        "height": image.height,
+        "boxes_xyxy": image.boxes_xyxy.tolist(),
+        "labels": image.labels.tolist(),
+        "crowd": image.crowd.tolist(),
+        "masks": None if image.masks is None else [base64.b64encode(mask).decode() for mask in image.masks],
+        "encoded": None if image.encoded is None else base64.b64encode(image.encoded).decode(),
+        "source_id": source_id,
+    }
+
+
+def _from_json(entry: dict[str, Any]) -> LabelledImage:
+    facts = {key: value for key, value in entry.items() if key != "source_id"}
+    masks = None if entry["masks"] is None else tuple(map(base64.b64decode, entry["masks"]))
+    encoded = None if entry["encoded"] is None else base64.b64decode(entry["encoded"])
+    return LabelledImage(**facts | {"masks": masks, "encoded": encoded})

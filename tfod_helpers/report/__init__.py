@@ -1,0 +1,5 @@
+"""An `Evaluation` -> a page that any browser shows, and its numbers in files."""
+
+from tfod_helpers.report.writing import numbers, write
+
+__all__ = ["numbers", "write"]

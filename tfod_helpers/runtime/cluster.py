@@ -1,0 +1,157 @@
+"""The environment variable TF_CONFIG -> one strategy over several machines.
+
+It is a JSON object that names all machines, the same on each, and says which of them this one is::
+
+    {"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tfod_helpers.runtime import computing
+from tfod_helpers.runtime.waiting import bounded
+
+VARIABLE = "TF_CONFIG"
+_EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+_PATIENCE = 300.0  # seconds until all machines are there
+_NO_USE = {
+    "ps": "Parameter servers have no use here, all machines train alike: list this machine under 'worker'",
+    "evaluator": "An evaluator has no use here, training judges the model itself: do not start one",
+}
+
+_joined: dict[str, tf.distribute.Strategy] = {}  # TF_CONFIG -> its strategy; a cluster cannot be joined twice
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Several machines that train together.
+
+    Attributes:
+        addresses: ``host:port`` of each, the chief first.
+        number: which of them this machine is, from 0.
+        role: ``chief`` or ``worker``.
+    """
+
+    addresses: tuple[str, ...]
+    number: int
+    role: str
+
+    @property
+    def port(self) -> int:
+        """The port that this machine listens at."""
+        return _port(self.addresses[self.number]) or 0
+
+
+def read() -> Cluster | None:
+    """Return the machines that the environment variable names, or None where it is not set.
+
+    Raises:
+        ValueError: it is not as it should be; the message says what it says, and what it should look like.
+    """
+    text = os.environ.get(VARIABLE, "").strip()
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise _wrong(text, f"this is not JSON ({error})") from None
+    cluster = found.get("cluster") if isinstance(found, dict) else None
+    if not isinstance(cluster, dict) or not cluster:
+        raise _wrong(text, "there is no 'cluster' that names the machines")
+    task = found.get("task")
+    role = task.get("type") if isinstance(task, dict) else None
+    for one in [role, *cluster]:
+        if one in _NO_USE:
+            raise _wrong(text, f"it speaks of {one!r}. {_NO_USE[one]}")
+    if strange := sorted(set(cluster) - {"chief", "worker"}):
+        raise _wrong(text, f"{strange[0]!r} is no role; those are 'chief' and 'worker'")
+    for name, addresses in cluster.items():
+        _check_addresses(text, name, addresses)
+    if role not in cluster:
+        raise _wrong(text, f"the task's type is {role!r}, and the cluster has {' and '.join(map(repr, cluster))}")
+    index, count = task.get("index"), len(cluster[role])
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
+        raise _wrong(text, f"the task's index is {index!r}, and the cluster has {count} of {role!r}, counted from 0")
+    chiefs = cluster.get("chief", [])
+    return Cluster((*chiefs, *cluster.get("worker", [])), index + len(chiefs) * (role == "worker"), role)
+
+
+def connect(cluster: Cluster) -> tf.distribute.Strategy:
+    """Join the other machines, and return the strategy over all of them.
+
+    Raises:
+        RuntimeError: the port is in use, the machines do not come, or TensorFlow was used before.
+    """
+    text = os.environ[VARIABLE]
+    if text in _joined:
+        return _joined[text]
+    _check_port(text, cluster)
+    others = [address for number, address in enumerate(cluster.addresses) if number != cluster.number]
+    print(f"Waiting for {', '.join(others)}, at most {_PATIENCE / 60:.0f} minutes.", flush=True)
+    late = f"After {_PATIENCE:.0f} seconds not all machines are there. Start the same program on {', '.join(others)}"
+    late += f", each with its own index in {VARIABLE}, and see that their ports are open to each other. Then restart."
+    try:
+        _joined[text] = bounded(_join, _PATIENCE, late)
+    except TimeoutError as error:
+        raise RuntimeError(str(error)) from None
+    except RuntimeError as error:
+        if "startup" not in str(error):
+            raise
+        raise RuntimeError(
+            f"Several machines have to be joined before TensorFlow computes anything, and it has. Restart, and call "
+            f"runtime.connect() first ({computing.first_line(error)})."
+        ) from error
+    return _joined[text]
+
+
+def _join() -> tf.distribute.Strategy:
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    # A sum over all machines proves that they hear each other.
+    ones = strategy.run(tf.function(lambda: tf.ones([])))
+    total = float(strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None))
+    if total != strategy.num_replicas_in_sync:
+        raise RuntimeError(f"The machines add up to {total:g}, and should to {strategy.num_replicas_in_sync}. Restart.")
+    return strategy
+
+
+def _check_addresses(text: str, role: str, addresses: Any) -> None:
+    if not isinstance(addresses, list) or not addresses:
+        raise _wrong(text, f"{role!r} should list addresses, and is {addresses!r}")
+    for address in addresses:
+        if not isinstance(address, str) or not _port(address):
+            raise _wrong(text, f"{address!r} of {role!r} is no address with a port, such as '10.0.0.1:2222'")
+    if role == "chief" and len(addresses) > 1:
+        raise _wrong(text, f"there are {len(addresses)} of 'chief', and there can be one")
+
+
+def _port(address: str) -> int | None:
+    host, _, port = address.rpartition(":")
+    return int(port) if host and port.isdigit() and 0 < int(port) < 65536 else None
+
+
+def _check_port(text: str, cluster: Cluster) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection that has just ended is no hindrance
+        try:
+            probe.bind(("", cluster.port))
+        except OSError as error:
+            raise RuntimeError(
+                f"{VARIABLE} gives this machine the port {cluster.port}, which another program uses ({error}). End it, "
+                f"such as an earlier run of this one, or choose another port in {VARIABLE} on every machine."
+            ) from None
+
+
+def _wrong(text: str, what: str) -> ValueError:
+    shown = text if len(text) <= 300 else f"{text[:300]}..."
+    return ValueError(
+        f"The environment variable {VARIABLE} says {shown}: {what}. It should look like {_EXAMPLE}, with the same "
+        f"cluster on every machine and each machine's own index. To use this machine alone, remove it: "
+        f"del os.environ['{VARIABLE}']."
+    )
