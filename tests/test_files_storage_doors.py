@@ -299,7 +299,7 @@ def old_records(ground: Ground) -> None:
 # --- what is made of datasets and models ----------------------------------------------------------
 
 
-@door("broken_sample.write")
+@door("sources.broken_sample.write")
 def the_broken_sample(ground: Ground) -> None:
     """The broken sample is written into a bucket; where there are other files, nothing is."""
     mistakes = broken_sample.write(f"{ground.bucket}/out")
