@@ -29,8 +29,8 @@ from tfod_helpers.annotations import (
 )
 from tfod_helpers.problems import DatasetError, Problem, did_you_mean, settle_problems
 
-ERROR = Problem("a.xml", "object 2 ('cat')", "xmax 130 is not right of xmin 130", "", "Fix the box.")
-NOTE = Problem("b.xml", "", "it has no objects", "0 boxes", "Kept as background.", "note")
+ERROR = Problem(where="a.xml", object="object 2 ('cat')", what="xmax 130 is not right of xmin 130", fix="Fix the box.")
+NOTE = Problem(where="b.xml", what="it has no objects", fix="Kept as background.", severity="note")
 
 READABLE_MAPS = {
     "angle.pbtxt": ["cat"],
@@ -70,9 +70,9 @@ def labelled(name: str, labels: list[int], width: int = 60, height: int = 40) ->
 
 
 def test_problem_is_one_line_to_act_on() -> None:
-    """Where, which object, what, got and what to do stand in one line."""
+    """Where, which object, what and what to do stand in one line."""
     assert str(ERROR) == "a.xml, object 2 ('cat'): xmax 130 is not right of xmin 130. Fix the box."
-    assert str(NOTE) == "b.xml: it has no objects, got 0 boxes. Kept as background."
+    assert str(NOTE) == "b.xml: it has no objects. Kept as background."
 
 
 def test_settle_problems() -> None:

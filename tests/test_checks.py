@@ -218,7 +218,10 @@ def test_empty_image_is_told_once(sound: Dataset) -> None:
     """An image without objects is a note; where reading told of it, it is not told again."""
     empty = changed(sound, 2, boxes_xyxy=[], labels=[])
     assert told(checks.check(empty)) == [("note", "image without objects", "02.jpg", "")]
-    note = Problem("02.xml", "", "it has no objects", "", "Kept.", "note", "image without objects", str(empty[2].path))
+    note = Problem(
+        where="02.xml", what="it has no objects", fix="Kept.",
+        severity="note", kind="image without objects", photo=str(empty[2].path),
+    )  # fmt: skip
     assert told(checks.check(dataclasses.replace(empty, problems=(note,)))) == [
         ("note", "image without objects", "02.xml", "")
     ]
@@ -299,7 +302,7 @@ def test_photos_from_records_are_checked_too(sound: Dataset) -> None:
 
 def test_what_reading_found_is_carried_over(sound: Dataset) -> None:
     """The problems of reading stand in the report, before those of less weight."""
-    error = Problem("a.xml", "", "not XML", "", "Correct it.", kind="annotation unreadable")
+    error = Problem(where="a.xml", what="not XML", fix="Correct it.", kind="annotation unreadable")
     broken = changed(dataclasses.replace(sound, problems=(error,)), 2, boxes_xyxy=[], labels=[])
     assert [one.severity for one in checks.check(broken).problems] == ["error", "note"]
     assert checks.check(broken).problems[0] is error
@@ -338,7 +341,9 @@ def test_drawn_sample_is_sound() -> None:
 @pytest.fixture
 def report(sound: Dataset) -> checks.Report:
     """Of a dataset with one error, two warnings of a kind and a note."""
-    error = Problem("a.xml", "object 1", "not finite", "", "Fix it.", box_xyxy=(0, 0, float("inf"), 1), kind="box")
+    error = Problem(
+        where="a.xml", object="object 1", what="not finite", fix="Fix it.", kind="box", box_xyxy=(0, 0, float("inf"), 1)
+    )
     broken = changed(sound, 1, boxes_xyxy=[[5, 5, 6, 6], [7, 7, 8, 8]])
     return checks.check(dataclasses.replace(changed(broken, 2, boxes_xyxy=[], labels=[]), problems=(error,)))
 
@@ -357,7 +362,7 @@ def test_summary(report: checks.Report) -> None:
 def test_common_kinds_come_first(sound: Dataset) -> None:
     """Of one severity the kind that there is most of is told first, whatever its name."""
     broken = changed(sound, 1, boxes_xyxy=[[0, 0, *SIZE], [0, 0, 319, 240]], labels=[1, 2])
-    notes = tuple(Problem(f"{n}.xml", "", "odd", "", "", "note", "an odd one") for n in range(1))
+    notes = tuple(Problem(where=f"{n}.xml", what="odd", fix="", severity="note", kind="an odd one") for n in range(1))
     report = checks.check(dataclasses.replace(broken, problems=notes))
     assert [one.kind for one in report.problems if one.severity == "note"] == ["box of the whole image"] * 2 + [
         "an odd one"
@@ -373,7 +378,9 @@ def test_report_as_table(report: checks.Report) -> None:
 
 def test_report_as_file(report: checks.Report, tmp_path: Path) -> None:
     """The file is strict JSON, of which the problems can be made again; a name that is no Unicode does no harm."""
-    odd = dataclasses.replace(report, problems=(*report.problems, Problem("\udcff.jpg", "", "odd", "", "", "note")))
+    odd = dataclasses.replace(
+        report, problems=(*report.problems, Problem(where="\udcff.jpg", what="odd", fix="", severity="note"))
+    )
     path = odd.save(tmp_path / "new" / "report.json")
 
     def refuse(constant: str) -> None:
@@ -393,8 +400,8 @@ def test_report_as_file(report: checks.Report, tmp_path: Path) -> None:
 def refused(kind: str, box_xyxy: tuple[float, ...], photo: Path, label: str = "cat", place: int = 3) -> Problem:
     """What reading tells of a box that it left out."""
     return Problem(
-        f"{photo.stem}.xml", f"object {place} ({label!r})", "wrong", "", "Fix it.", "error", kind, str(photo), SIZE,
-        box_xyxy, label,
+        where=f"{photo.stem}.xml", object=f"object {place} ({label!r})", what="wrong", fix="Fix it.",
+        kind=kind, photo=str(photo), size=SIZE, box_xyxy=box_xyxy, label=label,
     )  # fmt: skip
 
 
@@ -555,7 +562,9 @@ def test_spellings_become_the_most_frequent(sound: Dataset) -> None:
     names = LabelMap(["Guide Dog", "cat", "guide_dog", "dogs"])
     images = [dataclasses.replace(image, labels=[2, 3]) for image in sound]
     images[0] = dataclasses.replace(images[0], boxes_xyxy=[*BOXES_XYXY, BOXES_XYXY[1]], labels=[4, 1, 3], crowd=None)
-    note = Problem("labels", "", "two spellings", "", "Fix.", "warning", "class spelled differently")
+    note = Problem(
+        where="labels", what="two spellings", fix="Fix.", severity="warning", kind="class spelled differently"
+    )
     mended = checks.mend(Dataset(tuple(images), names, (note,)))
     assert mended.dataset.label_map.names == ("cat", "guide_dog", "dogs")
     assert [image.labels.tolist() for image in mended.dataset[:2]] == [[3, 2], [1, 2]]

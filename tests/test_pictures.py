@@ -43,11 +43,15 @@ def problem(image: LabelledImage, names: LabelMap) -> Problem:
     """A problem with the first box of a photo, moved so that it reaches out, or with the photo where it has none."""
     size = (image.width, image.height)
     if not len(image.labels):
-        return Problem(image.path.name, "", f"$nothing$ in {image.path}", "", "", photo=str(image.path), size=size)
+        return Problem(
+            where=image.path.name, what=f"$nothing$ in {image.path}", fix="", photo=str(image.path), size=size
+        )
     box_xyxy = tuple((image.boxes_xyxy[0] - image.width / 2).tolist())
     name = names.name(int(image.labels[0]))
-    return Problem("a.xml", f"object 1 ({name!r})", "it reaches out", name, "", "error", name, str(image.path), size,
-                   box_xyxy, name)  # fmt: skip
+    return Problem(
+        where="a.xml", object=f"object 1 ({name!r})", what=f"it reaches out, {name}", fix="",
+        kind=name, photo=str(image.path), size=size, box_xyxy=box_xyxy, label=name,
+    )  # fmt: skip
 
 
 def every_picture(dataset: Dataset) -> dict[str, Picture]:
@@ -125,7 +129,7 @@ def test_import_is_light() -> None:
 def test_notebook_stays_small(shared: Path) -> None:
     """As base64, pictures of real photos take under 80 kB each and charts under 45 kB, three of them 100 kB."""
     dataset = voc.read(shared / "data/asirra/test", on_problem="skip")
-    twice = [Problem("a", "", "twice", "", "", kind=str(n), photo=str(dataset[n].path)) for n in range(9)]
+    twice = [Problem(where="a", what="twice", fix="", kind=str(n), photo=str(dataset[n].path)) for n in range(9)]
     grids = pictures.show_images(dataset), pictures.show_classes(dataset), pictures.show_problems(twice)
     charts = pictures.plot_labels(dataset), pictures.plot_places(dataset), pictures.plot_sizes(dataset)
     sizes = [len(picture.to_bytes()) * 4 / 3 for picture in (*grids, *charts)]

@@ -30,8 +30,10 @@ def problem(
     photo: Path | str, box_xyxy: Any = None, kind: str = "odd", severity: str = "error", **more: str
 ) -> Problem:
     """A problem with a photo, or with a box of it."""
-    return Problem("a.xml", "object 1", "it is odd", "", "Mend it.", severity, kind, str(photo), SIZE, box_xyxy,
-                   "cat" if box_xyxy else "", **more)  # fmt: skip
+    return Problem(
+        where="a.xml", object="object 1", what="it is odd", fix="Fix it.", severity=severity, kind=kind,
+        photo=str(photo), size=SIZE, box_xyxy=box_xyxy, label="cat" if box_xyxy else "", **more,
+    )  # fmt: skip
 
 
 def only_photo(shown: Problem) -> Axes:
@@ -59,8 +61,10 @@ def test_one_kind_does_not_fill_the_page(few: Dataset) -> None:
 
 def test_problems_without_a_photo_come_last_but_for_errors(few: Dataset) -> None:
     """A warning about all photos gives way to those with something to look at; an error never does."""
-    about_all = Problem("classes", "", "class 'x' has 3 boxes", "", "Label more.", "warning", "rare class")
-    cut = Problem("b.xml", "", "it cannot be read", "", "Save it again.", "error", "annotation unreadable")
+    about_all = Problem(
+        where="classes", what="class 'x' has 3 boxes", fix="Label more.", severity="warning", kind="rare class"
+    )
+    cut = Problem(where="b.xml", what="it cannot be read", fix="Save it again.", kind="annotation unreadable")
     note = problem(few[0].path, kind="empty", severity="note")
     assert kinds([about_all, cut, note], count=2) == ["error annotation unreadable", "note empty"]
     said = words(pictures.show_problems([about_all, cut, note]))

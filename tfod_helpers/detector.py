@@ -273,7 +273,7 @@ class Detector:
         try:
             return self.square(path)
         except photos.PhotoError as error:
-            return Problem(str(path), "", error.what, "", error.fix)
+            return Problem(where=str(path), what=error.what, fix=error.fix)
 
 
 def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, square: Square) -> np.ndarray:

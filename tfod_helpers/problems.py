@@ -1,4 +1,4 @@
-"""What is wrong with a file, told so that a person can act on it."""
+"""What is wrong with a file, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ OnProblem = Literal["raise", "skip"]
 _SHOWN = 50  # problems that an error message lists before it counts the rest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing wrong with one file, told so that a person can act on it.
+    """One thing that is wrong with a file, and what a person can do about it.
 
     Attributes:
         where: the file (or folder) it is in.
-        object: which object of the file, such as ``object 2 ('cat')``; empty for the whole file.
-        what: what is wrong.
-        got: what was found, where ``what`` does not already say it.
+        what: what is wrong, and what was found.
         fix: what to do.
+        object: which object of the file, such as ``object 2 ('cat')``; empty for the whole file.
         severity: ``error`` (cannot be used), ``warning`` (probably wrong), ``note`` (a fact).
         kind: the sort of problem in two or three words, the same for all alike, so that they can be counted.
         photo: the path of the photo it is about, where it is about one.
@@ -32,10 +31,9 @@ class Problem:
     """
 
     where: str
-    object: str
     what: str
-    got: str
     fix: str
+    object: str = ""
     severity: Severity = "error"
     kind: str = "reading"
     photo: str = ""
@@ -51,8 +49,24 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.where}, {self.object}" if self.object else self.where
-        got = f", got {self.got}" if self.got else ""
-        return f"{place}: {self.what}{got}. {self.fix}"
+        return f"{place}: {self.what}. {self.fix}"
+
+
+class FixableError(Exception):
+    """Something that a person can fix. More precise errors derive from it and from a standard error.
+
+    Attributes:
+        where: the file, folder or URL it is about.
+        what: what is wrong, and what was found.
+        fix: what to do.
+    """
+
+    def __init__(self, where: str, what: str, fix: str) -> None:
+        super().__init__(where, what, fix)  # all three, so that the error can be pickled
+        self.where, self.what, self.fix = where, what, fix
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.fix}"
 
 
 class DatasetError(ValueError):

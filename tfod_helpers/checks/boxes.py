@@ -114,6 +114,15 @@ def image_problem(
     label: str = "",
 ) -> Problem:
     """Return a problem with an image, or one of its objects; ``where`` is its name, with its split before it."""
-    where = f"{image.split}/{image.path.name}" if image.split else image.path.name
-    size = image.width, image.height
-    return Problem(where, place, what, "", fix, severity, kind, str(image.path), size, box_xyxy, label)  # type: ignore[arg-type]
+    return Problem(
+        where=f"{image.split}/{image.path.name}" if image.split else image.path.name,
+        object=place,
+        what=what,
+        fix=fix,
+        severity=severity,  # type: ignore[arg-type]
+        kind=kind,
+        photo=str(image.path),
+        size=(image.width, image.height),
+        box_xyxy=box_xyxy,
+        label=label,
+    )

@@ -112,4 +112,4 @@ def _boxes(count: int) -> str:
 
 
 def _problem(what: str, fix: str, severity: str, kind: str) -> Problem:
-    return Problem("classes", "", what, "", fix, severity, kind)  # type: ignore[arg-type]
+    return Problem(where="classes", what=what, fix=fix, severity=severity, kind=kind)  # type: ignore[arg-type]

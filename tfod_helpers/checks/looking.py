@@ -161,7 +161,9 @@ def _too_large(images: Sequence[LabelledImage], sizes: Sequence[int], preset: Pr
         f"records.write(..., longest_side={side}) makes their {before / 1e6:.1f} MB about {after / 1e6:.1f} MB, "
         f"and training reads them faster."
     )
-    yield Problem("photos", "", what, "", fix, "note", "photos larger than needed", str(largest.path))
+    yield Problem(
+        where="photos", what=what, fix=fix, severity="note", kind="photos larger than needed", photo=str(largest.path)
+    )
 
 
 def _empty(images: Sequence[LabelledImage], told: set[Path]) -> Iterator[Problem]:

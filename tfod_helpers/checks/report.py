@@ -51,11 +51,7 @@ class Report:
         """Return one row a problem: severity, kind, where, object, what, fix, photo."""
         import pandas as pd
 
-        rows = [
-            (one.severity, one.kind, one.where, one.object, one.what + (f", got {one.got}" if one.got else ""))
-            + (one.fix, one.photo)
-            for one in self.problems
-        ]
+        rows = [(one.severity, one.kind, one.where, one.object, one.what, one.fix, one.photo) for one in self.problems]
         return pd.DataFrame(rows, columns=["severity", "kind", "where", "object", "what", "fix", "photo"])
 
     @storage.buckets_too(writes="path")

@@ -44,11 +44,11 @@ def check(raw: RawImage, path: str, known: LabelMap | None, masks: bool, problem
     try:
         info = photos.read_info(path)
     except photos.PhotoError as error:
-        problems.append(Problem(name, "", error.what, "", error.fix, kind="photo unreadable", photo=path))
+        problems.append(Problem(where=name, what=error.what, fix=error.fix, kind="photo unreadable", photo=path))
         return None
     except OSError as error:
         what, fix = f"cannot be opened ({error.strerror})", "Check the file and its permissions."
-        problems.append(Problem(name, "", what, "", fix, kind="photo unreadable", photo=path))
+        problems.append(Problem(where=name, what=what, fix=fix, kind="photo unreadable", photo=path))
         return None
     size = _frame(raw, info, path, problems)
     if size is None:
@@ -60,7 +60,19 @@ def check(raw: RawImage, path: str, known: LabelMap | None, masks: bool, problem
             _keep(item, box_xyxy, checked)
         for kind, what, fix in faults:
             place = f"{item.place} ({item.name!r})" if item.name else item.place
-            problems.append(Problem(raw.where, place, what, "", fix, "error", kind, path, size, box_xyxy, item.name))
+            problems.append(
+                Problem(
+                    where=raw.where,
+                    object=place,
+                    what=what,
+                    fix=fix,
+                    kind=kind,
+                    photo=path,
+                    size=size,
+                    box_xyxy=box_xyxy,
+                    label=item.name,
+                )
+            )
     if not raw.objects:
         what, fix = "it has no objects", f"{name} is kept as background."
         problems.append(raw.problem(what, fix, "note", kind="image without objects", photo=path))

@@ -24,7 +24,7 @@ from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
 from tfod_helpers.formats.written import by_split, new_folder, write_photo
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import OnProblem, Problem, settle_problems
+from tfod_helpers.problems import OnProblem, Problem, Severity, settle_problems
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -176,8 +176,10 @@ class _File:
         self._problem(f"category {id}", what, fix, "note")
         return True
 
-    def _problem(self, place: str, what: str, fix: str, severity: str = "error") -> None:
-        self._found.append(Problem(self.name, place, what, "", fix, severity, "entry unreadable"))  # type: ignore[arg-type]
+    def _problem(self, place: str, what: str, fix: str, severity: Severity = "error") -> None:
+        self._found.append(
+            Problem(where=self.name, object=place, what=what, fix=fix, severity=severity, kind="entry unreadable")
+        )
 
 
 def _order(pair: tuple[Any, str]) -> tuple[bool, Any]:
@@ -247,7 +249,12 @@ def read_results(
         try:
             image, box_xyxy, name, score = _result(item, file, of_id)
         except ValueError as error:
-            problem = Problem(path.name, f"detection {place}", str(error), "", "Correct it, or delete the detection.")
+            problem = Problem(
+                where=path.name,
+                object=f"detection {place}",
+                what=str(error),
+                fix="Correct it, or delete the detection.",
+            )
             found.append(problem)
             continue
         if image is not None and name in dataset.label_map:

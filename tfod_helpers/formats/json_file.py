@@ -57,7 +57,7 @@ def parse(data: bytes) -> Any:
 
 def refused(path: Path, what: str, fix: str) -> DatasetError:
     """Return the error for a file that cannot be used at all."""
-    return DatasetError([Problem(path.name, "", what, "", fix, kind="annotation unreadable")], str(path))
+    return DatasetError([Problem(where=path.name, what=what, fix=fix, kind="annotation unreadable")], str(path))
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:

@@ -132,7 +132,7 @@ def _raw_image(
     if not done:
         if annotations:
             what, fix = f"{filename!r} was skipped in Label Studio", "Left out; label it there to use it."
-            found.append(Problem(where, place, what, "", fix, "note", "photo skipped"))
+            found.append(Problem(where=where, object=place, what=what, fix=fix, severity="note", kind="photo skipped"))
         return None
     results = [one.get("result") for one in done]
     if any(not isinstance(result, list) for result in results):
@@ -140,7 +140,16 @@ def _raw_image(
     images = [_to_image(where, place, filename, result) for result in results]
     if any(_facts(image) != _facts(images[0]) for image in images[1:]):
         what = f"{len(images)} annotations of {filename!r} differ"
-        found.append(Problem(where, place, what, "", "The first is taken. Look at them.", "warning", "labels differ"))
+        found.append(
+            Problem(
+                where=where,
+                object=place,
+                what=what,
+                fix="The first is taken. Look at them.",
+                severity="warning",
+                kind="labels differ",
+            )
+        )
     return images[0]
 
 

@@ -58,7 +58,7 @@ def make_dataset(
     problems.sort(key=lambda problem: problem.where)  # one file's problems side by side
     problems = list(settle_problems(problems, on_problem, where))
     if not read:
-        problems.append(Problem(where, "", "no labelled image is left", "", "Correct the problems above."))
+        problems.append(Problem(where=where, what="no labelled image is left", fix="Correct the problems above."))
         raise DatasetError(problems, where)
     if known is None:
         known = _found_classes({name for _, checked, _ in read for name in checked.names}, where, problems)
@@ -103,11 +103,13 @@ def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems:
         known, word = read_numbered(label_map)
     except ValueError as error:
         what, _, fix = str(error).removeprefix(f"{where}: ").partition(". ")
-        problem = Problem(where, "", what.rstrip("."), "", fix or "Correct the file.", kind="label map unreadable")
+        problem = Problem(
+            where=where, what=what.rstrip("."), fix=fix or "Correct the file.", kind="label map unreadable"
+        )
         raise DatasetError([problem], where) from error
     if word:
         what, fix = word[0].rstrip("."), word[1]
-        problems.append(Problem(where, "", what, "", fix, "warning", kind="label map renumbered"))
+        problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind="label map renumbered"))
     return known
 
 
@@ -160,11 +162,13 @@ def _checked(
         elif claimants:
             what = f"{len(claimants)} annotations describe this image: {'; '.join(one.told for one in claimants)}"
             fix = "Keep the right one and delete or correct the rest."
-            problems.append(Problem(name, "", what, "", fix, kind="annotated twice", photo=photo))
+            problems.append(Problem(where=name, what=what, fix=fix, kind="annotated twice", photo=photo))
         elif name not in spoken_of:
             fix = "Left out; label it, or give it an annotation without objects to keep it as background."
             what = "no annotation describes this image"
-            problems.append(Problem(name, "", what, "", fix, "note", kind="photo not annotated", photo=photo))
+            problems.append(
+                Problem(where=name, what=what, fix=fix, severity="note", kind="photo not annotated", photo=photo)
+            )
 
 
 def _read(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Reading:
@@ -201,7 +205,9 @@ def _given_classes(classes: Sequence[str], where: str, problems: Sequence[Proble
     try:
         return LabelMap(classes)
     except ValueError as error:
-        problem = Problem(where, "", f"its classes cannot be used: {error}", "", "Correct them.", kind="class name")
+        problem = Problem(
+            where=where, what=f"its classes cannot be used: {error}", fix="Correct them.", kind="class name"
+        )
         raise DatasetError([*problems, problem], where) from None
 
 
@@ -209,7 +215,7 @@ def _found_classes(names: set[str], where: str, problems: list[Problem]) -> Labe
     """Return the label map of the names found; warn of those that differ in capitals only."""
     if not names:
         fix = "Label some objects, or give label_map."
-        raise DatasetError([*problems, Problem(where, "", "no annotation has an object", "", fix)], where)
+        raise DatasetError([*problems, Problem(where=where, what="no annotation has an object", fix=fix)], where)
     spellings: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
         spellings[name.casefold()].append(name)
@@ -217,5 +223,7 @@ def _found_classes(names: set[str], where: str, problems: list[Problem]) -> Labe
         if len(alike) > 1:
             what = f"{' and '.join(map(repr, alike))} are taken as {len(alike)} classes"
             fix = "If they are one, write it in one way."
-            problems.append(Problem(where, "", what, "", fix, "warning", kind="class spelled differently"))
+            problems.append(
+                Problem(where=where, what=what, fix=fix, severity="warning", kind="class spelled differently")
+            )
     return LabelMap(sorted(names))

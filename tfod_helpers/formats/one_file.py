@@ -61,7 +61,7 @@ def parts_of(
     if parts := find(folder):
         return parts
     what, fix = f"there is no {title} file in this folder", "Check the path, or give the annotations' own."
-    raise DatasetError([Problem(str(folder), "", what, "", fix)], str(folder))
+    raise DatasetError([Problem(where=str(folder), what=what, fix=fix)], str(folder))
 
 
 def sources(parts: Sequence[Part], read_file: ReadFile, found: list[Problem]) -> list[Source]:

@@ -73,7 +73,7 @@ def read(
     parts = find(root)
     if not parts:
         what = "there are no images, annotations/trainval.txt and annotations/xmls in this folder"
-        raise DatasetError([Problem(str(root), "", what, "", "Check the path.")], str(root))
+        raise DatasetError([Problem(where=str(root), what=what, fix="Check the path.")], str(root))
     return read_parts(parts, label_map=label_map, on_problem=on_problem, classes=classes, around=around, masks=masks)
 
 
@@ -126,7 +126,7 @@ def _listed(path: Path) -> list[str]:
 def _without(part: Part, place: str, stems: Sequence[str]) -> Problem:
     what = f"{len(stems)} of the {len(part.only or ())} photos listed have no file in {place}, such as {stems[0]!r}"
     fix = "They are left out; around='body' has more of the test list." if place == "xmls" else "They are left out."
-    return Problem(f"{part.split}.txt", "", what, "", fix, "warning", kind="listed and not annotated")
+    return Problem(where=f"{part.split}.txt", what=what, fix=fix, severity="warning", kind="listed and not annotated")
 
 
 def _raw_image(annotations: str, around: str, classes: str, masks: bool, stem: str) -> RawImage:

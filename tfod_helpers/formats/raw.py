@@ -67,7 +67,9 @@ class RawImage:
 
     def problem(self, what: str, fix: str, severity: Severity = "error", *, kind: str, photo: str = "") -> Problem:
         """Return a problem with the whole of this annotation."""
-        return Problem(self.where, self.place, what, "", fix, severity, kind, photo)
+        return Problem(
+            where=self.where, object=self.place, what=what, fix=fix, severity=severity, kind=kind, photo=photo
+        )
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def _unpacked(path: Path) -> Path:
     try:
         return archives.unpack(path)
     except archives.ArchiveError as error:
-        problem = Problem(path.name, "", error.what, "", error.fix, kind="archive unreadable")
+        problem = Problem(where=path.name, what=error.what, fix=error.fix, kind="archive unreadable")
         raise DatasetError([problem], str(path)) from error
 
 
@@ -166,7 +166,7 @@ def _closed_folders(place: Path) -> list[Problem]:
     """Return a problem for each folder of a data set that cannot be looked into, as photos may be in it."""
     closed = folders.closed(place) if place.is_dir() else []
     what, fix = "the folder cannot be looked into", "Check its permissions."
-    problems = [Problem(str(folder), "", what, "", fix, kind="folder closed") for folder in closed]
+    problems = [Problem(where=str(folder), what=what, fix=fix, kind="folder closed") for folder in closed]
     if place in closed:
         raise DatasetError(problems, str(place))
     return problems
@@ -199,7 +199,7 @@ def _found(folder: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Part]]
 def _several(path: Path, found: dict[str, list[Part]]) -> DatasetError:
     shown = "; ".join(f"{name} ({FORMATS[name].TITLE}, in {parts[0].annotations})" for name, parts in found.items())
     what, fix = f"its annotations are there in several formats: {shown}", f"Choose one: format={next(iter(found))!r}."
-    return DatasetError([Problem(str(path), "", what, "", fix, kind="format unclear")], str(path))
+    return DatasetError([Problem(where=str(path), what=what, fix=fix, kind="format unclear")], str(path))
 
 
 def _none(path: Path, chosen: dict[str, ModuleType]) -> DatasetError:
@@ -215,4 +215,4 @@ def _none(path: Path, chosen: dict[str, ModuleType]) -> DatasetError:
         shown = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(6)) or "nothing"
         what += f"; it holds {shown}"
     fix = "Give the folder that the photos and annotations are in, or both: formats.voc.read(images, annotations)."
-    return DatasetError([Problem(str(path), "", what, "", fix, kind="format unclear")], str(path))
+    return DatasetError([Problem(where=str(path), what=what, fix=fix, kind="format unclear")], str(path))

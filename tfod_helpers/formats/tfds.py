@@ -94,7 +94,7 @@ def read(
             sources.append(Source(PhotoFolder(folder / _folder_name(one)), raws, _as_it_is, one))
     if not sources:
         told = f"{name}: no object in {', '.join(chosen)}"
-        raise DatasetError([Problem(told, "", "there is nothing to learn", "", "Choose another split.")], name)
+        raise DatasetError([Problem(where=told, what="there is nothing to learn", fix="Choose another split.")], name)
     return make_dataset(
         sources, label_map=label_map, on_problem=on_problem, where=name, classes=features.names, found=found
     )
@@ -165,7 +165,9 @@ def _take_out(
             try:
                 ending = _ENDINGS.get(photos.read_info(data).format, ".img")
             except photos.PhotoError as error:
-                found.append(Problem(f"{split}", place, error.what, "", error.fix, kind="photo unreadable"))
+                found.append(
+                    Problem(where=f"{split}", object=place, what=error.what, fix=error.fix, kind="photo unreadable")
+                )
                 continue
             name = f"{builder.name}_{_folder_name(split)}_{number:06d}{ending}"
             (part / name).write_bytes(data)

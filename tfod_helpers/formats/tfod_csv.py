@@ -206,7 +206,7 @@ def _read_rows(path: Path) -> list[_Row]:
 
 
 def _no_table(path: Path, what: str, fix: str) -> DatasetError:
-    return DatasetError([Problem(path.name, "", what, "", fix)], str(path))
+    return DatasetError([Problem(where=path.name, what=what, fix=fix)], str(path))
 
 
 def _row(number: int, header: list[str], cells: list[str]) -> _Row:

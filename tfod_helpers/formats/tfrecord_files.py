@@ -79,7 +79,9 @@ def read(
     found = one or find(existing_folder(path))
     if not found:
         fix = "Check the path; files end in .tfrecord or .record, or in -00000-of-00010."
-        raise DatasetError([Problem(str(path), "", "there are no TFRecord files in this folder", "", fix)], str(path))
+        raise DatasetError(
+            [Problem(where=str(path), what="there are no TFRecord files in this folder", fix=fix)], str(path)
+        )
     return read_parts(found, label_map=label_map, on_problem=on_problem, folder=folder)
 
 
@@ -156,7 +158,9 @@ def _take_out(
                     data = _only(values, "image/encoded", b"")
                     name = _photo_name(values, data, f"{set_name}_{len(raws):06d}", taken)
                 except photos.PhotoError as error:
-                    found.append(Problem(shard, place, error.what, "", error.fix, kind="photo unreadable"))
+                    found.append(
+                        Problem(where=shard, object=place, what=error.what, fix=error.fix, kind="photo unreadable")
+                    )
                     continue
                 (part / name).write_bytes(data)
                 raws.append(_raw_image(shard, place, name, values, ids, classes))
@@ -171,7 +175,7 @@ def _examples(path: Path, found: list[Problem]) -> Iterator[dict[str, Any]]:
         yield from tfrecord.read_examples(path)
     except (ValueError, OSError) as error:
         what = f"it cannot be read to its end ({error})"
-        found.append(Problem(path.name, "", what, "", "Copy or write the file again.", kind="record damaged"))
+        found.append(Problem(where=path.name, what=what, fix="Copy or write the file again.", kind="record damaged"))
 
 
 def _photo_name(values: dict[str, Any], data: bytes, otherwise: str, taken: set[str]) -> str:

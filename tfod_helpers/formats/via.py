@@ -109,7 +109,7 @@ def _class_attribute(entries: Sequence[via_files.Entry], wanted: str | None, whe
 
 
 def _no_class(what: str, fix: str, where: str) -> DatasetError:
-    return DatasetError([Problem(where, "", what, "", fix, kind="class unknown")], where)
+    return DatasetError([Problem(where=where, what=what, fix=fix, kind="class unknown")], where)
 
 
 def _read_file(

@@ -91,7 +91,7 @@ def _without_annotation(part: Part, there: set[str]) -> Iterator[Problem]:
     path = voc_layout.list_of(part)
     for stem in sorted((part.only or frozenset()) - there) if path else ():
         what, fix = f"it names {stem!r}, which has no annotation", "Take the name out of the list, or label the photo."
-        yield Problem(path.name, "", what, "", fix, "warning", kind="listed and not annotated")
+        yield Problem(where=path.name, what=what, fix=fix, severity="warning", kind="listed and not annotated")
 
 
 def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
@@ -104,7 +104,7 @@ def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
         if left:
             what = f"{len(left)} annotations are in none of the lists {', '.join(names)}, such as {left[0]}"
             fix = "They are left out; add them to a list to have them."
-            yield Problem(str(folder), "", what, "", fix, "note", kind="in no list")
+            yield Problem(where=str(folder), what=what, fix=fix, severity="note", kind="in no list")
 
 
 @storage.buckets_too(writes="folder")

@@ -82,7 +82,15 @@ def read_parts(
     if not names:
         names = _numbers(parts)
         what, fix = "no data.yaml or classes.txt names the classes", "Add one, or give label_map."
-        found.append(Problem(where, "", what, "", f"They are called by their numbers. {fix}", "warning", "class name"))
+        found.append(
+            Problem(
+                where=where,
+                what=what,
+                fix=f"They are called by their numbers. {fix}",
+                severity="warning",
+                kind="class name",
+            )
+        )
     sources = []
     for part in parts:
         photos = PhotoFolder(part.images, only=part.only)
@@ -121,7 +129,9 @@ def _rows(path: str) -> list[list[str]]:
             return [line.split() for line in file.read().decode("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.reason
-        raise DatasetError([Problem(path, "", f"it cannot be read ({reason})", "", "Save it as UTF-8.")]) from error
+        raise DatasetError(
+            [Problem(where=path, what=f"it cannot be read ({reason})", fix="Save it as UTF-8.")]
+        ) from error
 
 
 def _raw_image(folder: str, labels: frozenset[str], names: Sequence[str], item: tuple[str, str]) -> RawImage:

@@ -134,7 +134,7 @@ def _deep_files(folder: Path) -> Iterator[str]:
 
 def _closed(folder: Path, error: OSError) -> DatasetError:
     what = f"the folder cannot be looked into ({error.strerror})"
-    return DatasetError([Problem(str(folder), "", what, "", "Check its permissions.")], str(folder))
+    return DatasetError([Problem(where=str(folder), what=what, fix="Check its permissions.")], str(folder))
 
 
 def nothing_there(folder: Path, what: str, endings: Iterable[str]) -> DatasetError:
@@ -149,7 +149,7 @@ def nothing_there(folder: Path, what: str, endings: Iterable[str]) -> DatasetErr
         fix = f"Its subfolders have some: {elsewhere}. Give the path of one of them."
     else:
         fix = f"Check the path, or put files ending in {', '.join(sorted(endings))} there."
-    return DatasetError([Problem(str(folder), "", f"there are no {what} in this folder", "", fix)], str(folder))
+    return DatasetError([Problem(where=str(folder), what=f"there are no {what} in this folder", fix=fix)], str(folder))
 
 
 def folded(name: str) -> str:

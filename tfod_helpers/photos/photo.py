@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from tfod_helpers.files import storage
+from tfod_helpers.problems import FixableError
 
 Source = str | os.PathLike[str] | bytes
 JPEG_START = b"\xff\xd8"
@@ -33,20 +34,8 @@ _HEAD = 4096  # bytes: of a JPEG without EXIF, all that stands before its size
 _DAMAGED = (OSError, SyntaxError, ValueError, RuntimeError, EOFError)
 
 
-class PhotoError(ValueError):
-    """An image that cannot be read.
-
-    Attributes:
-        what: what was found.
-        fix: what to do.
-    """
-
-    def __init__(self, name: str, what: str, fix: str) -> None:
-        super().__init__(name, what, fix)  # all three, so that the error can be pickled
-        self.name, self.what, self.fix = name, what, fix
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.what}. {self.fix}"
+class PhotoError(FixableError, ValueError):
+    """An image that cannot be read."""
 
 
 @dataclass(frozen=True)

@@ -169,8 +169,7 @@ def _draw_kind(picture: Picture, problem: Problem, place: _Place, alike: int) ->
 def _draw_words(picture: Picture, problem: Problem, place: _Place) -> None:
     where = f"{problem.where}, {problem.object}" if problem.object else problem.where
     font = FontProperties(size=_SMALL)
-    got = f", got {problem.got}" if problem.got else ""
-    said = wrapped(picture, f"{problem.what}{got}", place.wide, _SAID_LINES, font)
+    said = wrapped(picture, problem.what, place.wide, _SAID_LINES, font)
     wide, high = picture.get_size_inches()
     for line, text in enumerate([fitted(picture, where, place.wide, font), *said]):
         y = 1 - (place.top + line * line_height(_SMALL)) / high

@@ -184,11 +184,10 @@ def _lost_box(image: LabelledImage, size: tuple[int, int]) -> Problem | None:
     for number, box_xyxy in enumerate(labelled.as_pixels(fractions_xyxy, *size).tolist()):
         if box_fault(box_xyxy, *size):
             return Problem(
-                str(image.path),
-                f"object {number + 1}",
-                f"the box is thinner than a record of {size[0]} x {size[1]} pixels can hold",
-                "",
-                "Fix the box or delete the object.",
+                where=str(image.path),
+                object=f"object {number + 1}",
+                what=f"the box is thinner than a record of {size[0]} x {size[1]} pixels can hold",
+                fix="Fix the box or delete the object.",
                 kind="box too thin",
                 photo=str(image.path),
                 size=(image.width, image.height),
@@ -199,7 +198,7 @@ def _lost_box(image: LabelledImage, size: tuple[int, int]) -> Problem | None:
 
 def _problem(image: LabelledImage, what: str, fix: str, kind: str = "photo unreadable") -> Problem:
     path = str(image.path)
-    return Problem(path, "", what, "", fix, kind=kind, photo=path, size=(image.width, image.height))
+    return Problem(where=path, what=what, fix=fix, kind=kind, photo=path, size=(image.width, image.height))
 
 
 # --- what a record is made from -------------------------------------------------------------------

@@ -65,7 +65,7 @@ def verify(records: Records | str | os.PathLike[str]) -> Records:
 
 
 def _problem(path: str, object: str, what: str, fix: str = "Delete this file, and write the records again.") -> Problem:
-    return Problem(path, object, what, "", fix, kind="damaged record")
+    return Problem(where=path, object=object, what=what, fix=fix, kind="damaged record")
 
 
 def _said(manifest: dict[str, Any]) -> tuple[int, int, int]:
