@@ -144,7 +144,7 @@ def test_a_notebook_shows_the_lines_in_colours() -> None:
     ("changed", "what"),
     [
         ({"numpy": "2.4.1"}, r"Installed: 2\.4\.1 numpy instead of 2\.3\.\d+\. Run: from tfod_helpers"),
-        ({"protobuf": "4.25.3"}, r"4\.25\.3 protobuf instead of [56]\..* installing\.install\(\)"),
+        ({"protobuf": "4.25.3"}, r"4\.25\.3 protobuf instead of [56]\..* installing\.install\('train'\)"),
         ({"tensorflow-tpu": "2.20.0"}, r"has a TPU, and tensorflow 2\.20.* is installed, which cannot use it\."),
         ({"numpy": "2.3.0"}, r"numpy 2\.3\.0 is installed and .* loaded\. Restart it"),
         ({"tqdm": None}, r"Installed: no tqdm instead of 4\.\d+"),

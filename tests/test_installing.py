@@ -149,13 +149,13 @@ def test_nothing_is_done_where_nothing_is_missing(
 ) -> None:
     """In an environment of the tested set, such as this one, it runs no pip and says nothing."""
     monkeypatch.setattr(installing, "_run", lambda command: pytest.fail(f"ran {command}"))
-    installing.install()
+    installing.install("train")
     assert capsys.readouterr().out == ""
 
 
 def test_an_empty_machine_gets_the_tested_versions(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     """All that the package needs and what this needs is installed in the versions of the files, and no test tool."""
-    installing.install()
+    installing.install("train")
     there, tested = machine.versions(), listed(TPU_FILE) | listed(ROOT / "requirements.txt")
     assert there.pop("tfod-helpers")
     assert there.items() <= tested.items()
@@ -165,35 +165,50 @@ def test_an_empty_machine_gets_the_tested_versions(machine: Machine, capsys: pyt
     assert f"Installed {len(there)} packages in " in capsys.readouterr().out
 
 
+def test_without_the_extra_nothing_of_tensorflow_is_touched(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos and annotations need little: no TensorFlow is installed, checked or removed, on a TPU machine neither."""
+    light = ["numpy>=2.0.2,<2.4", 'tensorflow~=2.20.0; extra == "train"', 'pillow_heif>=1; extra == "heic"']
+    machine.lay("tfod_helpers", "0.1.0", light)
+    machine.lay("tensorflow", "2.19.0")
+    monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5litepod-1")
+    installing.install()
+    there = machine.versions()
+    assert there.keys() == {"tfod-helpers", "tensorflow", "numpy", "pillow-heif", "pillow"}
+    assert there["tensorflow"] == "2.19.0"
+    installing.install("train")
+    assert machine.versions().keys() >= {"tensorflow-tpu", "libtpu"}
+    assert "tensorflow" not in machine.versions()
+
+
 def test_what_fits_stays(machine: Machine) -> None:
     """In Colab's GPU runtime only what is missing is installed; numpy and all else that fits is left alone."""
     colab = listed(COLAB["gpu"])
     for name, version in colab.items():
         machine.lay(name, version)
-    installing.install()
+    installing.install("train")
     there = machine.versions()
     assert colab.items() <= there.items()
     assert there.keys() - colab.keys() >= {"tf-models-official", "simplejpeg", "supervision"}
     assert len(there) - len(colab) < 20
     machine.commands.clear()
-    installing.install()
+    installing.install("train")
     assert machine.commands == []
 
 
 def test_a_version_that_does_not_fit_is_replaced(machine: Machine) -> None:
     """A numpy that breaks the Model Garden's evaluation gives way to the tested one."""
-    installing.install()
+    installing.install("train")
     machine.lay("numpy", "2.4.0")
-    installing.install()
+    installing.install("train")
     assert machine.versions()["numpy"] == listed(ROOT / "requirements.txt")["numpy"]
 
 
 def test_a_package_that_wants_other_versions_than_the_tested_is_replaced_itself(machine: Machine) -> None:
     """Where a package of this machine asks for something older than the tested version, it gives way, not that."""
-    installing.install()
+    installing.install("train")
     tested = machine.versions()
     machine.lay("supervision", "0.31.9", ["numpy<2.1"])
-    installing.install()
+    installing.install("train")
     assert machine.versions() == tested
 
 
@@ -203,7 +218,7 @@ def test_on_a_tpu_plain_tensorflow_never_comes(machine: Machine, monkeypatch: py
     for name, version in listed(COLAB["tpu"]).items():
         machine.lay(name, version)
     machine.lay("libtpu", "0.0.51")
-    installing.install()
+    installing.install("train")
     there = machine.versions()
     assert there["tensorflow-tpu"] == listed(TPU_FILE)["tensorflow-tpu"]
     assert there["libtpu"] == listed(TPU_FILE)["libtpu"]
@@ -218,10 +233,10 @@ def test_on_a_tpu_plain_tensorflow_is_taken_away_first(
 ) -> None:
     """Where somebody installed tensorflow over tensorflow-tpu, both are removed, and the right one is put back."""
     monkeypatch.setattr(installing.glob, "glob", lambda pattern: ["/dev/accel0"] if "accel" in pattern else [])
-    installing.install()
+    installing.install("train")
     machine.lay("tensorflow", "2.20.0")
     machine.commands.clear()
-    installing.install()
+    installing.install("train")
     assert [(verb, names) for verb, _, names in machine.commands] == [
         ("uninstall", ["tensorflow", "tensorflow-tpu"]),
         ("install", ["tensorflow-tpu==2.20.0"]),
@@ -274,7 +289,7 @@ def test_a_loaded_package_that_was_replaced_asks_for_a_restart(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error names the package, both versions and the menu; it comes again until the session is a new one."""
-    installing.install()
+    installing.install("train")
     machine.lay("numpy", "1.26.4", module="numpy")
     loaded = types.ModuleType("numpy")
     loaded.__version__, loaded.__file__ = "1.26.4", str(machine.folder / "numpy" / "__init__.py")
@@ -282,15 +297,15 @@ def test_a_loaded_package_that_was_replaced_asks_for_a_restart(
     wanted = r"numpy 2\.3\.5 in place of 1\.26\.4.*Runtime > Restart session, then run this cell again"
     for _ in range(2):
         with pytest.raises(RuntimeError, match=wanted):
-            installing.install()
+            installing.install("train")
     monkeypatch.delitem(sys.modules, "numpy")
-    installing.install()
+    installing.install("train")
 
 
 def test_a_loaded_package_that_stayed_asks_for_nothing() -> None:
     """OpenCV, which calls itself otherwise than its package, and copies of packages in others are not taken amiss."""
     code = "import cv2, pkg_resources, packaging, numpy, pandas, PIL, yaml, google.protobuf, lxml.etree, matplotlib"
-    code += "\nfrom tfod_helpers import installing\nprint(installing.outdated(installing.on_tpu()))"
+    code += "\nfrom tfod_helpers import installing\nprint(installing.outdated('train'))"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -302,7 +317,7 @@ def test_another_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installing, "_run", lambda command: pytest.fail(f"ran {command}"))
     monkeypatch.setattr(sys, "version_info", (3, 13, 0))
     with pytest.raises(RuntimeError, match=r"3\.11 or 3\.12 is needed.*Runtime version.*python3\.12 -m venv"):
-        installing.install()
+        installing.install("train")
 
 
 def test_versions_that_cannot_fit_are_told_and_not_tried_for_ever(
@@ -312,7 +327,7 @@ def test_versions_that_cannot_fit_are_told_and_not_tried_for_ever(
     pins = installing._pins() | {"numpy": "1.0.0"}
     monkeypatch.setattr(installing, "_pins", lambda: pins)
     with pytest.raises(RuntimeError, match=r"asks for numpy.*, and numpy 1\.0\.0 is what the tested set has"):
-        installing.install()
+        installing.install("train")
 
 
 def test_uv_is_taken_where_it_is_there_and_pip_where_it_fails(
@@ -327,7 +342,7 @@ def test_uv_is_taken_where_it_is_there_and_pip_where_it_fails(
 
     monkeypatch.setattr(installing.shutil, "which", lambda name: f"/bin/{name}")
     monkeypatch.setattr(installing, "_run", run)
-    installing.install()
+    installing.install("train")
     assert seen[0][:6] == ["/bin/uv", "pip", "install", "--python", sys.executable, "--no-deps"]
     assert seen[1][0] == "/bin/uv"
     assert seen[2][:4] == [sys.executable, "-m", "pip", "install"]

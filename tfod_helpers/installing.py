@@ -1,9 +1,10 @@
 """What this package needs and this machine lacks -> installed; what already fits stays as it is.
 
-A notebook's setup cell calls `install` before anything else is imported, so this room imports only the standard
-library and what every Python with pip has. It installs exact versions, those of ``requirements.txt`` and
-``requirements-tpu.txt``, and each package for itself (``--no-deps``): on a TPU the packages that ask for plain
-``tensorflow`` would otherwise bring it, and its files would overwrite those of ``tensorflow-tpu``.
+A notebook's setup cell calls `install` before anything else is imported, so this module imports only the standard
+library and what every Python with pip has. What is needed is what ``pyproject.toml`` asks for: photos, annotations and
+figures need little; the extra ``train`` adds TensorFlow and the Model Garden. Exact versions are installed, those of
+``requirements.txt`` and ``requirements-tpu.txt``, and each package alone (``--no-deps``): on a TPU the packages that
+ask for plain ``tensorflow`` would otherwise bring it, and its files would overwrite those of ``tensorflow-tpu``.
 """
 
 from __future__ import annotations
@@ -16,54 +17,62 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-try:
+if TYPE_CHECKING or find_spec("packaging"):
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
-except ImportError:  # a bare environment; pip brings its own copy
+else:  # a bare environment; pip brings its own copy
     from pip._vendor.packaging.requirements import Requirement
     from pip._vendor.packaging.utils import canonicalize_name
     from pip._vendor.packaging.version import InvalidVersion, Version
 
 _PACKAGE = "tfod_helpers"
-_EXTRAS = {"cloud", "heic"}  # what a notebook offers: buckets, and the photos of phones
+_ALWAYS = ("", "cloud", "heic")  # extras that every notebook offers: buckets, and the photos of phones
 _PLAIN, _FOR_TPU = "tensorflow", "tensorflow-tpu"  # the same modules, for other chips; only one of them may be there
 _GOOGLE = "0x1ae0"  # its PCI vendor number
 _TPU_VARIABLES = ("TPU_ACCELERATOR_TYPE", "TPU_NAME", "COLAB_TPU_ADDR")  # set on TPU machines and in Colab
 _MODULE_NAMES = {"protobuf": "google.protobuf"}  # neither its name nor its top_level.txt says so
 
 
-def install() -> None:
+def install(*extras: str) -> None:
     """Install what is missing or of a version that does not fit; do nothing, at once, where all is well.
 
     It says what it installs and how long that took. Packages that are there in a version that fits are not touched,
     so that no other program on this machine loses what it runs with.
+
+    Args:
+        extras: what else is needed, by pyproject.toml's names: ``train`` for TensorFlow and the Model Garden.
 
     Raises:
         RuntimeError: this Python does not work; a package could not be installed, with the command that was tried; or
             a package was replaced that this session had loaded already, so that the session has to be restarted.
     """
     check_python()
-    tpu, started, count = on_tpu(), time.monotonic(), 0
-    if tpu and installed(_PLAIN):  # its files lie where those of tensorflow-tpu belong: neither is whole now
+    started, count = time.monotonic(), 0
+    needs_tpu_build = any(wanted.name == _FOR_TPU for wanted, _ in _requirements(extras))
+    if needs_tpu_build and installed(
+        _PLAIN
+    ):  # its files lie where those of tensorflow-tpu belong: neither is whole now
         print(f"Removing {_PLAIN}, which cannot use the TPU.")
         _pip("uninstall", "--yes", _PLAIN, *([_FOR_TPU] if installed(_FOR_TPU) else []))
     wanted: dict[str, str] = {}
-    while missing := lacking(tpu):  # a package that is new may ask for more
+    while missing := lacking(*extras):  # a package that is new may ask for more
         if missing.items() <= wanted.items():
-            need, asker, version = next(_unmet(tpu))
+            need, asker, version = next(_unmet(extras))
             raise RuntimeError(f"{asker} asks for {need}, and {need.name} {version} is what the tested set has.")
         _add(missing)
         wanted |= missing
         count += len(missing)
     if count:
         print(f"Installed {count} package{'s' * (count > 1)} in {time.monotonic() - started:.0f} s.")
-    if replaced := outdated(tpu):
+    if replaced := outdated(*extras):
         names = ", ".join(f"{name} {new} in place of {old}" for name, (old, new) in replaced.items())
         raise RuntimeError(
             f"Installed {names}, which this session had loaded already: choose Runtime > Restart session, then run "
@@ -108,11 +117,11 @@ def on_tpu() -> bool:
     return installed(_FOR_TPU) is not None and installed(_PLAIN) is None
 
 
-def lacking(tpu: bool) -> dict[str, str]:
+def lacking(*extras: str) -> dict[str, str]:
     """Find what has to be installed so that everything that this package needs is there and fits together.
 
     Args:
-        tpu: read every ``tensorflow`` as ``tensorflow-tpu``.
+        extras: what else is needed, as for `install`.
 
     Returns:
         Package -> the version to install; empty where nothing is missing.
@@ -121,9 +130,9 @@ def lacking(tpu: bool) -> dict[str, str]:
         RuntimeError: a package is asked for that neither requirements file names.
     """
     pins, missing = _pins(), {}
-    for wanted, asker, _ in _unmet(tpu):
+    for wanted, asker, _ in _unmet(extras):
         name = canonicalize_name(wanted.name)
-        # What the pins say fits together. So where our version does not please the asker, the asker is the odd one.
+        # The pinned versions fit together. So where ours does not satisfy the asker, the asker is of a wrong version.
         fits = name in pins and wanted.specifier.contains(pins[name], prereleases=True)
         culprit = name if fits or asker not in pins else asker
         if culprit not in pins:
@@ -132,17 +141,17 @@ def lacking(tpu: bool) -> dict[str, str]:
     return missing
 
 
-def outdated(tpu: bool) -> dict[str, tuple[str, str]]:
+def outdated(*extras: str) -> dict[str, tuple[str, str]]:
     """Find packages of which this session has loaded another version than the one that is installed now.
 
     Args:
-        tpu: read every ``tensorflow`` as ``tensorflow-tpu``.
+        extras: what else is needed, as for `install`.
 
     Returns:
         Package -> the version that is loaded, the version that is installed.
     """
-    found = {}
-    for name in sorted({canonicalize_name(wanted.name) for wanted, _ in _requirements(tpu)}):
+    found: dict[str, tuple[str, str]] = {}
+    for name in sorted({canonicalize_name(wanted.name) for wanted, _ in _requirements(extras)}):
         if (version := installed(name)) is None:
             continue
         home = metadata.distribution(name)
@@ -154,18 +163,20 @@ def outdated(tpu: bool) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _unmet(tpu: bool) -> Iterator[tuple[Requirement, str, str | None]]:
+def _unmet(extras: Sequence[str]) -> Iterator[tuple[Requirement, str, str | None]]:
     """Yield what is asked for and not there: the requirement, who asks, and the version that is there, if any."""
-    for wanted, asker in _requirements(tpu):
-        version = installed(canonicalize_name(wanted.name))
+    for wanted, asker in _requirements(extras):
+        version = installed(wanted.name)
         if version is None or not wanted.specifier.contains(version, prereleases=True):
             yield wanted, asker, version
 
 
-def _requirements(tpu: bool) -> Iterator[tuple[Requirement, str]]:
-    """Yield all that this package needs, with what its needs need in turn, each with who asks for it."""
-    roots = [(wanted, _PACKAGE) for wanted in _own_requirements()]
-    if tpu:  # any libtpu pleases tensorflow-tpu, and newer ones abort the process
+def _requirements(extras: Sequence[str]) -> Iterator[tuple[Requirement, str]]:
+    """Yield all that this package needs, and what its needs need in turn, each with who asks for it."""
+    tpu = on_tpu()
+    roots = [(wanted, _PACKAGE) for wanted in _own_requirements({*_ALWAYS, *extras})]
+    if tpu and any(canonicalize_name(wanted.name) == _PLAIN for wanted, _ in roots):
+        # Any libtpu satisfies tensorflow-tpu, and newer ones abort the process.
         roots.append((Requirement(f"libtpu=={pinned('libtpu')}"), _FOR_TPU))
     return needs(roots, tpu)
 
@@ -177,7 +188,8 @@ def needs(roots: Iterable[tuple[Requirement, str]], tpu: bool = False) -> Iterat
         roots: what is asked for first, each with who asks.
         tpu: read every ``tensorflow`` as ``tensorflow-tpu``.
     """
-    todo, seen = list(roots), set()
+    todo = list(roots)
+    seen: set[tuple[str, str]] = set()
     while todo:
         wanted, asker = todo.pop()
         if tpu and canonicalize_name(wanted.name) == _PLAIN:
@@ -187,25 +199,25 @@ def needs(roots: Iterable[tuple[Requirement, str]], tpu: bool = False) -> Iterat
         asked = {(name, extra) for extra in ("", *wanted.extras)} - seen
         seen |= asked
         if asked and installed(name):
-            lines = map(Requirement, metadata.requires(name) or [])
-            extras = [extra for _, extra in asked]
-            todo += [(line, name) for line in lines if any(_applies(line, extra) for extra in extras)]
+            lines = metadata.requires(name) or []
+            todo += [(line, name) for line in _applying(lines, {extra for _, extra in asked})]
 
 
-def _own_requirements() -> list[Requirement]:
+def _own_requirements(extras: Collection[str]) -> Iterable[Requirement]:
     """Read what pip noted of pyproject.toml when it installed this package."""
     try:
-        lines = map(Requirement, metadata.requires(_PACKAGE) or [])
+        return _applying(metadata.requires(_PACKAGE) or [], extras)
     except metadata.PackageNotFoundError:
         folder = Path(__file__).parents[1]
         raise RuntimeError(
             f"{folder}: {_PACKAGE} is imported from there and not installed. Run: pip install --no-deps -e {folder}"
         ) from None
-    return [line for line in lines if any(_applies(line, extra) for extra in ("", *_EXTRAS))]
 
 
-def _applies(line: Requirement, extra: str) -> bool:
-    return line.marker is None or line.marker.evaluate({"extra": extra})
+def _applying(lines: Iterable[str], extras: Collection[str]) -> list[Requirement]:
+    """Return the requirements that hold on this machine with any of these extras; ``""`` is none of them."""
+    wanted = map(Requirement, lines)
+    return [one for one in wanted if not one.marker or any(one.marker.evaluate({"extra": extra}) for extra in extras)]
 
 
 def pinned(name: str) -> str:
@@ -219,7 +231,8 @@ def pinned(name: str) -> str:
 
 def _pins() -> dict[str, str]:
     """Read the tested versions: the files stand in the checkout, and lie within an installed package."""
-    package, found = Path(__file__).parent, {}
+    package = Path(__file__).parent
+    found: dict[str, str] = {}
     for file in ("requirements-tpu.txt", "requirements.txt"):
         path = next((folder / file for folder in (package, package.parent) if (folder / file).exists()), None)
         if path is None:

@@ -16,7 +16,7 @@ from tfod_helpers.doctor.case import Case, FoundFault
 from tfod_helpers.files import storage, workspace
 
 _TOLD = ("tensorflow", "tensorflow-tpu", "libtpu", "tf-models-official", "tf_keras", "numpy", "protobuf")
-_INSTALL = "Run: from tfod_helpers import installing; installing.install()"
+_INSTALL = "Run: from tfod_helpers import installing; installing.install('train')"
 _PROBE_BYTES = 1_000_000
 _SLACK_BYTES = 200_000_000  # for events, history and the export
 # Weights, Adam's two averages and ours, in the two checkpoints that are kept and the one being written; the best
@@ -29,15 +29,14 @@ _BYTES_A_PARAMETER = 4 * (4 * 3 + 2)
 
 def look_at_versions(case: Case) -> str:
     """Compare what is installed with what this package needs, and with what this session has loaded."""
-    tpu = installing.on_tpu()
-    if tpu and (plain := installing.installed("tensorflow")):
+    if installing.on_tpu() and (plain := installing.installed("tensorflow")):
         raise FoundFault(f"This machine has a TPU, and tensorflow {plain} is installed, which cannot use it.", _INSTALL)
-    if missing := installing.lacking(tpu):
+    if missing := installing.lacking("train"):
         told = (
             f"{installing.installed(name) or 'no'} {name} instead of {version}" for name, version in missing.items()
         )
         raise FoundFault(f"Installed: {', '.join(told)}.", _INSTALL)
-    if replaced := installing.outdated(tpu):
+    if replaced := installing.outdated("train"):
         told = (f"{name} {new} is installed and {old} loaded" for name, (old, new) in replaced.items())
         raise FoundFault(f"In this session {', '.join(told)}.", "Restart it.")
     runtime.check_versions()
