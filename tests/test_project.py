@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tfod_helpers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NEEDED_UNSEEN = {"setuptools", "protobuf"}  # imported by what we import
-FOR_DEVELOPERS = {"test", "notebooks"}  # the extras that the package itself imports nothing of
+FOR_DEVELOPERS = {"docs", "notebooks", "test"}  # the extras that the package itself imports nothing of
 ALWAYS_THERE = {"IPython", "pip"}  # in the hook that IPython itself calls; where packaging is yet to be installed
 PRODUCT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "requirements*.txt")
 PRODUCT += ("tfod_helpers/**/*.py", "notebooks/*.ipynb", "dataset/*.py", "dataset/*.md", "tools/*.py")
