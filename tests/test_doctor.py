@@ -322,7 +322,7 @@ def test_labels_that_mean_nothing(small, doctor, fitting_batch, monkeypatch: pyt
     monkeypatch.setattr(trial, "_STEPS", 60)
     found = fault(doctor(small.config), "overfits 8 photos")
     assert "After 60 steps on 8 of the training photos" in found
-    assert "pictures.show_images(inputs.examples(config))" in found
+    assert "pictures.show_images(training.examples(config))" in found
 
 
 def test_a_learning_rate_that_explodes(small, doctor, fitting_batch, change, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
@@ -353,8 +353,8 @@ def test_an_export_that_does_not_reload(trained, small, monkeypatch: pytest.Monk
         (made / "saved_model.pb").write_bytes(b"half of it")
         return made
 
-    monkeypatch.setattr(trial, "_of_the_run", lambda case: trial.Detector(lambda squares: nothing(len(squares)), *rest))
-    rest = (small.train.label_map, 64, 0.005)
+    blind = trial.Detector(lambda squares: nothing(len(squares)), small.train.label_map, 64, 0.005)
+    monkeypatch.setattr(trial.training, "detector", lambda run: blind)
     with pytest.raises(FoundFault, match=r"the export finds .*, the run itself nothing"):
         trial.look_at_export(case)
     monkeypatch.setattr(trial.saved_model, "export", damaged)

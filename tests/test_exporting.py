@@ -17,13 +17,10 @@ def test_the_export_folder_alone_detects_as_the_run_does(trained, small, export_
     """Moved elsewhere, it gives the run's best model's detections: boxes to half a pixel, scores to a thousandth."""
     from tfod_helpers import evaluation, training
     from tfod_helpers.detector import Detector
-    from tfod_helpers.training import judge
 
-    model, config = training.load_best(trained.run)
-    ours = Detector(judge._eager(model, config), small.dataset.label_map, 64, 0.0)
-    detector = Detector.load(export_folder)
+    ours, detector = training.detector(trained.run), Detector.load(export_folder)
     for image in small.dataset:
-        expected, found = ours.detect(image.path), detector.detect(image.path, threshold=0.0)
+        expected, found = ours.detect(image.path, threshold=0.0), detector.detect(image.path, threshold=0.0)
         assert len(found) == len(expected) > 0
         np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-3)
         np.testing.assert_allclose(found.xyxy[:3], expected.xyxy[:3], atol=0.5)

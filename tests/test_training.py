@@ -214,13 +214,12 @@ def test_there_must_be_a_model_to_evaluate(small, training, tmp_path: Path) -> N
 def test_best_is_the_highest_and_not_the_last(small, training, no_steps, monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
     """Of models scored 0.2, 0.6, 0.5, 0.6, 0.1 and 0.3 the first of the highest is kept, in run.json and in best/."""
     from tfod_helpers import evaluation
-    from tfod_helpers.training.judge import Judge
 
     real = evaluation.score(small.dataset, [as_detections(image) for image in small.dataset])
     scores = iter([0.2, 0.6, 0.5, 0.6, 0.1, 0.3])
     seen = []
 
-    def judge(judging: Judge, detections: Any, *, resamples: int = 0) -> evaluation.Evaluation:
+    def score(dataset: Dataset, detections: Any, *, resamples: int = 1000) -> evaluation.Evaluation:
         if resamples:
             return real
         variable = no_steps[-1].judged.trainable_variables[0]
@@ -228,7 +227,7 @@ def test_best_is_the_highest_and_not_the_last(small, training, no_steps, monkeyp
         seen.append(next(scores))
         return dataclasses.replace(real, ap=seen[-1], ap50=seen[-1] / 2)
 
-    monkeypatch.setattr(Judge, "score", judge)
+    monkeypatch.setattr(evaluation, "score", score)
     history = training.train(small.config, tmp_path / "run")
     assert len(seen) == 6
     assert (history.best["step"], history.best["ap"], history.best["ap50"]) == (16, 0.6, 0.3)

@@ -132,16 +132,15 @@ def test_a_time_budget_needs_a_schedule_that_can_be_moved(small, change, tmp_pat
 def test_training_ends_early_when_ap_no_longer_rises(small, change, counted, tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
     """With a patience of 2, two evaluations below the best end it, and the run counts as finished."""
     from tfod_helpers import evaluation, training
-    from tfod_helpers.training.judge import Judge
 
     scores = iter([0.2, 0.5, 0.4, 0.3, 0.9, 0.9])
-    real = Judge.score
+    real = evaluation.score
 
-    def score(judge: Judge, found: Any, *, resamples: int = 0) -> evaluation.Evaluation:
-        result = real(judge, found, resamples=resamples)
+    def score(dataset: Any, found: Any, *, resamples: int = 1000) -> evaluation.Evaluation:
+        result = real(dataset, found, resamples=resamples)
         return result if resamples else dataclasses.replace(result, ap=next(scores))
 
-    monkeypatch.setattr(Judge, "score", score)
+    monkeypatch.setattr(evaluation, "score", score)
     history = training.train(change(small.config, {"trainer.patience": 2}), tmp_path / "run")
     assert (history.best["step"], history.best["ap"]) == (16, 0.5)
     assert history.frame["step"].max() == 32
@@ -280,7 +279,7 @@ def test_events_can_lie_elsewhere(small, counted, tmp_path: Path) -> None:  # ty
 
 
 def test_tensorboard_opens_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The notebook shows it before it trains, on the folder of a new run; a folder that is not there is refused."""
+    """The notebook shows it before it trains, on the folder of a new run, which it makes; or on a folder of runs."""
     from tfod_helpers import training
 
     notebook = importlib.import_module("tensorboard.notebook")  # the package itself gives a lazy stand-in
@@ -288,11 +287,11 @@ def test_tensorboard_opens_before_the_first_step(tmp_path: Path, monkeypatch: py
     told: list[str] = []
     monkeypatch.setattr(notebook, "start", told.append)
     monkeypatch.setattr(notebook, "display", lambda height: None)
-    training.show_tensorboard(run_folder.open_run(tmp_path / "new run"))
+    training.show_tensorboard(tmp_path / "new run")
     assert told == [f'--logdir "{tmp_path / "new run"}" --reload_interval 15']
     assert os.access(os.environ["TENSORBOARD_BINARY"], os.X_OK)  # it is not on the path where no environment is active
-    with pytest.raises(FileNotFoundError, match="nothing to show"):
-        training.show_tensorboard(tmp_path / "typo")
+    training.show_tensorboard(tmp_path)
+    assert told[1:] == [f'--logdir "{tmp_path}" --reload_interval 15']
 
 
 # --- where the time goes --------------------------------------------------------------------------

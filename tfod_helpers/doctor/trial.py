@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
 
 import numpy as np
 import supervision as sv
@@ -18,7 +17,6 @@ from tfod_helpers.doctor.data import as_preset
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.experiment.config import BATCH_SIZE, LEARNING_RATE, STEPS, flatten
 from tfod_helpers.exporting import saved_model
-from tfod_helpers.network.model import detect_function
 from tfod_helpers.presets import anchors
 from tfod_helpers.training import search
 from tfod_helpers.training.steps import Steps, precision
@@ -113,7 +111,7 @@ def look_at_learning(case: Case) -> str:
         raise FoundFault(
             f"After {_STEPS} steps on {few.count} of the training photos it finds what is in these very photos with "
             f"AP50 {reached:.2f}, and should with {_ENOUGH:g} or more.",
-            "Look at what it learns from, pictures.show_images(inputs.examples(config)): each box must be around its "
+            "Look at what it learns from, pictures.show_images(training.examples(config)): each box must be around its "
             f"object and have its name. If all of them are right, the learning rate ({rate:g} here) does not suit: "
             "let training.find_learning_rate(config) find one.",
         )
@@ -165,7 +163,7 @@ def look_at_export(case: Case) -> str:
     photos = [image.pixels() for image in case.photos]
     folder = saved_model.export(case.run, case.folder / "export")
     found = Detector.load(folder).detect(photos, threshold=_SURE)
-    wanted = _of_the_run(case).detect(photos, threshold=_SURE)
+    wanted = training.detector(case.run).detect(photos, threshold=_SURE)
     for image, one, other in zip(case.photos, found, wanted, strict=True):
         if not _agree(one, other):
             raise FoundFault(
@@ -174,16 +172,6 @@ def look_at_export(case: Case) -> str:
                 "for, then restart.",
             )
     return f"Exported, loaded, and {sum(map(len, found))} detections are the same as the run's own."
-
-
-def _of_the_run(case: Case) -> Detector:
-    model, config = training.load_best(case.run)
-    detect = detect_function(model, config)
-
-    def run(squares: np.ndarray) -> Mapping[str, np.ndarray]:
-        return {name: value.numpy() for name, value in detect(tf.constant(squares)).items()}
-
-    return Detector(run, experiment.label_map(config), config.task.model.input_size[0], _SURE)
 
 
 def _agree(one: sv.Detections, other: sv.Detections) -> bool:

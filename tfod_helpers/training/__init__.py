@@ -5,8 +5,10 @@ judges the model on the validation records as it goes, and keeps what is worth k
 from its last checkpoint.
 """
 
+from tfod_helpers.network.inputs import examples
+from tfod_helpers.training.detecting import detector, load_best
 from tfod_helpers.training.events import show_tensorboard
-from tfod_helpers.training.history import History, load_best
+from tfod_helpers.training.history import History
 from tfod_helpers.training.running import evaluate, train
 from tfod_helpers.training.search import BatchTrial, RateTrial, find_batch_size, find_learning_rate
 
@@ -14,7 +16,9 @@ __all__ = [
     "BatchTrial",
     "History",
     "RateTrial",
+    "detector",
     "evaluate",
+    "examples",
     "find_batch_size",
     "find_learning_rate",
     "load_best",

@@ -14,7 +14,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from tfod_helpers.annotations import Dataset, LabelledImage
-from tfod_helpers.files.run_folder import Run
+from tfod_helpers.files.run_folder import Run, find_run, open_run
 from tfod_helpers.photos import Square
 
 TRAIN, VALIDATION = "train", "validation"
@@ -83,17 +83,15 @@ def show_tensorboard(run: str | os.PathLike[str] | Run, *, height: int = 800) ->
     """Open TensorBoard on one run, or on a folder of runs, within the notebook.
 
     Args:
-        run: a run folder, or a folder that holds several; also ``gs://``.
+        run: a run folder, local, on Drive or ``gs://``, which is made where it is new: TensorBoard can open before the
+            training starts. Or a folder that holds several runs.
         height: in pixels.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
     """
     from tensorboard import notebook
 
-    folder = str(run.folder if isinstance(run, Run) else run)
-    if not tf.io.gfile.isdir(folder):
-        raise FileNotFoundError(f"{folder}: there is no such folder, so nothing to show. Train a run first.")
+    found, folder = find_run(run), str(run)
+    if found.read_manifest() or not tf.io.gfile.isdir(folder):  # one run, whose events are written on this machine
+        folder = str(open_run(found).folder)
     beside = Path(sys.executable).with_name("tensorboard")
     if beside.exists():  # an environment that is not active is not on the path
         os.environ.setdefault("TENSORBOARD_BINARY", str(beside))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import uuid
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ import tf_keras
 
 from tfod_helpers import __version__, experiment, records
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.files.run_folder import Run, find_run
-from tfod_helpers.network.model import build_model
+from tfod_helpers.files.run_folder import Run
 from tfod_helpers.records import Records
 
 PLANNED = "planned_steps"  # of a row: how many steps there were to be when it was written
@@ -152,21 +150,3 @@ def _refuse_other_data(run: Run, before: dict[str, Any], now: dict[str, Any]) ->
                 f"trained. Choose another run folder for them; with weights={str(run)!r} it starts from what this one "
                 f"learnt."
             )
-
-
-def load_best(run: str | os.PathLike[str] | Run) -> tuple[tf_keras.Model, ExperimentConfig]:
-    """Build a run's model and fill it with its best weights.
-
-    Raises:
-        FileNotFoundError: the run holds no model yet.
-    """
-    run = find_run(run)  # made by `train` alone
-    best = run.best_checkpoint
-    if best is None:
-        raise FileNotFoundError(
-            f"{run.best}: there is no trained model here. Train this run first, with training.train."
-        )
-    config = experiment.load(run.config_path)
-    model = build_model(config)
-    tf.train.Checkpoint(model=model).read(str(best)).assert_existing_objects_matched().expect_partial()
-    return model, config

@@ -15,7 +15,7 @@ import tensorflow as tf
 import tf_keras
 from tqdm import tqdm
 
-from tfod_helpers import experiment, pictures
+from tfod_helpers import evaluation, experiment, pictures
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.experiment.config import following
@@ -23,9 +23,9 @@ from tfod_helpers.files import workspace
 from tfod_helpers.files.run_folder import Keeper, Run
 from tfod_helpers.network import weights
 from tfod_helpers.network.model import freeze
-from tfod_helpers.training import events, history, live, machines, resuming
+from tfod_helpers.photos import Square
+from tfod_helpers.training import detecting, events, history, live, machines, resuming
 from tfod_helpers.training.history import PLANNED, History
-from tfod_helpers.training.judge import RESAMPLES, Judge
 from tfod_helpers.training.schedule import WarmupCosine
 from tfod_helpers.training.steps import BadLossError, Steps
 
@@ -54,8 +54,12 @@ class Training:
             self.steps = Steps(config)
             self.last = tf.train.CheckpointManager(self.steps.checkpoint, run.checkpoints, max_to_keep=2)
             self.best = tf.train.Checkpoint(model=self.steps.judged)
-            self.judge = Judge(self.steps.judged, config, validation)
-            self.seen, self.seen_squares = seen, [self.judge.detector.square(image.pixels()) for image in seen]
+            self.detector = detecting.of_model(self.steps.judged, config)
+            self.validation, self.squares = validation, self._scale(validation)
+            self.seen, self.seen_squares = seen, self._scale(seen)
+
+    def _scale(self, dataset: Dataset) -> list[Square]:
+        return [self.detector.square(image.pixels()) for image in dataset]
 
     def go(self, machine: dict[str, Any]) -> History:
         """Train to the end, and return what happened; `machine` is what the run is to remember of this one."""
@@ -188,17 +192,18 @@ class Training:
         """Judge the averaged model as it is now, and keep it where it is the best so far."""
         with self._timed("evaluating"):
             self.steps.copy_average()
-            found = self.judge.detect()
-            result = self.judge.score(found)
+            found = self.detector.detect_squares(self.squares)
+            result = evaluation.score(self.validation, found, resamples=0)
             shown = np.linspace(0, len(found) - 1, min(events.SHOWN, len(found))).astype(int)
-            chosen = Dataset([self.judge.dataset[i] for i in shown], self.judge.dataset.label_map)
-            squares = [self.judge.squares[i] for i in shown]
+            chosen = Dataset([self.validation[i] for i in shown], self.validation.label_map)
+            squares = [self.squares[i] for i in shown]
             self.events.images(events.VALIDATION, step, chosen, squares, [found[i] for i in shown])
-            self.events.images(events.TRAIN, step, self.seen, self.seen_squares, self.judge.detect(self.seen_squares))
+            seen = self.detector.detect_squares(self.seen_squares)
+            self.events.images(events.TRAIN, step, self.seen, self.seen_squares, seen)
             scores = {"ap": result.ap, "ap50": result.ap50}
             best = self.run.read_manifest()["best"]
             if best is None or result.ap > best["ap"]:
-                sure = self.judge.score(found, resamples=RESAMPLES).intervals
+                sure = evaluation.score(self.validation, found).intervals
                 self._keep_best({"step": step, **scores, "threshold": result.threshold}, sure)
         return scores
 

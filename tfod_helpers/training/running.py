@@ -9,15 +9,14 @@ import os
 
 import tensorflow as tf
 
-from tfod_helpers import experiment, records, runtime
+from tfod_helpers import evaluation, experiment, records, runtime
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files.run_folder import Keeper, Run
 from tfod_helpers.records import Records
-from tfod_helpers.training import events, history, machines, resuming
+from tfod_helpers.training import detecting, events, history, machines, resuming
 from tfod_helpers.training.history import History
-from tfod_helpers.training.judge import RESAMPLES, Judge
 from tfod_helpers.training.loop import Training
 from tfod_helpers.training.steps import precision as computing_in
 
@@ -81,15 +80,14 @@ def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset) -> Eval
         FileNotFoundError: the run holds no model yet.
         ValueError: the data has other classes than the run.
     """
-    model, config = history.load_best(run)
+    model, config = detecting.load_best(run)
     dataset = data if isinstance(data, Dataset) else Dataset(tuple(records.read(data)), data.label_map)
     if dataset.label_map != experiment.label_map(config):
         raise ValueError(
             f"The data has the classes {dataset.label_map.describe()}, the run "
             f"{experiment.label_map(config).describe()}. Read the data with the run's label map."
         )
-    judge = Judge(model, config, dataset)
-    return judge.score(judge.detect(), resamples=RESAMPLES)
+    return evaluation.evaluate(detecting.of_model(model, config), dataset)
 
 
 def _validation_set(config: ExperimentConfig) -> Dataset:

@@ -1,0 +1,84 @@
+"""A run's best model, or one under training -> a `Detector`, without an export."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from tfod_helpers import experiment
+from tfod_helpers.detector import Detector
+from tfod_helpers.experiment import ExperimentConfig, RCNNTaskConfig
+from tfod_helpers.files.run_folder import Run, find_run
+from tfod_helpers.network.model import build_model, detect_function
+
+_BATCH, _RCNN_BATCH = 16, 4  # images a forward pass; a second stage looks at a thousand regions of each
+
+
+def detector(run: str | os.PathLike[str] | Run) -> Detector:
+    """Return a run's best model as a detector, to look at photos with it before it is exported.
+
+    Args:
+        run: the run folder, local, on Drive or ``gs://``.
+
+    Returns:
+        A detector whose threshold is the one that gave the best F1 on the validation photos.
+
+    Raises:
+        FileNotFoundError: the run holds no model yet.
+    """
+    run = find_run(run)
+    model, config = load_best(run)
+    return of_model(model, config, threshold=run.read_manifest()["best"]["threshold"], masks=True)
+
+
+def load_best(run: str | os.PathLike[str] | Run) -> tuple[tf_keras.Model, ExperimentConfig]:
+    """Build a run's model and fill it with its best weights.
+
+    Raises:
+        FileNotFoundError: the run holds no model yet.
+    """
+    run = find_run(run)  # made by `train` alone
+    best = run.best_checkpoint
+    if best is None:
+        raise FileNotFoundError(
+            f"{run.best}: there is no trained model here. Train this run first, with training.train."
+        )
+    config = experiment.load(run.config_path)
+    model = build_model(config)
+    tf.train.Checkpoint(model=model).read(str(best)).assert_existing_objects_matched().expect_partial()
+    return model, config
+
+
+def of_model(
+    model: tf_keras.Model, config: ExperimentConfig, *, threshold: float = 0.0, masks: bool = False
+) -> Detector:
+    """Return a network as a detector; it may go on being trained.
+
+    Args:
+        model: the network.
+        config: its settings.
+        threshold: the detector's least confidence.
+        masks: let a Mask R-CNN return masks; otherwise they are not computed, and they take most of the memory.
+    """
+    side = config.task.model.input_size[0]
+    batch = _RCNN_BATCH if isinstance(config.task, RCNNTaskConfig) else _BATCH
+    detect = detect_function(model, config)
+
+    # One batch shape: the last, smaller batch would be traced anew, which takes longer than all others.
+    @tf.function(input_signature=[tf.TensorSpec([batch, side, side, 3], tf.uint8)], autograph=False)
+    def outputs(images: tf.Tensor) -> dict[str, Any]:
+        return {name: value for name, value in detect(images).items() if masks or name != "masks"}
+
+    def run(images: np.ndarray) -> dict[str, np.ndarray]:
+        parts = []
+        for start in range(0, len(images), batch):
+            part = images[start : start + batch]
+            full = np.concatenate([part, np.zeros((batch - len(part), side, side, 3), np.uint8)])
+            parts.append({name: value.numpy()[: len(part)] for name, value in outputs(full).items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    return Detector(run, experiment.label_map(config), side, threshold)
