@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import re
 import signal
 import subprocess
 import sys
@@ -91,7 +90,6 @@ def test_a_run_says_what_it_is(trained, small) -> None:  # type: ignore[no-untyp
     assert manifest["data"]["validation"]["images"] == 4
     machine = {"kind": "CPU", "devices": 1, "precision": "float32", "batch_size": 4}
     assert manifest["machines"] == [{"from_step": 0, **machine}, {"from_step": INTERRUPTED, **machine}]
-    assert re.fullmatch(r"[0-9a-f]{32}", manifest["weights_checksum"])
     assert {"python", "tfod_helpers", "tensorflow", "tf-models-official", "numpy"} == set(manifest["versions"])
     assert "weights=None" in manifest["weights"]
     assert manifest["best"].keys() == {"step", "ap", "ap50", "threshold", "checkpoint"}
@@ -222,7 +220,7 @@ def test_best_is_the_highest_and_not_the_last(small, training, no_steps, monkeyp
     def score(dataset: Dataset, detections: Any, *, resamples: int = 1000) -> evaluation.Evaluation:
         if resamples:
             return real
-        variable = no_steps[-1].judged.trainable_variables[0]
+        variable = no_steps[-1].eval_model.trainable_variables[0]
         variable.assign(np.full(variable.shape, len(seen), np.float32))
         seen.append(next(scores))
         return dataclasses.replace(real, ap=seen[-1], ap50=seen[-1] / 2)
@@ -402,9 +400,9 @@ def test_a_killed_training_goes_on(killed: Killed, training, capsys) -> None:  #
     assert step >= 2 * INTERVAL
     sets = training.running._validation_set(killed.config), training.running._some_training_images(killed.config)
     keeper = run_folder.Keeper(killed.run)
-    stopped = training.loop.Training(killed.config, killed.run, keeper, *sets, killed.run.events)
-    stopped._start(killed.run.read_manifest()["machines"][0])
-    assert f"Going on from step {step} of 4000" in capsys.readouterr().out
+    stopped = training.loop.Training(killed.config, killed.run, keeper, *sets)
+    stopped.start(killed.run.read_manifest()["machines"][0])
+    assert f"Resuming from step {step} of 4000" in capsys.readouterr().out
     assert stopped.steps.done == step
     assert stopped.rows[-1]["step"] == step
     kernel = stopped.steps.model.trainable_variables[0]

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfod_helpers.files import run_folder
-
 pytestmark = pytest.mark.tensorflow
 RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
 
@@ -35,10 +33,10 @@ def test_the_average_follows_the_weights(small, change) -> None:  # type: ignore
     from tfod_helpers.training.steps import Steps
 
     made = Steps(change(small.config, {"trainer.average_decay": 0.9}))
-    weight, judged = made.model.trainable_variables[0], made.judged.trainable_variables[0]
+    weight, judged = made.model.trainable_variables[0], made.eval_model.trainable_variables[0]
     began = weight.numpy()
     made.run(4)
-    made.copy_average()
+    made.fill_eval_model()
     now, average = weight.numpy(), judged.numpy()
     low, high = np.minimum(began, now) - 1e-3, np.maximum(began, now) + 1e-3
     assert ((average >= low) & (average <= high)).mean() > 0.8
@@ -51,11 +49,11 @@ def test_without_an_average_the_last_weights_are_judged(small, change) -> None: 
     from tfod_helpers.training.steps import Steps
 
     made = Steps(change(small.config, {"trainer.average_decay": 0.0}))
-    pairs = list(zip(made.model.weights, made.judged.weights, strict=True))
+    pairs = list(zip(made.model.weights, made.eval_model.weights, strict=True))
     model.freeze(made.model, 8)
     assert [id(weight) for weight in made.model.weights] != [id(weight) for weight, _ in pairs]  # another order
     made.run(2)
-    made.copy_average()
+    made.fill_eval_model()
     for weight, judged in pairs:
         np.testing.assert_array_equal(judged.numpy(), weight.numpy())
 
@@ -269,15 +267,6 @@ def test_tensorboard_shows_photos_with_both_kinds_of_boxes(trained) -> None:  # 
         assert ((np.abs(pixels - [40, 200, 80]) < 10).all(axis=-1)).sum() > 60
 
 
-def test_events_can_lie_elsewhere(small, counted, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """tensorboard= takes the event files to another folder, and the run folder has none."""
-    from tfod_helpers import training
-
-    training.train(small.config, tmp_path / "run", tensorboard=tmp_path / "board")
-    assert list((tmp_path / "board" / "validation").glob("events*"))
-    assert not run_folder.open_run(tmp_path / "run").events.exists()
-
-
 def test_tensorboard_opens_before_the_first_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The notebook shows it before it trains, on the folder of a new run, which it makes; or on a folder of runs."""
     from tfod_helpers import training
@@ -314,10 +303,10 @@ def test_curves_are_redrawn_in_place_and_leave_nothing_behind(tmp_path: Path) ->
     from nbclient import NotebookClient
 
     rows = "[{'step': n, 'loss': 1 / n, 'ap': n / 10, 'ap50': n / 9, 'learning_rate': 0.1} for n in range(1, last)]"
-    begin = "from tfod_helpers.training.live import Curves\ncurves = Curves()\n"
-    draw = f"{begin}for last in (3, 5, 7):\n    curves.show({rows})"
+    begin = "from tfod_helpers.training.hooks import Curves\ncurves = Curves()\n"
+    draw = f"{begin}for last in (3, 5, 7):\n    curves.on_save({rows})"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(draw)])
-    ended = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"{draw}\ncurves.clear()")])
+    ended = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"{draw}\ncurves.on_end()")])
     for one in (notebook, ended):
         NotebookClient(one, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for output in notebook.cells[0].outputs if output.output_type == "display_data"]

@@ -70,7 +70,7 @@ def test_other_batches_go_on_at_the_same_place(  # type: ignore[no-untyped-def]
     config = in_batches_of(small.config, batch)
     history = training.train(config, copy)
     said = capsys.readouterr().out
-    assert f"Going on from step {step} of {steps}" in said
+    assert f"Resuming from step {step} of {steps}" in said
     assert f"Before on 1 x CPU, float32, in batches of 4; now on 1 x CPU, float32, in batches of {batch}." in said
     frame = history.frame
     assert frame["step"].iloc[-1] == steps
@@ -103,7 +103,7 @@ def test_it_goes_on_again_in_the_new_batches(small, copy: Path, monkeypatch, cap
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             training.train(in_batches_of(small.config, 8), copy)
-        assert "Going on from step 12 of 24" in capsys.readouterr().out
+        assert "Resuming from step 12 of 24" in capsys.readouterr().out
     assert pd.read_csv(copy / "history.csv")["step"].tolist() == [2, 4, 6, 8, 10, 12]
 
 
@@ -118,7 +118,7 @@ def test_what_was_seen_is_not_seen_again(small) -> None:  # type: ignore[no-unty
     def drawn(done: int) -> list[list[int]]:
         tf_keras.utils.set_random_seed(0)  # as each start does
         steps.optimizer.iterations.assign(done)
-        batches = steps._draw()
+        batches = steps._next_batches()
         return [next(batches)[1]["seen"]["source"].numpy().tolist() for _ in range(4)]
 
     begun, first, later = drawn(0), drawn(20), drawn(24)
@@ -138,7 +138,9 @@ def test_other_data_is_never_trained_over(small, copy: Path, tmp_path: Path) -> 
         training.train(experiment.change(small.config, {pattern: fewer.pattern}), copy)
     shutil.copytree(Path(small.train.pattern).parent, tmp_path / "moved")
     moved = tmp_path / "moved" / Path(small.train.pattern).name
-    assert not training.history.claim(run_folder.open_run(copy), experiment.change(small.config, {pattern: str(moved)}))
+    assert not training.claiming.claim(
+        run_folder.open_run(copy), experiment.change(small.config, {pattern: str(moved)})
+    )
 
 
 def test_a_broken_checkpoint_gives_way_to_the_one_before(small, copy: Path, capsys) -> None:  # type: ignore[no-untyped-def]
@@ -148,8 +150,8 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(small, copy: Path, caps
     def start() -> Any:
         sets = training.running._validation_set(small.config), training.running._some_training_images(small.config)
         run = run_folder.open_run(copy)
-        made = training.loop.Training(small.config, run, run_folder.Keeper(run), *sets, copy / "events")
-        made._start(run.read_manifest()["machines"][0])
+        made = training.loop.Training(small.config, run, run_folder.Keeper(run), *sets)
+        made.start(run.read_manifest()["machines"][0])
         return made.steps.done
 
     data = sorted(copy.glob("checkpoints/ckpt-*.data-*"))
@@ -195,7 +197,7 @@ def test_two_processes_go_on_together(small, copy: Path, tmp_path: Path) -> None
     processes = [child(config, str(copy), TF_CONFIG=json.dumps(task)) for task in tasks]
     said = [process.communicate(timeout=400)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(said)
-    assert all(f"Going on from step {HALF} of {STEPS}" in text for text in said)
+    assert all(f"Resuming from step {HALF} of {STEPS}" in text for text in said)
     manifest = run_folder.open_run(copy).read_manifest()
     assert (manifest["step"], manifest["finished"]) == (STEPS, True)
     assert [one["devices"] for one in manifest["machines"]] == [1, 2]

@@ -1,8 +1,8 @@
 """An ExperimentConfig -> a run: checkpoints, the best model, a history.
 
-The network, the losses and the optimizers are the Model Garden's; this package drives them, shows how far they are,
-judges the model on the validation records as it goes, and keeps what is worth keeping. A run that was stopped goes on
-from its last checkpoint.
+The network, the losses and the optimizers are the Model Garden's; this package drives them, shows progress, evaluates
+the model on the validation records as it goes, and keeps its best weights. A run that was stopped resumes from its last
+checkpoint.
 """
 
 from tfod_helpers.network.inputs import examples

@@ -6,10 +6,12 @@ import os
 from typing import Any
 
 import numpy as np
+import supervision as sv
 import tensorflow as tf
 import tf_keras
 
 from tfod_helpers import experiment
+from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector
 from tfod_helpers.experiment import ExperimentConfig, RCNNTaskConfig
 from tfod_helpers.files.run_folder import Run, find_run
@@ -82,3 +84,21 @@ def of_model(
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     return Detector(run, experiment.label_map(config), side, threshold)
+
+
+class PhotoSet:
+    """Photos with their ground truth, letterboxed once for a detector that looks at them again and again.
+
+    Attributes:
+        dataset: the photos and the ground truth.
+        letterboxed: the photos as the detector sees them.
+    """
+
+    def __init__(self, detector: Detector, dataset: Dataset) -> None:
+        """Letterbox the photos."""
+        self._detector, self.dataset = detector, dataset
+        self.letterboxed = [detector.square(image.pixels()) for image in dataset]
+
+    def detect(self) -> list[sv.Detections]:
+        """Return what the detector finds now, boxes in pixels of the photos."""
+        return self._detector.detect_squares(self.letterboxed)

@@ -4,65 +4,68 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import supervision as sv
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.annotations import LabelledImage
 from tfod_helpers.files.run_folder import Run, find_run, open_run
 from tfod_helpers.photos import Square
+from tfod_helpers.training.detecting import PhotoSet
+from tfod_helpers.training.history import PLANNED
+from tfod_helpers.training.hooks import Hook, Row
 
-TRAIN, VALIDATION = "train", "validation"
 SHOWN = 6  # photos of each set
 _TRUE, _PREDICTED = (40, 200, 80), (255, 140, 0)  # green and orange, as a colour-blind reader tells them apart too
 _LEAST = 0.3  # confidence of a drawn detection
 
 
-class Events:
-    """Writes event files that TensorBoard reads."""
+class Events(Hook):
+    """Writes event files that TensorBoard reads: a folder each for training and validation."""
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """Open a folder, local or ``gs://``; one folder in it for each of training and validation."""
-        base = os.fspath(folder).rstrip("/")
-        self._writers = {name: tf.summary.create_file_writer(f"{base}/{name}") for name in (TRAIN, VALIDATION)}
-
-    def scalars(self, row: Mapping[str, float]) -> None:
-        """Write a row of the history; AP and AP50 are of the validation photos."""
-        for name, value in row.items():
-            if name != "step":
-                with self._writers[VALIDATION if name in ("ap", "ap50") else TRAIN].as_default(step=int(row["step"])):
-                    tf.summary.scalar(name, value)
-
-    def images(self, which: str, step: int, dataset: Dataset, squares: Sequence[Square], found: Sequence[Any]) -> None:
-        """Write photos with their true boxes (green) and the predicted ones (orange, with confidence).
+    def __init__(self, folder: Path, train: PhotoSet, validation: PhotoSet) -> None:
+        """Open a folder.
 
         Args:
-            which: ``train`` or ``validation``.
-            step: the step.
-            dataset: the photos' truth.
-            squares: the photos, scaled.
-            found: the detections, in pixels of the photos.
+            folder: of the event files.
+            train: a few training photos.
+            validation: the validation photos, of which a few are shown.
         """
-        drawn = [
-            draw(image, square, one, dataset.label_map.names)
-            for image, square, one in zip(dataset, squares, found, strict=True)
-        ]
-        with self._writers[which].as_default(step=step):
-            tf.summary.image("true (green) and predicted (orange)", np.stack(drawn), max_outputs=len(drawn))
+        self._writers = {name: tf.summary.create_file_writer(f"{folder}/{name}") for name in ("train", "validation")}
+        self._train, self._validation = train, validation
 
-    def flush(self) -> None:
+    def on_evaluation(self, step: int, found: list[sv.Detections]) -> None:
+        """Write photos with their true boxes (green) and the predicted ones (orange, with confidence)."""
+        self._write_photos("train", step, self._train, self._train.detect())
+        self._write_photos("validation", step, self._validation, found)
+
+    def on_steps(self, rows: Sequence[Row]) -> None:
+        """Write the last row of the history; AP and AP50 are of the validation photos."""
+        for name, value in rows[-1].items():
+            if name not in ("step", PLANNED):
+                which = "validation" if name in ("ap", "ap50") else "train"
+                with self._writers[which].as_default(step=int(rows[-1]["step"])):
+                    tf.summary.scalar(name, value)
+
+    def on_save(self, rows: Sequence[Row]) -> None:
         """Let TensorBoard see what was written."""
         for writer in self._writers.values():
             writer.flush()
 
+    def _write_photos(self, which: str, step: int, photos: PhotoSet, found: list[sv.Detections]) -> None:
+        names = photos.dataset.label_map.names
+        shown = np.linspace(0, len(found) - 1, min(SHOWN, len(found))).astype(int)
+        drawn = [draw(photos.dataset[n], photos.letterboxed[n], found[n], names) for n in shown]
+        with self._writers[which].as_default(step=step):
+            tf.summary.image("true (green) and predicted (orange)", np.stack(drawn), max_outputs=len(drawn))
+
 
 def draw(image: LabelledImage, square: Square, found: sv.Detections, names: Sequence[str]) -> np.ndarray:
-    """Return a scaled photo with its true and predicted boxes: uint8, (side, side, 3)."""
+    """Return a letterboxed photo with its true and predicted boxes: uint8, (side, side, 3)."""
     picture = Image.fromarray(square.pixels)
     canvas = ImageDraw.Draw(picture)
     scale = np.tile(square.scale, 2)
@@ -70,12 +73,11 @@ def draw(image: LabelledImage, square: Square, found: sv.Detections, names: Sequ
         place = (box_xyxy * scale).tolist()
         canvas.rectangle(place, outline=_TRUE, width=2)
         canvas.text((place[0] + 3, place[3] - 13), names[label - 1], fill=_TRUE)
-    sure = found[found.confidence >= _LEAST] if len(found) else found
-    for number in range(len(sure)):
-        place = (sure.xyxy[number] * scale).tolist()
-        canvas.rectangle(place, outline=_PREDICTED, width=2)
-        text = f"{names[sure.class_id[number] - 1]} {sure.confidence[number]:.2f}"
-        canvas.text((place[0] + 3, place[1] + 1), text, fill=_PREDICTED)
+    for box_xyxy, confidence, name in zip(found.xyxy, found.confidence, found["class_name"], strict=True):
+        if confidence >= _LEAST:
+            place = (box_xyxy * scale).tolist()
+            canvas.rectangle(place, outline=_PREDICTED, width=2)
+            canvas.text((place[0] + 3, place[1] + 1), f"{name} {confidence:.2f}", fill=_PREDICTED)
     return np.asarray(picture)
 
 

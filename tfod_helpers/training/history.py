@@ -1,22 +1,15 @@
-"""What a run folder says of its training: its claim on the folder, its rows, its best model."""
+"""What happened in a training: the rows of ``history.csv``, and the best model's scores."""
 
 from __future__ import annotations
 
-import hashlib
-import platform
-import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
 import pandas as pd
-import tensorflow as tf
-import tf_keras
 
-from tfod_helpers import __version__, experiment, records
-from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.files import workspace
 from tfod_helpers.files.run_folder import Run
-from tfod_helpers.records import Records
 
 PLANNED = "planned_steps"  # of a row: how many steps there were to be when it was written
 
@@ -29,7 +22,7 @@ class History:
         run: the run folder.
         frame: a row each time the loss was read: step, loss, learning_rate, steps_per_second, and,
             where the model was evaluated, ap and ap50.
-        best: step, ap and ap50 of the model in ``best/``.
+        best: step, ap, ap50 and threshold of the model in ``best/``.
         weights: what the training started from, in words.
         seconds: what the time went into: building (network and first step), steps, evaluating, saving.
     """
@@ -60,93 +53,13 @@ def read_rows(run: Run) -> list[dict[str, Any]]:
     return pd.read_csv(run.history_path).to_dict("records") if run.history_path.exists() else []
 
 
-def claim(run: Run, config: ExperimentConfig) -> bool:
-    """Make a new run folder this config's; return whether it already holds the finished training.
-
-    A training that was begun can be gone on with in batches of another size, since the chip that is there now may have
-    room for another one. What follows the batch, learning rate and steps, may then differ too; anything else may not.
-
-    Raises:
-        ValueError: it holds a training of other data or settings; they are named.
-    """
-    data = {which: _describe(find_records(config, which)) for which in ("train", "validation")}
-    if tf.train.latest_checkpoint(run.checkpoints) is None:  # nothing is lost; a failed start may be mended
-        versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official", "numpy")}
-        run.update_manifest(
-            id=run.read_manifest().get("id") or uuid.uuid4().hex,
-            preset=config.task.preset,
-            classes=list(config.task.class_names),
-            data=data,
-            changes={name: list(pair) for name, pair in experiment.changes(config).items()},
-            versions={"python": platform.python_version(), "tfod_helpers": __version__, **versions},
-            machines=[],
-            finished=False,
-        )
-        experiment.label_map(config).write(run.label_map_path)
-        experiment.save(config, run.config_path)  # last: where it is missing, the claim is not finished
-        return False
-    manifest = run.read_manifest()
-    _refuse_other_data(run, manifest.get("data", {}), data)
-    other = experiment.differences(experiment.load(run.config_path), config)
-    other = {name: pair for name, pair in other.items() if not name.endswith(".input_path")}  # settled above
-    if experiment.BATCH_SIZE in other and not manifest.get("finished"):
-        other = {name: pair for name, pair in other.items() if name not in experiment.FOLLOWING_BATCH}
-        if not other:
-            experiment.save(config, run.config_path)
-    if other:
-        listed = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in list(other.items())[:10])
-        raise ValueError(
-            f"{run}: this run was made with other settings: {listed}. Choose another run folder for them, or "
-            f"delete this one."
-        )
-    return bool(manifest.get("finished"))
+def write_rows(run: Run, rows: Sequence[dict[str, Any]]) -> None:
+    """Write ``history.csv``, whole or not at all."""
+    with workspace.whole_file(run.history_path) as part:
+        pd.DataFrame(rows).to_csv(part, index=False)
 
 
-def find_records(config: ExperimentConfig, which: str) -> Records:
-    """Return the records that a config names, where they are those that it was made for.
-
-    Args:
-        config: the settings.
-        which: ``train`` or ``validation``.
-
-    Raises:
-        FileNotFoundError: there are none, or they were written anew.
-        ValueError: they have other classes than the config.
-    """
-    pattern = getattr(config.task, f"{which}_data").input_path
-    try:
-        found = records.of_pattern(pattern)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"There are no {'training' if which == 'train' else which} records: {error}") from None
-    if found.label_map != experiment.label_map(config):
-        raise ValueError(
-            f"{pattern}: these records have the classes {found.label_map.describe()}, the config "
-            f"{experiment.label_map(config).describe()}. Make the config again with experiment.make."
-        )
-    return found
-
-
-def checksum(model: tf_keras.Model) -> str:
-    """Return 32 hex digits that stand for a model's weights."""
-    found = hashlib.blake2b(digest_size=16)
-    for weight in model.weights:
-        found.update(weight.numpy().tobytes())
-    return found.hexdigest()
-
-
-def _describe(found: Records) -> dict[str, Any]:
-    """Return what a run remembers of its records: enough to know them again wherever they lie."""
-    return {"pattern": found.pattern, "images": found.count, "boxes": found.boxes, "fingerprint": found.fingerprint}
-
-
-def _refuse_other_data(run: Run, before: dict[str, Any], now: dict[str, Any]) -> None:
-    for which, facts in now.items():
-        old = before.get(which, facts)
-        if old["fingerprint"] != facts["fingerprint"]:
-            told = [f"{one['images']} images with {one['boxes']} boxes" for one in (old, facts)]
-            raise ValueError(
-                f"{run}: the {'training' if which == 'train' else which} photos or labels are not those that this run "
-                f"began with: then {told[0]} ({old['pattern']}), now {told[1]} ({facts['pattern']}). Nothing was "
-                f"trained. Choose another run folder for them; with weights={str(run)!r} it starts from what this one "
-                f"learnt."
-            )
+def rescale(rows: list[dict[str, Any]], total: int, done: int) -> list[dict[str, Any]]:
+    """Return the rows of a history up to a step, counted in steps of which there are ``total``."""
+    scaled = [row | {"step": round(row["step"] * total / row.get(PLANNED, total)), PLANNED: total} for row in rows]
+    return [row for row in scaled if row["step"] <= done]

@@ -1,4 +1,4 @@
-"""The last checkpoint -> a training that goes on at the same place of its schedule, on whatever chip there is now."""
+"""The last checkpoint -> a training that resumes at the same place of its schedule, on whatever chip there is now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfod_helpers.files.run_folder import Run
-from tfod_helpers.training.history import PLANNED
 from tfod_helpers.training.steps import Steps
 
 
@@ -22,17 +21,17 @@ def restore(steps: Steps, manager: tf.train.CheckpointManager) -> bool:
     Raises:
         ValueError: there are checkpoints, and none of them can be read.
     """
-    told = ""
+    reason = ""
     for prefix in reversed(manager.checkpoints):
         try:
             steps.checkpoint.restore(prefix).assert_existing_objects_matched()
             return True
         except (tf.errors.OpError, LookupError, AssertionError, ValueError, RuntimeError) as error:
-            told = str(error).splitlines()[0][:200]
-            tqdm.write(f"{prefix}: this checkpoint cannot be read ({told}), so the one before it is taken.")
-    if told:
+            reason = str(error).splitlines()[0][:200]
+            tqdm.write(f"{prefix}: this checkpoint cannot be read ({reason}), so the one before it is taken.")
+    if reason:
         raise ValueError(
-            f"{manager.directory}: none of the checkpoints can be read ({told}). Copy the folder from where it is "
+            f"{manager.directory}: none of the checkpoints can be read ({reason}). Copy the folder from where it is "
             f"whole, or delete it to train from the start."
         )
     return False
@@ -63,12 +62,6 @@ def continue_schedule(steps: Steps, total: int, batch: int, *, fitted: bool) -> 
     return total
 
 
-def rescale(rows: list[dict[str, Any]], total: int, done: int) -> list[dict[str, Any]]:
-    """Return the rows of a history up to a step, counted in steps of which there are ``total``."""
-    scaled = [row | {"step": round(row["step"] * total / row.get(PLANNED, total)), PLANNED: total} for row in rows]
-    return [row for row in scaled if row["step"] <= done]
-
-
 def machine(strategy: tf.distribute.Strategy, precision: str, batch: int) -> dict[str, Any]:
     """Return what a run remembers of a machine that it was trained on."""
     # TensorFlow's default strategy, which is a CPU's, does not name its devices.
@@ -79,7 +72,7 @@ def machine(strategy: tf.distribute.Strategy, precision: str, batch: int) -> dic
 
 
 def add_machine(run: Run, now: dict[str, Any], step: int) -> str:
-    """Write down on what a run goes on, and return a sentence about it where it was something else before."""
+    """Write down on which machine a run is resumed, and return a sentence about it where it was another before."""
     machines = run.read_manifest().get("machines", [])
     run.update_manifest(machines=[*machines, {"from_step": step, **now}])
     if not machines or all(machines[-1].get(name) == value for name, value in now.items()):

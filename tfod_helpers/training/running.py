@@ -15,7 +15,7 @@ from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files.run_folder import Keeper, Run
 from tfod_helpers.records import Records
-from tfod_helpers.training import detecting, events, history, machines, resuming
+from tfod_helpers.training import claiming, detecting, events, history, machines, resuming
 from tfod_helpers.training.history import History
 from tfod_helpers.training.loop import Training
 from tfod_helpers.training.steps import precision as computing_in
@@ -26,11 +26,10 @@ def train(
     run: str | os.PathLike[str] | Run,
     *,
     strategy: tf.distribute.Strategy | None = None,
-    tensorboard: str | os.PathLike[str] | None = None,
 ) -> History:
     """Train until the config's last step, its time or its patience is up, and keep the best model apart from the last.
 
-    Where the run folder holds an unfinished training of the same config, it goes on from there, also on another
+    Where the run folder holds an unfinished training of the same config, it resumes from there, also on another
     chip and in batches of another size; where it holds a finished one, its history comes back at once. Stopped by
     Ctrl-C, the stop button or a machine that is taken away, it saves first.
 
@@ -39,20 +38,19 @@ def train(
         run: the run folder, made where it is new. One on Drive or in a bucket (``gs://``) is worked on in a folder of
             this machine and kept in step at every checkpoint, in the background.
         strategy: from `runtime.connect`; left out, the best device is taken.
-        tensorboard: a folder for the event files, also ``gs://``; left out, ``events/`` in the run folder.
 
     Raises:
         ValueError: the run folder holds a training of other data, classes or settings, or the records have other
             classes than the config; they are named.
-        FloatingPointError: the loss is no longer a number, or explodes; the last checkpoint is kept, and the images
-            that did it are in ``failed/`` in the run folder.
+        FloatingPointError: the loss is NaN or explodes; the last checkpoint is kept, and the images that did it are
+            in ``failed/`` in the run folder.
         MemoryError: a batch does not fit into memory; the message says what to change.
         ConnectionError: the accelerator was taken away.
         OSError: the run is whole on this machine, and could not be brought to where it is kept.
     """
     strategy = strategy or runtime.connect().strategy
     with machines.own_folder(run, strategy, config.trainer.minutes) as run, contextlib.closing(Keeper(run)) as keeper:
-        if history.claim(run, config):
+        if claiming.claim(run, config):
             print(f"{run}: this training is finished already; here is its history.")
             keeper.keep()
             keeper.finish()
@@ -62,10 +60,10 @@ def train(
         now = resuming.machine(strategy, precision, config.task.train_data.global_batch_size)
         try:
             with strategy.scope(), computing_in(precision):
-                return Training(config, run, keeper, *sets, tensorboard or run.events).go(now)
+                return Training(config, run, keeper, *sets).go(now)
         finally:
-            # Models refer to themselves, so only Python's garbage search frees them, and it seldom looks so far:
-            # after ten trainings in one notebook their graphs would fill the memory.
+            # Models are reference cycles, so only the garbage collector frees them, and it seldom runs that far: after
+            # ten trainings in one notebook their graphs would fill the memory.
             gc.collect()
 
 
@@ -74,7 +72,7 @@ def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset) -> Eval
 
     Args:
         run: the run folder.
-        data: the records or the dataset to judge on.
+        data: the records or the dataset to evaluate on.
 
     Raises:
         FileNotFoundError: the run holds no model yet.
@@ -91,17 +89,17 @@ def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset) -> Eval
 
 
 def _validation_set(config: ExperimentConfig) -> Dataset:
-    found = history.find_records(config, "validation")
+    found = claiming.find_records(config, "validation")
     if not found.boxes:
         raise ValueError(
-            f"{found.pattern}: no object in these records, so no model can be judged on them. Label some photos."
+            f"{found.pattern}: no object in these records, so no model can be evaluated on them. Label some photos."
         )
     return Dataset(tuple(records.read(found)), found.label_map)
 
 
 def _some_training_images(config: ExperimentConfig) -> Dataset:
-    """Return a few of the photos that are learnt from, to see what the model makes of them."""
-    found = history.find_records(config, "train")
+    """Return a few of the training photos, to see what the model finds in them."""
+    found = claiming.find_records(config, "train")
     every = max(1, found.count // events.SHOWN)
     last = every * (min(events.SHOWN, found.count) - 1) + 1
     return Dataset(tuple(itertools.islice(records.read(found), 0, last, every)), found.label_map)

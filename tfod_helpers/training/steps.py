@@ -19,7 +19,7 @@ from tfod_helpers.training import schedule
 
 
 class BadLossError(Exception):
-    """A loss that is no number, or far above those before.
+    """A loss that is NaN or infinite, or far above those before.
 
     Attributes:
         loss: the loss.
@@ -70,12 +70,12 @@ class Steps:
 
     Attributes:
         model: the network that is trained, in the precision that is set.
-        judged: the same network in float32, as it will be exported; `copy_average` fills it.
+        eval_model: the same network in float32, as it will be exported; `fill_eval_model` fills it.
         optimizer: what changes the weights.
         rate: its learning rate.
         average: of the weights, or None.
         planned: how many steps there are to be, and `batch` of how many images: what a step number means.
-        checkpoint: all that is needed to go on.
+        checkpoint: all that is needed to resume.
     """
 
     def __init__(self, config: ExperimentConfig, *, rate: Any = None) -> None:
@@ -94,10 +94,10 @@ class Steps:
         decay = config.trainer.average_decay
         self.average = Average(self.model, decay) if decay else None
         with whole_precision():
-            self.judged = model.build_model(config)
+            self.eval_model = model.build_model(config)
         # Pairs are made now, since what is frozen later changes its place among the weights.
         values = self.average.values if self.average else self.model.weights
-        self._copies = list(zip(self.judged.weights, values, strict=True))
+        self._copies = list(zip(self.eval_model.weights, values, strict=True))
         self._metrics = self.task.build_metrics(training=True)
         average = {"average": self.average} if self.average else {}
         number = lambda value, name: tf.Variable(value, trainable=False, dtype=tf.int64, name=name)  # noqa: E731
@@ -124,11 +124,11 @@ class Steps:
             limit: a loss above it ends them.
 
         Raises:
-            BadLossError: a loss is no number or above the limit.
+            BadLossError: a loss is NaN, infinite or above the limit.
             tf.errors.ResourceExhaustedError: the batch does not fit into memory.
         """
         if self._batches is None:
-            self._batches = self._draw()
+            self._batches = self._next_batches()
             with self.strategy.scope():  # made within the first step, they would have it traced twice
                 self.optimizer._create_all_weights(self.model.trainable_variables)
         loss, batch = self._run(tf.constant(count), tf.constant(limit, tf.float32))
@@ -142,13 +142,13 @@ class Steps:
             **{name: value for name, value in means.items() if name != "model_loss"},
         }
 
-    def copy_average(self) -> None:
-        """Give `judged` the average of the weights over the last steps: better than the weights of any of them."""
+    def fill_eval_model(self) -> None:
+        """Give `eval_model` the average of the weights over the last steps: better than the weights of any of them."""
         for weight, value in self._copies:
             weight.assign(value)
 
-    def _draw(self) -> Any:
-        """Return the batches that come next. Who goes on draws anew: a run that is often cut off would see the same."""
+    def _next_batches(self) -> Any:
+        """Return the next batches, on resume in another order: a run that is often cut off would see the same ones."""
         if self.done:
             tf_keras.utils.set_random_seed((self.config.task.train_data.seed or 0) + self.done)
         make = orbit.utils.make_distributed_dataset

@@ -1,0 +1,87 @@
+"""What is shown while a training is under way: hooks that the loop calls."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import supervision as sv
+from tqdm import tqdm
+
+from tfod_helpers import pictures
+from tfod_helpers.training.history import PLANNED
+
+Row = dict[str, float]
+
+
+class Hook:
+    """What happens beside the train steps; a method that is not replaced does nothing."""
+
+    def on_evaluation(self, step: int, found: list[sv.Detections]) -> None:
+        """The model was evaluated: what it found in the validation photos."""
+
+    def on_steps(self, rows: Sequence[Row]) -> None:
+        """Some steps were made: the last row of the history is theirs."""
+
+    def on_save(self, rows: Sequence[Row]) -> None:
+        """A checkpoint was written."""
+
+    def on_end(self) -> None:
+        """The training ended, whether all steps were made or not."""
+
+
+class Bar(Hook):
+    """The progress bar, with loss, learning rate and AP50 beside it."""
+
+    def __init__(self, total: int, done: int) -> None:
+        """Begin at a step."""
+        self._bar = tqdm(total=total, initial=done, unit="step", desc="training")
+
+    def on_steps(self, rows: Sequence[Row]) -> None:
+        """Move the bar; the number of steps may have been fitted to the time meanwhile."""
+        row = rows[-1]
+        self._bar.total = row[PLANNED]
+        self._bar.update(row["step"] - self._bar.n)
+        shown = {"loss": f"{row['loss']:.3f}", "learning rate": f"{row['learning_rate']:.1e}"}
+        scored = [row["ap50"] for row in rows if np.isfinite(row.get("ap50", np.nan))]
+        self._bar.set_postfix(shown | ({"AP50": f"{scored[-1]:.2f}"} if scored else {}))
+
+    def on_end(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+class Curves(Hook):
+    """The training's curves below the progress bar of a notebook cell, redrawn in place; elsewhere nothing."""
+
+    def __init__(self) -> None:
+        """Find out whether there is a notebook."""
+        self._shown: Any = None
+        self._notebook = "ipykernel" in sys.modules and sys.modules["IPython"].get_ipython() is not None
+
+    def on_save(self, rows: Sequence[Row]) -> None:
+        """Draw the history in the place of the one before."""
+        if not self._notebook:
+            return
+        from IPython.display import Image
+
+        # A Picture would display itself, each time anew; these are its bytes, which can be replaced.
+        self._put(Image(pictures.plot_history(pd.DataFrame(rows)).to_bytes()))
+
+    def on_end(self) -> None:
+        """Leave the cell to what it prints itself."""
+        if self._shown is not None:
+            from IPython.display import HTML
+
+            self._put(HTML(""))
+
+    def _put(self, thing: Any) -> None:
+        from IPython.display import display
+
+        if self._shown is None:
+            self._shown = display(thing, display_id=True)
+        else:
+            self._shown.update(thing)
