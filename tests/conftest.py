@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,9 +67,9 @@ def shared() -> Path:
     return folder
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty bucket, on a server in this process that speaks as Google's does; the cache is empty."""
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[tuple[str, Callable[[], None]]]:
+    """A server in this process that speaks as Google's does: its address, and what empties its bucket."""
     from gcp_storage_emulator.server import create_server
 
     with socket.socket() as free:
@@ -77,10 +77,20 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
         port = free.getsockname()[1]
     server = create_server("localhost", port, in_memory=True, default_bucket="photos-and-records")
     server.start()
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://localhost:{port}")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-    yield "gs://photos-and-records"
+    yield f"http://localhost:{port}", lambda: server.wipe(keep_buckets=True)
     server.stop()
+
+
+@pytest.fixture
+def bucket(
+    emulator: tuple[str, Callable[[], None]], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The address of an empty bucket; the cache is empty."""
+    address, empty = emulator
+    empty()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    return "gs://photos-and-records"
 
 
 @pytest.fixture(scope="session")

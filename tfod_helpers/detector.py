@@ -65,7 +65,6 @@ class ExportFacts:
         (folder / FACTS).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    @storage.buckets_too("folder")
     def read(cls, folder: str | os.PathLike[str]) -> ExportFacts:
         """Read a folder's ``export.json``.
 
@@ -73,13 +72,16 @@ class ExportFacts:
             FileNotFoundError: the folder is no export.
             ValueError: the file is damaged.
         """
-        folder = Path(folder)
-        path = folder / FACTS
-        if not path.is_file():
-            what = "this folder holds no export" if folder.is_dir() else "there is no such folder"
-            raise FileNotFoundError(f"{folder}: {what} ({FACTS} is missing). Give the folder that an export wrote.")
+        path = storage.join(folder, FACTS)
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return cls(**json.loads(storage.read_bytes(path)))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            where = storage.address(folder)
+            there = storage.is_remote(folder) or os.path.isdir(where)
+            what = "this folder holds no export" if there else "there is no such folder"
+            raise FileNotFoundError(
+                f"{where}: {what} ({FACTS} is missing). Give the folder that an export wrote."
+            ) from error
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: damaged ({error}). Copy it again, or export the run again.") from error
 
@@ -114,7 +116,6 @@ class Detector:
         return f"Detector({self.label_map.describe()}; {self.image_size} px; confidence from {self.threshold:.2f})"
 
     @classmethod
-    @storage.buckets_too("export")
     def load(cls, export: str | os.PathLike[str]) -> Detector:
         """Load an export folder; nothing outside it is needed.
 
@@ -122,20 +123,21 @@ class Detector:
             FileNotFoundError: the folder or a file of it is missing.
             ValueError: a file of it cannot be used.
         """
-        folder = Path(export)
-        facts = ExportFacts.read(folder)
-        if not (folder / LABEL_MAP).is_file():
+        facts = ExportFacts.read(export)
+        path = storage.join(export, LABEL_MAP)
+        try:
+            label_map = LabelMap.read(path, renumber=False)
+        except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"{folder}: the export has no {LABEL_MAP}, so its classes have no names. Copy the whole export folder, "
-                f"or export the run again."
-            )
-        label_map = LabelMap.read(folder / LABEL_MAP, renumber=False)
+                f"{storage.address(export)}: the export has no {LABEL_MAP}, so its classes have no names. Copy the "
+                f"whole export folder, or export the run again."
+            ) from error
         if len(label_map) != facts.classes:
             raise ValueError(
-                f"{folder / LABEL_MAP}: {len(label_map)} classes, but the model was exported with {facts.classes}. "
+                f"{path}: {len(label_map)} classes, but the model was exported with {facts.classes}. "
                 f"Copy the label map that belongs to it, or export the run again."
             )
-        return cls(_load_saved_model(folder), label_map, facts.image_size, facts.threshold)
+        return cls(_load_saved_model(storage.mirror(export)), label_map, facts.image_size, facts.threshold)
 
     @overload
     def detect(self, images: Photo, *, threshold: float | None = None, batch_size: int = 16) -> sv.Detections: ...
@@ -225,7 +227,6 @@ class Detector:
             mask=_paste(outputs["masks"][number, keep], whole_xyxy[keep], square) if "masks" in outputs else None,
         )
 
-    @storage.buckets_too("folder")
     def detect_folder(
         self, folder: str | os.PathLike[str], *, threshold: float | None = None, batch_size: int = 16
     ) -> pd.DataFrame:
@@ -250,7 +251,7 @@ class Detector:
         """
         import pandas as pd
 
-        source = PhotoFolder(folder)
+        source = PhotoFolder(storage.mirror(folder))
         rows, looked_at, problems = [], [], []
         with tqdm(total=len(source.names), unit="photo", desc="detecting") as bar, ThreadPoolExecutor() as pool:
             for names in _batches(source.names, batch_size):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tfod_helpers.annotations import label_map_text
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage
 from tfod_helpers.problems import did_you_mean
 
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control, half a character, line, paragraph
@@ -117,20 +117,17 @@ class LabelMap:
             warnings.warn(f"{path}: {' '.join(word)}", RenumberedWarning, stacklevel=2)
         return label_map
 
-    @storage.buckets_too(writes="path")
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write a ``.pbtxt`` label map, or one name a line where ``path`` ends in ``.txt``."""
-        path = Path(path)
-        if path.suffix.lower() == ".txt":
+        if Path(path).suffix.lower() == ".txt":
             text = "".join(f"{name}\n" for name in self.names)
         else:
             text = label_map_text.to_text(self.names)
-        with workspace.whole_file(path) as part:
+        with storage.whole_file(path) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
-        return path
+        return Path(path)
 
 
-@storage.buckets_too("path")
 def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, str] | None]:
     """Read a label map as `LabelMap.read` does; return it, and what to tell of its ids: ``(what, fix)`` or None.
 
@@ -138,25 +135,25 @@ def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, st
         FileNotFoundError: there is no such file.
         ValueError: the file does not hold a usable label map; the message says where and why.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no label map here. Check the path.")
+    where, ending = storage.address(path), Path(path).suffix.lower()
     try:
-        data = path.read_bytes()
+        data = storage.read_bytes(path)
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise FileNotFoundError(f"{where}: there is no label map here. Check the path.") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error.reason}). Save the file as UTF-8.") from error
+        raise ValueError(f"{where}: not UTF-8 text ({error.reason}). Save the file as UTF-8.") from error
     try:
-        if path.suffix.lower() == ".txt":
+        if ending == ".txt":
             return LabelMap(line.strip() for line in text.splitlines() if line.strip()), None
-        if path.suffix.lower() in (".yaml", ".yml"):
+        if ending in (".yaml", ".yml"):
             return LabelMap(_yaml_names(text)), None
         names = label_map_text.read_ids(text)
         if names.get(0, "").casefold() == "background":  # some files spell it out
             del names[0]
         label_map = LabelMap(names[id] for id in sorted(names))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{where}: {error}") from error
     if sorted(names) == list(label_map.ids):
         return label_map, None
     first = next((old, new) for new, old in enumerate(sorted(names), start=1) if old != new)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage
 from tfod_helpers.problems import Problem
 
 if TYPE_CHECKING:
@@ -54,18 +54,16 @@ class Report:
         rows = [(one.severity, one.kind, one.where, one.object, one.what, one.fix, one.photo) for one in self.problems]
         return pd.DataFrame(rows, columns=["severity", "kind", "where", "object", "what", "fix", "photo"])
 
-    @storage.buckets_too(writes="path")
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the report as JSON, whole or not at all: counts, and every problem with all that is known of it."""
-        path = Path(path)
         counts = [{"severity": one[0], "kind": one[1], "count": n} for one, n in self.counts().items()]
         facts = {"images": self.images, "boxes": self.boxes, "counts": counts}
         facts["problems"] = [_facts(problem) for problem in self.problems]
         text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        with workspace.whole_file(path) as part:
+        with storage.whole_file(path) as part:
             # A file name that is no Unicode gets the escapes that JSON has too.
             part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        return path
+        return Path(path)
 
     def __repr__(self) -> str:
         return str(self)  # what a notebook shows

@@ -26,7 +26,7 @@ from tfod_helpers.experiment.config import (
     from_preset,
     nest,
 )
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage
 from tfod_helpers.problems import did_you_mean
 from tfod_helpers.records import Records
 
@@ -207,16 +207,13 @@ def label_map(config: ExperimentConfig) -> LabelMap:
     return LabelMap(config.task.class_names)
 
 
-@storage.buckets_too(writes="path")
 def save(config: ExperimentConfig, path: str | os.PathLike[str]) -> Path:
     """Write every setting as YAML, whole or not at all."""
-    path = Path(path)
-    with workspace.whole_file(path) as part:
+    with storage.whole_file(path) as part:
         part.write_text(yaml.safe_dump(config.as_dict(), sort_keys=False), encoding="utf-8")
-    return path
+    return Path(path)
 
 
-@storage.buckets_too("path")
 def load(path: str | os.PathLike[str]) -> ExperimentConfig:
     """Read a config that `save` wrote.
 
@@ -224,15 +221,15 @@ def load(path: str | os.PathLike[str]) -> ExperimentConfig:
         FileNotFoundError: there is no such file.
         ValueError: the file is not such a config; the message says where.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no experiment config here. Check the path.")
+    where = storage.address(path)
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml.safe_load(storage.read_bytes(path).decode())
         config = from_preset(settings["task"]["preset"])
         config.override(settings)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise FileNotFoundError(f"{where}: there is no experiment config here. Check the path.") from error
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path}: not an experiment config that this version wrote ({error}).") from error
+        raise ValueError(f"{where}: not an experiment config that this version wrote ({error}).") from error
     return config
 
 

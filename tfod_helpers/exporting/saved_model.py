@@ -24,14 +24,13 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from tfod_helpers import experiment, training
 from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Run, find_run
 from tfod_helpers.network.model import detect_function
 
 FORMAT = "saved_model"
 
 
-@storage.buckets_too(writes="folder", replaces=True)
 def export(run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str]) -> Path:
     """Write a run's best model as a SavedModel, whole or not at all.
 
@@ -46,9 +45,9 @@ def export(run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str]) ->
         FileNotFoundError: the run holds no model yet.
         FileExistsError: the folder holds something other than an export.
     """
-    folder = Path(folder).expanduser()
-    if folder.exists() and not (folder / FACTS).exists() and (folder.is_file() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder}: there is something here that is no export. Choose an empty or a new folder.")
+    if not storage.is_remote(folder):
+        folder = Path(folder).expanduser()
+        _refuse_others(folder)
     model, config = training.load_best(run)
     side = config.task.model.input_size[0]
     detect = tf.function(
@@ -56,12 +55,17 @@ def export(run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str]) ->
         input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8, name="images")],
         autograph=False,
     )
-    with workspace.whole_folder(folder) as part:
+    with storage.whole_folder(folder, replaces=True) as part:
         _save_frozen(detect, part)
         experiment.label_map(config).write(part / LABEL_MAP)
         best = {name: value for name, value in find_run(run).read_manifest()["best"].items() if name != "checkpoint"}
         ExportFacts(FORMAT, side, len(config.task.class_names), preset=config.task.preset, **best).write(part)
-    return folder
+    return Path(folder)
+
+
+def _refuse_others(folder: Path) -> None:
+    if folder.exists() and not (folder / FACTS).exists() and (folder.is_file() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder}: there is something here that is no export. Choose an empty or a new folder.")
 
 
 def _save_frozen(detect: tf.types.experimental.PolymorphicFunction, folder: Path) -> None:

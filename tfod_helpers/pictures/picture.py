@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage
 
 # Inches: what a notebook column shows unscaled and a printed page nearly so; photos cost more bytes an inch.
 CHART_WIDTH, PHOTO_WIDTH = 9.0, 7.5
@@ -97,7 +97,6 @@ class Picture(Figure):
         self.set_dpi(usual)
         return _small_jpeg(image, _PHOTO_BYTES * (dpi / _NOTEBOOK_DPI) ** 2) if self.photos else _small_png(image)
 
-    @storage.buckets_too(writes="path")
     def save(self, path: str | os.PathLike[str], *, dpi: int = 200) -> Path:
         """Write the picture, whole or not at all.
 
@@ -108,13 +107,13 @@ class Picture(Figure):
         Raises:
             ValueError: the ending is none that Matplotlib writes.
         """
-        path = Path(path)
-        kind = path.suffix[1:].lower()
-        if kind not in self.canvas.get_supported_filetypes():
-            raise ValueError(f"{path}: a picture cannot be saved as {path.suffix!r}. Use .png, .jpg, .pdf or .svg.")
-        with workspace.whole_file(path) as part, style():
-            self.savefig(part, format=kind, dpi=dpi)
-        return path
+        ending = Path(path).suffix
+        if ending[1:].lower() not in self.canvas.get_supported_filetypes():
+            where = storage.address(path)
+            raise ValueError(f"{where}: a picture cannot be saved as {ending!r}. Use .png, .jpg, .pdf or .svg.")
+        with storage.whole_file(path) as part, style():
+            self.savefig(part, format=ending[1:].lower(), dpi=dpi)
+        return Path(path)
 
     def _ipython_display_(self) -> None:
         # Of all hooks only this one outranks the formatters that %matplotlib inline registers for

@@ -25,7 +25,6 @@ _NAMED = {word for pattern, _ in RULES for word in re.findall(r"\w+", pattern)} 
 _GIVE = "Give the pipeline.config of an Object Detection API model"
 
 
-@storage.buckets_too("path")
 def read(path: str | os.PathLike[str]) -> Carried:
     """Read a pipeline.config of the TensorFlow Object Detection API, TF1's or TF2's.
 
@@ -43,11 +42,10 @@ def read(path: str | os.PathLike[str]) -> Carried:
         OldConfigError: it cannot be read, is no such config, or has an impossible value; the message says where.
             `NoCounterpartError`, which is one too, names the preset to use where none stands for the network.
     """
-    path = Path(path)
     try:
-        return _carry(path, read_settings(_load(path)))
+        return _carry(Path(path), read_settings(_load(storage.mirror(path))))
     except OldConfigError as error:
-        error.path = str(path)
+        error.path = storage.address(path)
         raise
 
 

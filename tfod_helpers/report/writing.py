@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfod_helpers import __version__
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage
 from tfod_helpers.report import page
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula, and runs it
 
 
-@storage.buckets_too(writes="folder", replaces=True)
 def write(
     evaluation: Evaluation,
     folder: str | os.PathLike[str],
@@ -48,18 +47,19 @@ def write(
         ValueError: ``folder`` holds other files, which would be lost.
         NotADirectoryError: ``folder`` is a file.
     """
-    folder = Path(folder).expanduser()
-    _check_folder(folder)
+    if not storage.is_remote(folder):
+        folder = Path(folder).expanduser()
+        _check_folder(folder)
     mistakes, suspects = evaluation.mistakes(), evaluation.label_errors()
     html = page.draw(evaluation, mistakes, suspects, learning_curve)
-    with workspace.whole_folder(folder) as part:
+    with storage.whole_folder(folder, replaces=True) as part:
         (part / REPORT).write_text(html, encoding="utf-8")
         (part / NUMBERS).write_text(
             json.dumps(numbers(evaluation, mistakes), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
             encoding="utf-8",
         )
         _for_spreadsheets(suspects).to_csv(part / LABELS, index=False, encoding="utf-8")
-    return folder / REPORT
+    return Path(folder) / REPORT
 
 
 def numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:

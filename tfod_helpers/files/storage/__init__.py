@@ -4,7 +4,7 @@
 nothing here opens a file or a bucket to anybody.
 """
 
-from tfod_helpers.files.storage.doors import buckets_too, local_place, mirror, writing
+from tfod_helpers.files.storage.doors import buckets_too, writing
 from tfod_helpers.files.storage.files import (
     copy,
     delete,
@@ -18,6 +18,7 @@ from tfod_helpers.files.storage.files import (
     write_bytes,
 )
 from tfod_helpers.files.storage.folders import TransferError, Transferred, download_folder, upload_folder
+from tfod_helpers.files.storage.mirrors import local_place, mirror, reading, whole_file, whole_folder
 from tfod_helpers.files.storage.paths import AnyPath, address, bucket_and_name, is_remote, join, split
 
 __all__ = [
@@ -38,11 +39,14 @@ __all__ = [
     "mirror",
     "read_bytes",
     "read_stamped",
+    "reading",
     "sizes",
     "split",
     "stamp",
     "upload",
     "upload_folder",
+    "whole_file",
+    "whole_folder",
     "write_bytes",
     "writing",
 ]

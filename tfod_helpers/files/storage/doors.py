@@ -9,78 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import inspect
 import os
+import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from tfod_helpers.files import workspace
 from tfod_helpers.files.storage import files, folders
 from tfod_helpers.files.storage.client import told
-from tfod_helpers.files.storage.paths import AnyPath, address, bucket_and_name, is_remote, join, split
+from tfod_helpers.files.storage.mirrors import _remove_all_but, local_place, mirror
+from tfod_helpers.files.storage.paths import AnyPath, address, is_remote, join
 
 _places: dict[str, str] = {}  # of mirrors and of what is being written -> their addresses
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-
-
-def local_place(path: AnyPath) -> Path:
-    """Return where the mirror of an address is, whether it has been fetched or not; a local path is its own."""
-    if not is_remote(path):
-        return Path(address(path))
-    bucket, name = bucket_and_name(path)
-    # Each address has a place of its own, so that what is made beside a mirror is in no other mirror.
-    own = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return workspace.cache_folder() / "buckets" / bucket / own / (name.rpartition("/")[2] or bucket)
-
-
-def mirror(path: AnyPath, *, around: bool = False) -> Path:
-    """Fetch a file or a folder of a bucket, as far as it changed, and return where it is on this machine.
-
-    Args:
-        path: ``gs://bucket/name``; a local path comes back as it is.
-        around: with a file, fetch the whole folder that it is in, for a reader that looks beside it.
-
-    Raises:
-        FileNotFoundError: there is nothing at this address.
-        ValueError: a file of the folder has a name that would lead out of it.
-        OSError: it cannot be fetched.
-    """
-    if not is_remote(path):
-        return Path(path)
-    stored = None
-    if bucket_and_name(path)[1]:
-        with contextlib.suppress(FileNotFoundError), told(path):
-            stored = files.look(path)
-    if stored and around:
-        folder, name = split(path)
-        return mirror(folder) / name
-    place = local_place(path)
-    _places[str(place)] = address(path).rstrip("/")
-    if stored:
-        folders.fetch_file(path, stored, place)
-        return place
-    with told(path):
-        there = files.listed(path)
-    if not there:
-        look = f"gcloud storage ls gs://{bucket_and_name(path)[0]}"
-        raise FileNotFoundError(f"{address(path)}: there is no such file or folder. Check the address: {look}")
-    _remove_all_but(place, there)
-    folders.download_folder(path, place)
-    return place
-
-
-def _remove_all_but(place: Path, names: Mapping[str, Any]) -> None:
-    for at, inside, here in os.walk(place, topdown=False):
-        for path in (Path(at, name) for name in here):
-            if path.relative_to(place).as_posix() not in names and not folders.is_left_behind(path.name):
-                path.unlink(missing_ok=True)
-        for path in (Path(at, name) for name in inside):
-            with contextlib.suppress(OSError):  # it has files in it
-                path.rmdir()
 
 
 @contextlib.contextmanager
@@ -197,6 +142,7 @@ def _name_by_address(error: Exception) -> None:
         text = str(value) if isinstance(value, str | Path) else ""
         for place in sorted(_places, key=len, reverse=True):
             text = text.replace(place, _places[place])
+        text = re.sub(re.escape(str(workspace.cache_folder() / "buckets")) + "/[0-9a-f]{16}/", "gs://", text)
         return type(value)(text) if text else value
 
     error.args = tuple(map(named, error.args))

@@ -58,6 +58,14 @@ def crc32c(file: IO[bytes]) -> str:
     return base64.b64encode(found.digest()).decode()
 
 
+def is_equal(path: Path, stored: Stored) -> bool:
+    """Return whether a file of this machine holds what one in a bucket does."""
+    if not path.is_file() or path.stat().st_size != stored.size:
+        return False
+    with path.open("rb") as file:
+        return crc32c(file) == stored.crc32c
+
+
 def look(path: AnyPath) -> Stored:
     """Return what the bucket knows of a file; call it within `client.told`."""
     found = blob(path)

@@ -103,10 +103,10 @@ def upload_folder(local: AnyPath, folder: AnyPath, *, threads: int = _THREADS) -
         there = files.listed(folder)
 
     def send(name: str, count: Callable[[int], None]) -> bool:
+        if name in there and files.is_equal(root / name, there[name]):
+            return False
         with told(join(folder, name)), (root / name).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            if name in there and there[name].size == size and there[name].crc32c == files.crc32c(file):
-                return False
             files.send(join(folder, name), CallbackIOWrapper(count, file, "read"), size)
             return True
 
@@ -293,10 +293,8 @@ def fetch_file(path: AnyPath, stored: Stored, target: Path, count: Callable[[int
     Raises:
         OSError: it cannot be fetched, or does not fit the disk.
     """
-    if _size(target) == stored.size and target.is_file():
-        with target.open("rb") as file:
-            if files.crc32c(file) == stored.crc32c:
-                return False
+    if files.is_equal(target, stored):
+        return False
     try:
         with told(path), _part(target, stored) as file:
             count(file.seek(0, os.SEEK_END))
