@@ -26,11 +26,10 @@ def measure(folder: Path, train_steps: int, image_size: int = 128) -> dict[str, 
         train_steps: of the training.
         image_size: in pixels.
     """
-    from tfod_helpers import doctor, experiment, records, training
-    from tfod_helpers.files import workspace
+    from tfod_helpers import doctor, experiment, records, sources, training
     from tfod_helpers.formats import voc
 
-    sample = workspace.sample_folder()
+    sample = sources.local("sample")
     train = voc.read(sample / "train")
     validation = voc.read(sample / "test", label_map=train.label_map)
     config = experiment.make(

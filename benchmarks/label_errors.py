@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfod_helpers import sources
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.files import workspace
 from tfod_helpers.formats import voc
 
 FIRST = 0.1  # share of the ranking that is looked at
@@ -53,7 +53,7 @@ def run(seed: int, share: float, steps: int, work: Path) -> dict[str, float]:
     from tfod_helpers.exporting import saved_model
 
     random = np.random.default_rng(seed)
-    folder = workspace.sample_folder()
+    folder = sources.local("sample")
     train = voc.read(folder / "train")
     parts = {"train": train, "test": voc.read(folder / "test", label_map=train.label_map)}
     flipped = {name: flip(dataset, share, random) for name, dataset in parts.items()}

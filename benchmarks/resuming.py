@@ -29,8 +29,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from tfod_helpers import records
-from tfod_helpers.files import run_folder, workspace
+from tfod_helpers import records, sources
+from tfod_helpers.files import run_folder
 from tfod_helpers.formats import voc
 
 INTERVAL = 40  # steps from checkpoint to checkpoint
@@ -69,7 +69,7 @@ def make_config(folder: Path, steps: int, batch: int | None = None) -> Path:
     """Write the sample's records, and a config that trains on them from scratch; return the config's path."""
     from tfod_helpers import experiment
 
-    sample = workspace.sample_folder()
+    sample = sources.local("sample")
     train = records.write(voc.read(sample / "train"), folder / "records" / "train")
     validation = records.write(voc.read(sample / "test", label_map=train.label_map), folder / "records" / "validation")
     config = experiment.make(

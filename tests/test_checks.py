@@ -15,11 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfod_helpers import checks, photos, presets
+from tfod_helpers import checks, photos, presets, sources
 from tfod_helpers.annotations import BOX_OVER_EDGE, BOX_SWAPPED, Dataset, LabelledImage, LabelMap
 from tfod_helpers.checks.boxes import same_boxes
 from tfod_helpers.evaluation import box_iou
-from tfod_helpers.files import workspace
 from tfod_helpers.formats import voc
 from tfod_helpers.problems import Problem
 
@@ -330,8 +329,8 @@ def test_real_photos(shared: Path) -> None:
 
 def test_drawn_sample_is_sound() -> None:
     """The embedded sample has nothing worse than notes."""
-    train = voc.read(workspace.sample_folder() / "train")
-    test = voc.read(workspace.sample_folder() / "test", label_map=train.label_map)
+    train = voc.read(sources.local("sample") / "train")
+    test = voc.read(sources.local("sample") / "test", label_map=train.label_map)
     assert {one.severity for one in checks.check({"train": train, "test": test}).problems} <= {"note"}
 
 

@@ -31,7 +31,6 @@ from tfod_helpers.files import archives, downloads, storage
 from tfod_helpers.formats import FORMATS, coco, tfrecord_files
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.problems import DatasetError
-from tfod_helpers.sources import broken_sample
 
 NAMES = LabelMap(["cat", "dog"])
 # Doors that have no line in this table, and why.
@@ -297,18 +296,6 @@ def old_records(ground: Ground) -> None:
 
 
 # --- what is made of datasets and models ----------------------------------------------------------
-
-
-@door("sources.broken_sample.write")
-def the_broken_sample(ground: Ground) -> None:
-    """The broken sample is written into a bucket; where there are other files, nothing is."""
-    mistakes = broken_sample.write(f"{ground.bucket}/out")
-    assert set(storage.sizes(f"{ground.bucket}/out", nested=True)) >= {"README.md", "train/train_002.xml"}
-    assert len(mistakes) > 10
-    storage.write_bytes(f"{ground.bucket}/mine/notes", b"mine")
-    with pytest.raises(FileExistsError, match=rf"{ground.bucket}/mine: there are files here already, such as notes"):
-        broken_sample.write(f"{ground.bucket}/mine")
-    assert list(storage.sizes(f"{ground.bucket}/mine", nested=True)) == ["notes"]
 
 
 @door("checks.report.Report.save")

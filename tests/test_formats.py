@@ -19,9 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layouts import BOXES, LAYOUTS, Layout
 
-from tfod_helpers import formats, records
+from tfod_helpers import formats, records, sources
 from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.files import workspace
 from tfod_helpers.formats import voc
 from tfod_helpers.problems import DatasetError
 
@@ -243,7 +242,7 @@ def test_line_counts_in_good_english(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_drawn_sample() -> None:
     """The sample that comes with the package is recognised, folders of pictures and scripts beside it or not."""
-    dataset = formats.read(workspace.sample_folder())
+    dataset = formats.read(sources.local("sample"))
     assert {name: len(part) for name, part in dataset.splits().items()} == {"test": 50, "train": 200}
     assert dataset.problems == ()
 

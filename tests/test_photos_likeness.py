@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from tfod_helpers import photos
-from tfod_helpers.files import workspace
+from tfod_helpers import photos, sources
 from tfod_helpers.photos import likeness
 from tfod_helpers.photos.likeness import Group, Look
 
@@ -76,7 +75,7 @@ def test_real_photos_are_all_different_but_two(asirra: dict[str, Look]) -> None:
 
 def test_drawn_photos_are_all_different() -> None:
     """The flat drawings of the sample, which share their colours, are not taken for each other."""
-    paths = sorted(workspace.sample_folder().glob("t*/*.jpg"))
+    paths = sorted(sources.local("sample").glob("t*/*.jpg"))
     assert len(paths) == 250
     assert likeness.groups([look_of(path.read_bytes()) for path in paths]) == []
 

@@ -10,11 +10,10 @@ import pytest
 from matplotlib.axes import Axes
 from picture_parts import drawn, few_photos, words
 
-from tfod_helpers import checks, pictures
+from tfod_helpers import checks, pictures, sources
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.formats import voc
 from tfod_helpers.problems import Problem
-from tfod_helpers.sources import broken_sample
 
 SIZE = (320, 240)  # of the few photos
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or a bad layout would warn
@@ -144,8 +143,7 @@ def test_nothing_wrong_is_said() -> None:
 
 def test_report_of_the_broken_sample(tmp_path: Path) -> None:
     """The report of real files is one page of twelve, with a card for each photo that cannot be opened."""
-    broken_sample.write(tmp_path / "sample")
-    report = checks.check(voc.read(tmp_path / "sample/train", on_problem="skip"))
+    report = checks.check(voc.read(sources.local("broken_sample", tmp_path) / "train", on_problem="skip"))
     picture = pictures.show_problems(report)
     shown = kinds(report)
     assert len(shown) == min(12, len(report.problems))

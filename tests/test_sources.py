@@ -108,6 +108,13 @@ def test_folder_of_this_machine_is_taken_as_it_is(near: Path, capsys: pytest.Cap
     assert left(near) == ["a.jpg"]
 
 
+@pytest.mark.parametrize("nothing", ["", " ", None])
+def test_nothing_is_no_source(nothing: str, near: Path) -> None:
+    """An empty form field is refused, and not taken for the folder that the notebook is in."""
+    with pytest.raises(ValueError, match=r"where the data are: got .*\. Give a path or a URL, or 'sample'"):
+        sources.local(nothing, near)
+
+
 def test_archive_comes_once(tmp_path: Path, near: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A zip becomes a folder of its name; again, it is kept with what was changed in it, and one line says so."""
     (tmp_path / "photos.zip").write_bytes(zipped())

@@ -22,7 +22,6 @@ ELSEWHERE = {
     "Dataset": "tfod_helpers.annotations",
     "Detector": "tfod_helpers.detector",
     "ExportFacts": "tfod_helpers.detector",
-    "broken_sample": "tfod_helpers.sources",
     "inputs": "tfod_helpers.network",
     "run_folder": "tfod_helpers.files",
     "saved_model": "tfod_helpers.exporting",

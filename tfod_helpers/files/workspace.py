@@ -1,4 +1,4 @@
-"""Where files live: files that appear whole or not at all, the cache, the drawn sample."""
+"""Where files live: files and folders that appear whole or not at all, and the cache."""
 
 from __future__ import annotations
 
@@ -73,21 +73,6 @@ def cache_folder() -> Path:
     """Return this package's cache: ``tfod_helpers`` in ``$XDG_CACHE_HOME``, else in ``~/.cache``; it need not exist."""
     home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache").expanduser() / "tfod_helpers"
-
-
-def sample_folder() -> Path:
-    """Return the folder of the drawn sample: ``train/`` and ``test/`` with photos and XML, ``data/``.
-
-    It stands in the checkout, and lies within an installed package.
-
-    Raises:
-        FileNotFoundError: the package was installed without it.
-    """
-    package = Path(__file__).parents[1]
-    for folder in (package.parent / "dataset", package / "sample"):
-        if (folder / "train").is_dir():
-            return folder
-    raise FileNotFoundError(f"{package / 'sample'}: the drawn sample is missing. Install the package again.")
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -4,10 +4,12 @@
 * `places` are the archives: on this disk, on Drive, behind an address, in a bucket; `links` and `kaggle` know more of
   some addresses.
 * `bringing` makes a folder of an archive, once, and again where the archive changed.
+* `samples` is the drawn sample, and what `mistakes` it has when it is broken.
 * `copying` does the same with a folder on Drive or in a bucket, and `uploads` with what the browser sends.
 """
 
 from tfod_helpers.sources.door import local
 from tfod_helpers.sources.errors import SourceError
+from tfod_helpers.sources.samples import Mistake, mistakes
 
-__all__ = ["SourceError", "local"]
+__all__ = ["Mistake", "SourceError", "local", "mistakes"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tfod_helpers import drive
 from tfod_helpers.files import archives, storage
-from tfod_helpers.sources import bringing, copying, kaggle, links, places, uploads
+from tfod_helpers.sources import bringing, copying, kaggle, links, places, samples, uploads
 from tfod_helpers.sources.errors import SourceError
 
 
@@ -30,7 +30,9 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
               Dropbox, GitHub or Hugging Face;
             * ``gs://bucket/photos.zip`` or ``gs://bucket/folder``;
             * ``kaggle:owner/name``: a data set on Kaggle, or the address of its page;
-            * ``upload``: files of your own computer, which Colab asks for in the browser.
+            * ``upload``: files of your own computer, which Colab asks for in the browser;
+            * ``sample``: the drawn sample of this package; ``broken_sample``: a copy of it with mistakes of the sort
+              that people make, see `mistakes`.
 
         folder: where the new folder is made, on the local disk. It is called as the archive or folder is.
 
@@ -44,6 +46,7 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
             dataset = formats.read(folder)                      # of any other program
 
     Raises:
+        ValueError: nothing was given, or ``folder`` is not on a disk of this machine.
         SourceError: the data cannot be had, or are no data set; the message says what to do.
         drive.DriveError: they are on Drive, which cannot be mounted or does not answer.
         FileNotFoundError: there is nothing at this path; the message says what is there.
@@ -51,7 +54,16 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
         PermissionError: they are in a bucket that this account may not read.
         OSError: the disk is too small.
     """
-    text, folder = storage.address(where).strip(), _near(Path(folder).expanduser(), str(where))
+    text = storage.address(where or "").strip()
+    if not text:
+        raise ValueError(
+            f"where the data are: got {where!r}. Give a path or an address, or 'sample' for the drawn one."
+        )
+    folder = _near(Path(folder).expanduser(), str(where))
+    if text == samples.SAMPLE and not os.path.exists(text):
+        return samples.sample()
+    if text == samples.BROKEN and not os.path.exists(text):
+        return samples.broken_sample(folder)
     if text == uploads.NAME and not os.path.exists(text):
         return uploads.upload(folder)
     if kaggle.is_kaggle(text):

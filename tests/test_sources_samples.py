@@ -1,4 +1,4 @@
-"""broken_sample: the mistakes are there, are the same every time, and are found."""
+"""The broken sample: the mistakes are there, are the same every time, and are found."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfod_helpers import checks, formats, photos, pictures
-from tfod_helpers.files import workspace
+from tfod_helpers import checks, formats, photos, pictures, sources
 from tfod_helpers.formats import voc
 from tfod_helpers.formats.raw import Part
-from tfod_helpers.sources import broken_sample
 
 NOT_TO_BE_FOUND = {"train/train_042.xml", "train/train_058.jpg", "train/train_078.jpg"}
 
@@ -22,9 +20,7 @@ NOT_TO_BE_FOUND = {"train/train_042.xml", "train/train_058.jpg", "train/train_07
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The broken sample."""
-    folder = tmp_path_factory.mktemp("made") / "broken"
-    broken_sample.write(folder)
-    return folder
+    return sources.local("broken_sample", tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +31,16 @@ def report(folder: Path) -> checks.Report:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """A checksum of every file below a folder."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    """A checksum of every file below a folder that is not hidden."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_only_what_is_listed_differs_from_the_sample(folder: Path, tmp_path: Path) -> None:
     """Each mistake changed its file or added a copy, every other file is the sample's, and again it is the same."""
-    mistakes = broken_sample.write(tmp_path / "again")
-    sample, broken = digests(workspace.sample_folder()), digests(folder)
-    assert broken == digests(tmp_path / "again")
+    mistakes = sources.mistakes(folder)
+    sample, broken = digests(sources.local("sample")), digests(folder)
+    assert broken == digests(sources.local("broken_sample", tmp_path))
     changed = {name for name in sample if name.startswith(("train/", "test/")) and broken.get(name) != sample[name]}
     added = set(broken) - set(sample)
     copied = {"train/train_085.jpg", "train/train_089.jpg"}
@@ -59,10 +55,8 @@ def test_only_what_is_listed_differs_from_the_sample(folder: Path, tmp_path: Pat
 def test_every_mistake_is_found_but_those_that_are_none(folder: Path, report: checks.Report) -> None:
     """The report names the file of every mistake, but for the wrong class, and for photos that only need reading."""
     lines = [f"{problem} {problem.photo} {problem.other_photo}" for problem in report.problems]
-    note = (folder / "README.md").read_text(encoding="utf-8")
-    files = [line[2:].partition(":")[0] for line in note.splitlines() if line.startswith("- ")]
-    stems = {file: Path(file).stem for file in files}
-    assert len(files) == 16
+    stems = {mistake.file: Path(mistake.file).stem for mistake in sources.mistakes(folder)}
+    assert len(stems) == 16
     unseen = {file for file, stem in stems.items() if not any(stem in line for line in lines)}
     # The class that is spelled in another way is told of by its name, not by its file.
     assert unseen - {"train/train_024.xml"} == NOT_TO_BE_FOUND
@@ -98,22 +92,34 @@ def test_turned_photo_and_other_format_are_read_as_they_are(folder: Path) -> Non
     with Image.open(lying.path) as image:
         assert image.size == (lying.height, lying.width) == (225, 300)
         assert image.getexif()[0x0112] == 6
-    drawn = photos.to_rgb(workspace.sample_folder() / "train/train_058.jpg").astype(int)
+    drawn = photos.to_rgb(sources.local("sample") / "train/train_058.jpg").astype(int)
     assert np.abs(lying.pixels().astype(int) - drawn).mean() < 3  # grey levels, from saving it again
     with Image.open(webp.path) as image:
         assert image.format == "WEBP"
 
 
-def test_folder_of_somebody_else_stays(folder: Path, tmp_path: Path) -> None:
-    """A folder with other files is refused and stays as it was; one that was made before is made anew."""
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/README.md").write_text("# Mine\n")
-    with pytest.raises(FileExistsError, match=r"mine: there are files here already. Choose a new folder"):
-        broken_sample.write(tmp_path / "mine")
-    assert digests(tmp_path / "mine").keys() == {"README.md"}
-    (folder / "train/train_001.jpg").write_bytes(b"changed")
-    broken_sample.write(folder)
-    assert digests(folder)["train/train_001.jpg"] == digests(workspace.sample_folder())["train/train_001.jpg"]
+def test_folder_that_is_there_stays(folder: Path, tmp_path: Path) -> None:
+    """A folder with other files is refused and stays as it was; one that was made before is kept with its changes."""
+    (tmp_path / "broken_sample").mkdir()
+    (tmp_path / "broken_sample/README.md").write_text("# Mine\n")
+    with pytest.raises(FileExistsError, match=r"broken_sample: there are files here already. Choose another folder"):
+        sources.local("broken_sample", tmp_path)
+    assert digests(tmp_path / "broken_sample").keys() == {"README.md"}
+    assert sources.mistakes(tmp_path / "broken_sample") == ()
+    (folder / "train/train_001.xml").touch()
+    before = digests(folder)
+    assert sources.local("broken_sample", folder.parent) == folder
+    assert digests(folder) == before
+    assert len(sources.mistakes(folder)) == 16
+
+
+def test_words_are_sources_where_no_folder_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of somebody's own that is called ``sample`` is theirs; without one, the word means the drawn sample."""
+    monkeypatch.chdir(tmp_path)
+    assert (sources.local("sample") / "train/train_001.jpg").is_file()
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample/a.jpg").write_bytes(b"a")
+    assert sources.local("sample") == Path("sample")
 
 
 def test_contact_sheet_of_the_notebook_shows_the_wrong_class(folder: Path) -> None:

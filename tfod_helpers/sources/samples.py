@@ -1,4 +1,4 @@
-"""The drawn sample with the mistakes that people make, to see what is found and what is mended.
+"""The drawn sample, as it is and with the mistakes that people make, to see what is found and what can be fixed.
 
 Each mistake stands in a photo of its own, so that what is found can be told apart, and is the same
 every time. One of them no program can find: a cat that is called a dog.
@@ -7,7 +7,6 @@ every time. One of them no program can find: a cat that is called a dog.
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,12 @@ from pathlib import Path
 from lxml import etree
 from PIL import Image
 
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import workspace
+from tfod_helpers.files.archives import marks
+from tfod_helpers.sources import bringing
 
+SAMPLE, BROKEN = "sample", "broken_sample"  # the sources' names
+_VERSION = 1  # of the mistakes
 _SPLITS = ("train", "test")
 _NOTE = "README.md"  # no format takes it for an annotation
 _TITLE = "# The drawn sample with mistakes made on purpose\n"
@@ -40,39 +43,53 @@ class Mistake:
         return f"{self.file}: {self.what}"
 
 
-@storage.buckets_too(writes="folder", replaces=True)
-def write(folder: str | os.PathLike[str]) -> tuple[Mistake, ...]:
-    """Copy the sample and break some of its labels and photos; the folder appears whole or not at all.
+def sample() -> Path:
+    """Return the folder of the drawn sample: ``train/`` and ``test/`` with photos and XML, ``data/``.
 
-    Args:
-        folder: a new or empty folder, or one that this made before, which is made anew.
-
-    Returns:
-        What was broken, in the order of the files. ``README.md`` in the folder says it too.
+    It stands in the checkout, and lies within an installed package.
 
     Raises:
-        FileExistsError: the folder holds something else.
+        FileNotFoundError: the package was installed without it.
+    """
+    package = Path(__file__).parents[1]
+    for folder in (package.parent / "dataset", package / "sample"):
+        if (folder / "train").is_dir():
+            return folder
+    raise FileNotFoundError(f"{package / 'sample'}: the drawn sample is missing. Install the package again.")
+
+
+def broken_sample(folder: Path) -> Path:
+    """Copy the sample and break some of its labels and photos; what is there already is kept.
+
+    Args:
+        folder: the folder that the new one, ``broken_sample``, is made in. `mistakes` tells what was broken, and so
+            does the ``README.md`` in the new folder.
+
+    Raises:
+        FileExistsError: there are other files in the new folder.
         FileNotFoundError: the package was installed without the sample.
     """
-    folder = Path(folder).expanduser()
-    if folder.exists() and not _replaceable(folder):
-        raise FileExistsError(f"{folder}: there are files here already. Choose a new folder, or empty this one.")
-    with workspace.whole_folder(folder) as part:
-        for split in _SPLITS:
-            shutil.copytree(workspace.sample_folder() / split, part / split)
-        made = {file: _edit(part / file, change) for file, change in _IN_ANNOTATIONS.items()}
-        made |= {file: change(part / file) for file, change in _IN_FILES.items()}
-        mistakes = tuple(Mistake(file, made[file]) for file in sorted(made))
-        lines = [f"- {mistake}\n" for mistake in mistakes]
-        (part / _NOTE).write_text("".join([_TITLE, "\n", *lines]), encoding="utf-8")
-    return mistakes
+    target = folder / BROKEN
+    origin = {"from": BROKEN, "shown": "the drawn sample", "version": _VERSION}
+    with bringing.alone(target):
+        if bringing.is_there(target, origin):
+            return target
+        with workspace.whole_folder(target) as part:
+            for split in _SPLITS:
+                shutil.copytree(sample() / split, part / split)
+            made = {file: _edit(part / file, change) for file, change in _IN_ANNOTATIONS.items()}
+            made |= {file: change(part / file) for file, change in _IN_FILES.items()}
+            lines = [f"- {file}: {made[file]}\n" for file in sorted(made)]
+            (part / _NOTE).write_text("".join([_TITLE, "\n", *lines]), encoding="utf-8")
+            marks.write(part, {**origin, "mistakes": sorted(made.items())})
+    bringing.print_done(target, origin["shown"])
+    return target
 
 
-def _replaceable(folder: Path) -> bool:
-    note = folder / _NOTE
-    return folder.is_dir() and (
-        not any(folder.iterdir()) or (note.is_file() and note.read_text(encoding="utf-8").startswith(_TITLE))
-    )
+def mistakes(folder: Path) -> tuple[Mistake, ...]:
+    """Return what was broken in the broken sample, in the order of the files; nothing for any other folder."""
+    known = marks.read(folder) or {}
+    return tuple(Mistake(file, what) for file, what in known.get("mistakes", ()))
 
 
 def _edit(path: Path, change: Callable[[etree._Element], str]) -> str:
