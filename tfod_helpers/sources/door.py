@@ -56,9 +56,7 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
     """
     text = storage.address(where or "").strip()
     if not text:
-        raise ValueError(
-            f"where the data are: got {where!r}. Give a path or an address, or 'sample' for the drawn one."
-        )
+        raise ValueError(f"where the data are: got {where!r}. Give a path or a URL, or 'sample' for the drawn one.")
     folder = _near(Path(folder).expanduser(), str(where))
     if text == samples.SAMPLE and not os.path.exists(text):
         return samples.sample()
