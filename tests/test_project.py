@@ -35,6 +35,16 @@ PRODUCT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyprojec
 PRODUCT += ("tfod_helpers/**/*.py", "notebooks/*.ipynb", "dataset/*.py", "dataset/*.md", "tools/*.py")
 PINNED = ("requirements.txt", "requirements-tpu.txt")
 RED_DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+# Runs the code cells of the notebook that it is given, in the working folder, where no blocked module can be found.
+CELLS = """
+import sys, json
+sys.modules |= dict.fromkeys(sys.argv[2:])  # None: importing it raises ModuleNotFoundError
+cells = json.load(open(sys.argv[1], encoding="utf-8"))["cells"]
+for cell in cells:
+    if cell["cell_type"] == "code":
+        exec(compile("".join(cell["source"]), "".join(cell["source"][:1]), "exec"))
+assert not {"tensorflow", "official", "tf_keras"} & {name for name, module in sys.modules.items() if module}
+"""
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="this machine has no make")
 
 
@@ -125,6 +135,32 @@ def test_what_the_package_imports_is_what_it_asks_for() -> None:
     imported = {top: {canonicalize_name(home) for home in homes.get(top, [])} for top in tops}
     assert not {top for top, packages in imported.items() if not packages & asked}, "imported and not asked for"
     assert not asked - NEEDED_UNSEEN - set().union(*imported.values()), "asked for and not imported"
+
+
+def test_checking_photos_needs_no_tensorflow(tmp_path: Path) -> None:
+    """The first notebook runs from top to bottom where the libraries of the extra [train] are missing."""
+    blocked = ("tensorflow", "tensorflow_models", "official", "tf_keras", "tensorboard", "h5py", "tensorflow_datasets")
+    command = [sys.executable, "-c", CELLS, str(ROOT / "notebooks" / "00_check_your_photos.ipynb"), *blocked]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"MPLBACKEND": "agg"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "checked" / "clean").is_dir()
+
+
+@pytest.mark.install
+def test_the_plain_package_checks_photos(tmp_path: Path) -> None:
+    """'pip install' of the wheel brings no TensorFlow, and the first notebook runs with what it brings."""
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    (wheel,) = tmp_path.glob("*.whl")
+    pins = ["--constraint", str(ROOT / "requirements-tpu.txt")]
+    subprocess.run([python, "-m", "pip", "install", *pins, f"{wheel}[cloud,heic]"], check=True)
+    run = [python, "-c", CELLS, str(ROOT / "notebooks" / "00_check_your_photos.ipynb")]
+    subprocess.run(run, cwd=tmp_path, env=os.environ | {"MPLBACKEND": "agg"}, check=True)
+    listed = subprocess.run([python, "-m", "pip", "list"], check=True, capture_output=True, text=True).stdout
+    assert "tensorflow" not in listed
+    assert len(listed.splitlines()) < 70
 
 
 def test_wheel_holds_every_room_and_the_sample_and_nothing_else(tmp_path: Path) -> None:
