@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from bucket_server import BucketServer
 from PIL import Image
 
 from tfod_helpers import records
@@ -65,6 +66,21 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the shared test material, and there is no {folder}")
     return folder
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
+    """A Cloud Storage of this test's own that knows who may do what, seen from a machine that is not Google's."""
+    from tfod_helpers.bucket import policy
+
+    server = BucketServer()
+    for name in ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GCE_METADATA_HOST", "COLAB_RELEASE_TAG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
+    monkeypatch.setattr(policy, "_FIRST_WAIT", 0.0)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

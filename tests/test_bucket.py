@@ -15,25 +15,12 @@ import pytest
 from bucket_server import ME, BucketServer, Held, Refused
 
 from tfod_helpers import bucket as room
-from tfod_helpers.bucket import machine, names, policy
+from tfod_helpers.bucket import machine, names
 from tfod_helpers.files.storage import client
 
 PROJECT = "my-photos-481516"
 ACCOUNT = "trainer@my-photos-481516.iam.gserviceaccount.com"
 MEMBER = f"serviceAccount:{ACCOUNT}"
-
-
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
-    """A Cloud Storage of this test's own, seen from a machine that is not Google's."""
-    server = BucketServer()
-    for name in ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GCE_METADATA_HOST", "COLAB_RELEASE_TAG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_GCE_CHECK", "true")
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.address)
-    monkeypatch.setattr(policy, "_FIRST_WAIT", 0.0)
-    yield server
-    server.stop()
 
 
 @pytest.fixture

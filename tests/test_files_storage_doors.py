@@ -40,6 +40,7 @@ ELSEWHERE = {
     "files.run_folder": "test_files_run_folder.py",
     "drive": "Drive is a folder of this machine",
     "sources": "test_sources.py",
+    "places": "test_places.py",
     "training": "run folders",
     "doctor.examining.examine": "test_doctor.py",
     "runs.table": "run folders",

@@ -19,6 +19,7 @@ A module is named for what comes out of it. You call, in the order of the trip::
     report           Evaluation -> an HTML page
     exporting        a run -> an export folder (saved_model)
     detector         an export -> Detector -> supervision.Detections
+    places           where results are kept: here, on Drive, in a bucket
     drive            Google Drive -> a folder of this machine
     bucket           a Cloud Storage bucket: made, granted narrowly, audited
 
