@@ -93,14 +93,14 @@ def seconds_a_step(work: Path, count: int = 100) -> float:
 
 def curve(photos: Path, work: Path) -> Path:
     """Train on parts of the photos, print the scores, and return the report that holds them."""
-    from tfod_helpers import learning_curve, pictures, records, report, training
+    from tfod_helpers import evaluation, learning_curve, records, report, training
     from tfod_helpers.files import run_folder
     from tfod_helpers.formats import voc
 
     train = voc.read(photos / "train")
     test = records.write(voc.read(photos / "test", label_map=train.label_map), work / "test")
     table = learning_curve.measure(PRESET, train, test, work, fractions=[part / len(train) for part in PARTS])
-    print(table.round(3).to_string(), pictures.would_more_help(table), sep="\n")
+    print(table.round(3).to_string(), evaluation.would_more_help(table), sep="\n")
     largest = run_folder.Run(work / f"photos-{int(table['images'].max())}")
     return report.write(training.evaluate(largest, test), work / "report", table)
 

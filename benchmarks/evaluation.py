@@ -3,10 +3,10 @@
     python benchmarks/evaluation.py
     python benchmarks/evaluation.py --images 500 --repeats 5
 
-The photos' truth and detections are drawn: about 7 objects of 80 classes an image, each found by some
+Ground truth and detections are random: about 7 objects of 80 classes an image, each matched by some
 detections, and wrong ones up to 100. Both sides take turns in one process. Ours goes from the Dataset and its
 list of supervision.Detections to COCO's arrays of precision and recall. pycocotools' goes from dicts that are ready
-(the COCO object of the truth, and the list of results) through loadRes, evaluate and accumulate. Then: the
+(the COCO object of the ground truth, and the list of results) through loadRes, evaluate and accumulate. Then: the
 whole `evaluation.score`, without and with intervals. Fails where a number differs by more than 1e-6.
 """
 
@@ -66,6 +66,30 @@ def _boxes(random: np.random.Generator, count: int) -> np.ndarray:
     return np.concatenate([low, np.minimum(low + side, SIDE)], axis=1)
 
 
+def as_coco(dataset: Dataset, detections: list[sv.Detections]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return ground truth and detections in COCO's form, boxes as ``[x, y, width, height]``."""
+    truth, found = evaluation.flatten(dataset, detections)
+    objects, results = (
+        [
+            {"image_id": int(image), "category_id": int(label), "bbox": [x0, y0, x1 - x0, y1 - y0]}
+            for image, label, (x0, y0, x1, y1) in zip(one.image, one.labels, one.boxes_xyxy.tolist(), strict=True)
+        ]
+        for one in (truth, found)
+    )
+    for number, annotation in enumerate(objects, start=1):
+        wide, high = annotation["bbox"][2:]
+        annotation |= {"id": number, "area": wide * high, "iscrowd": 0}
+    for result, score in zip(results, found.scores.tolist(), strict=True):
+        result["score"] = score
+    ground_truth = {
+        "info": [],
+        "images": [{"id": n, "width": image.width, "height": image.height} for n, image in enumerate(dataset)],
+        "categories": [{"id": id, "name": name} for id, name in enumerate(dataset.label_map, start=1)],
+        "annotations": objects,
+    }
+    return ground_truth, results
+
+
 def by_pycocotools(coco: COCO, results: list[dict[str, Any]]) -> COCOeval:
     """Count as published numbers are counted."""
     with contextlib.redirect_stdout(io.StringIO()):
@@ -90,7 +114,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args()
     dataset, detections = draw(chosen.images, chosen.classes)
-    truth, results = evaluation.to_coco(dataset, detections)
+    truth, results = as_coco(dataset, detections)
     coco = COCO()
     with contextlib.redirect_stdout(io.StringIO()):
         coco.dataset = truth

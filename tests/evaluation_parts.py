@@ -1,4 +1,4 @@
-"""What the tests of the evaluation share: truth and detections that are made up, and pycocotools' counts of them."""
+"""What the tests of the evaluation share: made-up data sets, detections and learning curves, and pycocotools' counts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import supervision as sv
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -92,3 +93,11 @@ def by_pycocotools(dataset: Dataset, found: list[sv.Detections]) -> COCOeval:
         counted.accumulate()
         counted.summarize()
     return counted
+
+
+def curve(ap: list[float], width: float, images: tuple[int, ...] = (50, 100, 150, 200)) -> pd.DataFrame:
+    """A learning curve whose intervals have this width."""
+    table = pd.DataFrame({"images": images, "ap": ap, "ap50": np.minimum(np.array(ap) + 0.3, 1)})
+    for name in ("ap", "ap50"):
+        table[f"{name}_low"], table[f"{name}_high"] = table[name] - width / 2, table[name] + width / 2
+    return table

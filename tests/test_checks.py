@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import supervision as sv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,7 +19,6 @@ from PIL import Image
 from tfod_helpers import checks, photos, presets, sources
 from tfod_helpers.annotations import BOX_OVER_EDGE, BOX_SWAPPED, Dataset, LabelledImage, LabelMap
 from tfod_helpers.checks.boxes import same_boxes
-from tfod_helpers.evaluation import box_iou
 from tfod_helpers.formats import voc
 from tfod_helpers.problems import Problem
 
@@ -131,7 +131,7 @@ def test_same_boxes_are_those_of_the_plain_formula() -> None:
     random = np.random.default_rng(0)
     low = random.integers(0, 30, (600, 2)).astype(np.float32)
     boxes_xyxy = np.concatenate([low, low + random.integers(20, 40, (600, 2))], axis=1)
-    expected = {(a, b) for a, b in np.argwhere(box_iou(boxes_xyxy, boxes_xyxy) >= 0.8).tolist() if a < b}
+    expected = {(a, b) for a, b in np.argwhere(sv.box_iou_batch(boxes_xyxy, boxes_xyxy) >= 0.8).tolist() if a < b}
     assert len(expected) > 300
     assert sorted(same_boxes(boxes_xyxy, 0.8)) == sorted(expected)
 

@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 
 from tfod_helpers import evaluation
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.evaluation.calibration import calibrate
+from tfod_helpers.evaluation.confidence import calibrate
 
 LABEL_MAP = LabelMap(["cat", "dog", "owl"])
 
@@ -114,9 +114,8 @@ def test_agrees_with_pycocotools(seed: int, crowds: bool, tmp_path: Path) -> Non
     dataset, detections = made_up(seed)
     dataset = with_crowds(dataset, seed) if crowds else dataset
     result = evaluation.score(dataset, detections)
-    ours = [result.ap, result.ap50, result.ap75, *result.ap_by_size.values(), result.recall]
-    stats = by_hand(dataset, detections, tmp_path)
-    assert np.array(ours) == pytest.approx(stats[[0, 1, 2, 3, 4, 5, 8]], abs=1e-6)
+    ours = list(result.coco.values())
+    assert np.array(ours) == pytest.approx(by_hand(dataset, detections, tmp_path), abs=1e-6)
     assert 0.05 < result.ap < 0.95  # neither trivially right nor trivially wrong
 
 
@@ -148,7 +147,7 @@ def test_confusion_counts_every_object_and_detection_once() -> None:
     assert result.confusion.loc["cat", "cat"] == 1
     assert result.confusion.loc["dog", "cat"] == 1
     assert result.confusion.loc["cat", evaluation.MISSED] == 1
-    assert result.confusion.loc[evaluation.NOTHING_THERE, "dog"] == 1
+    assert result.confusion.loc[evaluation.BACKGROUND, "dog"] == 1
     assert result.confusion.to_numpy().sum() == 4
 
 
@@ -234,7 +233,7 @@ def test_equal_confidences_are_all_in_or_all_out() -> None:
     image = LabelledImage(Path("a.jpg"), 300, 100, [[0, 0, 50, 50]], [1])
     seen = found([[0, 0, 50, 50], [200, 0, 250, 50]], [1, 1], [0.5, 0.5])
     result = evaluation.score(Dataset([image], LABEL_MAP), [seen])
-    assert result.point == pytest.approx((0.5, 0.5, 1, 2 / 3))
+    assert result.best == pytest.approx((0.5, 0.5, 1, 2 / 3))
 
 
 def test_f1_curves_go_through_the_best_points() -> None:
@@ -246,13 +245,15 @@ def test_f1_curves_go_through_the_best_points() -> None:
         hits = kept = 0
         for image, seen in zip(dataset, detections, strict=True):
             sure = seen[seen.confidence >= confidence[place]] if len(seen) else seen
-            hits, kept = hits + int((evaluation.match(image, sure) >= 0).sum()), kept + len(sure)
+            seen_by_class = sure.xyxy, sure.class_id, sure.confidence
+            matched = evaluation.match(*seen_by_class, image.boxes_xyxy, image.labels)
+            hits, kept = hits + int((matched >= 0).sum()), kept + len(sure)
         assert f1[place] == pytest.approx(2 * hits / (kept + result.per_class["boxes"].sum()), abs=0.02)
     assert np.nanmax(f1) <= result.f1 + 1e-9
     for name, row in result.per_class.iloc[:2].iterrows():
         assert np.nanmax(result.f1_curves[name][1]) <= row["f1"] + 1e-9
     assert np.isnan(result.f1_curves["owl"][1]).all()
-    assert result.point[::3] == (result.threshold, result.f1)
+    assert result.best[::3] == (result.threshold, result.f1)
 
 
 def test_sizes_and_recalls_of_coco_are_there() -> None:
@@ -276,10 +277,10 @@ def drawn_scores(bias: float, count: int = 4000) -> evaluation.Calibration:
 
 
 def test_calibration_says_what_a_score_is_worth() -> None:
-    """Scores that hold what they say, promise too much or too little are told apart, in numbers and in words."""
+    """Calibrated, over-confident and under-confident detectors are told apart, in numbers and in words."""
     honest = drawn_scores(0)
     assert honest.error < 0.05
-    assert "at their word" in str(honest)
+    assert "well calibrated" in str(honest)
     assert honest.bins["confidence"].is_monotonic_increasing
     assert (honest.bins["confidence"] - honest.bins["precision"]).abs().max() < 0.1
     over, under = drawn_scores(0.2), drawn_scores(-0.2)

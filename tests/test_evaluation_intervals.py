@@ -1,4 +1,4 @@
-"""evaluation, the intervals: the bootstrap scores what was drawn, an interval holds the truth as often as it says."""
+"""evaluation, the intervals: the bootstrap scores each sample, an interval holds the true score as often as it says."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_every_image_once_scores_as_counted() -> None:
 
 
 def test_resample_scores_as_if_its_images_were_a_dataset() -> None:
-    """A resample has the score of a dataset that holds each image as often as it was drawn, and of no other."""
+    """A resample has the score of a dataset that holds each image as often as it was sampled, and of no other."""
     dataset, found = made_up(3, images=30)
     truth, flat = evaluation.flatten(dataset, found)
-    weights = bootstrap.draw(30, 4)
+    weights = bootstrap.resample(30, 4)
     assert weights.sum(axis=0).tolist() == [30] * 4
     ap = bootstrap.resampled_ap(truth, evaluation.count(truth, flat).ranked, weights)
-    for number, drawn in enumerate(weights.T.astype(int)):
-        which = np.repeat(np.arange(30), drawn)
+    for number, times in enumerate(weights.T.astype(int)):
+        which = np.repeat(np.arange(30), times)
         copies = Dataset(tuple(dataset[int(n)] for n in which), dataset.label_map)
         expected = evaluation.score(copies, [found[n] for n in which], resamples=0)
         # Copies of equal confidence stand in another order, which moves a precision here and there.
@@ -62,7 +62,7 @@ def test_interval_holds_the_truth_about_as_often_as_it_says(classes: int) -> Non
 
 
 def test_intervals_are_of_each_score_and_class() -> None:
-    """Every score lies within its interval, so does each class's, and the same seed draws the same."""
+    """Every score lies within its interval, so does each class's, and the same seed gives the same."""
     dataset, found = made_up(2, images=40)
     result = evaluation.score(dataset, found, resamples=300)
     assert set(result.intervals) == {"ap", "ap50", "ap75", "f1"}
@@ -88,7 +88,7 @@ def test_more_images_narrow_the_interval() -> None:
 
 
 def test_intervals_stand_with_every_score_in_words() -> None:
-    """str() has the interval of AP, AP50, AP75 and F1; without resamples there is none, and nothing is drawn."""
+    """str() has the interval of AP, AP50, AP75 and F1; without resamples there is none."""
     dataset, found = made_up(2, images=40)
     result = evaluation.score(dataset, found, resamples=100)
     words = str(result)
@@ -100,18 +100,18 @@ def test_intervals_stand_with_every_score_in_words() -> None:
 
 
 def test_no_resamples_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With resamples=0, as when a training evaluates often, nothing is drawn and no interval is claimed."""
+    """With resamples=0, as when a training evaluates often, nothing is sampled and no interval is claimed."""
 
     def refuse(*_: object) -> None:
-        raise AssertionError("drawn")
+        raise AssertionError("sampled")
 
-    monkeypatch.setattr(bootstrap, "draw", refuse)
+    monkeypatch.setattr(bootstrap, "resample", refuse)
     dataset, found = made_up(2)
     result = evaluation.score(dataset, found, resamples=0)
     assert result.intervals == {}
     assert " to " not in str(result).splitlines()[0]
     assert result.per_class["ap_low"].isna().all()
-    with pytest.raises(AssertionError, match="drawn"):
+    with pytest.raises(AssertionError, match="sampled"):
         evaluation.score(dataset, found, resamples=1)
 
 

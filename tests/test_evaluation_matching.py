@@ -1,54 +1,64 @@
-"""matching: overlaps are right, and each object is found once."""
+"""evaluation, the matching: overlaps are right, and each object is matched once, by the highest confidence."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluation_parts import detections, one_image
+import supervision as sv
 
 from tfod_helpers import evaluation
-from tfod_helpers.evaluation import matching
+from tfod_helpers.evaluation.matching import overlapping_pairs, rank_in_group
+
+BOX = [[10, 10, 50, 50]]
 
 
 def test_overlap_is_the_shared_part_of_both() -> None:
-    """Equal boxes overlap wholly, halves by a third, neighbours and distant ones not at all."""
-    boxes_xyxy = np.array([[0.0, 0, 10, 10], [20, 20, 30, 40]])
-    others_xyxy = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [20, 20, 30, 30]])
-    expected = [[1, 1 / 3, 0, 0], [0, 0, 0, 0.5]]
-    assert matching.box_iou(boxes_xyxy, others_xyxy) == pytest.approx(np.array(expected))
+    """Equal boxes overlap wholly, halves by a third, neighbours, distant ones and points not at all."""
+    boxes_xyxy = np.array([[0.0, 0, 10, 10], [20, 20, 30, 40], [5, 5, 5, 5]])
+    others_xyxy = np.array([[0.0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [20, 20, 30, 30], [5, 5, 5, 5]])
+    one_group = np.zeros(5, int)
+    pairs = overlapping_pairs(boxes_xyxy, one_group[:3], others_xyxy, one_group, 1e-9)
+    found = dict(zip(zip(pairs.detection.tolist(), pairs.object.tolist(), strict=True), pairs.iou, strict=True))
+    assert found == pytest.approx({(0, 0): 1, (0, 1): 1 / 3, (1, 3): 0.5})
 
 
-def test_overlap_of_boxes_without_area_is_none() -> None:
-    """A box without area overlaps nothing, and no division by zero is heard of."""
-    point_xyxy = np.array([[5.0, 5, 5, 5]])
-    assert matching.box_iou(point_xyxy, point_xyxy).tolist() == [[0]]
-    assert matching.box_iou(np.zeros((0, 4)), point_xyxy).shape == (0, 1)
+def test_overlaps_are_those_of_supervision() -> None:
+    """For boxes of any size and place, every pair of one group has supervision's IoU, and no other pair is there."""
+    random = np.random.default_rng(0)
+    low = random.uniform(0, 300, (60, 2))
+    boxes_xyxy = np.concatenate([low, low + random.uniform(5, 200, (60, 2))], axis=1)
+    group = random.integers(0, 3, 60)
+    pairs = overlapping_pairs(boxes_xyxy, group, boxes_xyxy, group, 0.2)
+    expected = np.where(group[:, None] == group, sv.box_iou_batch(boxes_xyxy, boxes_xyxy), 0)
+    found = np.zeros((60, 60))
+    found[pairs.detection, pairs.object] = pairs.iou
+    assert found == pytest.approx(np.where(expected >= 0.2, expected, 0), abs=1e-6)
 
 
-def test_each_object_is_found_once_by_the_most_confident() -> None:
-    """Of two detections on one object the surer one finds it, the other is an extra."""
-    image = one_image([[10, 10, 50, 50]], [1])
-    found = detections([[10, 10, 50, 50], [10, 10, 48, 50]], [1, 1], [0.8, 0.9])
-    assert matching.match(image, found).tolist() == [-1, 0]
+def test_rank_is_the_place_by_confidence_in_the_group() -> None:
+    """Each group counts from 0; of equal confidences the earlier one is first."""
+    assert rank_in_group(np.array([1, 0, 1, 0, 1]), np.array([0.2, 0.5, 0.9, 0.5, 0.9])).tolist() == [2, 0, 0, 1, 1]
 
 
-def test_class_and_overlap_are_asked_for() -> None:
-    """Another class finds nothing unless it may, and an overlap below the one asked for is none."""
-    image = one_image([[10, 10, 50, 50]], [1])
-    assert matching.match(image, detections([[10, 10, 50, 50]], [2], [0.9])).tolist() == [-1]
-    assert matching.match(image, detections([[10, 10, 50, 50]], [2], [0.9]), same_class=False).tolist() == [0]
-    half = detections([[10, 10, 50, 34]], [1], [0.9])
-    assert matching.match(image, half).tolist() == [0]
-    assert matching.match(image, half, iou=0.7).tolist() == [-1]
+def test_each_object_is_matched_once_by_the_highest_confidence() -> None:
+    """Of two detections on one object the one of higher confidence matches, the other does not."""
+    boxes_xyxy = [*BOX, [10, 10, 48, 50]]
+    matched = evaluation.match(boxes_xyxy, np.array([1, 1]), np.array([0.8, 0.9]), BOX, np.array([1]))
+    assert matched.tolist() == [-1, 0]
 
 
-def test_nothing_finds_nothing() -> None:
+@pytest.mark.parametrize(
+    ("box_xyxy", "group", "iou", "expected"),
+    [(BOX[0], 2, 0.5, -1), (BOX[0], 1, 0.5, 0), ([10, 10, 50, 34], 1, 0.5, 0), ([10, 10, 50, 34], 1, 0.7, -1)],
+)
+def test_group_and_overlap_are_asked_for(box_xyxy: list[int], group: int, iou: float, expected: int) -> None:
+    """A detection of another group matches nothing, and an overlap below the one asked for is none."""
+    found = evaluation.match([box_xyxy], np.array([group]), np.array([0.9]), BOX, np.array([1]), iou)
+    assert found.tolist() == [expected]
+
+
+def test_nothing_matches_nothing() -> None:
     """No detections, or no objects, make no pair."""
-    assert matching.match(one_image([], []), detections([[0, 0, 9, 9]], [1], [0.9])).tolist() == [-1]
-    assert matching.match(one_image([[0, 0, 9, 9]], [1]), detections([], [], [])).tolist() == []
-
-
-def test_evaluation_offers_the_same() -> None:
-    """Both functions are still where they were."""
-    assert evaluation.match is matching.match
-    assert evaluation.box_iou is matching.box_iou
+    none_xyxy, none = np.zeros((0, 4)), np.zeros(0, int)
+    assert evaluation.match(BOX, np.array([1]), np.array([0.9]), none_xyxy, none).tolist() == [-1]
+    assert evaluation.match(none_xyxy, none, none, BOX, np.array([1])).tolist() == []

@@ -66,7 +66,7 @@ def test_mistakes_and_confusion_tell_the_same() -> None:
     table = result.mistakes()
     wrong = (table["kind"] != "missed").sum()
     sure = sum(int((one.confidence >= result.threshold).sum()) for one in found if len(one))
-    assert sure - wrong == round(result.point.recall * int(result.per_class["boxes"].sum()))
+    assert sure - wrong == round(result.best.recall * int(result.per_class["boxes"].sum()))
 
 
 def test_likely_label_errors_are_told_by_their_reason() -> None:

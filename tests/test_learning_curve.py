@@ -43,7 +43,7 @@ def test_each_part_is_trained_and_judged_once(small, tmp_path: Path, monkeypatch
     """A row a part with its score and interval, and a second call trains nothing."""
     from conftest import draw_rectangles
 
-    from tfod_helpers import learning_curve, pictures
+    from tfod_helpers import evaluation, learning_curve
     from tfod_helpers.training import running
 
     train = draw_rectangles(tmp_path / "photos", 8, seed=3)
@@ -56,7 +56,7 @@ def test_each_part_is_trained_and_judged_once(small, tmp_path: Path, monkeypatch
     monkeypatch.setattr(running, "Training", None)
     again = learning_curve.measure("mobilenet_v2_sample", train, small.validation, tmp_path / "curve", **settings)
     assert again.equals(made)
-    assert "more" in pictures.would_more_help(made)
+    assert "more" in evaluation.would_more_help(made)
 
 
 def test_wrong_fractions_are_refused(small, dataset: Dataset, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

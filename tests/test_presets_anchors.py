@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import supervision as sv
 
 from tfod_helpers import presets
 from tfod_helpers.presets import anchors
@@ -15,7 +16,7 @@ def test_best_overlap_is_that_with_the_model_gardens_anchors(name: str) -> None:
     """For boxes of any size and place, the overlap is the highest among all anchors that training uses."""
     from official.vision.ops import anchor
 
-    from tfod_helpers import evaluation, experiment
+    from tfod_helpers import experiment
     from tfod_helpers.experiment import config
 
     preset = presets.find(name)
@@ -31,7 +32,7 @@ def test_best_overlap_is_that_with_the_model_gardens_anchors(name: str) -> None:
     high = low + (1 - low) * random.uniform(0.02, 1, (60, 2))
     boxes_xyxy = np.concatenate([low, high], axis=1) * [500, 300, 500, 300]
     scaled_xyxy = boxes_xyxy * preset.image_size / 500
-    expected = evaluation.box_iou(scaled_xyxy, every_xyxy).max(axis=1)
+    expected = sv.box_iou_batch(scaled_xyxy, every_xyxy).max(axis=1)
     found = anchors.best_overlap(boxes_xyxy, np.tile([500, 300], (60, 1)), preset)
     assert found == pytest.approx(expected, abs=1e-4)
     assert experiment.presets().index.tolist() == list(presets.PRESETS)

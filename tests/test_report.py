@@ -133,7 +133,7 @@ def test_page_without_what_is_not_known(result: evaluation.Evaluation, tmp_path:
 def test_sentence_for_a_beginner(result: evaluation.Evaluation) -> None:
     """The headline says what is found and right, and how far AP is known, in words."""
     words = page.in_a_sentence(result)
-    point = result.point
+    point = result.best
     assert f"it finds {round(100 * point.recall)} of 100 objects" in words
     assert f"{round(100 * point.precision)} of 100 of its finds are right" in words
     low, high = result.intervals["ap"]

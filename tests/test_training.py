@@ -223,7 +223,7 @@ def test_best_is_the_highest_and_not_the_last(small, training, no_steps, monkeyp
         variable = no_steps[-1].eval_model.trainable_variables[0]
         variable.assign(np.full(variable.shape, len(seen), np.float32))
         seen.append(next(scores))
-        return dataclasses.replace(real, ap=seen[-1], ap50=seen[-1] / 2)
+        return dataclasses.replace(real, coco=real.coco | {"AP": seen[-1], "AP50": seen[-1] / 2})
 
     monkeypatch.setattr(evaluation, "score", score)
     history = training.train(small.config, tmp_path / "run")

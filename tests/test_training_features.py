@@ -136,7 +136,7 @@ def test_training_ends_early_when_ap_no_longer_rises(small, change, counted, tmp
 
     def score(dataset: Any, found: Any, *, resamples: int = 1000) -> evaluation.Evaluation:
         result = real(dataset, found, resamples=resamples)
-        return result if resamples else dataclasses.replace(result, ap=next(scores))
+        return result if resamples else dataclasses.replace(result, coco=result.coco | {"AP": next(scores)})
 
     monkeypatch.setattr(evaluation, "score", score)
     history = training.train(change(small.config, {"trainer.patience": 2}), tmp_path / "run")

@@ -46,7 +46,8 @@ def measure(
 
     Returns:
         A row a part: images, ap, ap_low, ap_high, ap50, ap50_low, ap50_high (95 % intervals over the validation
-        photos). `pictures.plot_learning_curve` draws it and says whether more labels would help.
+        photos). `pictures.plot_learning_curve` draws it, and `evaluation.would_more_help` says whether more
+        labels would help.
 
     Raises:
         ValueError: a fraction is not above 0 and at most 1, or a part lacks a class.

@@ -1,10 +1,10 @@
 """How far a score could be off by chance: 95 % intervals, by the bootstrap over images.
 
 The bias-corrected percentile bootstrap of Efron and Tibshirani (An Introduction to the Bootstrap, 1993, chapters
-13 and 14): draw as many images as there are, with replacement, score those, and do so a thousand times; the middle
-95 % of the scores, moved against their bias, is the interval. Images are drawn, not boxes, since the boxes of an
-image stand or fall together. Nothing is matched again: an image that was drawn twice counts its finds and objects
-twice.
+13 and 14): sample as many images as there are, with replacement, score those, and do so a thousand times; the middle
+95 % of the scores, moved against their bias, is the interval. Images are sampled, not boxes, since the boxes of an
+image stand or fall together. Nothing is matched again: an image that is in a sample twice counts its detections and
+objects twice.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from tfod_helpers.evaluation.arrays import GroundTruth
 from tfod_helpers.evaluation.counting import IOU_THRESHOLDS, Ranked
-from tfod_helpers.evaluation.flat import Truth
 
 Interval = tuple[float, float]
 LEVEL = 0.95
@@ -24,15 +24,24 @@ _MOST_BIAS = (0.07, 0.93)  # share of resamples below the score; beyond, the int
 _POINTS = 100  # COCO's 101 recall points are 0, 1/100, ..., 100/100
 
 
-def draw(images: int, resamples: int, seed: int = 0) -> np.ndarray:
-    """Return how often each image is drawn: float32, shape (images, resamples); each column adds up to ``images``."""
-    drawn = np.random.default_rng(seed).integers(0, images, (images, resamples))
+def resample(images: int, resamples: int, seed: int = 0) -> np.ndarray:
+    """Sample as many images as there are, with replacement, ``resamples`` times.
+
+    Args:
+        images: how many there are.
+        resamples: how many samples.
+        seed: of the random numbers.
+
+    Returns:
+        How often each image is in each sample: float32, shape (images, resamples).
+    """
+    chosen = np.random.default_rng(seed).integers(0, images, (images, resamples))
     # float32 holds whole numbers to 16 million exactly, and halves the memory to go through.
-    flat = np.bincount((drawn * resamples + np.arange(resamples)).ravel(), minlength=images * resamples)
+    flat = np.bincount((chosen * resamples + np.arange(resamples)).ravel(), minlength=images * resamples)
     return flat.reshape(images, resamples).astype(np.float32)
 
 
-def resampled_ap(truth: Truth, ranked: Ranked, weights: np.ndarray) -> np.ndarray:
+def resampled_ap(truth: GroundTruth, ranked: Ranked, weights: np.ndarray) -> np.ndarray:
     """Return each resample's AP.
 
     Args:
@@ -41,7 +50,7 @@ def resampled_ap(truth: Truth, ranked: Ranked, weights: np.ndarray) -> np.ndarra
         weights: how often each image counts, shape (images, resamples).
 
     Returns:
-        float64, shape (10 thresholds, classes, resamples); NaN where no object of the class was drawn.
+        float64, shape (10 thresholds, classes, resamples); NaN where a sample has no object of the class.
     """
     ap = np.full((len(IOU_THRESHOLDS), truth.classes, weights.shape[1]), np.nan)
     for k in range(truth.classes):
@@ -66,7 +75,7 @@ def _class_ap(
     some = np.flatnonzero(right.any(axis=0))
     if not len(some):
         return ap
-    # Detections up to each find, itself included, at whatever threshold it is one.
+    # Detections up to each true positive, itself included, at whatever threshold it is one.
     before = _running(np.add, np.add.reduceat(weights[images[: some[-1] + 1]], np.append(0, some[:-1] + 1), axis=0))
     for threshold, hit in enumerate(right):
         hits = np.flatnonzero(hit)
@@ -80,7 +89,7 @@ def _class_ap(
         found = _running(np.add, weights[images[hits]])
         precision = found / np.maximum(counted, 1)
         _running(np.maximum, precision[::-1])
-        # Each find is worth its precision times the recall points that it reaches first.
+        # Each true positive is worth its precision times the recall points that it reaches first.
         reached = np.floor(found * (_POINTS / np.maximum(objects, 1)) + 1e-4)
         reached = np.diff(reached, axis=0, prepend=np.full((1, len(objects)), -1, np.float32))
         ap[threshold] += (precision * reached).sum(axis=0) / (_POINTS + 1)
@@ -111,7 +120,7 @@ def interval(values: np.ndarray, score: float) -> Interval:
     """Return the middle 95 % of the scores of the resamples, moved against their bias.
 
     A resample, which has fewer different images, scores higher than its images do, just as those score higher than
-    all photos there are; left alone, intervals of AP on 40 images would hold the truth in 70 of 100 cases only.
+    all photos there are; left alone, intervals of AP on 40 images would hold the true AP in 70 of 100 cases only.
 
     Args:
         values: shape (resamples,); those that are NaN, which had nothing to find, are left out.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfod_helpers.evaluation.assigning import assign, overlapping, places
-from tfod_helpers.evaluation.flat import Found, Truth
+from tfod_helpers.evaluation.arrays import GroundTruth, Predictions
+from tfod_helpers.evaluation.matching import match_pairs, overlapping_pairs, rank_in_group
 
 # pycocotools' Params, written as there, since a threshold that differs in its last bit counts differently.
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, round((0.95 - 0.5) / 0.05) + 1)
@@ -23,15 +23,15 @@ _TINY = np.spacing(1)
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """The detections that count, class by class, the surest of each class first; at any object size.
+    """The detections that count, class by class, the highest confidence of each class first; at any object size.
 
     Attributes:
-        index: int64, shape (d,): index into the `Found` that was counted.
+        index: int64, shape (d,): index into the `Predictions` that were counted.
         image: int64, shape (d,).
         labels: int64, shape (d,): class ids from 1, ascending.
         scores: float64, shape (d,).
-        partner: int32, shape (t, d): index of the object found at each IoU threshold, or -1.
-        ignored: bool, shape (t, d): found in a crowd, so neither right nor wrong.
+        partner: int32, shape (t, d): index of the object matched at each IoU threshold, or -1.
+        ignored: bool, shape (t, d): matched with a crowd, so neither right nor wrong.
     """
 
     index: np.ndarray
@@ -43,7 +43,7 @@ class Ranked:
 
     @property
     def right(self) -> np.ndarray:
-        """Whether a detection found an object of its class: bool, shape (t, d)."""
+        """Whether a detection matches an object of its class: bool, shape (t, d)."""
         return (self.partner >= 0) & ~self.ignored
 
     def of_class(self, class_id: int) -> slice:
@@ -67,18 +67,18 @@ class Counts:
     ranked: Ranked
 
 
-def count(truth: Truth, found: Found) -> Counts:
+def count(truth: GroundTruth, found: Predictions) -> Counts:
     """Count as COCO does.
 
     Args:
         truth: the objects.
-        found: the detections.
+        found: the detections on the same images.
     """
     order, rank = _ranked(found, truth.images)
     found = found[order]
     area = np.prod(truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2], axis=1)
     ignored = _outside(area) | truth.crowd
-    pairs = overlapping(
+    pairs = overlapping_pairs(
         found.boxes_xyxy,
         found.labels * truth.images + found.image,
         truth.boxes_xyxy,
@@ -86,7 +86,7 @@ def count(truth: Truth, found: Found) -> Counts:
         IOU_THRESHOLDS[0],
         truth.crowd,
     )
-    candidates, chosen = assign(pairs, rank, IOU_THRESHOLDS, ignored, truth.crowd)
+    candidates, chosen = match_pairs(pairs, rank, IOU_THRESHOLDS, ignored, truth.crowd)
     precision, recall = _Curves(truth, found, rank, ignored, candidates, chosen).draw()
     partner = np.full((len(IOU_THRESHOLDS), len(order)), -1, np.int32)
     partner[:, candidates] = chosen[0]
@@ -95,16 +95,12 @@ def count(truth: Truth, found: Found) -> Counts:
     return Counts(precision, recall, Ranked(order, found.image, found.labels, found.scores, partner, in_crowd))
 
 
-def _ranked(found: Found, images: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return which detections count, class by class and the surest first, and the place of each in its image."""
-    by_score = np.argsort(-found.scores, kind="stable")
-    group = (found.labels * images + found.image)[by_score]
-    by_group = np.argsort(group, kind="stable")
-    rank = np.empty(len(group), np.int64)
-    rank[by_group] = places(group[by_group])
-    by_score, rank = by_score[rank < LIMITS[-1]], rank[rank < LIMITS[-1]]
-    by_class = np.argsort(found.labels[by_score], kind="stable")
-    return by_score[by_class], rank[by_class]
+def _ranked(found: Predictions, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which detections count, class by class and by falling confidence, and the rank of each in its image."""
+    rank = rank_in_group(found.labels * images + found.image, found.scores)
+    kept = np.flatnonzero(rank < LIMITS[-1])
+    order = kept[np.lexsort((-found.scores[kept], found.labels[kept]))]
+    return order, rank[order]
 
 
 def _outside(area: np.ndarray) -> np.ndarray:
@@ -118,7 +114,7 @@ def _of(ignored: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 class _Curves:
-    """Precision and recall from the finds.
+    """Precision and recall from the matches.
 
     Only detections that overlap an object (the candidates) can differ between thresholds; all others are
     wrong at each of them, and enter as a number of wrong detections before a candidate.
@@ -126,8 +122,8 @@ class _Curves:
 
     def __init__(
         self,
-        truth: Truth,
-        found: Found,
+        truth: GroundTruth,
+        found: Predictions,
         rank: np.ndarray,
         ignored: np.ndarray,
         candidates: np.ndarray,
@@ -173,7 +169,7 @@ class _Curves:
         start = before[:, self.starts[k] - 1] if self.starts[k] else np.zeros(len(before), int)
         hits = np.cumsum(right, axis=2, dtype=np.int32)
         misses = np.cumsum(self.wrong[:, :, mine], axis=2, dtype=np.int32) + (before[:, at] - start[:, None])[:, None]
-        # A curve can peak only where an object is found, so precision is kept at the n-th find, not at each detection.
+        # A curve can peak only at a true positive, so precision is kept at the n-th of them, not at each detection.
         way, threshold, which = np.nonzero(right)
         hit = hits[way, threshold, which]
         curve = np.zeros((*right.shape[:2], int(self.objects[:, k].max()) + 1))
@@ -182,7 +178,7 @@ class _Curves:
         points = np.zeros((*right.shape[:2], len(RECALL_POINTS)))
         for size, objects in enumerate(self.objects[:, k]):
             if objects:
-                # So many finds reach a recall; a recall of 0 is reached by the first as well.
+                # So many true positives reach a recall; a recall of 0 is reached by the first as well.
                 needed = np.searchsorted(np.arange(objects + 1) / objects, RECALL_POINTS, "left")
                 points[size] = curve[size][:, np.maximum(needed, 1) - 1]
         return points, right.sum(axis=2) / np.maximum(self.objects[:, k, None], 1)

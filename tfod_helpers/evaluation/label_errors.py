@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.evaluation.assigning import Pairs, overlapping
-from tfod_helpers.evaluation.flat import Found, Truth, flatten
-from tfod_helpers.evaluation.matching import box_iou
+from tfod_helpers.evaluation.arrays import GroundTruth, Predictions, flatten
+from tfod_helpers.evaluation.matching import Pairs, overlapping_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
 
 _LOOSE, _TIGHT = 0.3, 0.7  # IoU: a detection says nothing about a label below the one, all from the other on
 _NEARLY = 0.1  # of IoU: a detection speaks for the label that it fits best, and for any that it fits as well
-_LEAST_USUAL = 0.1  # support that a class usually gets, at least, so that a class never found accuses nobody
+_LEAST_USUAL = 0.1  # support that a class usually gets, at least, so that a class never detected contradicts no label
 _NOTHING = 0.3  # weight of a label that nothing supports: detectors overlook more than people invent
 _FAINT = 0.1  # support below this is none, in words
-_ALIKE = 51  # detections with the nearest confidences, by which one is judged
+_ALIKE = 51  # detections with the nearest confidences, that say how often one is right
 _INSIDE = 0.5  # share of a detection inside of a label of its class: a part of that object, not another one
 
 
@@ -34,11 +33,11 @@ def label_errors(dataset: Dataset, detections: Sequence[sv.Detections]) -> pd.Da
     """Rank every label, and every object that seems to lack one, by how probably it is an error.
 
     For each label the support of its class is weighed against that of the best other class, from all detections
-    there, however unsure. A detection without a label counts as a missing label where it is surer than a right one
-    of its class usually is; the more, the more often so sure a detection is right.
+    there, of any confidence. A detection without a label counts as a missing label where its confidence is above
+    the usual one of its class; the more, the more often a detection of that confidence has a label.
 
     Args:
-        dataset: the images with the labels to judge; best ones that the detector was not trained on.
+        dataset: the images with the labels to check; best ones that the detector was not trained on.
         detections: one for each image, in its order, of any confidence.
 
     Returns:
@@ -50,20 +49,20 @@ def label_errors(dataset: Dataset, detections: Sequence[sv.Detections]) -> pd.Da
         ValueError: as `score` raises.
     """
     truth, found = flatten(dataset, detections)
-    pairs = _speaking(overlapping(found.boxes_xyxy, found.image, truth.boxes_xyxy, truth.image, _LOOSE))
-    support = found.scores[pairs.found] * np.clip((pairs.iou - _LOOSE) / (_TIGHT - _LOOSE), 0, 1)
-    same = found.labels[pairs.found] == truth.labels[pairs.truth]
-    own, _ = _most(pairs.truth[same], support[same], len(truth.labels))
+    pairs = _speaking(overlapping_pairs(found.boxes_xyxy, found.image, truth.boxes_xyxy, truth.image, _LOOSE))
+    support = found.scores[pairs.detection] * np.clip((pairs.iou - _LOOSE) / (_TIGHT - _LOOSE), 0, 1)
+    same = found.labels[pairs.detection] == truth.labels[pairs.object]
+    own, _ = _most(pairs.object[same], support[same], len(truth.labels))
     usual = _usual(truth, own)
     # Which other class speaks most is seen against what that class usually gets.
-    relative = np.minimum(support / usual[found.labels[pairs.found]], 1)
+    relative = np.minimum(support / usual[found.labels[pairs.detection]], 1)
     which = np.flatnonzero(~same)
-    _, best = _most(pairs.truth[which], relative[which] + support[which], len(truth.labels))
+    _, best = _most(pairs.object[which], relative[which] + support[which], len(truth.labels))
     against = best >= 0
     at = which[best[against]]
     other, other_relative, other_label = np.zeros(len(own)), np.zeros(len(own)), np.zeros(len(own), int)
     other[against], other_relative[against] = support[at], relative[at]
-    other_label[against] = found.labels[pairs.found[at]]
+    other_label[against] = found.labels[pairs.detection[at]]
     own_relative = np.minimum(own / usual[truth.labels], 1)
     score = (other_relative - own_relative + other - own) / 2
     score += _NOTHING * usual[truth.labels] * np.maximum(1 - own_relative - other_relative, 0)
@@ -73,9 +72,9 @@ def label_errors(dataset: Dataset, detections: Sequence[sv.Detections]) -> pd.Da
 
 def _speaking(pairs: Pairs) -> Pairs:
     """Return the pairs in which a detection overlaps no other label by more."""
-    fits = np.zeros(int(pairs.found.max(initial=-1)) + 1)
-    np.maximum.at(fits, pairs.found, pairs.iou)
-    return pairs[pairs.iou >= fits[pairs.found] - _NEARLY]
+    fits = np.zeros(int(pairs.detection.max(initial=-1)) + 1)
+    np.maximum.at(fits, pairs.detection, pairs.iou)
+    return pairs[pairs.iou >= fits[pairs.detection] - _NEARLY]
 
 
 def _most(group: np.ndarray, values: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +85,7 @@ def _most(group: np.ndarray, values: np.ndarray, groups: int) -> tuple[np.ndarra
     return most, index
 
 
-def _usual(truth: Truth, own: np.ndarray) -> np.ndarray:
+def _usual(truth: GroundTruth, own: np.ndarray) -> np.ndarray:
     """Return the mean support that labels of each class get, by class id: Confident Learning's threshold."""
     real = ~truth.crowd
     objects = np.bincount(truth.labels[real], minlength=truth.classes + 1)
@@ -95,14 +94,14 @@ def _usual(truth: Truth, own: np.ndarray) -> np.ndarray:
     )
 
 
-def _missing(truth: Truth, found: Found, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _missing(truth: GroundTruth, found: Predictions, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the detections that seem to be objects without a label, and how probably each is one."""
-    near = overlapping(found.boxes_xyxy, found.image, truth.boxes_xyxy, truth.image, _LOOSE).found
+    near = overlapping_pairs(found.boxes_xyxy, found.image, truth.boxes_xyxy, truth.image, _LOOSE).detection
     supported = np.isin(np.arange(len(found.scores)), near)
     classes = truth.classes + 1
     group, truth_group = found.image * classes + found.labels, truth.image * classes + truth.labels
     everywhere = np.ones(len(truth.labels), bool)
-    part = overlapping(found.boxes_xyxy, group, truth.boxes_xyxy, truth_group, _INSIDE, everywhere).found
+    part = overlapping_pairs(found.boxes_xyxy, group, truth.boxes_xyxy, truth_group, _INSIDE, everywhere).detection
     sure = np.flatnonzero(found.scores >= usual[found.labels])
     order = sure[np.argsort(-found.scores[sure], kind="stable")]
     share = np.zeros(len(found.scores))  # of about as sure detections that have a label, one more of each assumed
@@ -112,22 +111,27 @@ def _missing(truth: Truth, found: Found, usual: np.ndarray) -> tuple[np.ndarray,
         share[order] = (np.convolve(supported[order], window, "same") + 1) / (alike + 2)
     alone = ~supported
     alone[part] = False
-    kept: list[int] = []
     suspects = order[alone[order]]
     suspects = suspects[np.argsort(found.image[suspects], kind="stable")]
-    for some in np.split(suspects, np.flatnonzero(np.diff(found.image[suspects])) + 1):
-        while len(some):  # an object that is found twice lacks one label
-            kept.append(int(some[0]))
-            some = some[box_iou(found.boxes_xyxy[some[:1]], found.boxes_xyxy[some])[0] < _LOOSE]
-    missing = np.array(kept, int)
+    missing = suspects[_without_duplicates(found[suspects])]
     return missing, found.scores[missing] * np.maximum(2 * share[missing] - 1, 0)
+
+
+def _without_duplicates(found: Predictions) -> np.ndarray:
+    """Return which detections are kept after NMS over all classes: bool, shape (n,); each image's best come first."""
+    pairs = overlapping_pairs(found.boxes_xyxy, found.image, found.boxes_xyxy, found.image, _LOOSE)
+    kept = np.ones(len(found.scores), bool)
+    for one, other in zip(pairs.detection.tolist(), pairs.object.tolist(), strict=True):
+        if one < other and kept[one]:
+            kept[other] = False
+    return kept
 
 
 def _table(
     dataset: Dataset,
-    truth: Truth,
-    judged: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    missing: Found,
+    truth: GroundTruth,
+    measures: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    missing: Predictions,
     worth: np.ndarray,
 ) -> pd.DataFrame:
     import pandas as pd
@@ -136,7 +140,7 @@ def _table(
     number = np.arange(len(truth.image)) - np.searchsorted(truth.image, truth.image) + 1
     rows = []
     for at in np.flatnonzero(~truth.crowd):
-        score, own, other, other_label = (float(part[at]) for part in judged)
+        score, own, other, other_label = (float(part[at]) for part in measures)
         label, seen = names[truth.labels[at]], names[int(other_label)]
         if max(own, other) < _FAINT:
             reason, seen, support = f"labelled {label}, nothing is found there", "", max(own, other)

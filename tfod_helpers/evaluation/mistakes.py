@@ -1,4 +1,4 @@
-"""The mistakes of a detector, one by one, the worst first, each with the sort of mistake that it is."""
+"""The mistakes of a detector: counted as a confusion matrix, and one by one, the worst first, each with its kind."""
 
 from __future__ import annotations
 
@@ -7,42 +7,73 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfod_helpers.annotations import Dataset
-from tfod_helpers.evaluation.assigning import Pairs, overlapping
-from tfod_helpers.evaluation.counting import count
-from tfod_helpers.evaluation.flat import Found, Truth, flatten
+from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.evaluation.arrays import GroundTruth, Predictions, flatten
+from tfod_helpers.evaluation.counting import Ranked, count
+from tfod_helpers.evaluation.matching import Pairs, match, overlapping_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
 
 # The kinds, and the IoU that parts them, are those of TIDE (Bolya and others, 2020), without its "both".
-BACKGROUND, WRONG_CLASS, BADLY_PLACED, DUPLICATE, MISSED_OBJECT = KINDS = (
+_BACKGROUND, _WRONG_CLASS, _BADLY_PLACED, _DUPLICATE, _MISSED = KINDS = (
     "background",
     "wrong class",
     "badly placed",
     "duplicate",
     "missed",
 )
+BACKGROUND, MISSED = "(background)", "(missed)"  # the last row and column of a confusion matrix
 _HIT, _TOUCH = 0.5, 0.1
 
 
-def mistakes(dataset: Dataset, detections: Sequence[sv.Detections], threshold: float) -> pd.DataFrame:
-    """Return every false positive and every miss.
+def confusion_matrix(
+    label_map: LabelMap, truth: GroundTruth, found: Predictions, ranked: Ranked, threshold: float
+) -> pd.DataFrame:
+    """Count every object and every detection above a threshold once, by its class and its detected class.
 
-    A wrong detection is a *duplicate* (of an object that a surer one found), of the *wrong class* (on an
-    object of another), *badly placed* (IoU 0.10 to 0.50 with an object of its class) or on the *background*.
-    An object that nothing found, also no such wrong detection, is *missed*.
+    Detections and objects are matched whatever their classes, at IoU 0.50. Detections in a crowd of their class are
+    left out.
 
     Args:
-        dataset: the images and the truth.
+        label_map: names the rows and columns.
+        truth: the objects.
+        found: the detections.
+        ranked: the same, as they were counted.
+        threshold: the least confidence.
+    """
+    import pandas as pd
+
+    kept = found[np.sort(ranked.index[~ranked.ignored[0] & (ranked.scores >= threshold)])]
+    real = np.flatnonzero(~truth.crowd)
+    partner = match(kept.boxes_xyxy, kept.image, kept.scores, truth.boxes_xyxy[real], truth.image[real], _HIT)
+    names, n = list(label_map), len(label_map)
+    labels = truth.labels[real]
+    rows = np.where(partner >= 0, labels[partner] - 1, n)
+    missed = np.setdiff1d(np.arange(len(real)), partner)
+    counts = np.zeros((n + 1, n + 1), int)
+    np.add.at(counts, (rows, kept.labels - 1), 1)
+    np.add.at(counts, (labels[missed] - 1, n), 1)
+    return pd.DataFrame(counts, index=[*names, BACKGROUND], columns=[*names, MISSED])
+
+
+def mistakes(dataset: Dataset, detections: Sequence[sv.Detections], threshold: float) -> pd.DataFrame:
+    """Return every false positive and every false negative.
+
+    A false positive is a *duplicate* (of an object that one of higher confidence matches), of the *wrong class* (on
+    an object of another), *badly placed* (IoU 0.10 to 0.50 with an object of its class) or on the *background*. An
+    object that nothing matches, not even such a detection, is *missed*.
+
+    Args:
+        dataset: the images and their ground truth.
         detections: one for each image, in its order.
         threshold: the least confidence of a detection that counts.
 
     Returns:
         A row a mistake: kind, path, class, confidence (NaN where missed), box_xyxy, truth (the class of the
-        object concerned, or empty), truth_box_xyxy (or None), iou, image (its number). Of each kind the surest
-        detections and the largest objects first; the kinds take turns.
+        object concerned, or empty), truth_box_xyxy (or None), iou, image (its number). Of each kind the detections of
+        highest confidence and the largest objects first; the kinds take turns.
 
     Raises:
         ValueError: as `score` raises.
@@ -52,32 +83,32 @@ def mistakes(dataset: Dataset, detections: Sequence[sv.Detections], threshold: f
     ranked = count(truth, found).ranked
     wrong = found[ranked.index[ranked.partner[0] < 0]]
     real = np.flatnonzero(~truth.crowd)
-    pairs = overlapping(wrong.boxes_xyxy, wrong.image, truth.boxes_xyxy[real], truth.image[real], _TOUCH)
-    pairs = Pairs(pairs.found, real[pairs.truth], pairs.iou)
+    pairs = overlapping_pairs(wrong.boxes_xyxy, wrong.image, truth.boxes_xyxy[real], truth.image[real], _TOUCH)
+    pairs = Pairs(pairs.detection, real[pairs.object], pairs.iou)
     kinds, partner, iou = _kinds(truth, wrong, pairs)
-    taken = np.isin(kinds, (WRONG_CLASS, BADLY_PLACED))
+    taken = np.isin(kinds, (_WRONG_CLASS, _BADLY_PLACED))
     missed = np.setdiff1d(real, [*ranked.partner[0][ranked.right[0]], *partner[taken]])
     return _table(dataset, truth, wrong, kinds, partner, iou, missed)
 
 
-def _kinds(truth: Truth, wrong: Found, pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each wrong detection's kind, the object concerned or -1, and their overlap."""
+def _kinds(truth: GroundTruth, wrong: Predictions, pairs: Pairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each false positive's kind, the object concerned or -1, and their overlap."""
     n = len(wrong.labels)
-    kinds, partner, iou = np.full(n, BACKGROUND, object), np.full(n, -1), np.zeros(n)
-    same = wrong.labels[pairs.found] == truth.labels[pairs.truth]
+    kinds, partner, iou = np.full(n, _BACKGROUND, object), np.full(n, -1), np.zeros(n)
+    same = wrong.labels[pairs.detection] == truth.labels[pairs.object]
     hit = pairs.iou >= _HIT
     # The later a rule stands, the more it says.
-    for kind, which in ((BADLY_PLACED, same & ~hit), (WRONG_CLASS, ~same & hit), (DUPLICATE, same & hit)):
+    for kind, which in ((_BADLY_PLACED, same & ~hit), (_WRONG_CLASS, ~same & hit), (_DUPLICATE, same & hit)):
         some = pairs[which]
         some = some[np.argsort(some.iou, kind="stable")]  # where indexes repeat the last, the largest, stays
-        kinds[some.found], partner[some.found], iou[some.found] = kind, some.truth, some.iou
+        kinds[some.detection], partner[some.detection], iou[some.detection] = kind, some.object, some.iou
     return kinds, partner, iou
 
 
 def _table(
     dataset: Dataset,
-    truth: Truth,
-    wrong: Found,
+    truth: GroundTruth,
+    wrong: Predictions,
     kinds: np.ndarray,
     partner: np.ndarray,
     iou: np.ndarray,
@@ -92,7 +123,7 @@ def _table(
     image = np.concatenate([wrong.image, truth.image[missed]])
     table = pd.DataFrame(
         {
-            "kind": [*kinds, *[MISSED_OBJECT] * len(missed)],
+            "kind": [*kinds, *[_MISSED] * len(missed)],
             "path": [str(dataset[int(n)].path) for n in image],
             "class": names[np.concatenate([wrong.labels, truth.labels[missed]])],
             "confidence": [*wrong.scores, *[np.nan] * len(missed)],

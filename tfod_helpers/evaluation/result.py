@@ -10,10 +10,9 @@ import numpy as np
 
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.evaluation.bootstrap import Interval
-from tfod_helpers.evaluation.calibration import Calibration
+from tfod_helpers.evaluation.confidence import Calibration, OperatingPoint
 from tfod_helpers.evaluation.label_errors import label_errors
 from tfod_helpers.evaluation.mistakes import mistakes
-from tfod_helpers.evaluation.thresholds import OperatingPoint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,14 +47,8 @@ class Evaluation:
     """How good a detector is on one dataset.
 
     Attributes:
-        ap: COCO AP, the mean over IoU 0.50 to 0.95 and over classes; 0 to 1.
-        ap50: AP at IoU 0.50, the Pascal VOC measure.
-        ap75: AP at IoU 0.75.
-        ap_by_size: AP of objects under 32 x 32 pixels, up to 96 x 96, and above; NaN where the
-            dataset has none of that size.
-        recall: mean recall over IoU 0.50 to 0.95 with at most 100 detections an image (COCO's AR).
-        recall_by_limit: the same with at most 1, 10 and 100 detections of a class an image.
-        recall_by_size: the same with 100, of objects of each size.
+        coco: COCO's twelve numbers by their names, in its order (AP, AP50, AP75, AP small, AP medium, AP large, AR 1,
+            AR 10, AR 100, AR small, AR medium, AR large); NaN where the dataset has no object of that size.
         intervals: 95 % intervals of ap, ap50, ap75 and f1, by name; empty where none were asked for.
         per_class: a row a class: ap, ap50, boxes (how many there are to find), ap_low, ap_high, ap50_low, ap50_high
             (95 % intervals), ap_small, ap_medium, ap_large, and best_threshold, the confidence of the highest F1,
@@ -63,72 +56,82 @@ class Evaluation:
         pr_curves: class -> (recall, precision), each float64 of shape (101,), at IoU 0.50.
         f1_curves: class -> (confidence, F1 from it on), each float64 of shape (101,), at IoU 0.50.
         f1_curve: the same over all classes.
-        confusion: rows are what was there, columns what was detected, at ``threshold`` and IoU 0.50.
-        threshold: the confidence that gives the highest F1 over all classes.
-        f1: that F1.
-        point: precision and recall there, with both.
-        calibration: whether confidences are what they say.
+        confusion: rows are true classes, columns detected ones, at ``threshold`` and IoU 0.50; the last row is the
+            background, the last column what was missed.
+        best: the operating point of the highest F1 over all classes: threshold, precision, recall, f1.
+        calibration: whether detections are right as often as their confidence says.
         speed: of the detector; None where only its detections were known.
-        images: number of images.
         notes: what a reader should know before using the numbers, a sentence each.
         dataset: what was evaluated on.
-        detections: what was found, one for each image.
+        detections: of the detector, one for each image.
     """
 
-    ap: float
-    ap50: float
-    ap75: float
-    ap_by_size: dict[str, float]
-    recall: float
-    recall_by_limit: dict[int, float]
-    recall_by_size: dict[str, float]
+    coco: dict[str, float]
     intervals: dict[str, Interval]
     per_class: pd.DataFrame
     pr_curves: dict[str, Curve] = field(repr=False)
     f1_curves: dict[str, Curve] = field(repr=False)
     f1_curve: Curve = field(repr=False)
     confusion: pd.DataFrame = field(repr=False)
-    threshold: float
-    f1: float
-    point: OperatingPoint
+    best: OperatingPoint
     calibration: Calibration
     speed: Speed | None
-    images: int
     notes: tuple[str, ...]
     dataset: Dataset = field(repr=False)
     detections: Sequence[sv.Detections] = field(repr=False)
 
     def __str__(self) -> str:
-        words = [f"{name} {self.in_words(name.lower())}" for name in ("AP", "AP50", "AP75")]
+        words = [f"{name} {self.with_interval(name.lower())}" for name in ("AP", "AP50", "AP75")]
         words[0] = words[0].replace("(", "(95 %: ")
         boxes = int(self.per_class["boxes"].sum())
         images = f"{self.images:,} image{'s' * (self.images != 1)}"
         line = (
             f"{', '.join(words)} on {images} with {boxes:,} object{'s' * (boxes != 1)}; "
-            f"best F1 {self.in_words('f1')} at confidence {self.threshold:.2f}"
+            f"best F1 {self.with_interval('f1')} at confidence {self.threshold:.2f}"
         )
         return "\n".join([line, *self.notes])
 
     @property
-    def coco(self) -> dict[str, float]:
-        """COCO's twelve numbers by their names, in its order; NaN where it prints -1."""
-        sizes = ("small", "medium", "large")
-        return {
-            "AP": self.ap,
-            "AP50": self.ap50,
-            "AP75": self.ap75,
-            **{f"AP {size}": self.ap_by_size[size] for size in sizes},
-            **{f"AR {limit}": recall for limit, recall in self.recall_by_limit.items()},
-            **{f"AR {size}": self.recall_by_size[size] for size in sizes},
-        }
+    def ap(self) -> float:
+        """COCO AP, the mean over IoU 0.50 to 0.95 and over classes; 0 to 1."""
+        return self.coco["AP"]
 
-    def in_words(self, name: str) -> str:
-        """Return ap, ap50, ap75 or f1 with its interval, such as ``0.55 (0.48 to 0.61)``."""
+    @property
+    def ap50(self) -> float:
+        """AP at IoU 0.50, the Pascal VOC measure."""
+        return self.coco["AP50"]
+
+    @property
+    def ap75(self) -> float:
+        """AP at IoU 0.75."""
+        return self.coco["AP75"]
+
+    @property
+    def f1(self) -> float:
+        """The highest F1 over all classes, at IoU 0.50."""
+        return self.best.f1
+
+    @property
+    def threshold(self) -> float:
+        """The confidence of the highest F1 over all classes."""
+        return self.best.threshold
+
+    @property
+    def images(self) -> int:
+        """How many images were evaluated on."""
+        return len(self.dataset)
+
+    def with_interval(self, name: str) -> str:
+        """Return ap, ap50, ap75 or f1 with its interval, such as ``0.55 (0.48 to 0.61)``.
+
+        Args:
+            name: which of them.
+        """
         low, high = self.intervals.get(name, (np.nan, np.nan))
         return f"{getattr(self, name):.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
 
     def mistakes(self) -> pd.DataFrame:
-        """Return every false positive and miss at ``threshold``, the worst first, as `evaluation.mistakes` does."""
+        """Return every false positive and false negative at ``threshold``, as `evaluation.mistakes` does."""
         return mistakes(self.dataset, self.detections, self.threshold)
 
     def label_errors(self) -> pd.DataFrame:

@@ -12,11 +12,11 @@ import numpy as np
 from tqdm import tqdm
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.evaluation import bootstrap, thresholds
-from tfod_helpers.evaluation.calibration import calibrate
-from tfod_helpers.evaluation.confusion import confusion
+from tfod_helpers.evaluation import bootstrap
+from tfod_helpers.evaluation.arrays import GroundTruth, flatten
+from tfod_helpers.evaluation.confidence import OperatingPoint, best_point, calibrate, f1_curve, scores_and_hits
 from tfod_helpers.evaluation.counting import LIMITS, RECALL_POINTS, SIZES, Counts, Ranked, count
-from tfod_helpers.evaluation.flat import Truth, flatten
+from tfod_helpers.evaluation.mistakes import confusion_matrix
 from tfod_helpers.evaluation.result import Evaluation, Speed
 
 if TYPE_CHECKING:
@@ -25,23 +25,29 @@ if TYPE_CHECKING:
 
 _IOU_50, _IOU_75 = 0, 5  # indexes of COCO's ten thresholds
 _ALL_SIZES, _MOST_DETECTIONS = 0, -1  # indexes of COCO's size ranges and detection limits
+_NAMED_SIZES = [(place, name) for place, name in enumerate(SIZES) if place != _ALL_SIZES]
 
 
 class AnyDetector(Protocol):
     """What `evaluate` needs of a detector; `tfod_helpers.detector.Detector` is one."""
 
     def detect(self, images: list[np.ndarray], *, threshold: float) -> list[sv.Detections]:
-        """Return the detections of each image from a confidence on, in its pixels."""
+        """Return the detections of each image from a confidence on, in its pixels.
+
+        Args:
+            images: uint8 RGB arrays of shape (h, w, 3).
+            threshold: the least confidence.
+        """
 
 
 def evaluate(
     detector: AnyDetector, dataset: Dataset, *, batch_size: int = 16, resamples: int = 1000, seed: int = 0
 ) -> Evaluation:
-    """Run a detector over a dataset, time it, and score what it finds.
+    """Run a detector over a dataset, time it, and score its detections.
 
     Args:
         detector: anything with ``detect``, such as a `Detector` of any export.
-        dataset: the images and the truth.
+        dataset: the images and their ground truth.
         batch_size: images handed over at a time.
         resamples: as `score` takes it.
         seed: as `score` takes it.
@@ -74,14 +80,14 @@ def _speed(took: Sequence[tuple[int, float]]) -> Speed:
 
 
 def score(dataset: Dataset, detections: Sequence[sv.Detections], *, resamples: int = 1000, seed: int = 0) -> Evaluation:
-    """Compare detections with the truth.
+    """Compare detections with the ground truth.
 
     Args:
-        dataset: the images and the truth.
+        dataset: the images and their ground truth.
         detections: one for each image, in its order: ``xyxy`` in the image's pixels, ``confidence``,
             and ``class_id`` as in the dataset's label map, from 1.
-        resamples: how many times the images are drawn anew for the 95 % intervals; 0 for none.
-        seed: of the draws; the same gives the same intervals.
+        resamples: how many times the images are sampled for the 95 % intervals; 0 for none.
+        seed: of the samples; the same gives the same intervals.
 
     Raises:
         ValueError: the numbers of images and of detections differ, there is nothing to find, or a detection
@@ -91,61 +97,59 @@ def score(dataset: Dataset, detections: Sequence[sv.Detections], *, resamples: i
     counts = count(truth, found)
     # (IoU threshold, recall point, class, size, detection limit); -1 where there is no such object
     precision = np.where(counts.precision < 0, np.nan, counts.precision)[..., _MOST_DETECTIONS]
-    recall = np.where(counts.recall < 0, np.nan, counts.recall)
     names = list(dataset.label_map)
-    per_class = _per_class(names, truth, counts, precision)
-    every, right = thresholds.counting(counts.ranked)
-    objects = int((~truth.crowd).sum())
-    best = thresholds.best_point(every, right, objects)
-    sizes = [name for name in SIZES if name != "all"]
-    intervals = _intervals(truth, counts.ranked, best, resamples, seed, per_class)
+    boxes = _objects(truth).tolist()
+    of_class = [scores_and_hits(counts.ranked, k) for k in range(1, len(names) + 1)]
+    points = [best_point(*mine, n) for mine, n in zip(of_class, boxes, strict=True)]
+    every = scores_and_hits(counts.ranked)
+    best = best_point(*every, sum(boxes))
+    per_class = _per_class(names, boxes, points, precision)
     return Evaluation(
-        ap=_mean(precision[:, :, :, _ALL_SIZES]),
-        ap50=_mean(precision[_IOU_50, :, :, _ALL_SIZES]),
-        ap75=_mean(precision[_IOU_75, :, :, _ALL_SIZES]),
-        ap_by_size={size: _mean(precision[:, :, :, place]) for place, size in enumerate(sizes, 1)},
-        recall=_mean(recall[:, :, _ALL_SIZES, _MOST_DETECTIONS]),
-        recall_by_limit={limit: _mean(recall[:, :, _ALL_SIZES, place]) for place, limit in enumerate(LIMITS)},
-        recall_by_size={size: _mean(recall[:, :, place, _MOST_DETECTIONS]) for place, size in enumerate(sizes, 1)},
-        intervals=intervals,
+        coco=_coco(counts, precision),
+        intervals=_intervals(truth, counts.ranked, best, resamples, seed, per_class),
         per_class=per_class,
         pr_curves={name: (RECALL_POINTS, precision[_IOU_50, :, k, _ALL_SIZES]) for k, name in enumerate(names)},
-        f1_curves={
-            name: thresholds.f1_curve(*thresholds.counting(counts.ranked, k), int(per_class.loc[name, "boxes"]))
-            for k, name in enumerate(names, 1)
-        },
-        f1_curve=thresholds.f1_curve(every, right, objects),
-        confusion=confusion(dataset.label_map, truth, found, counts.ranked, best.threshold),
-        threshold=best.threshold,
-        f1=best.f1,
-        point=best,
-        calibration=calibrate(every, right),
+        f1_curves={name: f1_curve(*mine, n) for name, mine, n in zip(names, of_class, boxes, strict=True)},
+        f1_curve=f1_curve(*every, sum(boxes)),
+        confusion=confusion_matrix(dataset.label_map, truth, found, counts.ranked, best.threshold),
+        best=best,
+        calibration=calibrate(*every),
         speed=None,
-        images=len(dataset),
-        notes=_notes(dataset.label_map, truth),
+        notes=_notes(dataset.label_map, boxes),
         dataset=dataset,
         detections=detections,
     )
 
 
-def _per_class(names: list[str], truth: Truth, counts: Counts, precision: np.ndarray) -> pd.DataFrame:
+def _objects(truth: GroundTruth) -> np.ndarray:
+    """Return how many objects each class has: int, shape (classes,)."""
+    return np.bincount(truth.labels[~truth.crowd], minlength=truth.classes + 1)[1:]
+
+
+def _coco(counts: Counts, precision: np.ndarray) -> dict[str, float]:
+    """Return COCO's twelve numbers by name, in its order."""
+    recall = np.where(counts.recall < 0, np.nan, counts.recall)
+    return {
+        "AP": _mean(precision[..., _ALL_SIZES]),
+        "AP50": _mean(precision[_IOU_50, ..., _ALL_SIZES]),
+        "AP75": _mean(precision[_IOU_75, ..., _ALL_SIZES]),
+        **{f"AP {name}": _mean(precision[..., size]) for size, name in _NAMED_SIZES},
+        **{f"AR {limit}": _mean(recall[:, :, _ALL_SIZES, place]) for place, limit in enumerate(LIMITS)},
+        **{f"AR {name}": _mean(recall[:, :, size, _MOST_DETECTIONS]) for size, name in _NAMED_SIZES},
+    }
+
+
+def _per_class(names: list[str], boxes: list[int], points: list[OperatingPoint], precision: np.ndarray) -> pd.DataFrame:
     """Return the table of the classes, the intervals still unknown."""
     import pandas as pd
 
-    boxes = np.bincount(truth.labels[~truth.crowd], minlength=truth.classes + 1)[1:]
-    points = [
-        thresholds.best_point(*thresholds.counting(counts.ranked, k), int(n)) for k, n in enumerate(boxes, start=1)
-    ]
     each = range(len(names))
     table = {
         "ap": [_mean(precision[:, :, k, _ALL_SIZES]) for k in each],
         "ap50": [_mean(precision[_IOU_50, :, k, _ALL_SIZES]) for k in each],
         "boxes": boxes,
         **{f"{column}_{end}": np.nan for column in ("ap", "ap50") for end in ("low", "high")},
-        **{
-            f"ap_{size}": [_mean(precision[:, :, k, 1 + place]) for k in each]
-            for place, size in enumerate(name for name in SIZES if name != "all")
-        },
+        **{f"ap_{name}": [_mean(precision[:, :, k, size]) for k in each] for size, name in _NAMED_SIZES},
         "best_threshold": [point.threshold for point in points],
         "precision": [point.precision for point in points],
         "recall": [point.recall for point in points],
@@ -155,39 +159,42 @@ def _per_class(names: list[str], truth: Truth, counts: Counts, precision: np.nda
 
 
 def _intervals(
-    truth: Truth, ranked: Ranked, best: thresholds.OperatingPoint, resamples: int, seed: int, per_class: pd.DataFrame
+    truth: GroundTruth, ranked: Ranked, best: OperatingPoint, resamples: int, seed: int, per_class: pd.DataFrame
 ) -> dict[str, bootstrap.Interval]:
     """Return the intervals over all classes, and write those of each class into its row."""
     if resamples < 0:
         raise ValueError(f"resamples must be 0 (no intervals) or more, got {resamples}.")
     if not resamples:
         return {}
-    weights = bootstrap.draw(truth.images, resamples, seed)
+    weights = bootstrap.resample(truth.images, resamples, seed)
     ap = bootstrap.resampled_ap(truth, ranked, weights)
     once = bootstrap.resampled_ap(truth, ranked, np.ones((truth.images, 1), np.float32))
     wholes = {"ap": (ap.mean(axis=0), once.mean(axis=0)), "ap50": (ap[_IOU_50], once[_IOU_50])}
     # A class of one image is in a resample or not, which says nothing about another image.
     many = [len(np.unique(truth.image[(truth.labels == k) & ~truth.crowd])) > 1 for k in range(1, truth.classes + 1)]
-    for column, (drawn, whole) in wholes.items():
+    for column, (resampled, whole) in wholes.items():
         ends = [
             bootstrap.interval(values, float(one)) if enough else (np.nan, np.nan)
-            for values, one, enough in zip(drawn, whole[:, 0], many, strict=True)
+            for values, one, enough in zip(resampled, whole[:, 0], many, strict=True)
         ]
         per_class[[f"{column}_low", f"{column}_high"]] = np.array(ends)
     if len(np.unique(truth.image[~truth.crowd])) < 2:
         return dict.fromkeys(("ap", "ap50", "ap75", "f1"), (np.nan, np.nan))
     wholes["ap75"] = (ap[_IOU_75], once[_IOU_75])
     over_classes = {
-        name: bootstrap.interval(_class_mean(drawn), float(_class_mean(whole)[0]))
-        for name, (drawn, whole) in wholes.items()
+        name: bootstrap.interval(_class_mean(resampled), float(_class_mean(whole)[0]))
+        for name, (resampled, whole) in wholes.items()
     }
     return {**over_classes, "f1": bootstrap.interval(_resampled_f1(truth, ranked, best, weights), best.f1)}
 
 
-def _resampled_f1(truth: Truth, ranked: Ranked, best: thresholds.OperatingPoint, weights: np.ndarray) -> np.ndarray:
+def _resampled_f1(truth: GroundTruth, ranked: Ranked, best: OperatingPoint, weights: np.ndarray) -> np.ndarray:
     kept = (ranked.scores >= best.threshold) & ~ranked.ignored[_IOU_50]
-    parts = (ranked.image[kept & ranked.right[_IOU_50]], ranked.image[kept], truth.image[~truth.crowd])
-    return bootstrap.resampled_f1(*(np.bincount(part, minlength=truth.images) for part in parts), weights)
+    right, found, objects = (
+        np.bincount(images, minlength=truth.images)
+        for images in (ranked.image[kept & ranked.right[_IOU_50]], ranked.image[kept], truth.image[~truth.crowd])
+    )
+    return bootstrap.resampled_f1(right, found, objects, weights)
 
 
 def _class_mean(values: np.ndarray) -> np.ndarray:
@@ -197,16 +204,14 @@ def _class_mean(values: np.ndarray) -> np.ndarray:
     return np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(axis=0))
 
 
-def _notes(label_map: LabelMap, truth: Truth) -> tuple[str, ...]:
-    objects = np.bincount(truth.labels[~truth.crowd], minlength=truth.classes + 1)[1:]
-    absent = [name for name, n in zip(label_map, objects, strict=True) if not n]
+def _notes(label_map: LabelMap, boxes: list[int]) -> tuple[str, ...]:
+    absent = [name for name, n in zip(label_map, boxes, strict=True) if not n]
     if not absent:
         return ()
     more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
-    names = f"{', '.join(absent[:10])}{more}"
     return (
-        f"Classes without a single example here: {names}. They have no AP, and the means are over the other classes. "
-        f"Label some in photos to judge on.",
+        f"Classes without a single example here: {', '.join(absent[:10])}{more}. They have no AP, and the means are "
+        f"over the other classes. Label some in the photos to evaluate on.",
     )
 
 

@@ -6,7 +6,7 @@ in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package 
 
 from tfod_helpers.pictures.box_charts import plot_places, plot_sizes
 from tfod_helpers.pictures.class_sheet import show_classes
-from tfod_helpers.pictures.comparison_charts import plot_learning_curve, plot_runs, would_more_help
+from tfod_helpers.pictures.comparison_charts import plot_learning_curve, plot_runs
 from tfod_helpers.pictures.confidence_charts import plot_calibration, plot_thresholds
 from tfod_helpers.pictures.crop_gallery import show_label_errors, show_mistakes
 from tfod_helpers.pictures.dataset_charts import plot_labels
@@ -37,5 +37,4 @@ __all__ = [
     "show_mistakes",
     "show_predictions",
     "show_problems",
-    "would_more_help",
 ]

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from tfod_helpers import photos
+from tfod_helpers import evaluation, photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.evaluation import matching
 from tfod_helpers.pictures.grid import Mark, Panel, draw_grid, spread
 from tfod_helpers.pictures.picture import BLUE, VERMILLION, YELLOW, Picture, colour_of, counted
 
@@ -148,7 +147,7 @@ def show_predictions(
 
 @dataclass(frozen=True)
 class _Match:
-    """Detections of one photo and, as `matching.match` gives it, the true box that each found, or -1."""
+    """Detections of one photo and, as `evaluation.match` gives it, the true box that each found, or -1."""
 
     seen: Detections
     pairs: np.ndarray
@@ -168,7 +167,10 @@ class _Match:
 
 
 def _match(image: LabelledImage, seen: Detections) -> _Match:
-    return _Match(seen, matching.match(image, seen, iou=_MATCH_IOU), len(image.labels))
+    pairs = np.zeros(0, int)
+    if seen.class_id is not None and seen.confidence is not None:
+        pairs = evaluation.match(seen.xyxy, seen.class_id, seen.confidence, image.boxes_xyxy, image.labels, _MATCH_IOU)
+    return _Match(seen, pairs, len(image.labels))
 
 
 def _sure(detections: Detections, threshold: float) -> Detections:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_helpers import pictures
+from tfod_helpers.evaluation import would_more_help
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tfod_helpers.evaluation.result import Evaluation
+    from tfod_helpers.evaluation import Evaluation
 
 _DPI = 160  # of the pictures: sharp on a phone and in print
 _WIDE = 0.1  # AP: an interval so wide is worth a word
@@ -78,7 +79,7 @@ def draw(
     """
     parts = [_top(evaluation), _scores(evaluation), _classes(evaluation), _confidence(evaluation)]
     if learning_curve is not None:
-        words = f"<p>{escape(pictures.would_more_help(learning_curve))}</p>"
+        words = f"<p>{escape(would_more_help(learning_curve))}</p>"
         curve = pictures.plot_learning_curve(learning_curve)
         parts.append(_section("Would more photos help?", words, _figure(curve, "AP by number of training photos")))
     parts += [_mistakes(evaluation, mistakes), _suspects(evaluation, suspects), _speed(evaluation)]
@@ -106,7 +107,7 @@ def in_a_sentence(evaluation: Evaluation) -> str:
     Args:
         evaluation: what to report.
     """
-    point = evaluation.point
+    point = evaluation.best
     words = (
         f"Asked for what it is sure of by {point.threshold:.2f} or more, it finds {_of_100(point.recall)} objects, and "
         f"{_of_100(point.precision)} of its finds are right. Its AP, which also asks how well the boxes fit, is "

@@ -21,7 +21,7 @@ from tfod_helpers.report import page
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tfod_helpers.evaluation.result import Evaluation
+    from tfod_helpers.evaluation import Evaluation
 
 REPORT, NUMBERS, LABELS = FILES = ("report.html", "evaluation.json", "label_errors.csv")
 _LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -77,7 +77,7 @@ def numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:
             "boxes": int(evaluation.per_class["boxes"].sum()),
             "coco": evaluation.coco,
             "intervals_95": evaluation.intervals,
-            "best_threshold": evaluation.point._asdict(),
+            "best_threshold": evaluation.best._asdict(),
             "per_class": evaluation.per_class.to_dict("index"),
             "pr_curves": {
                 name: dict(zip(("recall", "precision"), curve, strict=True))

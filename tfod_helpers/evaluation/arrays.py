@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class GroundTruth:
     """Every object of a dataset, image by image.
 
     Attributes:
@@ -36,7 +36,7 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Predictions:
     """Every detection on a dataset, image by image.
 
     Attributes:
@@ -51,21 +51,21 @@ class Found:
     boxes_xyxy: np.ndarray
     scores: np.ndarray
 
-    def __getitem__(self, which: np.ndarray) -> Found:
+    def __getitem__(self, which: np.ndarray) -> Predictions:
         """Return some of the detections."""
-        return Found(self.image[which], self.labels[which], self.boxes_xyxy[which], self.scores[which])
+        return Predictions(self.image[which], self.labels[which], self.boxes_xyxy[which], self.scores[which])
 
 
-def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Truth, Found]:
-    """Lay out truth and detections flat.
+def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[GroundTruth, Predictions]:
+    """Return the ground truth and the detections of all images as long arrays.
 
     Args:
-        dataset: the images and the truth.
+        dataset: the images and their ground truth.
         detections: one for each image, in its order.
 
     Raises:
         ValueError: the numbers of images and detections differ, there is no object to find, or detections
-            without class or confidence, with a class that the label map lacks, or with a number that is none.
+            without class or confidence, with a class that the label map lacks, or with a number that is not finite.
     """
     if len(dataset) != len(detections):
         raise ValueError(f"{len(dataset)} images and detections for {len(detections)}. Give one for each image.")
@@ -74,7 +74,7 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Trut
         raise ValueError(
             "There is no object in the dataset, so nothing can be scored. Label some, or evaluate on labelled images."
         )
-    truth = Truth(
+    truth = GroundTruth(
         np.repeat(np.arange(len(dataset)), [len(image.labels) for image in dataset]),
         _joined([image.labels for image in dataset], np.int64),
         _joined([image.boxes_xyxy for image in dataset], float, (0, 4)),
@@ -82,14 +82,14 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Trut
         len(dataset),
         len(dataset.label_map),
     )
-    for image, found in zip(dataset, detections, strict=True):
-        if len(found.xyxy) and (found.class_id is None or found.confidence is None):
+    for image, one in zip(dataset, detections, strict=True):
+        if len(one.xyxy) and (one.class_id is None or one.confidence is None):
             raise ValueError(
-                f"{image.path}: its detections have no {'class_id' if found.class_id is None else 'confidence'}. "
+                f"{image.path}: its detections have no {'class_id' if one.class_id is None else 'confidence'}. "
                 f"Give detections with xyxy, class_id and confidence."
             )
     some = [one for one in detections if len(one.xyxy)]
-    found = Found(
+    found = Predictions(
         np.repeat(np.arange(len(dataset)), [len(one.xyxy) for one in detections]),
         _joined([one.class_id for one in some], np.int64),
         _joined([one.xyxy for one in some], float, (0, 4)),
@@ -103,7 +103,7 @@ def _joined(parts: Sequence[Any], kind: Any, shape: tuple[int, ...] = (0,)) -> n
     return np.concatenate([np.zeros(shape, kind), *parts]).astype(kind, copy=False)
 
 
-def _check(dataset: Dataset, found: Found) -> None:
+def _check(dataset: Dataset, found: Predictions) -> None:
     """Refuse the first detection that cannot be counted, by its image and its number in it."""
     classes = len(dataset.label_map)
     numbers = np.column_stack([found.boxes_xyxy, found.scores])
