@@ -1,4 +1,4 @@
-"""What the tests of the evaluation share: made-up data sets, detections and learning curves, and pycocotools' counts."""
+"""What the tests of the evaluation share: made-up data sets, detections and curves, and pycocotools' counts."""
 
 from __future__ import annotations
 

@@ -98,24 +98,24 @@ def score(dataset: Dataset, detections: Sequence[sv.Detections], *, resamples: i
     # (IoU threshold, recall point, class, size, detection limit); -1 where there is no such object
     precision = np.where(counts.precision < 0, np.nan, counts.precision)[..., _MOST_DETECTIONS]
     names = list(dataset.label_map)
-    boxes = _objects(truth).tolist()
+    objects = _objects(truth).tolist()
     of_class = [scores_and_hits(counts.ranked, k) for k in range(1, len(names) + 1)]
-    points = [best_point(*mine, n) for mine, n in zip(of_class, boxes, strict=True)]
+    points = [best_point(*mine, n) for mine, n in zip(of_class, objects, strict=True)]
     every = scores_and_hits(counts.ranked)
-    best = best_point(*every, sum(boxes))
-    per_class = _per_class(names, boxes, points, precision)
+    best = best_point(*every, sum(objects))
+    per_class = _per_class(names, objects, points, precision)
     return Evaluation(
         coco=_coco(counts, precision),
         intervals=_intervals(truth, counts.ranked, best, resamples, seed, per_class),
         per_class=per_class,
         pr_curves={name: (RECALL_POINTS, precision[_IOU_50, :, k, _ALL_SIZES]) for k, name in enumerate(names)},
-        f1_curves={name: f1_curve(*mine, n) for name, mine, n in zip(names, of_class, boxes, strict=True)},
-        f1_curve=f1_curve(*every, sum(boxes)),
+        f1_curves={name: f1_curve(*mine, n) for name, mine, n in zip(names, of_class, objects, strict=True)},
+        f1_curve=f1_curve(*every, sum(objects)),
         confusion=confusion_matrix(dataset.label_map, truth, found, counts.ranked, best.threshold),
         best=best,
         calibration=calibrate(*every),
         speed=None,
-        notes=_notes(dataset.label_map, boxes),
+        notes=_notes(dataset.label_map, objects),
         dataset=dataset,
         detections=detections,
     )
@@ -139,7 +139,9 @@ def _coco(counts: Counts, precision: np.ndarray) -> dict[str, float]:
     }
 
 
-def _per_class(names: list[str], boxes: list[int], points: list[OperatingPoint], precision: np.ndarray) -> pd.DataFrame:
+def _per_class(
+    names: list[str], objects: list[int], points: list[OperatingPoint], precision: np.ndarray
+) -> pd.DataFrame:
     """Return the table of the classes, the intervals still unknown."""
     import pandas as pd
 
@@ -147,7 +149,7 @@ def _per_class(names: list[str], boxes: list[int], points: list[OperatingPoint],
     table = {
         "ap": [_mean(precision[:, :, k, _ALL_SIZES]) for k in each],
         "ap50": [_mean(precision[_IOU_50, :, k, _ALL_SIZES]) for k in each],
-        "boxes": boxes,
+        "boxes": objects,
         **{f"{column}_{end}": np.nan for column in ("ap", "ap50") for end in ("low", "high")},
         **{f"ap_{name}": [_mean(precision[:, :, k, size]) for k in each] for size, name in _NAMED_SIZES},
         "best_threshold": [point.threshold for point in points],
@@ -204,8 +206,8 @@ def _class_mean(values: np.ndarray) -> np.ndarray:
     return np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(axis=0))
 
 
-def _notes(label_map: LabelMap, boxes: list[int]) -> tuple[str, ...]:
-    absent = [name for name, n in zip(label_map, boxes, strict=True) if not n]
+def _notes(label_map: LabelMap, objects: list[int]) -> tuple[str, ...]:
+    absent = [name for name, n in zip(label_map, objects, strict=True) if not n]
     if not absent:
         return ()
     more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
