@@ -1,75 +1,129 @@
-"""One row a record: where it is, what it was made from. With it an unchanged record need not be made again.
+"""What records hold, without the photos: one row a record, its file's name and its boxes.
 
-It is kept beside the manifest as a NumPy file, and is read without pickle.
+It is kept beside the manifest as NumPy arrays, and is read without pickle. It answers where a record is, whether it
+would be made again just as it is, and what is labelled in it.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from tfod_helpers.annotations import LabelledImage
 from tfod_helpers.records.tfrecord import frames
 
 # shard: the number of the file; length: bytes of the record with its frame; crc: the masked checksum of its data;
-# boxes: their number; source_bytes: of the photo's file; fingerprint: of all that the record was made from.
-ROW = np.dtype(
+# source_bytes: of the photo's file; fingerprint: of all that the record was made from.
+_ROW = np.dtype(
     [
         ("shard", "<u4"),
         ("length", "<u8"),
         ("crc", "<u4"),
-        ("boxes", "<u4"),
         ("source_bytes", "<u8"),
         ("fingerprint", "V16"),
+        ("width", "<u4"),
+        ("height", "<u4"),
+        ("boxes", "<u4"),
     ]
 )
+_BOX = np.dtype([("xyxy", "<f4", 4), ("label", "<i4"), ("crowd", "?")])
 _CHECKED = np.dtype([("length", "<u8"), ("crc", "<u4")])
 
 
-def row(frame: bytes, boxes: int, source_bytes: int, fingerprint: bytes) -> tuple[int, int, int, int, int, bytes]:
-    """Return the row of a record, but for its shard."""
-    return 0, len(frame), int.from_bytes(frame[-frames.TAIL :], "little"), boxes, source_bytes, fingerprint
+@dataclass(frozen=True, eq=False)
+class Index:
+    """What some records hold, without the photos.
 
-
-def rows(made: Iterable[tuple[int, int, int, int, int, bytes]] = ()) -> np.ndarray:
-    """Return rows as an array of `ROW`."""
-    return np.array(list(made), ROW)
-
-
-def starts(index: np.ndarray) -> np.ndarray:
-    """Return where each record begins in its shard, in bytes: uint64, shape (n,)."""
-    ends = np.cumsum(index["length"])
-    before = ends - index["length"]
-    first = np.searchsorted(index["shard"], index["shard"])  # the first row of each one's shard
-    return before - before[first] if len(index) else before
-
-
-def checksum(index: np.ndarray) -> str:
-    """Return 32 hex digits that stand for records: for their lengths, and the checksum that each carries."""
-    checked = np.empty(len(index), _CHECKED)
-    checked["length"], checked["crc"] = index["length"], index["crc"]
-    return hashlib.blake2b(checked.tobytes(), digest_size=16).hexdigest()
-
-
-def to_bytes(index: np.ndarray) -> tuple[bytes, str]:
-    """Return an index as the bytes of a file, and 8 hex digits that stand for them."""
-    buffer = io.BytesIO()
-    np.save(buffer, index, allow_pickle=False)
-    return buffer.getvalue(), tag(buffer.getvalue())
-
-
-def from_bytes(data: bytes) -> np.ndarray:
-    """Read what `to_bytes` made.
-
-    Raises:
-        ValueError: it is damaged.
+    Attributes:
+        rows: one a record, shape (n,).
+        names: of the photos' files, in UTF-8.
+        boxes: one a box, in the order of the records, in pixels of the image in the record, shape (m,).
     """
-    index = np.load(io.BytesIO(data), allow_pickle=False)
-    if index.dtype != ROW or index.ndim != 1:
-        raise ValueError("it is no index of records")
-    return index
+
+    rows: np.ndarray
+    names: tuple[bytes, ...]
+    boxes: np.ndarray
+
+    @classmethod
+    def of_record(cls, frame: bytes, image: LabelledImage, source_bytes: int, fingerprint: bytes) -> Index:
+        """Return the index of one record; its shard is filled in later."""
+        crc = int.from_bytes(frame[-frames.TAIL :], "little")
+        row = (0, len(frame), crc, source_bytes, fingerprint, image.width, image.height, len(image.labels))
+        boxes = np.zeros(len(image.labels), _BOX)
+        boxes["xyxy"], boxes["label"], boxes["crowd"] = image.boxes_xyxy, image.labels, image.crowd
+        return cls(np.array([row], _ROW), (image.path.name.encode("utf-8", "surrogateescape"),), boxes)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Index]) -> Index:
+        """Return the index of records that come one behind the other."""
+        return cls(
+            np.concatenate([np.zeros(0, _ROW), *(part.rows for part in parts)]),
+            tuple(name for part in parts for name in part.names),
+            np.concatenate([np.zeros(0, _BOX), *(part.boxes for part in parts)]),
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Index:
+        """Read what `to_bytes` made."""
+        file = io.BytesIO(data)
+        rows, names, boxes = (np.load(file, allow_pickle=False) for _ in range(3))
+        return cls(rows, tuple(names.tobytes().split(b"\0"))[: len(rows)], boxes)
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes of a file that holds the index."""
+        file = io.BytesIO()
+        for array in (self.rows, np.frombuffer(b"\0".join(self.names), np.uint8), self.boxes):
+            np.save(file, array, allow_pickle=False)
+        return file.getvalue()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> Index:
+        start, stop, _ = part.indices(len(self))
+        boxes = self.boxes[self._box_ends[start] : self._box_ends[stop]]
+        return Index(self.rows[start:stop], self.names[start:stop], boxes)
+
+    @functools.cached_property
+    def _box_ends(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(self.rows["boxes"], dtype=np.int64)])
+
+    def of_shard(self, number: int) -> Index:
+        """Return the part of one shard."""
+        start, stop = np.searchsorted(self.rows["shard"], [number, number + 1])
+        return self[start:stop]
+
+    @functools.cached_property
+    def starts(self) -> np.ndarray:
+        """Where each record begins in its shard, in bytes: uint64, shape (n,)."""
+        before = np.cumsum(self.rows["length"]) - self.rows["length"]
+        first = np.searchsorted(self.rows["shard"], self.rows["shard"])  # the first row of each one's shard
+        return before - before[first] if len(self) else before
+
+    def checksum(self) -> str:
+        """Return 32 hex digits that stand for the records: for their lengths, and the checksum that each carries."""
+        return checksum(self.rows["length"], self.rows["crc"])
+
+    def images(self) -> Iterator[LabelledImage]:
+        """Yield what is labelled in each record, without the photo and without masks."""
+        for number, (row, name) in enumerate(zip(self.rows, self.names, strict=True)):
+            boxes = self.boxes[self._box_ends[number] : self._box_ends[number + 1]]
+            path = Path(name.decode("utf-8", "surrogateescape"))
+            size = int(row["width"]), int(row["height"])
+            yield LabelledImage(path, *size, boxes["xyxy"], boxes["label"], crowd=boxes["crowd"])
+
+
+def checksum(lengths: Sequence[int] | np.ndarray, crcs: Sequence[int] | np.ndarray) -> str:
+    """Return 32 hex digits that stand for records with these lengths and checksums."""
+    checked = np.empty(len(lengths), _CHECKED)
+    checked["length"], checked["crc"] = lengths, crcs
+    return hashlib.blake2b(checked.tobytes(), digest_size=16).hexdigest()
 
 
 def tag(data: bytes) -> str:

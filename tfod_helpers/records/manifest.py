@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import glob
 import hashlib
@@ -12,16 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tfod_helpers.annotations import LabelledImage, LabelMap
 from tfod_helpers.files import storage
-from tfod_helpers.problems import Problem
-from tfod_helpers.records import index as indexes
-from tfod_helpers.records import place as places
+from tfod_helpers.problems import DatasetError, Problem
 from tfod_helpers.records import tfrecord
+from tfod_helpers.records.index import Index, tag
 from tfod_helpers.records.place import Place
 
+_VERSION = 2  # of manifest and index: others are not read, and are replaced by the next write
 _KIND = "tfod_helpers records"  # marks our manifests, so that no other .json is ever overwritten
 
 
@@ -58,7 +57,7 @@ class Records:
         """The shards, in order: paths, or addresses where they are in a bucket."""
         if not storage.is_remote(self.pattern):
             return tuple(Path(name) for name in sorted(glob.glob(self.pattern)))
-        place = places.of_pattern(self.pattern)
+        place = Place.of_pattern(self.pattern)
         names = fnmatch.filter(place.sizes(place.name), storage.split(self.pattern)[1])
         return tuple(place.path(name) for name in sorted(names))
 
@@ -84,7 +83,7 @@ def open(prefix: str | os.PathLike[str]) -> Records:
         FileNotFoundError: there are none, or a shard is missing.
         ValueError: the manifest is damaged or not one of ours, or a shard has another size than it says.
     """
-    return open_place(places.find(prefix))
+    return open_place(Place.of_prefix(prefix))
 
 
 def of_pattern(pattern: str) -> Records:
@@ -94,7 +93,7 @@ def of_pattern(pattern: str) -> Records:
         FileNotFoundError: there are none, a shard is missing, or they were written anew since with other contents.
         ValueError: the manifest is damaged or not one of ours, or a shard has another size than it says.
     """
-    found = open_place(places.of_pattern(pattern))
+    found = open_place(Place.of_pattern(pattern))
     if os.path.basename(found.pattern) != os.path.basename(pattern):
         raise FileNotFoundError(
             f"{pattern}: these records were written anew, with other contents. Make the experiment config again from "
@@ -130,6 +129,20 @@ def read(records: Records) -> Iterator[LabelledImage]:
         raise ValueError(f"{records.pattern}: {found} images, and {records.count} were written. Write them again.")
 
 
+def read_labels(records: Records) -> Iterator[LabelledImage]:
+    """Read what is labelled in every image, in the order written, without reading the photos.
+
+    Yields:
+        Images as `read` gives them, but with neither ``encoded`` nor ``masks``.
+
+    Raises:
+        FileNotFoundError: the records are gone, or were written anew since with other contents.
+        ValueError: their manifest or index is missing or damaged.
+    """
+    place = Place.of_pattern(of_pattern(records.pattern).pattern)
+    yield from read_index(place, read_manifest(place)).images()
+
+
 def read_manifest(place: Place) -> dict[str, Any]:
     """Return the manifest of a place.
 
@@ -140,7 +153,7 @@ def read_manifest(place: Place) -> dict[str, Any]:
     manifest = _ours(place)
     if manifest is None:
         raise FileNotFoundError(f"{place.manifest}: there are no records here. Make them with records.write.")
-    if manifest.get("checksum") != _checksum(manifest):
+    if manifest.get("version") != _VERSION or manifest.get("checksum") != _checksum(manifest):
         raise ValueError(f"{place.manifest}: damaged, or of an older version. Write the records again.")
     return manifest
 
@@ -155,23 +168,24 @@ def refuse_foreign(place: Place) -> None:
 
 
 def write_manifest(
-    place: Place, index: np.ndarray, shards: list[str], label_map: LabelMap, problems: tuple[Problem, ...]
+    place: Place, index: Index, shards: list[str], label_map: LabelMap, problems: tuple[Problem, ...]
 ) -> list[str]:
     """Write index and manifest of shards that are in their place; return the names of all that belongs to them."""
-    data, tag = indexes.to_bytes(index)
-    index_name = place.index_name(tag)
-    of_shards = {name: index[index["shard"] == number] for number, name in enumerate(shards)}
+    data = index.to_bytes()
+    index_name = place.index_name(tag(data))
+    of_shards = {name: index.of_shard(number) for number, name in enumerate(shards)}
     manifest = {
         "kind": _KIND,
+        "version": _VERSION,
         "count": len(index),
-        "boxes": int(index["boxes"].sum()),
-        "max_boxes": int(index["boxes"].max()),
-        "source_bytes": int(index["source_bytes"].sum()),
+        "boxes": len(index.boxes),
+        "max_boxes": int(index.rows["boxes"].max()),
+        "source_bytes": int(index.rows["source_bytes"].sum()),
         "classes": list(label_map),
         "index": index_name,
         "shards": {
-            name: {"bytes": int(rows["length"].sum()), "images": len(rows), "checksum": indexes.checksum(rows)}
-            for name, rows in of_shards.items()
+            name: {"bytes": int(part.rows["length"].sum()), "images": len(part), "checksum": part.checksum()}
+            for name, part in of_shards.items()
         },
         "problems": [asdict(problem) for problem in problems],
     }
@@ -198,17 +212,25 @@ def to_records(place: Place, manifest: dict[str, Any]) -> Records:
     )
 
 
-def read_index(place: Place, manifest: dict[str, Any]) -> np.ndarray:
+def read_index(place: Place, manifest: dict[str, Any]) -> Index:
     """Return the index that belongs to a manifest.
 
     Raises:
-        FileNotFoundError: it is missing.
-        ValueError: it is damaged.
+        DatasetError: it is missing or damaged.
     """
-    data = storage.read_bytes(place.path(manifest["index"]))
-    if place.index_name(indexes.tag(data)) != manifest["index"]:
-        raise ValueError("its contents are not those that its name stands for")
-    return indexes.from_bytes(data)
+    path = place.path(manifest["index"])
+    what, fix = "this index is missing", "Write the records again."
+    with contextlib.suppress(FileNotFoundError):
+        data = storage.read_bytes(path)
+        if place.index_name(tag(data)) == manifest["index"]:
+            return Index.from_bytes(data)
+        what, fix = "the index is damaged", "Delete this file, and write the records again."
+    raise DatasetError([damage(path, "", what, fix)], f"records {place.path(place.name)}")
+
+
+def damage(path: str, object: str, what: str, fix: str = "Delete this file, and write the records again.") -> Problem:
+    """Return the problem of records that are not as they were written."""
+    return Problem(path, object, what, "", fix, kind="damaged record")
 
 
 def _ours(place: Place) -> dict[str, Any] | None:

@@ -1,19 +1,15 @@
-"""``tf.train.Example``, the protocol buffer that TFRecord files hold -> its values, whoever wrote it.
+"""``tf.train.Example``, the message that TFRecord files hold: its bytes -> its values, and back, without TensorFlow.
 
-It is described in tensorflow/core/example/example.proto and feature.proto::
-
-    Example { Features features = 1 }
-    Features { map<string, Feature> feature = 1 }
-    Feature { BytesList bytes_list = 1 | FloatList float_list = 2 | Int64List int64_list = 3 }
-
-and its encoding in https://protobuf.dev/programming-guides/encoding: lists of numbers may be packed
-or not, a negative integer has ten bytes, and a field that is not known is passed over.
+The messages are those of tensorflow/core/example/example.proto and feature.proto. They are registered in a pool of
+their own, so that TensorFlow can register the same names in the same process.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +18,40 @@ from tfod_helpers.records.tfrecord.frames import DamagedError, read_frames
 
 Values = dict[str, list[bytes] | np.ndarray]
 
-BYTES, FLOATS, INTS = 1, 2, 3  # the fields of a Feature
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # https://protobuf.dev/programming-guides/encoding/#structure
-_FIXED_SIZES = {_EIGHT_BYTES: 8, _FOUR_BYTES: 4}
+_PROTO = """
+name: "example.proto" package: "tensorflow" syntax: "proto3"
+message_type { name: "BytesList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
+message_type { name: "FloatList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
+message_type { name: "Int64List" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
+message_type {
+  name: "Feature"
+  oneof_decl { name: "kind" }
+  field { name: "bytes_list" number: 1 oneof_index: 0 type: TYPE_MESSAGE type_name: "BytesList" }
+  field { name: "float_list" number: 2 oneof_index: 0 type: TYPE_MESSAGE type_name: "FloatList" }
+  field { name: "int64_list" number: 3 oneof_index: 0 type: TYPE_MESSAGE type_name: "Int64List" }
+}
+message_type {
+  name: "Features"
+  nested_type {
+    name: "FeatureEntry"
+    options { map_entry: true }
+    field { name: "key" number: 1 type: TYPE_STRING }
+    field { name: "value" number: 2 type: TYPE_MESSAGE type_name: "Feature" }
+  }
+  field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: "FeatureEntry" }
+}
+message_type { name: "Example" field { name: "features" number: 1 type: TYPE_MESSAGE type_name: "Features" } }
+"""
+
+
+@functools.cache
+def _example() -> Any:
+    """Return the class of the message."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(text_format.Parse(_PROTO, descriptor_pb2.FileDescriptorProto()))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("tensorflow.Example"))
 
 
 def read_examples(path: str | os.PathLike[str]) -> Iterator[Values]:
@@ -46,7 +73,7 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[Values]:
             try:
                 yield parse(data)
             except ValueError as error:
-                raise DamagedError(path, number, f"it is no tf.train.Example: {error}") from None
+                raise DamagedError(path, number, str(error)) from None
 
 
 def parse(example: bytes) -> Values:
@@ -55,101 +82,35 @@ def parse(example: bytes) -> Values:
     Raises:
         ValueError: the bytes are no example.
     """
-    values: Values = {}
-    for _, features in _messages(memoryview(example), (1,)):
-        for _, entry in _messages(features, (1,)):
-            key, feature = "", memoryview(b"")
-            for number, content in _messages(entry, (1, 2)):
-                if number == 1:
-                    key = str(content, "utf-8")
-                else:
-                    feature = content
-            values[key] = _values(feature)
-    return values
+    from google.protobuf.message import DecodeError
+
+    try:
+        features = _example().FromString(example).features.feature
+    except DecodeError as error:
+        raise ValueError(f"it is no tf.train.Example: {error}") from None
+    return {key: _values(feature) for key, feature in features.items()}
 
 
-def _values(feature: memoryview) -> list[bytes] | np.ndarray:
-    kind, lists = BYTES, []
-    for number, content in _messages(feature, (BYTES, FLOATS, INTS)):
-        if number != kind:  # of several kinds the last one counts; lists of one kind are joined
-            kind, lists = number, []
-        lists.append(content)
-    if kind == BYTES:
-        return [bytes(value) for content in lists for _, value in _messages(content, (1,))]
-    if kind == FLOATS:
-        return np.frombuffer(b"".join(map(_packed_floats, lists)), "<f4").astype(np.float32, copy=False)
-    arrays = [_integers(content) for content in lists]
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+def _values(feature: Any) -> list[bytes] | np.ndarray:
+    kind = feature.WhichOneof("kind")
+    if kind == "float_list":
+        return np.array(list(feature.float_list.value), np.float32)
+    if kind == "int64_list":
+        return np.array(list(feature.int64_list.value), np.int64)
+    return list(feature.bytes_list.value)
 
 
-def _packed_floats(content: memoryview) -> bytes:
-    wires = (_LENGTH, _FOUR_BYTES)
-    floats = b"".join(bytes(value) for number, wire, value in _fields(content) if number == 1 and wire in wires)
-    if len(floats) % 4:
-        raise ValueError("a list of floats ends inside a number")
-    return floats
-
-
-def _integers(content: memoryview) -> np.ndarray:
-    parts = []
-    for number, wire, value in _fields(content):
-        if number == 1 and wire == _LENGTH:
-            parts.append(_packed_integers(value))
-        elif number == 1 and wire == _VARINT:
-            parts.append(np.array([value], np.uint64))
-    joined = parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, np.uint64), *parts])
-    return joined.view(np.int64)  # negative numbers come as their two's complement
-
-
-def _packed_integers(packed: memoryview) -> np.ndarray:
-    small = np.frombuffer(packed, np.uint8)
-    if not (small & 0x80).any():  # each is below 128, and a byte of its own
-        return small.astype(np.uint64)
-    numbers, at = [], 0
-    while at < len(packed):
-        number, at = _read_varint(packed, at)
-        numbers.append(number)
-    return np.array(numbers, np.uint64)
-
-
-def _messages(message: memoryview, wanted: tuple[int, ...]) -> Iterator[tuple[int, memoryview]]:
-    """Yield the number and content of each field that is wanted and holds a length and so many bytes."""
-    for number, wire, value in _fields(message):
-        if number in wanted and wire == _LENGTH:
-            yield number, value
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
-    """Yield each field's number, wire type and value: an integer, or the bytes."""
-    at = 0
-    while at < len(message):
-        tag, at = _read_varint(message, at)
-        number, wire = tag >> 3, tag & 7
-        if wire == _VARINT:
-            value, at = _read_varint(message, at)
-            yield number, wire, value
-            continue
-        if wire == _LENGTH:
-            size, at = _read_varint(message, at)
-        elif wire in _FIXED_SIZES:
-            size = _FIXED_SIZES[wire]
-        else:  # groups, which no version of Example had, and what protocol buffers do not know
-            raise ValueError(f"byte {at} begins a field of wire type {wire}")
-        if at + size > len(message):
-            raise ValueError(f"a field says {size} bytes, and {len(message) - at} are left")
-        yield number, wire, message[at : at + size]
-        at += size
-
-
-def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Return the number that starts at ``at``, and where the next thing starts."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(data):
-            raise ValueError("it ends inside a number")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value & 0xFFFFFFFFFFFFFFFF, at
-    raise ValueError("a number has more than ten bytes")
+def serialize(values: Values) -> bytes:
+    """Return an example with these values: bytes, float32 or whole numbers; the same bytes for the same values."""
+    example = _example()()
+    features = example.features.feature
+    for key, value in values.items():
+        if isinstance(value, list):
+            kind, several = features[key].bytes_list, value
+        elif value.dtype == np.float32:
+            kind, several = features[key].float_list, value.tolist()
+        else:
+            kind, several = features[key].int64_list, value.tolist()
+        kind.SetInParent()  # an empty list has a kind too
+        kind.value.extend(several)
+    return example.SerializeToString(deterministic=True)  # sorted by key
