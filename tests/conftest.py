@@ -15,6 +15,7 @@ from PIL import Image
 
 from tfod_helpers import records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.photos import looks
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment import ExperimentConfig
@@ -66,6 +67,15 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the shared test material, and there is no {folder}")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _nothing_seen(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No photo was looked at before the test, and what it sees is not kept in the user's cache."""
+    folder = tmp_path_factory.mktemp("looks")
+    monkeypatch.setattr(looks, "_file", lambda: folder / "looks.npy")
+    monkeypatch.setattr(looks, "_seen", {})
+    looks._earlier.cache_clear()
 
 
 @pytest.fixture

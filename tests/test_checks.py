@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfod_helpers import checks, photos, presets, sources
+from tfod_helpers import checks, formats, photos, presets, sources
 from tfod_helpers.annotations import BOX_OVER_EDGE, BOX_SWAPPED, Dataset, LabelledImage, LabelMap
 from tfod_helpers.checks.boxes import same_boxes
 from tfod_helpers.formats import voc
 from tfod_helpers.problems import Problem
+from tfod_helpers.sources import broken_sample
 
 SIZE = (320, 240)
 BOXES_XYXY = [[20, 20, 120, 130], [150, 60, 300, 200]]  # some anchor of the sample preset fits each
@@ -154,10 +155,10 @@ def test_photo_without_permission(sound: Dataset, monkeypatch: pytest.MonkeyPatc
     """A photo that may not be read is told as such, not as a traceback."""
     real = open
 
-    def refuse(path: Any, *arguments: Any) -> Any:
+    def refuse(path: Any, *arguments: Any, **options: Any) -> Any:
         if Path(path).name == "05.jpg":
             raise PermissionError(13, "Permission denied", os.fspath(path))
-        return real(path, *arguments)
+        return real(path, *arguments, **options)
 
     monkeypatch.setattr("builtins.open", refuse)
     report = checks.check(sound, workers=1)
@@ -554,6 +555,42 @@ def test_training_gives_up_what_the_evaluation_has(sound: Dataset, ready: bool) 
     told = {f"{change.where}: {change.what}" for change in mended.changes}
     assert "train/00.jpg: left out, it is the same file as 00.jpg in 'test'" in told
     assert {change.kind for change in mended.changes} == {"same photo in two splits"}
+
+
+def test_photos_that_cannot_be_read_are_left_out(sound: Dataset) -> None:
+    """An image whose photo is cut off or gone is left out, and listed with what is wrong; no such problem is left."""
+    sound[1].path.write_bytes(sound[1].path.read_bytes()[:500])
+    sound[2].path.unlink()
+    parts = {
+        "train": dataclasses.replace(sound, images=sound.images[:6]),
+        "test": dataclasses.replace(sound, images=sound.images[6:]),
+    }
+    mended = checks.mend(parts)
+    assert [image.path.name for image in mended.parts["train"]] == [f"0{number}.jpg" for number in (0, 3, 4, 5)]
+    assert mended.parts["test"].images == parts["test"].images
+    cut, gone = mended.changes
+    assert (cut.where, cut.kind) == ("train/01.jpg", "photo unreadable")
+    assert str(cut).startswith("train/01.jpg: left out, damaged or cut off (")
+    assert str(gone) == "train/02.jpg: left out, it cannot be opened (No such file or directory)"
+    assert "photo unreadable" not in kinds(mended.parts)
+
+
+def test_broken_sample_becomes_a_clean_folder(tmp_path: Path) -> None:
+    """Mended, written as a folder and read again, the broken sample has no error, and each box is where it was."""
+    broken_sample.write(tmp_path / "broken")
+    dataset = formats.read(tmp_path / "broken", on_problem="skip")
+    assert "error" in {severity for severity, _ in checks.check(dataset).counts()}
+    mended = checks.mend(dataset).dataset
+    again = formats.read(voc.write(mended, tmp_path / "clean"))
+    assert "error" not in {severity for severity, _ in checks.check(again).counts()}
+    assert len(again) == len(mended) > 240
+    known = {(image.split, image.path.name): image for image in again}
+    for image in mended:
+        other = known[image.split, image.path.name]
+        assert (other.width, other.height) == (image.width, image.height)
+        np.testing.assert_array_equal(other.boxes_xyxy, image.boxes_xyxy)
+        assert other.pixels().shape == (image.height, image.width, 3)
+        assert (other.pixels() == image.pixels()).all()
 
 
 def test_spellings_become_the_most_frequent(sound: Dataset) -> None:

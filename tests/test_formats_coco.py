@@ -16,8 +16,8 @@ from drawn import assert_equal, datasets, jpeg
 from hypothesis import HealthCheck, given, settings
 
 from tfod_helpers import evaluation
-from tfod_helpers.annotations import LabelMap
-from tfod_helpers.formats import coco, coco_masks
+from tfod_helpers.annotations import LabelMap, masks
+from tfod_helpers.formats import coco
 from tfod_helpers.problems import DatasetError
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -87,9 +87,9 @@ def test_masks_are_pycocotools_own(tmp_path: Path) -> None:
 
 def decoded(mask: bytes, width: int, height: int) -> np.ndarray:
     """A mask's pixels."""
-    from pycocotools import mask as masks
+    from pycocotools import mask as api
 
-    return masks.decode({"size": [height, width], "counts": mask})
+    return api.decode({"size": [height, width], "counts": mask})
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ def test_run_lengths_are_read_as_pycocotools_does() -> None:
     from pycocotools import mask
 
     pixels = np.random.default_rng(0).integers(0, 2, (37, 23), np.uint8)
-    counts = mask.encode(np.asfortranarray(pixels))["counts"].decode()
-    lengths = coco_masks.lengths_of(counts)
+    counts = mask.encode(np.asfortranarray(pixels))["counts"]
+    lengths = masks.run_lengths(counts)
     rebuilt = np.repeat(np.arange(len(lengths)) % 2, lengths).reshape(23, 37).T
     assert (rebuilt == pixels).all()
     with pytest.raises(ValueError, match="cut off"):
-        coco_masks.lengths_of("P")
+        masks.run_lengths(b"P")

@@ -108,6 +108,42 @@ def test_what_is_written_is_read_back(photographed: Dataset, prefix: Path, shard
     assert records.open(prefix) == made
 
 
+def test_labels_are_read_without_the_photos(photographed: Dataset, prefix: Path, bucket: str) -> None:
+    """Names, sizes, boxes, classes and crowds come out of the index alone, here and in a bucket."""
+    dataset = with_image(photographed, 1, crowd=[True])
+    for place in (prefix, f"{bucket}/train"):
+        made = records.write(dataset, place, shards=3, longest_side=35)
+        for one, other in zip(records.read_labels(made), records.read(made), strict=True):
+            assert (one.path, one.width, one.height) == (other.path, other.width, other.height)
+            np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, rtol=2e-7)
+            assert one.labels.tolist() == other.labels.tolist()
+            assert one.crowd.tolist() == other.crowd.tolist()
+            assert one.encoded is None
+    made = records.open(prefix)
+    for path in made.files:
+        path.write_bytes(bytes(path.stat().st_size))
+    assert len(list(records.read_labels(made))) == 12
+    index = prefix.parent / index_of(prefix)
+    index.write_bytes(index.read_bytes()[:-1] + b"?")
+    with pytest.raises(DatasetError, match=r"train-[0-9a-f]{8}\.index\.npy: the index is damaged"):
+        list(records.read_labels(made))
+    records.write(Dataset(photographed[:3], LABELS), prefix)
+    with pytest.raises(FileNotFoundError, match="written anew, with other contents"):
+        list(records.read_labels(made))
+
+
+def test_records_of_an_older_version_are_written_anew(photographed: Dataset, prefix: Path, encoded: list[str]) -> None:
+    """Records without boxes in their index are refused with what to do, and are never taken over."""
+    made = records.write(photographed, prefix, workers=1)
+    path = prefix.with_name("train.json")
+    path.write_text(path.read_text().replace('"version": 2,', '"version": 1,'))
+    with pytest.raises(ValueError, match=r"damaged, or of an older version\. Write"):
+        records.open(prefix)
+    encoded.clear()
+    assert records.write(photographed, prefix, workers=1) == records.open(prefix) == made
+    assert len(encoded) == 12
+
+
 def test_records_of_records_are_the_same(photographed: Dataset, prefix: Path) -> None:
     """Images read from records can be written again, with no image file there."""
     first = records.write(photographed, prefix)
@@ -441,7 +477,7 @@ from test_records import contents
 # The bar's own lock is shared by forks: one that is killed within it would leave all others waiting for ever.
 tqdm.set_lock(threading.RLock())
 rng = random.Random(0)
-old, new = drawn(folder / "photos", 300, shade=90), drawn(folder / "photos", 250, shade=10)
+old, new = drawn(folder / "photos", 100, shade=90), drawn(folder / "photos", 80, shade=10)
 started = time.perf_counter()
 records.write(new, prefix, shards=2)
 took = time.perf_counter() - started
@@ -542,7 +578,7 @@ def test_kill_at_50_random_moments_leaves_a_whole_set(tmp_path: Path, prefix: Pa
     seen = output.split()
     assert len(seen) == 50
     assert min(seen.count("0"), seen.count("1")) > 5
-    assert_clean_after_another_write(prefix, drawn(tmp_path / "photos", 300, shade=90))
+    assert_clean_after_another_write(prefix, drawn(tmp_path / "photos", 100, shade=90))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")

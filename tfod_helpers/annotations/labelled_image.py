@@ -69,6 +69,11 @@ class LabelledImage:
                 raise ValueError(f"{self.path}, object {number}: {fault.what}. {fault.fix}")
         boxes_xyxy.flags.writeable = labels.flags.writeable = crowd.flags.writeable = False
 
+    @property
+    def source(self) -> Path | bytes:
+        """What the image is read from: its file, or the bytes that came without one."""
+        return self.path if self.encoded is None else self.encoded
+
     def pixels(self) -> np.ndarray:
         """Decode the image in the frame that the boxes are in: uint8, shape (height, width, 3), RGB.
 
@@ -76,7 +81,7 @@ class LabelledImage:
             FileNotFoundError: the file is gone.
             photos.PhotoError: it is no image, or not a whole one.
         """
-        return photos.to_rgb(self.path if self.encoded is None else self.encoded, (self.width, self.height))
+        return photos.to_rgb(self.source, (self.width, self.height))
 
 
 class BoxFault(NamedTuple):

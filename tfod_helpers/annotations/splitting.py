@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from tfod_helpers import photos
-from tfod_helpers.files import workers
 from tfod_helpers.photos import likeness
 
 if TYPE_CHECKING:
@@ -97,19 +95,10 @@ def _telling_names(paths: Sequence[Path]) -> list[str]:
 
 def _same_pictures(images: Sequence[LabelledImage], names: Sequence[str]) -> list[list[int]]:
     """Return the numbers of the images that belong together; of each group the one with the shortest name first."""
-    looks = workers.in_order(_look, images)
-    looked = list(tqdm(looks, "Comparing photos", len(images), unit="photo", delay=1))
-    alike = [sorted(group.members, key=lambda n: (len(names[n]), names[n])) for group in likeness.groups(looked)]
-    together = {number for group in alike for number in group}
-    return [*alike, *([number] for number in range(len(images)) if number not in together)]
-
-
-def _look(image: LabelledImage) -> likeness.Look | None:
-    try:
-        data = image.path.read_bytes() if image.encoded is None else image.encoded
-        return likeness.look(data)[1]
-    except (OSError, photos.PhotoError):  # the checks tell of it
-        return None
+    looks = photos.look_at([image.source for image in images], title="Comparing photos")
+    groups = [sorted(group.members, key=lambda n: (len(names[n]), names[n])) for group in likeness.groups(looks)]
+    together = {number for group in groups for number in group}
+    return [*groups, *([number] for number in range(len(images)) if number not in together)]
 
 
 def _contents(images: Sequence[LabelledImage], groups: Sequence[Sequence[int]]) -> np.ndarray:

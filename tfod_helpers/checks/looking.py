@@ -5,17 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-from tqdm import tqdm
 
 from tfod_helpers import photos, presets
 from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.checks.boxes import check_boxes, check_twice, image_problem
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, check_classes
 from tfod_helpers.checks.report import Report
-from tfod_helpers.files import workers
-from tfod_helpers.photos import likeness
+from tfod_helpers.photos import Look, PhotoError, likeness
 from tfod_helpers.presets import Preset
 from tfod_helpers.problems import Problem
 
@@ -48,14 +44,14 @@ def check(
     parts = _ready_splits(parts)
     images = [image for part in parts.values() for image in part]
     names = [name for name, part in parts.items() for _ in part]
-    found = _look_at_all(images, workers)
-    problems += (_in_part(one.problem, part) for one, part in zip(found, names, strict=True) if one.problem)
-    problems += _same_photos(images, names, [one.look for one in found])
-    problems += _too_large(images, [one.bytes for one in found], chosen)
+    looks = photos.look_at([image.source for image in images], workers=workers, title="Checking photos")
+    problems += (in_part(problem, names[number]) for number, problem in unreadable(images, looks))
+    problems += _same_photos(images, names, looks)
+    problems += _too_large(images, looks, chosen)
     told_empty = {Path(problem.photo) for problem in told if problem.kind == _EMPTY}
     for name, part in parts.items():
         of_part = _empty(part, told_empty), check_boxes(part, part.label_map, chosen), check_twice(part, part.label_map)
-        problems += (_in_part(problem, name) for some in of_part for problem in some)
+        problems += (in_part(problem, name) for some in of_part for problem in some)
     if images:
         problems += check_classes(parts)
     return Report(tuple(problems), len(images), sum(len(image.labels) for image in images))
@@ -85,39 +81,21 @@ def _ready_splits(parts: dict[str, Dataset]) -> dict[str, Dataset]:
 # --- photos ---------------------------------------------------------------------------------------
 
 
-class _Found(NamedTuple):
-    look: likeness.Look | None
-    bytes: int
-    problem: Problem | None
-
-
-def _look_at_all(images: Sequence[LabelledImage], count: int | None) -> list[_Found]:
-    found = workers.in_order(_look_at, images, workers=count)
-    return list(tqdm(found, "Checking photos", len(images), unit="photo", delay=1))
-
-
-def _look_at(image: LabelledImage) -> _Found:
-    try:
-        if image.encoded is not None:
-            data = image.encoded
-        else:
-            with open(image.path, "rb") as file:
-                data = file.read()
-        return _Found(likeness.look(data)[1], len(data), None)
-    except photos.PhotoError as error:
-        what, fix = error.what, error.fix
-    except OSError as error:
-        what, fix = f"it cannot be opened ({error.strerror})", "Put the photo back, or read the dataset again."
-    return _Found(None, 0, image_problem(image, "photo unreadable", what, fix, "error"))
+def unreadable(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[tuple[int, Problem]]:
+    """Yield the number of each image whose photo cannot be read, and the problem."""
+    for number, (image, look) in enumerate(zip(images, looks, strict=True)):
+        if isinstance(look, PhotoError):
+            yield number, image_problem(image, "photo unreadable", look.what, look.fix, "error")
 
 
 def _same_photos(
-    images: Sequence[LabelledImage], parts: Sequence[str], looks: Sequence[likeness.Look | None]
+    images: Sequence[LabelledImage], parts: Sequence[str], looks: Sequence[Look | PhotoError]
 ) -> Iterator[Problem]:
+    digests = [look.digest if isinstance(look, Look) else b"" for look in looks]
     for group in likeness.groups(looks):
         first = group.members[0]
         for other in group.members[1:]:
-            exact = looks[other].digest == looks[first].digest
+            exact = digests[other] == digests[first]
             same = f"{'the same file as' if exact else 'nearly the same picture as'} {images[first].path.name}"
             if parts[first] != parts[other]:
                 what = f"it is {same} in {parts[first]!r}, so the evaluation sees what was trained on"
@@ -131,10 +109,10 @@ def _same_photos(
                 fix = "Keep it if it is another picture; if it is a copy, delete it."
                 told = "nearly the same photo", f"it is {same}", fix, "warning"
             problem = dataclasses.replace(image_problem(images[other], *told), other_photo=str(images[first].path))
-            yield _in_part(problem, parts[other])
+            yield in_part(problem, parts[other])
 
 
-def _in_part(problem: Problem, part: str) -> Problem:
+def in_part(problem: Problem, part: str) -> Problem:
     """Return a problem with its split in its place, where it is not there yet."""
     return (
         dataclasses.replace(problem, where=f"{part}/{problem.where}") if part and "/" not in problem.where else problem
@@ -145,11 +123,14 @@ def _same_labels(one: LabelledImage, other: LabelledImage) -> bool:
     return (one.labels.tolist(), one.boxes_xyxy.tolist()) == (other.labels.tolist(), other.boxes_xyxy.tolist())
 
 
-def _too_large(images: Sequence[LabelledImage], sizes: Sequence[int], preset: Preset) -> Iterator[Problem]:
+def _too_large(
+    images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError], preset: Preset
+) -> Iterator[Problem]:
     side = _ROOM * preset.image_size
     large = [n for n, image in enumerate(images) if max(image.width, image.height) > _LARGER * preset.image_size]
     if not large:
         return
+    sizes = [look.bytes if isinstance(look, Look) else 0 for look in looks]
     before = sum(sizes[n] for n in large)
     after = sum(sizes[n] * (side / max(images[n].width, images[n].height)) ** 2 for n in large)
     largest = max((images[n] for n in large), key=lambda image: image.width * image.height)

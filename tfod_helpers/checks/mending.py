@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfod_helpers import photos
 from tfod_helpers.annotations import (
     BOX_OVER_EDGE,
     BOX_SWAPPED,
@@ -21,7 +21,7 @@ from tfod_helpers.annotations import (
     coordinate_text,
 )
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, alike
-from tfod_helpers.checks.looking import checked_parts
+from tfod_helpers.checks.looking import checked_parts, in_part, unreadable
 from tfod_helpers.problems import Problem
 
 _LEAST_LEFT = 0.5  # of a box that reaches over the edge: what is left of less may be another thing
@@ -87,6 +87,7 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
       Such objects were left out when the dataset was read with ``on_problem="skip"``; they come back, behind
       the others of their image.
     - An object that was labelled twice with the very same box and class is kept once.
+    - An image whose photo cannot be read is left out.
     - A photo that is there twice, byte for byte, with the same labels is kept once; of two splits the one for
       training gives it up, else the first.
     - Classes whose names differ only in capitals, spaces, hyphens or underscores become the one with the most
@@ -102,9 +103,10 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
     changes: list[Change] = []
     parts = checked_parts(dataset)
     parts = {name: _with_boxes_put_right(part, changes) for name, part in parts.items()}
+    parts, digests = _without_unreadable_photos(parts, changes)
     parts = _with_classes_merged(parts, changes)  # before what it makes the same is looked for
     parts = {name: _without_doubled_boxes(part, changes) for name, part in parts.items()}
-    return Mended(_without_doubled_photos(parts, changes), tuple(changes))
+    return Mended(_without_doubled_photos(parts, digests, changes), tuple(changes))
 
 
 # --- boxes that reading refused -------------------------------------------------------------------
@@ -112,14 +114,14 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
 
 def _with_boxes_put_right(dataset: Dataset, changes: list[Change]) -> Dataset:
     faults = Counter((problem.where, problem.object, problem.photo) for problem in dataset.problems)
-    photos = Counter(image.path for image in dataset)
+    paths = Counter(image.path for image in dataset)
     masks = any(image.masks is not None for image in dataset)  # the outline of what was left out is lost
     mended: dict[Path, list[tuple[Problem, tuple[float, ...]]]] = defaultdict(list)
     rest = []
     for problem in dataset.problems:
         path = Path(problem.photo)
         alone = faults[problem.where, problem.object, problem.photo] == 1  # another fault stays, so the object is bad
-        sure = alone and not masks and photos[path] < 2 and problem.label in dataset.label_map
+        sure = alone and not masks and paths[path] < 2 and problem.label in dataset.label_map
         box_xyxy = _put_right(problem) if sure else None
         if box_xyxy is None:
             rest.append(problem)
@@ -200,45 +202,53 @@ def _chosen(image: LabelledImage, keep: np.ndarray) -> LabelledImage:
     return dataclasses.replace(image, masks=masks, **arrays)
 
 
-def _without_doubled_photos(parts: dict[str, Dataset], changes: list[Change]) -> dict[str, Dataset]:
-    everything = [(name, number, image) for name, part in parts.items() for number, image in enumerate(part)]
-    splits = [*dict.fromkeys(name or image.split for name, _, image in everything)]
+# --- photos ---------------------------------------------------------------------------------------
+
+
+def _without_unreadable_photos(
+    parts: dict[str, Dataset], changes: list[Change]
+) -> tuple[dict[str, Dataset], dict[str, list[bytes]]]:
+    """Return the splits without images whose photo cannot be read, and what stands for each photo's contents."""
+    readable, digests = {}, {}
+    for name, part in parts.items():
+        looks = photos.look_at([image.source for image in part], title="Checking photos")
+        for _, problem in unreadable(part, looks):
+            changes.append(Change(in_part(problem, name).where, "", problem.kind, f"left out, {problem.what}"))
+        kept = [(image, look) for image, look in zip(part, looks, strict=True) if isinstance(look, photos.Look)]
+        readable[name] = dataclasses.replace(part, images=tuple(image for image, _ in kept))
+        digests[name] = [look.digest for _, look in kept]
+    return readable, digests
+
+
+def _without_doubled_photos(
+    parts: dict[str, Dataset], digests: Mapping[str, Sequence[bytes]], changes: list[Change]
+) -> dict[str, Dataset]:
+    everything = [
+        (name or image.split, name, number, image) for name, part in parts.items() for number, image in enumerate(part)
+    ]
+    splits = [*dict.fromkeys(split for split, *_ in everything)]
     # The training gives up first, since what it has seen tells nothing in an evaluation; then the first part.
     first_kept = sorted(splits, key=lambda split: (split.startswith("train"), -splits.index(split)))
-    everything.sort(key=lambda one: first_kept.index(one[0] or one[2].split))
-    sizes = Counter(_bytes(image) for *_, image in everything)
+    everything.sort(key=lambda one: first_kept.index(one[0]))
     kept: dict[tuple[bytes, str], tuple[str, LabelledImage]] = {}
     left_out: set[tuple[str, int]] = set()
-    for name, number, image in everything:
-        split, size = name or image.split, _bytes(image)
-        if size and sizes[size] > 1:
-            key = _digest(image), repr((image.labels.tolist(), image.boxes_xyxy.tolist()))
-            if key not in kept:
-                kept[key] = split, image
-            else:
-                other_split, other = kept[key]
-                left_out.add((name, number))
-                where = other.path.name + (f" in {other_split!r}" if other_split != split else "")
-                kind = "same photo twice" if other_split == split else "same photo in two splits"
-                place = f"{split}/{image.path.name}" if split else image.path.name
-                changes.append(Change(place, "", kind, f"left out, it is the same file as {where}"))
+    for split, name, number, image in everything:
+        key = digests[name][number], repr((image.labels.tolist(), image.boxes_xyxy.tolist()))
+        if key not in kept:
+            kept[key] = split, image
+            continue
+        other_split, other = kept[key]
+        left_out.add((name, number))
+        where = other.path.name + (f" in {other_split!r}" if other_split != split else "")
+        kind = "same photo twice" if other_split == split else "same photo in two splits"
+        place = f"{split}/{image.path.name}" if split else image.path.name
+        changes.append(Change(place, "", kind, f"left out, it is the same file as {where}"))
     return {
         name: dataclasses.replace(
             part, images=tuple(image for number, image in enumerate(part) if (name, number) not in left_out)
         )
         for name, part in parts.items()
     }
-
-
-def _bytes(image: LabelledImage) -> int:
-    try:
-        return len(image.encoded) if image.encoded is not None else image.path.stat().st_size
-    except OSError:  # the checks tell of it
-        return 0
-
-
-def _digest(image: LabelledImage) -> bytes:
-    return hashlib.sha256(image.encoded if image.encoded is not None else image.path.read_bytes()).digest()
 
 
 # --- classes --------------------------------------------------------------------------------------

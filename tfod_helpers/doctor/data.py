@@ -82,7 +82,7 @@ def _compare(part: str, found: Records, dataset: Dataset) -> int:
     for image in dataset:  # of two photos of one name nobody knows which it is
         known[image.path.name] = None if image.path.name in known else image
     same = 0
-    for image in records.read(found):
+    for image in records.read_labels(found):
         wanted = known.get(image.path.name)
         if wanted is None:
             continue

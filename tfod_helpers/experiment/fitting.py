@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from tfod_helpers import records
 from tfod_helpers.annotations import LabelMap
@@ -59,10 +58,10 @@ class Boxes:
 
 
 def read_boxes(train: Records) -> Boxes:
-    """Read the boxes of all records; the photos are not decoded."""
+    """Read the boxes of all records out of their index; the photos are not read."""
     names = list(train.label_map)
     boxes, sizes, labels = [np.zeros((0, 4), np.float32)], [np.zeros((0, 2))], [np.zeros(0, int)]
-    for image in tqdm(records.read(train), total=train.count, unit="image", desc="reading boxes", delay=1):
+    for image in records.read_labels(train):
         boxes.append(image.boxes_xyxy)
         sizes.append(np.tile([image.width, image.height], (len(image.labels), 1)))
         labels.append(image.labels)

@@ -3,20 +3,26 @@
 The bytes decide what a file is, never its ending. Nothing in this room needs TensorFlow.
 """
 
-from tfod_helpers.photos.photo import PhotoError, PhotoInfo, Source, read_info
+from tfod_helpers.photos.looks import Look, Stamp, look, look_at, prove, read, remember
+from tfod_helpers.photos.photo import JPEG_START, PhotoError, PhotoInfo, Source, read_info
 from tfod_helpers.photos.pixels import MEAN_RGB, Square, letterbox, to_jpeg, to_rgb
-from tfod_helpers.photos.whole import grey_square, prove_whole
 
 __all__ = [
+    "JPEG_START",
     "MEAN_RGB",
+    "Look",
     "PhotoError",
     "PhotoInfo",
     "Source",
     "Square",
-    "grey_square",
+    "Stamp",
     "letterbox",
-    "prove_whole",
+    "look",
+    "look_at",
+    "prove",
+    "read",
     "read_info",
+    "remember",
     "to_jpeg",
     "to_rgb",
 ]

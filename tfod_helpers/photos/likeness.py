@@ -11,35 +11,21 @@ cuts, are not found.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tfod_helpers import photos
+from tfod_helpers.photos.looks import SIDE, Look
+from tfod_helpers.photos.photo import PhotoError
 
-_SIDE = 16
 _HIGHEST = 8  # half waves a side
 _POWER = 0.75
 _ALIKE = 0.86
 _PLAIN = 2.0  # grey levels: with less contrast, what is left to compare is noise
 _TILE = 512  # photos compared with so many others at once: small enough to stay in the cache
 _MOST_HITS = 8  # for each photo, in a tile: of hundreds of copies not every pair is looked at
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a photo looks like, and what its file is.
-
-    Attributes:
-        digest: bytes that stand for the file's contents.
-        square: uint8, shape (16, 16), the upright photo in grey; None where it cannot be decoded.
-    """
-
-    digest: bytes
-    square: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -55,27 +41,17 @@ class Group:
     exact: bool
 
 
-def look(data: bytes) -> tuple[photos.PhotoInfo, Look]:
-    """Prove an image whole, and return what its header says and what it looks like.
-
-    Raises:
-        photos.PhotoError: it is no image, or not a whole one.
-    """
-    info, square = photos.grey_square(data, _SIDE)
-    return info, Look(hashlib.sha256(data).digest(), square)
-
-
-def groups(looks: Sequence[Look | None]) -> list[Group]:
+def groups(looks: Sequence[Look | PhotoError]) -> list[Group]:
     """Return the photos that are the same, exactly or nearly, in groups that have no member in common.
 
     Args:
-        looks: what each photo looks like; None stands alone.
+        looks: what each photo looks like, as `looks.look_at` returns it; one that cannot be read is like no other.
     """
+    seen = {number: look for number, look in enumerate(looks) if isinstance(look, Look)}
     by_digest: dict[bytes, list[int]] = defaultdict(list)
-    for number, one in enumerate(looks):
-        if one is not None:
-            by_digest[one.digest].append(number)
-    first = [members[0] for members in by_digest.values() if looks[members[0]].square is not None]
+    for number, look in seen.items():
+        by_digest[look.digest].append(number)
+    first = [members[0] for members in by_digest.values()]
     leader = list(range(len(looks)))
 
     def root(number: int) -> int:
@@ -87,14 +63,14 @@ def groups(looks: Sequence[Look | None]) -> list[Group]:
     for members in by_digest.values():
         for other in members[1:]:
             leader[other] = members[0]
-    for one, other in _alike([looks[number].square for number in first]):
+    for one, other in _alike([seen[number].square for number in first]):
         low, high = sorted((root(first[one]), root(first[other])))
         leader[high] = low
     together: dict[int, list[int]] = defaultdict(list)
-    for number in range(len(looks)):
+    for number in seen:
         together[root(number)].append(number)
     return [
-        Group(tuple(members), len({looks[member].digest for member in members}) == 1)
+        Group(tuple(members), len({seen[member].digest for member in members}) == 1)
         for members in together.values()
         if len(members) > 1
     ]
@@ -102,7 +78,7 @@ def groups(looks: Sequence[Look | None]) -> list[Group]:
 
 def _alike(squares: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
     """Yield pairs of squares that are nearly the same picture; enough of them to link each group."""
-    every = np.stack(squares) if squares else np.zeros((0, _SIDE, _SIDE))
+    every = np.stack(squares) if squares else np.zeros((0, SIDE, SIDE))
     with_contrast = np.flatnonzero(every.std(axis=(1, 2)) > _PLAIN)
     vectors = _vectors(every[with_contrast])
     for start in range(0, len(vectors), _TILE):
@@ -126,8 +102,8 @@ def _hits(near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _vectors(squares: np.ndarray) -> np.ndarray:
     """Return what of squares, shape (n, 16, 16), is compared: float32, shape (n, m), each of length 1."""
-    waves, places = np.mgrid[:_SIDE, :_SIDE]
-    cosines = np.cos(np.pi * (places + 0.5) * waves / _SIDE)
+    waves, places = np.mgrid[:SIDE, :SIDE]
+    cosines = np.cos(np.pi * (places + 0.5) * waves / SIDE)
     cosines[0] /= np.sqrt(2)  # DCT-II, orthogonal but for one factor, which the length of 1 takes out
     frequency = np.hypot(waves, waves.T)
     chosen = (frequency > 0) & (frequency <= _HIGHEST)

@@ -39,13 +39,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.files import storage
 from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
-from tfod_helpers.records import Records, encoding, index, manifest, shards, writing
+from tfod_helpers.records import encoding, writing
+from tfod_helpers.records.index import Index
+from tfod_helpers.records.manifest import Records, open_place
 from tfod_helpers.records.place import Place
+from tfod_helpers.records.shards import bounds
 
 
 def write(
@@ -92,21 +93,21 @@ def _write(
     on_problem: OnProblem,
 ) -> Records:
     settings = encoding.Settings.of(dataset.label_map, longest_side)
-    bounds = shards.bounds(dataset, count)
+    parts = bounds(dataset, count)
     with _staging(place) as staging:
         ids = encoding.source_ids(dataset)
-        for number, images in enumerate(bounds):
+        for number, images in enumerate(parts):
             part = [_to_json(dataset[image], ids[image]) for image in images]
             staging.put_bytes(json.dumps(part).encode(), _task_name(number))
-        _run(functools.partial(write_shard, staging, settings), range(len(bounds)), options)
-        rows, problems = _gather(staging, len(bounds))
+        _run(functools.partial(write_shard, staging, settings), range(len(parts)), options)
+        index, problems = _gather(staging, len(parts))
         told = f"records {place.path(place.name)}"
         problems = settle_problems(problems, on_problem, told)
-        if not len(rows):
+        if not len(index):
             raise DatasetError(problems, f"{told}: there is no image to write")
-        made = [f"{staging.name}/{number:05d}" for number in range(len(bounds))]
-        writing.publish(place, made, shards.tag(rows, len(bounds)), rows, dataset.label_map, problems)
-    return manifest.open_place(place)
+        made = [f"{staging.name}/{number:05d}" for number in range(len(parts))]
+        writing.publish(place, made, index, dataset.label_map, problems)
+    return open_place(place)
 
 
 def write_shard(staging: Place, settings: encoding.Settings, number: int) -> None:
@@ -122,12 +123,12 @@ def write_shard(staging: Place, settings: encoding.Settings, number: int) -> Non
     ids = [entry["source_id"] for entry in listed]
     with tempfile.TemporaryDirectory(dir=None if staging.remote else staging.folder) as folder:
         path = Path(folder) / "shard"
-        rows, problems = encoding.encode_batch(images, ids, settings, path)
+        index, problems, _ = encoding.encode_batch(images, ids, settings, path)
         with path.open("rb+") as file:
             os.fsync(file.fileno())  # or a power cut could leave the new name on empty blocks
         staging.put(path, f"{number:05d}")
-    rows["shard"] = number
-    staging.put_bytes(index.to_bytes(rows)[0], f"{number:05d}.npy")
+    index.rows["shard"] = number
+    staging.put_bytes(index.to_bytes(), f"{number:05d}.npy")
     staging.put_bytes(json.dumps([asdict(problem) for problem in problems]).encode(), f"{number:05d}.json")
 
 
@@ -143,13 +144,13 @@ def _run(task: functools.partial[None], numbers: range, options: list[str]) -> N
         _ = root | beam.Create(list(numbers)) | beam.Reshuffle() | beam.Map(task)
 
 
-def _gather(staging: Place, count: int) -> tuple[np.ndarray, list[Problem]]:
-    rows, problems = [], []
+def _gather(staging: Place, count: int) -> tuple[Index, list[Problem]]:
+    parts, problems = [], []
     for number in range(count):
-        rows.append(index.from_bytes(storage.read_bytes(staging.path(f"{number:05d}.npy"))))
+        parts.append(Index.from_bytes(storage.read_bytes(staging.path(f"{number:05d}.npy"))))
         found = json.loads(storage.read_bytes(staging.path(f"{number:05d}.json")))
         problems += [Problem(**problem) for problem in found]
-    return np.concatenate(rows), problems
+    return Index.joined(parts), problems
 
 
 @contextlib.contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,12 +16,11 @@ from tfod_helpers import photos
 from tfod_helpers.annotations import LabelledImage, LabelMap, box_fault
 from tfod_helpers.files import storage
 from tfod_helpers.problems import Problem
-from tfod_helpers.records import index
+from tfod_helpers.records.index import Index
 from tfod_helpers.records.tfrecord import frames, labelled
 
-_VERSION = 1  # of what a record holds: a higher one makes every record anew
+_VERSION = 2  # of what a record holds: a higher one makes every record anew
 _BUFFER = 1 << 17  # bytes; many small photos then take half the time to write
-_JPEG_START = b"\xff\xd8"  # Recommendation ITU-T T.81, table B.1
 
 
 @dataclass(frozen=True)
@@ -68,97 +67,90 @@ def source_ids(images: Iterable[LabelledImage]) -> list[int]:
     return list(ids)
 
 
-def fingerprint(image: LabelledImage, source_id: int, settings: Settings) -> bytes:
-    """Return 16 bytes that stand for all that a record is made from; empty where the photo cannot be looked at.
-
-    The photo counts with its name, its size and the time of its last change, and is not read.
-    """
-    try:
-        return _fingerprint(image, source_id, settings, _stamp(image))
-    except OSError:
-        return b""
-
-
 def encode_batch(
     images: Sequence[LabelledImage], ids: Sequence[int], settings: Settings, path: Path
-) -> tuple[np.ndarray, list[Problem]]:
+) -> tuple[Index, list[Problem], dict[bytes, photos.Look]]:
     """Write the records of some images to a file.
 
     Returns:
-        The rows of the index for those that are in the file, and what is wrong with the others.
+        The index of those that are in the file, what is wrong with the others, and what is new of what was seen, for
+        `photos.remember`.
 
     Raises:
         OSError: the file cannot be written.
     """
-    rows, problems = [], []
+    parts, problems, new = [], [], dict[bytes, photos.Look]()
     with path.open("wb", buffering=_BUFFER) as file:
         for image, source_id in zip(images, ids, strict=True):
-            made = encode(image, source_id, settings)
+            made = encode(image, source_id, settings, new)
             if isinstance(made, Problem):
                 problems.append(made)
             else:
-                frame, row = made
-                file.write(frame)
-                rows.append(row)
-    return index.rows(rows), problems
+                file.write(made[0])
+                parts.append(made[1])
+    return Index.joined(parts), problems, new
 
 
-def encode(image: LabelledImage, source_id: int, settings: Settings) -> tuple[bytes, Any] | Problem:
-    """Return the record of an image in its frame and its row of the index, or what is wrong with it."""
+def encode(
+    image: LabelledImage, source_id: int, settings: Settings, new: dict[bytes, photos.Look]
+) -> tuple[bytes, Index] | Problem:
+    """Return the record of an image in its frame and its index, or what is wrong with it.
+
+    Args:
+        image: the image.
+        source_id: its number, which no other image of the records has.
+        settings: what else the record depends on.
+        new: gets what is seen of the photo, where that is new.
+    """
     try:
-        data, stamp = _read(image)
-        jpeg, size = _jpeg(image, data, settings.longest_side)
+        data, stamp = (image.encoded, _stamp(image)) if image.encoded is not None else photos.read(image.path)
+        if not data.startswith(photos.JPEG_START):
+            info = photos.read_info(data)  # it is decoded in full below
+        elif image.encoded is not None:
+            info = photos.look(data).info
+        else:
+            look, seen = photos.prove(image.path, data, stamp)
+            info = look.info
+            new |= seen
+        jpeg, size = _jpeg(image, data, info, settings.longest_side)
     except photos.PhotoError as error:
         return _problem(image, error.what, error.fix)
     except FileNotFoundError:
         return _problem(image, "there is no such file", "Check the path.", "photo missing")
     except OSError as error:
         return _problem(image, f"cannot be read ({error})", "Check the file and its permissions.")
-    if problem := _lost_box(image, size):
+    # Boxes as they come back from a record, in fractions of float32.
+    boxes_xyxy = labelled.as_pixels(labelled.as_fractions(image.boxes_xyxy, image.width, image.height), *size)
+    if problem := _lost_box(image, boxes_xyxy, size):
         return problem
     try:
-        scaled = image if size == (image.width, image.height) else _scaled(image, size)
-        example = labelled.serialize(scaled, jpeg, source_id, settings.names)
+        scaled = image if size == (image.width, image.height) else _scaled(image, boxes_xyxy, size)
+        frame = frames.frame(labelled.serialize(scaled, jpeg, source_id, settings.names))
     except ValueError as error:
         return _problem(image, f"a mask cannot be read ({error})", "Make the mask again.", "mask unreadable")
-    frame = frames.frame(example)
-    mark = _fingerprint(image, source_id, settings, stamp)
-    return frame, index.row(frame, len(image.labels), len(data), mark)
+    return frame, Index.of_record(frame, scaled, len(data), fingerprint(image, source_id, settings, stamp))
 
 
-def _read(image: LabelledImage) -> tuple[bytes, tuple[int, int]]:
-    """Return the bytes of a photo, and its stamp."""
-    if image.encoded is not None:
-        return image.encoded, _stamp(image)
-    read = storage.read_stamped(image.path)
-    if read is None:
-        fix = "Wait until it is complete, and write the records again."
-        raise photos.PhotoError(str(image.path), "it changed while it was read", fix)
-    return read
-
-
-def _jpeg(image: LabelledImage, data: bytes, longest_side: int | None) -> tuple[bytes, tuple[int, int]]:
-    """Return a whole JPEG in the frame that the boxes are in, no larger than wanted, and its (width, height)."""
-    # What is no JPEG is decoded in full below, and need not be decoded twice.
-    info = photos.prove_whole(data) if data.startswith(_JPEG_START) else photos.read_info(data)
-    size = wanted = image.width, image.height
-    longest = max(size)
-    if longest_side is not None and longest > longest_side:
-        size = tuple(max(1, round(side * longest_side / longest)) for side in wanted)
-    if info.plain_jpeg and size == wanted:
-        found = info.width, info.height
-    else:
-        rgb = photos.to_rgb(data, wanted)
-        found = rgb.shape[1], rgb.shape[0]
-    if found != wanted:
+def _jpeg(
+    image: LabelledImage, data: bytes, info: photos.PhotoInfo, longest_side: int | None
+) -> tuple[bytes, tuple[int, int]]:
+    """Return a JPEG in the frame that the boxes are in, no larger than wanted, and its (width, height)."""
+    size = full = image.width, image.height
+    if longest_side is not None and longest_side < max(full):
+        width, height = (max(1, round(side * longest_side / max(full))) for side in full)
+        size = width, height
+    as_it_is = info.plain_jpeg and size == full
+    rgb = None if as_it_is else photos.to_rgb(data, full)
+    found = (info.width, info.height) if rgb is None else (rgb.shape[1], rgb.shape[0])
+    if found != full:
         raise photos.PhotoError(
             str(image.path),
-            f"the annotation says {wanted[0]} x {wanted[1]}, the image is {found[0]} x {found[1]}",
+            f"the annotation says {full[0]} x {full[1]}, the image is {found[0]} x {found[1]}",
             "Correct the size in the annotation, or bring the image that belongs to it.",
         )
-    if info.plain_jpeg and size == wanted:
+    if rgb is None:
         return data, size
-    return photos.to_jpeg(rgb if size == wanted else _resized(rgb, size)), size
+    return photos.to_jpeg(rgb if size == full else _resized(rgb, size)), size
 
 
 def _resized(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -168,29 +160,24 @@ def _resized(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
-def _scaled(image: LabelledImage, size: tuple[int, int]) -> LabelledImage:
-    old_size = image.width, image.height
-    fractions_xyxy = labelled.as_fractions(image.boxes_xyxy, *old_size)
-    masks = image.masks and tuple(labelled.resize_mask(mask, old_size, size) for mask in image.masks)
-    boxes_xyxy = labelled.as_pixels(fractions_xyxy, *size)
-    return replace(image, width=size[0], height=size[1], boxes_xyxy=boxes_xyxy, masks=masks)
+def _scaled(image: LabelledImage, boxes_xyxy: np.ndarray, size: tuple[int, int]) -> LabelledImage:
+    full = image.width, image.height
+    masks = image.masks and tuple(labelled.resize_mask(mask, full, size) for mask in image.masks)
+    return dataclasses.replace(image, width=size[0], height=size[1], boxes_xyxy=boxes_xyxy, masks=masks)
 
 
-def _lost_box(image: LabelledImage, size: tuple[int, int]) -> Problem | None:
-    """Say which box a record cannot hold, as fractions of float32 of an image of this size."""
-    if not len(image.labels):
-        return None
-    fractions_xyxy = labelled.as_fractions(image.boxes_xyxy, image.width, image.height)
-    for number, box_xyxy in enumerate(labelled.as_pixels(fractions_xyxy, *size).tolist()):
+def _lost_box(image: LabelledImage, boxes_xyxy: np.ndarray, size: tuple[int, int]) -> Problem | None:
+    """Return the problem of the first box that a record of this size cannot hold, or None."""
+    for number, box_xyxy in enumerate(boxes_xyxy.tolist()):
         if box_fault(box_xyxy, *size):
-            return Problem(
-                where=str(image.path),
+            return dataclasses.replace(
+                _problem(
+                    image,
+                    f"the box is thinner than a record of {size[0]} x {size[1]} pixels can hold",
+                    "Fix the box or delete the object.",
+                    "box too thin",
+                ),
                 object=f"object {number + 1}",
-                what=f"the box is thinner than a record of {size[0]} x {size[1]} pixels can hold",
-                fix="Fix the box or delete the object.",
-                kind="box too thin",
-                photo=str(image.path),
-                size=(image.width, image.height),
                 box_xyxy=tuple(image.boxes_xyxy[number].tolist()),
             )
     return None
@@ -204,7 +191,7 @@ def _problem(image: LabelledImage, what: str, fix: str, kind: str = "photo unrea
 # --- what a record is made from -------------------------------------------------------------------
 
 
-def _stamp(image: LabelledImage) -> tuple[int, int]:
+def _stamp(image: LabelledImage) -> photos.Stamp:
     """Return the size of a photo, and a number that changes when it does."""
     if image.encoded is None:
         return storage.stamp(image.path)
@@ -212,14 +199,25 @@ def _stamp(image: LabelledImage) -> tuple[int, int]:
     return len(image.encoded), int.from_bytes(digest, "little") >> 1
 
 
-def _fingerprint(image: LabelledImage, source_id: int, settings: Settings, stamp: tuple[int, int]) -> bytes:
+def fingerprint(image: LabelledImage, source_id: int, settings: Settings, stamp: photos.Stamp | None = None) -> bytes:
+    """Return 16 bytes that stand for all that a record is made from; empty where the photo cannot be looked at.
+
+    Args:
+        image: the image.
+        source_id: its number.
+        settings: what else the record depends on.
+        stamp: what stands for the photo's bytes, which are not read here; None looks at the file.
+    """
+    try:
+        stamp = stamp or _stamp(image)
+    except OSError:
+        return b""
     # The number of boxes tells how many bytes each array has, and each text stands behind its length.
-    count, masks = len(image.labels), image.masks
-    numbers = (_VERSION, settings.longest_side or 0, *stamp, source_id, image.width, image.height, count)
+    numbers = (_VERSION, settings.longest_side or 0, *stamp, source_id, image.width, image.height, len(image.labels))
     texts = [image.path.name.encode("utf-8", "surrogateescape")]
     texts += [settings.names[label - 1] for label in image.labels.tolist()]
-    texts += masks or ()
+    texts += image.masks or ()
     lengths = [len(text) for text in texts]
-    parts = [struct.pack(f"<8q?{len(texts)}I", *numbers, masks is not None, *lengths), *texts]
-    arrays = image.boxes_xyxy.tobytes(), image.labels.tobytes(), image.crowd.tobytes()
-    return hashlib.blake2b(b"".join((*parts, *arrays)), digest_size=16).digest()
+    parts = [struct.pack(f"<8q?{len(texts)}I", *numbers, image.masks is not None, *lengths), *texts]
+    parts += [array.tobytes() for array in (image.boxes_xyxy, image.labels, image.crowd)]
+    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()

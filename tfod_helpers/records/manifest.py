@@ -230,7 +230,7 @@ def read_index(place: Place, manifest: dict[str, Any]) -> Index:
 
 def damage(path: str, object: str, what: str, fix: str = "Delete this file, and write the records again.") -> Problem:
     """Return the problem of records that are not as they were written."""
-    return Problem(path, object, what, "", fix, kind="damaged record")
+    return Problem(where=path, object=object, what=what, fix=fix, kind="damaged record")
 
 
 def _ours(place: Place) -> dict[str, Any] | None:

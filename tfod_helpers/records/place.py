@@ -28,6 +28,30 @@ class Place:
     folder: str
     name: str
 
+    @classmethod
+    def of_prefix(cls, prefix: storage.AnyPath) -> Place:
+        """Return the place of a prefix such as ``runs/records/train``.
+
+        Raises:
+            ValueError: it cannot be one.
+        """
+        if "," in os.fspath(prefix):
+            raise ValueError(f"{prefix}: Model Garden takes a comma for the end of a path. Choose a path without one.")
+        folder, name = storage.split(prefix)
+        remote = storage.is_remote(folder)
+        if "://" in os.fspath(prefix) and not remote:
+            raise ValueError(f"{prefix}: records are in a local folder or in a bucket (gs://). Choose one of these.")
+        if not name or name in (".", "..") or (remote and folder == "gs://"):
+            example = "gs://bucket/records/train" if remote else storage.join(folder, "train")
+            raise ValueError(f"{storage.address(prefix)}: records need a name in a folder, such as {example}.")
+        return cls(folder, name)
+
+    @classmethod
+    def of_pattern(cls, pattern: str) -> Place:
+        """Return the place of the records whose shards a pattern matches."""
+        prefix = re.sub(r"-[0-9a-f]{8}-\*-of-\d{5}\.tfrecord$", "", pattern)
+        return cls.of_prefix(re.sub(r"\[([*?[])\]", r"\1", prefix))  # what glob.escape put into brackets
+
     @property
     def remote(self) -> bool:
         """Whether it is in a bucket."""
@@ -109,27 +133,3 @@ class Place:
         for path in Path(self.folder).iterdir():
             if hidden.fullmatch(path.name):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def find(prefix: storage.AnyPath) -> Place:
-    """Return the place of a prefix such as ``runs/records/train``.
-
-    Raises:
-        ValueError: it cannot be one.
-    """
-    if "," in os.fspath(prefix):
-        raise ValueError(f"{prefix}: Model Garden takes a comma for the end of a path. Choose a path without one.")
-    folder, name = storage.split(prefix)
-    remote = storage.is_remote(folder)
-    if "://" in os.fspath(prefix) and not remote:
-        raise ValueError(f"{prefix}: records are in a local folder or in a bucket (gs://). Choose one of these.")
-    if not name or name in (".", "..") or (remote and folder == "gs://"):
-        example = "gs://bucket/records/train" if remote else storage.join(folder, "train")
-        raise ValueError(f"{storage.address(prefix)}: records need a name in a folder, such as {example}.")
-    return Place(folder, name)
-
-
-def of_pattern(pattern: str) -> Place:
-    """Return the place of the records whose shards a pattern matches."""
-    name = re.sub(r"-[0-9a-f]{8}-\*-of-\d{5}\.tfrecord$", "", pattern)
-    return find(re.sub(r"\[([*?[])\]", r"\1", name))  # what glob.escape put into brackets

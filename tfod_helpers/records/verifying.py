@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import photos
-from tfod_helpers.files import storage, workers
+from tfod_helpers.files import storage
 from tfod_helpers.problems import DatasetError, Problem
-from tfod_helpers.records import index as indexes
-from tfod_helpers.records import manifest as manifests
-from tfod_helpers.records import place as places
-from tfod_helpers.records.manifest import Records
+from tfod_helpers.records.index import Index, checksum
+from tfod_helpers.records.manifest import Records, damage, open_place, read_index, read_manifest
 from tfod_helpers.records.place import Place
-from tfod_helpers.records.tfrecord import examples, frames, labelled
+from tfod_helpers.records.tfrecord import frames
 
 
 def verify(records: Records | str | os.PathLike[str]) -> Records:
-    """Read all of some records, and prove that they are as they were written.
+    """Read all of some records, and prove that they are, byte for byte, what `write` made of photos that it proved.
 
-    The checksum of each record and each shard, the counts, the classes, each box and each image to its end.
+    Compared are the checksums of the manifest, the index, each shard and each record; no photo is decoded again.
 
     Args:
         records: what `write` or `open` returned, or the prefix.
@@ -40,126 +33,47 @@ def verify(records: Records | str | os.PathLike[str]) -> Records:
         FileNotFoundError: there are no records.
         ValueError: the manifest is damaged or not one of ours.
     """
-    place = places.of_pattern(records.pattern) if isinstance(records, Records) else places.find(records)
-    manifest = manifests.read_manifest(place)
+    place = Place.of_pattern(records.pattern) if isinstance(records, Records) else Place.of_prefix(records)
+    manifest = read_manifest(place)
     problems: list[Problem] = []
-    counts: list[int] = []
-    index = _index(place, manifest, problems)
+    index = None
+    try:
+        index = read_index(place, manifest)
+    except DatasetError as error:
+        problems += error.problems
     with tqdm(total=manifest["count"], desc="Verifying records", unit="image", delay=1) as bar:
-        for number, (name, said) in enumerate(manifest["shards"].items()):
-            of_shard = None if index is None else index[index["shard"] == number]
+        for number, (name, expected) in enumerate(manifest["shards"].items()):
             path = place.path(name)
             try:
                 with storage.local_copy(path) as local:
-                    found = _check_shard(local, of_shard, said, manifest["classes"], counts, bar)
-                    problems += [_problem(path, *fault) for fault in found]
+                    found = _check_shard(local, index and index.of_shard(number), expected)
+                    problems += [damage(path, *fault) for fault in found]
             except FileNotFoundError:
-                problems.append(_problem(path, "", "this shard is missing", "Write the records again."))
-    found, said = (len(counts), sum(counts), max(counts, default=0)), _said(manifest)
-    if found != said and not problems:
-        what = f"(images, boxes, most boxes of an image) should be {said}, and are {found}"
-        problems.append(_problem(place.manifest, "", what))
+                problems.append(damage(path, "", "this shard is missing", "Write the records again."))
+            bar.update(expected["images"])
     if problems:
         raise DatasetError(problems, f"records {place.path(place.name)}")
-    return manifests.open_place(place)
+    return open_place(place)
 
 
-def _problem(path: str, object: str, what: str, fix: str = "Delete this file, and write the records again.") -> Problem:
-    return Problem(where=path, object=object, what=what, fix=fix, kind="damaged record")
-
-
-def _said(manifest: dict[str, Any]) -> tuple[int, int, int]:
-    return manifest["count"], manifest["boxes"], manifest["max_boxes"]
-
-
-def _index(place: Place, manifest: dict[str, Any], problems: list[Problem]) -> np.ndarray | None:
-    """Return the index, or None where it cannot be trusted, and then say so."""
-    path = place.path(manifest["index"])
-    try:
-        return manifests.read_index(place, manifest)
-    except FileNotFoundError:
-        problems.append(_problem(path, "", "this index is missing", "Write the records again."))
-    except ValueError as error:
-        problems.append(_problem(path, "", f"the index is damaged ({error})"))
-    return None
-
-
-def _check_shard(
-    local: Path, index: np.ndarray | None, said: dict[str, Any], classes: list[str], counts: list[int], bar: tqdm
-) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a shard, and with which record; add the number of boxes of each good record."""
+def _check_shard(local: Path, index: Index | None, expected: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a shard, and with which record of it."""
     size = local.stat().st_size
-    if size != said["bytes"]:
-        yield "", f"it has {size} bytes, and {said['bytes']} were written"
-    if index is None:
-        index = _scanned(local)
-        if indexes.checksum(index) != said["checksum"]:
-            yield "", "its records are not those that were written"
-    elif indexes.checksum(index) != said["checksum"]:
-        yield "", "the manifest and the index contradict each other about it"
-    step = workers.batch_size(len(index), workers.count(None))
-    batches = [range(start, min(start + step, len(index))) for start in range(0, len(index), step)]
-    task = functools.partial(_check_batch, local, index, indexes.starts(index), classes)
-    with contextlib.closing(workers.in_order(task, batches, small=True)) as outcomes:
-        for batch, outcome in zip(batches, outcomes, strict=True):
-            for number, result in zip(batch, outcome, strict=True):
-                if isinstance(result, int):
-                    counts.append(result)
-                else:
-                    yield f"record {number + 1}", result
-            bar.update(len(batch))
-
-
-def _check_batch(
-    path: Path, index: np.ndarray, starts: np.ndarray, classes: list[str], batch: range
-) -> list[int | str]:
-    """Return for each record the number of its boxes, or what is wrong with it."""
-    results: list[int | str] = []
-    with path.open("rb") as file:
-        for number in batch:
-            file.seek(int(starts[number]))
-            frame = file.read(int(index["length"][number]))
+    if size != expected["bytes"]:
+        yield "", f"it has {size} bytes, and {expected['bytes']} were written"
+    # Without an index the frames are followed, and one whose length is damaged takes the rest with it.
+    lengths = frames.lengths(local) if index is None else index.rows["length"].tolist()
+    crcs = []
+    with local.open("rb") as file:
+        for number, length in enumerate(lengths, start=1):
+            frame = file.read(length)
+            crcs.append(int.from_bytes(frame[-frames.TAIL :], "little"))
             try:
-                results.append(_check_record(frame, int(index["crc"][number]), classes))
-            except (ValueError, KeyError, IndexError, OSError) as error:
-                results.append(f"damaged or cut off ({error})")
-    return results
-
-
-def _check_record(frame: bytes, crc: int, classes: list[str]) -> int:
-    """Return the number of boxes; raise ValueError where a record is not what was written, or not fit for training."""
-    data = frames.data_of(frame)
-    if int.from_bytes(frame[-frames.TAIL :], "little") != crc:
-        raise ValueError("it is not the record that was written")
-    values = examples.parse(data)
-    image = labelled.to_labelled_image(values)  # which checks every box
-    texts = [classes[label - 1].encode() for label in image.labels.tolist()]
-    if texts != values["image/object/class/text"]:
-        raise ValueError("its classes are not those of the manifest")
-    info = photos.prove_whole(image.encoded)
-    if (info.width, info.height) != (image.width, image.height):
-        raise ValueError(f"its image is {info.width} x {info.height}, and should be {image.width} x {image.height}")
-    return len(texts)
-
-
-def _scanned(path: Path) -> np.ndarray:
-    """Return the rows of a shard whose index is lost, as far as its frames can be followed."""
-    rows = []
-    start, size = 0, path.stat().st_size
-    with path.open("rb") as file:
-        while start < size:
-            end = _frame_end(file, start, size) or size  # what cannot be followed is one damaged record
-            file.seek(max(start, end - frames.TAIL))
-            rows.append((0, end - start, int.from_bytes(file.read(frames.TAIL), "little"), 0, 0, b""))
-            start = end
-    return indexes.rows(rows)
-
-
-def _frame_end(file: BinaryIO, start: int, size: int) -> int | None:
-    """Return where the frame that begins at ``start`` ends, or None where that cannot be known."""
-    file.seek(start)
-    head = file.read(frames.HEAD)
-    if len(head) < frames.HEAD or frames.masked_crc(head[:8]) != head[8:]:
-        return None
-    end = start + frames.HEAD + struct.unpack("<Q", head[:8])[0] + frames.TAIL
-    return end if end <= size else None
+                frames.data_of(frame)
+            except ValueError as error:
+                yield f"record {number}", f"damaged or cut off ({error})"
+                continue
+            if index is not None and crcs[-1] != index.rows["crc"][number - 1]:
+                yield f"record {number}", "it is not the record that was written"
+    if index is None and checksum(lengths, crcs) != expected["checksum"]:
+        yield "", "its records are not those that were written"

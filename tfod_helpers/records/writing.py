@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.files import workers as room_of_workers
+from tfod_helpers.files.workers import count
 from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
-from tfod_helpers.records import encoding, manifest, reuse, shards
-from tfod_helpers.records import place as places
-from tfod_helpers.records.manifest import Records
+from tfod_helpers.records import encoding, shards
+from tfod_helpers.records.index import Index
+from tfod_helpers.records.manifest import Records, open_place, refuse_foreign, to_records, write_manifest
 from tfod_helpers.records.place import Place
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -56,7 +54,7 @@ def write(
     """
     settle_problems((), on_problem, "")  # a wrong on_problem is told before the work, not after
     place = claimed(prefix)
-    return _write(dataset, place, shards, room_of_workers.count(workers), longest_side, on_problem)
+    return _write(dataset, place, shards, count(workers), longest_side, on_problem)
 
 
 def claimed(prefix: str | os.PathLike[str]) -> Place:
@@ -65,37 +63,30 @@ def claimed(prefix: str | os.PathLike[str]) -> Place:
     Raises:
         ValueError: the prefix cannot be one, or has another program's file for a manifest.
     """
-    place = places.find(prefix)
-    manifest.refuse_foreign(place)
+    place = Place.of_prefix(prefix)
+    refuse_foreign(place)
     return place
 
 
 def publish(
-    place: Place,
-    made: list[Path | str],
-    tag: str,
-    index: np.ndarray,
-    label_map: LabelMap,
-    problems: tuple[Problem, ...],
+    place: Place, made: list[Path | str], index: Index, label_map: LabelMap, problems: tuple[Problem, ...]
 ) -> None:
     """Give complete shards their names, then let the manifest speak of them, then remove the old ones.
 
     Args:
         place: where they belong.
         made: each shard's file, or the name of one that is in the place already and holds the same.
-        tag: stands for their contents.
-        index: one row a record.
+        index: what they hold.
         label_map: the classes.
         problems: what was left out.
     """
-    names = place.shard_names(tag, len(made))
+    names = place.shard_names(shards.tag(index, len(made)), len(made))
     for shard, name in zip(made, names, strict=True):
         if isinstance(shard, Path):
             place.put(shard, name)
         else:
             place.give_name(shard, name)
-    named = manifest.write_manifest(place, index, names, label_map, problems)
-    place.remove_all_but(named)
+    place.remove_all_but(write_manifest(place, index, names, label_map, problems))
 
 
 def _write(
@@ -104,21 +95,18 @@ def _write(
     bounds = shards.bounds(dataset, count)
     settings = encoding.Settings.of(dataset.label_map, longest_side)
     ids = encoding.source_ids(dataset)
-    earlier, rows = reuse.find(place), None
-    if earlier:
-        marks = [encoding.fingerprint(image, id, settings) for image, id in zip(dataset, ids, strict=True)]
-        rows = earlier.matches(marks)
-        if earlier.holds(rows, bounds, dataset.label_map.names):
-            place.remove_all_but([earlier.manifest["index"], *earlier.names])
-            return replace(manifest.to_records(place, earlier.manifest), reused=len(dataset))
-    with _no_room_told(place), _staging(place) as folder:
-        made = shards.write(dataset, ids, bounds, settings, folder, workers=workers, earlier=earlier, rows=rows)
+    earlier = shards.Earlier.find(place, dataset, ids, settings)
+    if earlier and earlier.holds(dataset, bounds):
+        place.remove_all_but([earlier.manifest["index"], *earlier.names])
+        return replace(to_records(place, earlier.manifest), reused=len(dataset))
+    with _full_disk_explained(place), _staging(place) as folder:
+        made = shards.write(dataset, ids, bounds, settings, folder, workers=workers, earlier=earlier)
         prefix = place.path(place.name)
         problems = settle_problems(made.problems, on_problem, f"records {prefix}")
         if not len(made.index):
             raise DatasetError(problems, f"records {prefix}: there is no image to write")
-        publish(place, made.shards, made.tag, made.index, dataset.label_map, problems)
-    return replace(manifest.open_place(place), reused=made.reused)
+        publish(place, made.shards, made.index, dataset.label_map, problems)
+    return replace(open_place(place), reused=made.reused)
 
 
 @contextlib.contextmanager
@@ -136,12 +124,12 @@ def _staging(place: Place) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _no_room_told(place: Place) -> Iterator[None]:
+def _full_disk_explained(place: Place) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
-            told = f"{place.path(place.name)}: no room left while writing records ({os.strerror(error.errno)}). "
-            told += "Free some space or choose another folder; older records are as they were"
-            raise OSError(error.errno, told) from error
-        raise
+        if error.errno not in _NO_ROOM:
+            raise
+        what = f"{place.path(place.name)}: no room left while writing records ({os.strerror(error.errno)}). "
+        what += "Free some space or choose another folder; older records are as they were"
+        raise OSError(error.errno, what) from error

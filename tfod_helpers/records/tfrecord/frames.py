@@ -88,6 +88,21 @@ def data_of(frame: bytes) -> bytes:
     return data
 
 
+def lengths(path: Path) -> list[int]:
+    """Return the bytes of each frame of a file, as far as they can be followed; the rest counts as one frame."""
+    found, start, size = [], 0, path.stat().st_size
+    with path.open("rb") as file:
+        while start < size:
+            file.seek(start)
+            head = file.read(HEAD)
+            length = HEAD + int.from_bytes(head[:8], "little") + TAIL
+            if masked_crc(head[:8]) != head[8:] or start + length > size:
+                length = size - start
+            found.append(length)
+            start += length
+    return found
+
+
 def _next(file: BinaryIO) -> bytes | None:
     head = _exactly(file, HEAD)
     if not head:

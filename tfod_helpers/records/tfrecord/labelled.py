@@ -39,7 +39,7 @@ def serialize(image: LabelledImage, jpeg: bytes, source_id: int, names: Sequence
         "image/object/area": sides.prod(axis=1),
         "image/object/class/label": image.labels,
         "image/object/class/text": [names[label - 1] for label in image.labels.tolist()],
-        "image/object/is_crowd": image.crowd,
+        "image/object/is_crowd": image.crowd.astype(np.int64),
     }
     for corner, column in zip(_CORNERS, fractions_xyxy.T, strict=True):
         values[f"image/object/bbox/{corner}"] = column

@@ -1,0 +1,251 @@
+"""Photos, looked at once: proven whole, with what the header says and a small grey picture to compare.
+
+What was seen of a photo is kept by its path, size and time of change, in this process and in a file of the cache
+folder for the next one. A photo that is not the same file any more is looked at again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+from tqdm import tqdm
+
+from tfod_helpers.files import storage, workspace
+from tfod_helpers.files.workers import in_order
+from tfod_helpers.photos.photo import COPY_AGAIN, JPEG_START, PhotoError, PhotoInfo, info_of, load, opened, read_info
+from tfod_helpers.photos.pixels import as_rgb
+
+SIDE = 16  # pixels of the small picture
+Stamp = tuple[int, int]  # of a file: bytes, and the time of its last change in nanoseconds
+
+_SETTLED = 100_000_000  # nanoseconds; a file that is younger may change again within one tick of the disk's clock
+_MOST = 200_000  # photos that are kept for the next process, about 70 MB
+_KEPT = np.dtype(
+    [
+        ("key", "V16"),
+        ("digest", "V32"),
+        ("square", "u1", (SIDE, SIDE)),
+        ("bytes", "<u8"),
+        ("format", "S8"),
+        ("mode", "S8"),
+        ("width", "<u4"),
+        ("height", "<u4"),
+        ("orientation", "u1"),
+    ]
+)
+_UPRIGHT = {  # what turns a stored picture upright, by its EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What was seen of a whole photo.
+
+    Attributes:
+        digest: bytes that stand for the file's contents.
+        square: uint8, shape (16, 16), the upright photo in grey.
+        bytes: of the file.
+        info: what its header says.
+    """
+
+    digest: bytes
+    square: np.ndarray
+    bytes: int
+    info: PhotoInfo
+
+
+def look(data: bytes) -> Look:
+    """Read an image to the end of its data, and raise where it is cut off or damaged.
+
+    A JPEG is decoded at an eighth of its size, which still reads all its coded data and costs a
+    tenth of a full decode; damage in the middle, which Pillow passes over, is found too.
+
+    Raises:
+        PhotoError: it is no image, or not a whole one.
+    """
+    if not data.startswith(JPEG_START):
+        with opened(data) as image:
+            info = info_of(image)
+            load(image)
+            grey, box = as_rgb(image).convert("L"), None
+    else:
+        info = read_info(data)
+        pixels = _small_grey(data, 2 * SIDE)
+        grey = Image.fromarray(pixels)
+        # At n eighths of the size the last row and column are only partly inside of the photo.
+        high, wide = pixels.shape
+        sizes = {n: (-(-info.width * n // 8), -(-info.height * n // 8)) for n in range(1, 9)}
+        eighths = next((n for n, size in sizes.items() if size == (wide, high)), 8)
+        box = (0, 0, min(info.width * eighths / 8, wide), min(info.height * eighths / 8, high))
+    square = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+    if info.orientation in _UPRIGHT:
+        square = square.transpose(_UPRIGHT[info.orientation])
+    return Look(hashlib.sha256(data).digest(), np.asarray(square), len(data), info)
+
+
+def _small_grey(data: bytes, least: int) -> np.ndarray:
+    """Decode a JPEG at the smallest scale that leaves so many pixels a side: uint8, shape (h, w), grey."""
+    try:
+        return simplejpeg.decode_jpeg(data, "GRAY", fastdct=True, min_height=least, min_width=least)[..., 0]
+    except ValueError as error:
+        # Some cameras leave bytes between the parts of a file, where every decoder skips them.
+        if "extraneous bytes" not in str(error):
+            raise PhotoError("the image", f"damaged or cut off ({error})", COPY_AGAIN) from error
+    with opened(data) as image:
+        load(image)
+    return simplejpeg.decode_jpeg(data, "GRAY", min_height=least, min_width=least, strict=False)[..., 0]
+
+
+def look_at(
+    sources: Sequence[Path | bytes], *, workers: int | None = None, title: str = "Looking at photos"
+) -> list[Look | PhotoError]:
+    """Return what is seen of each photo, or why it cannot be read; those that have not changed are not read again.
+
+    Args:
+        sources: paths, or the bytes of image files, which are looked at each time.
+        workers: how many photos are read at once; None takes one a core.
+        title: of the progress bar.
+    """
+    found = [None if isinstance(source, bytes) else _remembered(source) for source in sources]
+    unknown = [number for number, one in enumerate(found) if one is None]
+    results = in_order(_look_at, [sources[number] for number in unknown], workers=workers)
+    new: dict[bytes, Look] = {}
+    for number, (seen, stamp) in zip(unknown, tqdm(results, title, len(unknown), unit="photo", delay=1), strict=True):
+        found[number] = seen
+        if isinstance(seen, Look) and stamp:
+            new |= _settled(sources[number], stamp, seen)
+    remember(new)
+    return found
+
+
+def _look_at(source: Path | bytes) -> tuple[Look | PhotoError, Stamp | None]:
+    try:
+        data, stamp = (source, None) if isinstance(source, bytes) else read(source)
+        return look(data), stamp
+    except PhotoError as error:
+        return error, None
+    except OSError as error:
+        what = f"it cannot be opened ({error.strerror})"
+        return PhotoError(str(source), what, "Put the photo back, or read the dataset again."), None
+
+
+def read(path: Path) -> tuple[bytes, Stamp]:
+    """Return the bytes of a photo, and the stamp of the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: it cannot be read.
+        PhotoError: it changed while it was read.
+    """
+    found = storage.read_stamped(path)
+    if found is None:
+        raise PhotoError(str(path), "it changed while it was read", "Wait until it is complete, and try again.")
+    return found
+
+
+def prove(path: Path, data: bytes, stamp: Stamp) -> tuple[Look, dict[bytes, Look]]:
+    """Prove a photo whole whose bytes have been read; what these very bytes looked like is not looked at again.
+
+    Returns:
+        What is seen of it, and what is new of that, for `remember`.
+
+    Raises:
+        PhotoError: it is no image, or not a whole one.
+    """
+    known = _find(_key(path, stamp))
+    if known and known.digest == hashlib.sha256(data).digest():
+        return known, {}
+    seen = look(data)
+    return seen, _settled(path, stamp, seen)
+
+
+# --- what was seen --------------------------------------------------------------------------------
+
+_seen: dict[bytes, Look] = {}  # in this process
+
+
+def _key(path: Path, stamp: Stamp) -> bytes:
+    text = f"{stamp[0]} {stamp[1]} {path.absolute()}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def _settled(path: Path, stamp: Stamp, seen: Look) -> dict[bytes, Look]:
+    """Return what can be remembered of a file, by its key: nothing, where it changed just now."""
+    recent = time.time_ns() - stamp[1] < _SETTLED
+    return {} if recent or storage.is_remote(path) else {_key(path, stamp): seen}
+
+
+def _remembered(path: Path) -> Look | None:
+    """Return what was seen of a file as it is now."""
+    if storage.is_remote(path):  # asking for the stamp takes as long as reading it
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        return _find(_key(path, storage.stamp(path)))
+    return None
+
+
+def _find(key: bytes) -> Look | None:
+    if key not in _seen and key in _earlier():
+        row = _earlier()[key]
+        info = PhotoInfo(
+            row["format"].decode(), row["mode"].decode(), *map(int, row[["width", "height", "orientation"]])
+        )
+        _seen[key] = Look(row["digest"].tobytes(), row["square"], int(row["bytes"]), info)
+    return _seen.get(key)
+
+
+@functools.cache
+def _earlier() -> dict[bytes, np.void]:
+    """Return what earlier processes saw, each a row of `_KEPT`."""
+    kept = _kept()
+    return dict(zip(kept["key"].tolist(), kept, strict=True))
+
+
+def _file() -> Path:
+    return workspace.cache_folder() / "looks.npy"
+
+
+def _kept() -> np.ndarray:
+    """Return what is in the file, the oldest first; nothing where there is none that is whole."""
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        kept = np.load(_file(), allow_pickle=False)
+        if kept.dtype == _KEPT and kept.ndim == 1:
+            return kept
+    return np.zeros(0, _KEPT)
+
+
+def remember(new: Mapping[bytes, Look]) -> None:
+    """Keep what was seen of photos, by key, for this process and for later ones.
+
+    Several processes may do so at once: the file is always whole, and what one of them loses is looked at again.
+    """
+    if not new:
+        return
+    _seen.update(new)
+    rows = np.array([_row(key, seen) for key, seen in new.items()], _KEPT)
+    # A cache folder that cannot be written to does no harm.
+    with contextlib.suppress(OSError), workspace.whole_file(_file()) as part, part.open("wb") as file:
+        np.save(file, np.concatenate([_kept(), rows])[-_MOST:], allow_pickle=False)
+
+
+def _row(key: bytes, seen: Look) -> tuple[Any, ...]:
+    info = seen.info
+    facts = info.format.encode(), info.mode.encode(), info.width, info.height, info.orientation
+    return key, seen.digest, seen.square, seen.bytes, *facts
