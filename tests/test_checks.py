@@ -21,7 +21,6 @@ from tfod_helpers.annotations import BOX_OVER_EDGE, BOX_SWAPPED, Dataset, Labell
 from tfod_helpers.checks.boxes import same_boxes
 from tfod_helpers.formats import voc
 from tfod_helpers.problems import Problem
-from tfod_helpers.sources import broken_sample
 
 SIZE = (320, 240)
 BOXES_XYXY = [[20, 20, 120, 130], [150, 60, 300, 200]]  # some anchor of the sample preset fits each
@@ -577,8 +576,8 @@ def test_photos_that_cannot_be_read_are_left_out(sound: Dataset) -> None:
 
 def test_broken_sample_becomes_a_clean_folder(tmp_path: Path) -> None:
     """Mended, written as a folder and read again, the broken sample has no error, and each box is where it was."""
-    broken_sample.write(tmp_path / "broken")
-    dataset = formats.read(tmp_path / "broken", on_problem="skip")
+    broken = sources.local("broken_sample", tmp_path)
+    dataset = formats.read(broken, on_problem="skip")
     assert "error" in {severity for severity, _ in checks.check(dataset).counts()}
     mended = checks.mend(dataset).dataset
     again = formats.read(voc.write(mended, tmp_path / "clean"))

@@ -1,4 +1,4 @@
-"""What records hold, without the photos: one row a record, its file's name and its boxes.
+"""What records hold, without the photos: one row a record, its file's name and its objects.
 
 It is kept beside the manifest as NumPy arrays, and is read without pickle. It answers where a record is, whether it
 would be made again just as it is, and what is labelled in it.
@@ -32,7 +32,7 @@ _ROW = np.dtype(
         ("boxes", "<u4"),
     ]
 )
-_BOX = np.dtype([("xyxy", "<f4", 4), ("label", "<i4"), ("crowd", "?")])
+_OBJECT = np.dtype([("xyxy", "<f4", 4), ("label", "<i4"), ("crowd", "?")])
 _CHECKED = np.dtype([("length", "<u8"), ("crc", "<u4")])
 
 
@@ -43,21 +43,21 @@ class Index:
     Attributes:
         rows: one a record, shape (n,).
         names: of the photos' files, in UTF-8.
-        boxes: one a box, in the order of the records, in pixels of the image in the record, shape (m,).
+        objects: one a box, in the order of the records, in pixels of the image in the record, shape (m,).
     """
 
     rows: np.ndarray
     names: tuple[bytes, ...]
-    boxes: np.ndarray
+    objects: np.ndarray
 
     @classmethod
     def of_record(cls, frame: bytes, image: LabelledImage, source_bytes: int, fingerprint: bytes) -> Index:
         """Return the index of one record; its shard is filled in later."""
         crc = int.from_bytes(frame[-frames.TAIL :], "little")
         row = (0, len(frame), crc, source_bytes, fingerprint, image.width, image.height, len(image.labels))
-        boxes = np.zeros(len(image.labels), _BOX)
-        boxes["xyxy"], boxes["label"], boxes["crowd"] = image.boxes_xyxy, image.labels, image.crowd
-        return cls(np.array([row], _ROW), (image.path.name.encode("utf-8", "surrogateescape"),), boxes)
+        objects = np.zeros(len(image.labels), _OBJECT)
+        objects["xyxy"], objects["label"], objects["crowd"] = image.boxes_xyxy, image.labels, image.crowd
+        return cls(np.array([row], _ROW), (image.path.name.encode("utf-8", "surrogateescape"),), objects)
 
     @classmethod
     def joined(cls, parts: Sequence[Index]) -> Index:
@@ -65,20 +65,20 @@ class Index:
         return cls(
             np.concatenate([np.zeros(0, _ROW), *(part.rows for part in parts)]),
             tuple(name for part in parts for name in part.names),
-            np.concatenate([np.zeros(0, _BOX), *(part.boxes for part in parts)]),
+            np.concatenate([np.zeros(0, _OBJECT), *(part.objects for part in parts)]),
         )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Index:
         """Read what `to_bytes` made."""
         file = io.BytesIO(data)
-        rows, names, boxes = (np.load(file, allow_pickle=False) for _ in range(3))
-        return cls(rows, tuple(names.tobytes().split(b"\0"))[: len(rows)], boxes)
+        rows, names, objects = (np.load(file, allow_pickle=False) for _ in range(3))
+        return cls(rows, tuple(names.tobytes().split(b"\0"))[: len(rows)], objects)
 
     def to_bytes(self) -> bytes:
         """Return the bytes of a file that holds the index."""
         file = io.BytesIO()
-        for array in (self.rows, np.frombuffer(b"\0".join(self.names), np.uint8), self.boxes):
+        for array in (self.rows, np.frombuffer(b"\0".join(self.names), np.uint8), self.objects):
             np.save(file, array, allow_pickle=False)
         return file.getvalue()
 
@@ -87,11 +87,11 @@ class Index:
 
     def __getitem__(self, part: slice) -> Index:
         start, stop, _ = part.indices(len(self))
-        boxes = self.boxes[self._box_ends[start] : self._box_ends[stop]]
-        return Index(self.rows[start:stop], self.names[start:stop], boxes)
+        objects = self.objects[self._ends[start] : self._ends[stop]]
+        return Index(self.rows[start:stop], self.names[start:stop], objects)
 
     @functools.cached_property
-    def _box_ends(self) -> np.ndarray:
+    def _ends(self) -> np.ndarray:
         return np.concatenate([[0], np.cumsum(self.rows["boxes"], dtype=np.int64)])
 
     def of_shard(self, number: int) -> Index:
@@ -113,10 +113,10 @@ class Index:
     def images(self) -> Iterator[LabelledImage]:
         """Yield what is labelled in each record, without the photo and without masks."""
         for number, (row, name) in enumerate(zip(self.rows, self.names, strict=True)):
-            boxes = self.boxes[self._box_ends[number] : self._box_ends[number + 1]]
+            objects = self.objects[self._ends[number] : self._ends[number + 1]]
             path = Path(name.decode("utf-8", "surrogateescape"))
             size = int(row["width"]), int(row["height"])
-            yield LabelledImage(path, *size, boxes["xyxy"], boxes["label"], crowd=boxes["crowd"])
+            yield LabelledImage(path, *size, objects["xyxy"], objects["label"], crowd=objects["crowd"])
 
 
 def checksum(lengths: Sequence[int] | np.ndarray, crcs: Sequence[int] | np.ndarray) -> str:

@@ -178,7 +178,7 @@ def write_manifest(
         "kind": _KIND,
         "version": _VERSION,
         "count": len(index),
-        "boxes": len(index.boxes),
+        "boxes": len(index.objects),
         "max_boxes": int(index.rows["boxes"].max()),
         "source_bytes": int(index.rows["source_bytes"].sum()),
         "classes": list(label_map),
