@@ -54,7 +54,7 @@ def test_layout_is_recognised(layout: Layout, tmp_path: Path, capsys: pytest.Cap
     folder = layouts.write(tmp_path / "pets", layout.files)
     assert_read(formats.read(folder), layout.splits)
     told = capsys.readouterr().out
-    assert told.startswith(f"pets: {formats.FORMATS[layout.format].TITLE}")
+    assert told.startswith(f"pets: {formats.FORMATS[layout.format].title}")
     counts = [
         f"{split} {list(layout.splits.values()).count(split)}".strip()
         for split in dict.fromkeys(layout.splits.values())
@@ -69,7 +69,7 @@ def test_format_that_is_chosen(layout: Layout, tmp_path: Path) -> None:
     assert_read(formats.read(folder, format=layout.format), layout.splits)
     for other in formats.FORMATS.keys() - {layout.format}:
         assert not formats.FORMATS[other].find(folder), other
-        told = f"{folder}: no annotations were recognised ({formats.FORMATS[other].TITLE}); it holds "
+        told = f"{folder}: no annotations were recognised ({formats.FORMATS[other].title}); it holds "
         assert error(folder, format=other).startswith(told)
 
 
@@ -193,7 +193,7 @@ def test_nothing_that_is_known(tmp_path: Path) -> None:
     """Where nothing is recognised, what is there is counted, and the known formats are named."""
     layouts.write(tmp_path, layouts.photos("x/") | {"x/notes.md": "", "x/LICENSE": "", "x/y/a.xml": "<svg/>"})
     told = error(tmp_path)
-    titles = ", ".join(module.TITLE for module in formats.FORMATS.values())
+    titles = ", ".join(module.title for module in formats.FORMATS.values())
     assert told.startswith(f"{tmp_path}: no annotations were recognised ({titles}); it holds 4 .jpg, ")
     assert all(part in told for part in ("1 .md", "1 no ending", "1 .xml", "Give the folder that the photos and"))
     (tmp_path / "empty").mkdir()
@@ -260,7 +260,7 @@ def test_real_data_sets(shared: Path, capsys: pytest.CaptureFixture[str]) -> Non
 # --- writing ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name, module in formats.FORMATS.items() if hasattr(module, "write")])
+@pytest.mark.parametrize("name", [name for name, module in formats.FORMATS.items() if module.write_annotations])
 @QUICK
 @given(dataset=datasets(splits=("train", "valid", "test")))
 def test_round_trip_with_splits(name: str, dataset: Dataset) -> None:
@@ -294,7 +294,7 @@ def test_formats_that_are_only_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"There is no format 'cocoa', only .* Did you mean 'coco'"):
         formats.write(dataset, tmp_path / "y", format="cocoa")
     assert_read(formats.read(formats.write(dataset, tmp_path / "y")), dict.fromkeys("abcd", ""))
-    assert voc.find(tmp_path / "y")
+    assert voc.FORMAT.find(tmp_path / "y")
 
 
 # --- how it is done -----------------------------------------------------------------------------

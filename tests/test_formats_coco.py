@@ -105,15 +105,15 @@ def decoded(mask: bytes, width: int, height: int) -> np.ndarray:
 )
 def test_layouts_are_found(name: str, photos: str, split: str, tmp_path: Path) -> None:
     """The files of each tool are found with their photos and the name of the split."""
-    (part,) = coco.find(folder_of(tmp_path, valid(), name, photos))
+    (part,) = coco.FORMAT.find(folder_of(tmp_path, valid(), name, photos))
     assert (part.annotations, part.images, part.split) == (tmp_path / name, tmp_path / photos, split)
-    assert [image.split for image in coco.read_parts([part])] == [split, split]
+    assert [image.split for image in coco.FORMAT.read_parts([part])] == [split, split]
 
 
 @pytest.mark.parametrize("data", [[], {}, {"shapes": []}, {"images": 3}, [{"image": "a.jpg", "annotations": []}], 7])
 def test_other_json_is_not_claimed(data: Any, tmp_path: Path) -> None:
     """JSON that is no COCO file is left to the other formats."""
-    assert coco.find(folder_of(tmp_path, data)) == []
+    assert coco.FORMAT.find(folder_of(tmp_path, data)) == []
 
 
 def test_roboflows_placeholder_is_no_class(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_whatever_is_broken_is_told(data: Any) -> None:
     """However the file is changed, reading ends in a dataset or in one report that names files."""
     with tempfile.TemporaryDirectory() as name:
         folder = folder_of(Path(name), data)
-        coco.find(folder)
+        coco.FORMAT.find(folder)
         names = {"labels.json", "a.jpg", "b.jpg"}
         broken_json.assert_told(
             lambda mode: coco.read(folder, folder / "labels.json", on_problem=mode, masks=True), names
@@ -187,7 +187,7 @@ def test_round_trip_changes_nothing(dataset: Any) -> None:
     """Writing and reading gives the same images, boxes to the last bit, crowds, masks and splits."""
     with tempfile.TemporaryDirectory() as name:
         folder = coco.write(dataset, Path(name) / "written")
-        assert_equal(coco.read_parts(coco.find(folder), masks=True), dataset)
+        assert_equal(coco.FORMAT.read_parts(coco.FORMAT.find(folder), masks=True), dataset)
 
 
 @QUICK

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tfod_helpers.formats import labelme
+from tfod_helpers.formats.raw import Part
 from tfod_helpers.problems import DatasetError
 
 FUZZ = settings(
@@ -115,17 +116,19 @@ def test_image_path(path: str | None, tmp_path: Path) -> None:
 def test_layouts(tmp_path: Path) -> None:
     """Annotations beside the photos, in a folder of their own, and in split folders are found with their photos."""
     beside = dataset_folder(tmp_path / "beside", annotation())
-    assert [(part.images, part.annotations, part.split) for part in labelme.find(beside)] == [(beside, beside, "")]
+    assert [(part.images, part.annotations, part.split) for part in labelme.FORMAT.find(beside)] == [
+        (beside, beside, "")
+    ]
     apart = tmp_path / "apart"
     photo(apart / "images" / "a.jpg")
     (apart / "annotations").mkdir()
     broken_json.write(apart / "annotations" / "a.json", annotation(imagePath="..\\images\\a.jpg"))
-    (part,) = labelme.find(apart)
+    (part,) = labelme.FORMAT.find(apart)
     assert (part.images, part.annotations) == (apart / "images", apart / "annotations")
-    assert len(labelme.read_parts([part])) == 1
+    assert len(labelme.FORMAT.read_parts([part])) == 1
     for split in ("train", "val"):
         dataset_folder(tmp_path / "splits" / split, annotation())
-    dataset = labelme.read_parts(labelme.find(tmp_path / "splits"))
+    dataset = labelme.FORMAT.read_parts(labelme.FORMAT.find(tmp_path / "splits"))
     assert [image.split for image in dataset] == ["train", "val"]
 
 
@@ -135,7 +138,7 @@ def test_photo_inside_is_not_looked_at(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg")
     (tmp_path / "a.json").write_text(text)
     assert len(text) > 4 * 65_536
-    assert len(labelme.find(tmp_path)) == 1
+    assert len(labelme.FORMAT.find(tmp_path)) == 1
     assert len(labelme.read(tmp_path)) == 1
 
 
@@ -211,9 +214,9 @@ def test_only_some(tmp_path: Path) -> None:
     folder = dataset_folder(tmp_path, annotation())
     photo(folder / "b.jpg")
     (folder / "b.json").write_text("broken")
-    (part,) = labelme.find(folder)
-    chosen = labelme.Part(part.images, part.annotations, "train", frozenset({"a"}))
-    assert [image.split for image in labelme.read_parts([chosen])] == ["train"]
+    (part,) = labelme.FORMAT.find(folder)
+    chosen = Part(part.images, part.annotations, "train", frozenset({"a"}))
+    assert [image.split for image in labelme.FORMAT.read_parts([chosen])] == ["train"]
 
 
 @pytest.mark.parametrize(
@@ -232,8 +235,8 @@ def test_only_some(tmp_path: Path) -> None:
 )
 def test_find_leaves_other_formats_alone(other: Any, tmp_path: Path) -> None:
     """JSON of another format, or of none, is not claimed; nor is a folder that is not there."""
-    assert labelme.find(dataset_folder(tmp_path, other)) == []
-    assert labelme.find(tmp_path / "nowhere") == []
+    assert labelme.FORMAT.find(dataset_folder(tmp_path, other)) == []
+    assert labelme.FORMAT.find(tmp_path / "nowhere") == []
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -252,7 +255,7 @@ VALID = annotation(shape(), shape([[1, 2], [9, 2], [5, 8]], "polygon", "dog", 3)
 def test_fuzz(data: Any, tmp_path: Path) -> None:
     """Whatever the JSON holds, reading ends in a dataset or in one report, and find raises nothing."""
     folder = dataset_folder(tmp_path, data)
-    labelme.find(folder)
+    labelme.FORMAT.find(folder)
     names = {"a.json", "a.jpg", str(folder)}
     broken_json.assert_told(lambda on_problem: labelme.read(folder, on_problem=on_problem), names)
 
@@ -263,6 +266,6 @@ def test_fuzz_bytes(data: bytes, tmp_path: Path) -> None:
     """No bytes make find raise, and reading them ends in one report."""
     photo(tmp_path / "a.jpg")
     (tmp_path / "a.json").write_bytes(data)
-    assert labelme.find(tmp_path) == []
+    assert labelme.FORMAT.find(tmp_path) == []
     with pytest.raises(DatasetError):
         labelme.read(tmp_path)

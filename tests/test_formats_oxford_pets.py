@@ -94,7 +94,7 @@ def test_another_folder_is_refused(tmp_path: Path) -> None:
     """A folder that is not this data set is an error, and a wrong word is one before anything is read."""
     with pytest.raises(DatasetError, match=r"there are no images, annotations/trainval\.txt"):
         oxford_pets.read(tmp_path)
-    assert oxford_pets.find(tmp_path) == []
+    assert oxford_pets.FORMAT.find(tmp_path) == []
 
 
 def test_wrong_words_are_refused(pets: Path) -> None:

@@ -251,7 +251,7 @@ def test_tables_of_other_columns_are_not_claimed(folder: Path) -> None:
     """A table that somebody keeps beside the photos is left alone, whatever it holds."""
     for data in (b"", b"filename,label\na.jpg,cat\n", b"\xff\xfe\0", HEADER.replace(",", ";").encode()):
         (folder / "labels.csv").write_bytes(data)
-        assert tfod_csv.find(folder) == []
+        assert tfod_csv.FORMAT.find(folder) == []
 
 
 def test_broken_table_is_claimed_and_told(folder: Path) -> None:
@@ -262,9 +262,9 @@ def test_broken_table_is_claimed_and_told(folder: Path) -> None:
         (b"\xff", "it cannot be read"),
     ):
         (folder / "labels.csv").write_bytes(HEADER.encode() + rows)
-        (part,) = tfod_csv.find(folder)
+        (part,) = tfod_csv.FORMAT.find(folder)
         with pytest.raises(DatasetError, match=text):
-            tfod_csv.read_parts([part], on_problem="skip")
+            tfod_csv.FORMAT.read_parts([part], on_problem="skip")
 
 
 def test_photos_in_subfolders_of_the_named_one(folder: Path) -> None:

@@ -187,7 +187,7 @@ def test_compressed_and_damaged_files(tmp_path: Path) -> None:
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
     """A folder without records is not claimed, and one that holds other files is never written over."""
     (tmp_path / "a.txt").write_text("x")
-    assert tfrecord_files.find(tmp_path) == []
+    assert tfrecord_files.FORMAT.find(tmp_path) == []
     with pytest.raises(DatasetError, match="there are no TFRecord files"):
         tfrecord_files.read(tmp_path)
     (tmp_path / "x.record").write_bytes(b"")

@@ -67,7 +67,7 @@ def errors(caught: pytest.ExceptionInfo[DatasetError]) -> list[str]:
 def test_version_2(make: Any, tmp_path: Path) -> None:
     """An export and a project of version 2 are found and read; no regions mean background, no size is missed."""
     folder = dataset_folder(tmp_path, make(images(region(), region(animal="dog"), b=[])), "a.jpg", "b.jpg")
-    assert [(part.images, part.split) for part in via.find(folder)] == [(folder, "")]
+    assert [(part.images, part.split) for part in via.FORMAT.find(folder)] == [(folder, "")]
     dataset = via.read(folder)
     assert list(dataset.label_map) == ["cat", "dog"]
     assert [image.boxes_xyxy.tolist() for image in dataset] == [[[5, 6, 30, 20], [5, 6, 30, 20]], []]
@@ -81,7 +81,7 @@ def test_version_1_numbers_its_regions(tmp_path: Path) -> None:
     data = images()
     data["a.jpg5"]["regions"] = {"0": region(), "1": region(animal="dog")}
     folder = dataset_folder(tmp_path, data)
-    assert len(via.find(folder)) == 1
+    assert len(via.FORMAT.find(folder)) == 1
     assert via.read(folder)[0].labels.tolist() == [1, 2]
 
 
@@ -100,7 +100,7 @@ def test_csv(tmp_path: Path) -> None:
             csv.writer(file, lineterminator="\n").writerows(rows)
         photo(tmp_path / "a.jpg")
         photo(tmp_path / "b.jpg")
-        assert [part.annotations for part in via.find(tmp_path)] == [path]
+        assert [part.annotations for part in via.FORMAT.find(tmp_path)] == [path]
         dataset = via.read(tmp_path)
         assert list(dataset.label_map) == ["cat", 'dog, "big"']
         assert [image.boxes_xyxy.tolist() for image in dataset] == [[[5, 6, 30, 20], [5, 6, 30, 20]], []]
@@ -146,7 +146,7 @@ VERSION_3 = {
 def test_version_3(tmp_path: Path) -> None:
     """A project of version 3 (3.1.1) is found and read: shapes by their number, choices by name."""
     folder = dataset_folder(tmp_path, VERSION_3, "a.jpg", "b.jpg")
-    assert len(via.find(folder)) == 1
+    assert len(via.FORMAT.find(folder)) == 1
     dataset = via.read(folder)
     assert [dataset.label_map.name(label) for label in dataset[0].labels] == ["dog", "cat", "cat", "cat", "cat"]
     expected = [[5, 6, 30, 20], [20, 10, 40, 30], [20, 15, 40, 25], [1, 2, 9, 8], [1, 2, 9, 9]]
@@ -302,7 +302,7 @@ def test_find_leaves_other_formats_alone(other: Any, tmp_path: Path) -> None:
     """JSON and tables of another format, or of none, are not claimed."""
     folder = dataset_folder(tmp_path, other)
     (folder / "table.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\n")
-    assert via.find(folder) == []
+    assert via.FORMAT.find(folder) == []
 
 
 @FUZZ
@@ -314,7 +314,7 @@ def test_find_leaves_other_formats_alone(other: Any, tmp_path: Path) -> None:
 def test_fuzz(data: Any, tmp_path: Path) -> None:
     """Whatever the JSON holds, reading ends in a dataset or in one report, and find raises nothing."""
     folder = dataset_folder(tmp_path, data, "a.jpg", "b.jpg")
-    via.find(folder)
+    via.FORMAT.find(folder)
     path = folder / "via_region_data.json"
     names = {path.name, "a.jpg", "b.jpg", str(folder)}
     broken_json.assert_told(lambda on_problem: via.read(folder, path, on_problem=on_problem), names)
@@ -328,6 +328,6 @@ def test_fuzz_csv(data: bytes, tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg")
     path = tmp_path / "x.csv"
     path.write_bytes(b"filename,region_count,region_shape_attributes,region_attributes\n" + data)
-    via.find(tmp_path)
+    via.FORMAT.find(tmp_path)
     with pytest.raises(DatasetError):
         via.read(tmp_path, path, attribute="animal")

@@ -492,7 +492,7 @@ def devkit(folder: Path, photos: Sequence[str], annotated: Sequence[str], **list
 def test_lists_and_what_they_leave_out(tmp_path: Path) -> None:
     """A listed name without annotation is a warning, annotations in no list are one note, whatever photos there are."""
     folder = devkit(tmp_path, "abcdef", "abcef", train="a\nb\nd\nghost\n", val="c\n")
-    dataset = voc.read_parts(voc.find(folder))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(folder))
     assert {image.path.stem: image.split for image in dataset} == {"a": "train", "b": "train", "c": "val"}
     fix = "Take the name out of the list, or label the photo."
     assert said(dataset) == [
@@ -515,7 +515,7 @@ def test_listed_annotation_without_photo(tmp_path: Path) -> None:
     """A listed name whose photo is gone is an error of its annotation, with the split in its place."""
     folder = devkit(tmp_path, "ac", "abc", train="a\nb\n", val="c\n")
     with pytest.raises(DatasetError) as caught:
-        voc.read_parts(voc.find(folder))
+        voc.FORMAT.read_parts(voc.FORMAT.find(folder))
     assert len(errors(caught)) == 1
     assert errors(caught)[0].startswith("train/b.xml: its image is missing, there is no 'b.jpg' (its filename) and no ")
 
@@ -538,13 +538,13 @@ def test_lines_of_lists(lines: str, stems: Sequence[str], tmp_path: Path) -> Non
     folder = devkit(
         tmp_path, ["a", "b", "c", "my cat", "IMG 1", '"'], ["a", "b", "c", "my cat", "IMG 1", '"'], train=lines
     )
-    (part,) = voc.find(folder)
+    (part,) = voc.FORMAT.find(folder)
     assert (part.split, part.only) == ("train", frozenset(stems))
 
 
 def test_lists_that_are_empty_are_passed_over(tmp_path: Path) -> None:
     """Where no list names a photo, all annotations are read."""
-    dataset = voc.read_parts(voc.find(devkit(tmp_path, "ab", "ab", train="", val="\n")))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(devkit(tmp_path, "ab", "ab", train="", val="\n")))
     assert [image.split for image in dataset] == ["", ""]
 
 
@@ -556,7 +556,7 @@ def test_photos_are_found_by_their_names(tmp_path: Path) -> None:
         photo(tmp_path / base / "SegmentationClass/a.jpg")
     photo(tmp_path / "two/SegmentationClass/c.jpg")
     annotation(tmp_path / "two/Annotations/c.xml", "c.jpg")
-    assert [(part.images.relative_to(tmp_path), part.only) for part in voc.find(tmp_path)] == [
+    assert [(part.images.relative_to(tmp_path), part.only) for part in voc.FORMAT.find(tmp_path)] == [
         (Path("one/JPEGImages"), None),
         (Path("two/JPEGImages"), None),
     ]
@@ -569,7 +569,7 @@ def test_photos_of_one_name_in_folders_of_other_names(tmp_path: Path) -> None:
             (tmp_path / folder / name).mkdir(parents=True)
         photo(tmp_path / "photos" / name / "a.jpg", 60 + number)
         annotation(tmp_path / "labels" / name / "a.xml", "a.jpg", (60 + number, 40))
-    dataset = voc.read_parts(voc.find(tmp_path))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
     assert [image.path.parent.name for image in dataset] == ["monday", "tuesday"]
     assert [image.width for image in dataset] == [61, 62]
 
@@ -582,7 +582,7 @@ def test_annotation_without_photo_is_read_with_the_rest(tmp_path: Path) -> None:
     (tmp_path / "annotations").mkdir()
     for stem in "abc":
         annotation(tmp_path / f"annotations/{stem}.xml", f"{stem}.jpg")
-    dataset = voc.read_parts(voc.find(tmp_path), on_problem="skip")
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path), on_problem="skip")
     assert {image.path.stem: image.split for image in dataset} == {"a": "train", "b": "val"}
     assert [text[:27] for _, text in said(dataset)] == ["train/c.xml: its image is m"]
 
@@ -597,9 +597,9 @@ def test_xml_of_others_is_not_claimed(tmp_path: Path) -> None:
         f"<annotation><object>{polygon}</object></annotation>",
     ):
         (tmp_path / "a.xml").write_text(text)
-        assert voc.find(tmp_path) == []
+        assert voc.FORMAT.find(tmp_path) == []
     (tmp_path / "a.xml").write_text("<annotation><source/><size/></annotation>")  # background
-    assert len(voc.find(tmp_path)) == 1
+    assert len(voc.FORMAT.find(tmp_path)) == 1
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -685,6 +685,6 @@ def test_write_gives_splits_a_folder_each(tmp_path: Path) -> None:
     )
     folder = voc.write(Dataset(images, CATS_AND_DOGS), tmp_path / "new")
     assert (folder / "train/a.xml").is_file()
-    again = voc.read_parts(voc.find(folder), label_map=CATS_AND_DOGS)
+    again = voc.FORMAT.read_parts(voc.FORMAT.find(folder), label_map=CATS_AND_DOGS)
     assert {image.split for image in again} == {"test", "train", ""}
     assert again.problems == ()

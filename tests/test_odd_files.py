@@ -504,8 +504,8 @@ def test_annotation_that_changes_while_it_is_read(change: str, tmp_path: Path, m
             (folder / "a.xml").write_text("<annotation><object>" if change == "cut" else "not xml")
         return make_dataset(*args, **options)
 
-    make_dataset = voc.make_dataset
-    monkeypatch.setattr(voc, "make_dataset", changed)
+    make_dataset = formats.format.make_dataset
+    monkeypatch.setattr(formats.format, "make_dataset", changed)
     left = voc.read(folder, on_problem="skip")
     assert kinds(left.problems, errors=True) == (UNREADABLE,)
     assert left.problems[-1].where == "a.xml" or left.problems[0].where == "a.xml"
@@ -744,7 +744,7 @@ def test_fuzz_voc(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None
     if not folder.exists():
         photo(good(folder) / "a.jpg")
     (folder / "a.xml").write_bytes(data)
-    assert voc.find(folder)
+    assert voc.FORMAT.find(folder)
     assert_told(folder, lambda mode: voc.read(folder, on_problem=mode), "a.xml")  # type: ignore[arg-type]
 
 
@@ -758,7 +758,7 @@ def test_fuzz_csv(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None
             photo(folder / name)
     path = folder / "labels.csv"
     path.write_bytes(data)
-    tfod_csv.find(folder)
+    tfod_csv.FORMAT.find(folder)
     assert_told(folder, lambda mode: tfod_csv.read(folder, path, on_problem=mode), "labels.csv")  # type: ignore[arg-type]
 
 

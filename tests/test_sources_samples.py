@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(folder: Path) -> checks.Report:
     """What the checks say of it."""
     parts = [Part(folder / split, folder / split, split) for split in ("train", "test")]
-    return checks.check(voc.read_parts(parts, on_problem="skip"))
+    return checks.check(voc.FORMAT.read_parts(parts, on_problem="skip"))
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -90,6 +90,11 @@ class DatasetError(ValueError):
         return DatasetError, (self.problems, self.where)  # so that it can come back from another process
 
 
+def refused(path: object, what: str, fix: str, *, where: str = "", kind: str = "reading") -> DatasetError:
+    """Return the error for a file or folder that cannot be used at all, named by ``where`` or its path."""
+    return DatasetError([Problem(where=where or str(path), what=what, fix=fix, kind=kind)], str(path))
+
+
 def settle_problems(problems: Sequence[Problem], on_problem: OnProblem, where: str) -> tuple[Problem, ...]:
     """Raise every error at once, or hand the problems back to be kept.
 

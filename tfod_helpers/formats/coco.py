@@ -2,6 +2,11 @@
 
 A box is ``[x, y, width, height]`` in pixels. https://cocodataset.org/#format-data describes the format,
 and https://cocodataset.org/#format-results the list of detections that `read_results` takes.
+
+The classes keep the order of their ids and are numbered from 1. A category that is never used and that has the id 0, as
+Roboflow writes it, or is called background, is no class. Without annotations, `read` takes the COCO files in the
+folder, in its ``annotations`` or in its split folders. With its option ``masks=True`` the outlines (polygons or
+run-length encoding) are kept as masks; where an object has none, its box is its mask.
 """
 
 from __future__ import annotations
@@ -20,27 +25,25 @@ import numpy as np
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.files import storage
 from tfod_helpers.formats import coco_masks, json_file, one_file
-from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
-from tfod_helpers.formats.written import by_split, new_folder, write_photo
+from tfod_helpers.formats.format import Format, Splits
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import OnProblem, Problem, Severity, settle_problems
+from tfod_helpers.problems import Problem, Severity, settle_problems
 
 if TYPE_CHECKING:
     import supervision as sv
 
-TITLE = "COCO JSON"
 FILE_NAME = "_annotations.coco.json"  # as Roboflow calls it, which most programs take up
 _LISTS = ("images", "annotations", "categories")
 _EXPORT_AGAIN = "Export the annotations again from the labelling tool."
 
 
-def find(folder: Path) -> list[Part]:
+def _find(folder: Path) -> list[Part]:
     """Return the COCO files of a folder, of its ``annotations`` or of its split folders, with their photos."""
     official = folder / "annotations"
-    parts = one_file.find(official, ".json", _is_ours) if official.is_dir() else []
+    parts = one_file.find(".json", _is_ours, official) if official.is_dir() else []
     if not parts:
-        return one_file.find(folder, ".json", _is_ours)
+        return one_file.find(".json", _is_ours, folder)
     return [_official(folder, part.annotations) for part in parts]
 
 
@@ -63,60 +66,13 @@ def _is_ours(path: Path) -> bool:
     return bool(known) or sum(isinstance(data.get(name), list) for name in _LISTS) >= 2
 
 
-@storage.buckets_too("images", "annotations")
-def read(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None = None,
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-    masks: bool = False,
-) -> Dataset:
-    """Read a folder of photos with a COCO file.
-
-    The classes keep the order of their ids and are numbered from 1. A category that is never used and that
-    has the id 0, as Roboflow writes it, or is called background, is no class.
-
-    Args:
-        images: the folder with the photos; subfolders are looked into where the file names have some.
-        annotations: the JSON file; None takes the COCO files in the folder, or in its split folders.
-        label_map: the classes in their order, or a label map file; None takes the file's categories.
-        on_problem: ``raise`` reports all errors of the file at once; ``skip`` leaves out only what is
-            bad, an object or an image, and lists it in ``.problems``.
-        masks: keep the outlines (polygons or run-length encoding) as masks; where an object has none,
-            its box is its mask.
-
-    Raises:
-        FileNotFoundError: the folder or the file is not there.
-        NotADirectoryError: the folder is a file.
-        IsADirectoryError: the file is a folder.
-        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
-    """
-    parts = one_file.parts_of(images, annotations, find, TITLE)
-    return read_parts(parts, label_map=label_map, on_problem=on_problem, masks=masks)
-
-
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-    masks: bool = False,
-) -> Dataset:
-    """Read several files as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before anything is read
-    found: list[Problem] = []
-    sources, classes = [], dict[str, None]()
+def _sources(parts: Sequence[Part], reading: Reading, *, masks: bool = False) -> Iterator[Source]:
     for part in parts:
-        file = _File(part.annotations, found)
-        classes.update(dict.fromkeys(file.classes))
+        file = _File(part.annotations, reading.problems)
+        reading.classes = [*dict.fromkeys((*reading.classes, *file.classes))]
         deep = any("/" in name or "\\" in name for name in file.filenames)
         photos = PhotoFolder(part.images, deep=deep, only=part.only)
-        sources.append(Source(photos, file.items, functools.partial(_raw_image, file, masks), part.split))
-    where = ", ".join(str(part.annotations) for part in parts)
-    return make_dataset(
-        sources, label_map=label_map, on_problem=on_problem, where=where, classes=[*classes], masks=masks, found=found
-    )
+        yield Source(photos, file.items, functools.partial(_raw_image, file, masks), part.split)
 
 
 class _File:
@@ -211,7 +167,7 @@ def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any,
         fix = "Fix the box or delete the annotation."
         return RawObject(place, name, (), (f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]", fix))
     x, y, width, height = numbers
-    outline = item.get("segmentation") if masks else None
+    outline = item.get("segmentation") or None if masks else None
     if outline and (fault := coco_masks.outline_fault(outline, size)):
         return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))
     return RawObject(place, name, (x, y, x + width, y + height), None, False, item.get("iscrowd") in (1, True), outline)
@@ -287,32 +243,10 @@ def _detections(sv: Any, rows: list[tuple[list[float], int, float]]) -> sv.Detec
 # --- writing --------------------------------------------------------------------------------------
 
 
-@storage.buckets_too(writes="folder")
-def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
-    """Write photos with a COCO file beside them, which `formats.read` gives back as they were.
-
-    Images that belong to splits go to a folder each. The photos are copied byte for byte; the folder
-    appears whole or not at all.
-
-    Args:
-        dataset: what to write; two images of one split may not have one name.
-        folder: a new or empty folder. One with files in it is never replaced.
-
-    Raises:
-        FileExistsError: the folder has files in it, or is a file.
-        FileNotFoundError: a photo is gone.
-        ValueError: two images have one name.
-    """
-    folder = Path(folder).expanduser()
-    splits = by_split(dataset, by_stem=False)
-    with new_folder(folder) as part:
-        for split, images in splits.items():
-            (part / split).mkdir(exist_ok=True)
-            for image in images:
-                write_photo(image, part / split / image.path.name)
-            text = json.dumps(_to_coco(images, dataset.label_map), ensure_ascii=False, indent=1)
-            (part / split / FILE_NAME).write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
-    return folder
+def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
+    for split, images in splits.items():
+        text = json.dumps(_to_coco(images, label_map), ensure_ascii=False, indent=1)
+        (folder / split / FILE_NAME).write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _to_coco(images: Sequence[LabelledImage], label_map: LabelMap) -> dict[str, Any]:
@@ -341,3 +275,7 @@ def _annotations(image: LabelledImage, image_id: int) -> Iterator[dict[str, Any]
             "iscrowd": int(image.crowd[number]),
             "segmentation": {"size": [image.height, image.width], "counts": mask.decode()} if mask else [],
         }
+
+
+FORMAT = Format(title="COCO JSON", find=_find, sources=_sources, write_annotations=_write, by_stem=False)
+read, write = FORMAT.read, FORMAT.write

@@ -2,78 +2,26 @@
 
 ``[{"image": "cat.jpg", "annotations": [{"label": "cat", "coordinates": {"x", "y", "width", "height"}}]}]``:
 x and y are the centre of the box, and everything is in pixels. Older files say ``imagefilename`` and ``annotation``.
+Without annotations, `read` takes the CreateML files in the folder with the photos, or in its subfolders.
 https://developer.apple.com/documentation/createml/building-an-object-detector-data-source
 """
 
 from __future__ import annotations
 
-import os
+import functools
 import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.files import storage
 from tfod_helpers.formats import json_file, one_file
-from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject
+from tfod_helpers.formats.format import Format
+from tfod_helpers.formats.raw import RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import OnProblem, Problem, settle_problems
 
-TITLE = "CreateML JSON"
 _IMAGE, _ANNOTATIONS = ("image", "imagefilename"), ("annotations", "annotation")
 _SIDES = ("x", "y", "width", "height")
 _REDRAW = "Draw the box again, or delete the object."
-
-
-def find(folder: Path) -> list[Part]:
-    """Return the CreateML files of a folder, or of its subfolders, with their photos; none where there are none."""
-    return one_file.find(folder, ".json", _is_ours)
-
-
-@storage.buckets_too("images", "annotations")
-def read(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None = None,
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read a folder of photos with a CreateML file.
-
-    Args:
-        images: the folder with the photos; subfolders are looked into.
-        annotations: the JSON file; None takes the CreateML files in the folder, or in its subfolders.
-        label_map: the classes in their order, or a label map file; None takes the sorted names found.
-        on_problem: ``raise`` reports all errors of the file at once; ``skip`` leaves out only what is
-            bad, an object or an image, and lists it in ``.problems``.
-
-    Returns:
-        The labelled images in the order of their file names.
-
-    Raises:
-        FileNotFoundError: the folder or the file is not there.
-        NotADirectoryError: the folder is a file.
-        IsADirectoryError: the file is a folder.
-        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
-    """
-    parts = one_file.parts_of(images, annotations, find, TITLE)
-    return read_parts(parts, label_map=label_map, on_problem=on_problem)
-
-
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read several files as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before anything is read
-    found: list[Problem] = []
-    sources = one_file.sources(parts, _read_file, found)
-    where = ", ".join(str(part.annotations) for part in parts)
-    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where, found=found)
 
 
 def _is_ours(path: Path) -> bool:
@@ -87,7 +35,7 @@ def _is_ours(path: Path) -> bool:
     return isinstance(data, list) and bool(data)
 
 
-def _read_file(path: Path, photos: PhotoFolder, found: list[Problem]) -> Iterator[tuple[str, RawImage]]:
+def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
     entries = json_file.load(path)
     if not isinstance(entries, list):
         fix = "Give the CreateML file, or read this one as the format that it is."
@@ -125,3 +73,11 @@ def _raw_object(place: str, item: Any) -> RawObject:
 
 def _first(entry: dict[str, Any], keys: Sequence[str]) -> Any:
     return next((entry[key] for key in keys if key in entry), None)
+
+
+FORMAT = Format(
+    title="CreateML JSON",
+    find=functools.partial(one_file.find, ".json", _is_ours),
+    sources=functools.partial(one_file.sources, _read_file),
+)
+read = FORMAT.read

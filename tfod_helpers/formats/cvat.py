@@ -3,86 +3,30 @@
 For images, ``<image name width height>`` holds the shapes drawn on it. For video, ``<track label>`` holds
 one shape a frame, and frames have numbers only; exported with its images, frame 12 is ``frame_000012.PNG``.
 https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/
+
+Of a turned box, an ellipse, a polygon, a mask and a cuboid the box around it is taken. Points, polylines and skeletons
+have no box, which is an error. Tags are passed over. The classes are those that the project declares, in its order, and
+``split`` is the subset, where the project has several. Without annotations, `read` takes the CVAT files in the folder
+with the photos, or in its subfolders.
 """
 
 from __future__ import annotations
 
 import functools
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lxml import etree
 
-from tfod_helpers.annotations import Dataset, LabelMap, name_fault
-from tfod_helpers.files import storage
+from tfod_helpers.annotations import name_fault
 from tfod_helpers.formats import cvat_shapes, json_file, one_file, xml_file
-from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject
+from tfod_helpers.formats.format import Format
+from tfod_helpers.formats.raw import RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import OnProblem, Problem, settle_problems
 
-TITLE = "CVAT XML"
 _WITHOUT_BOX = ("tag", "points", "polyline", "skeleton")  # types of labels
 _DEFAULT_SUBSET = "default"  # what CVAT calls it where nobody chose one
-
-
-def find(folder: Path) -> list[Part]:
-    """Return the CVAT files of a folder, or of its subfolders, with their photos; none where there are none."""
-    return one_file.find(folder, ".xml", _is_ours)
-
-
-@storage.buckets_too("images", "annotations")
-def read(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None = None,
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read a folder of photos with a CVAT file.
-
-    Of a turned box, an ellipse, a polygon, a mask and a cuboid the box around it is taken. Points,
-    polylines and skeletons have no box, which is an error. Tags are passed over.
-
-    Args:
-        images: the folder with the photos, or the whole export; subfolders are looked into.
-        annotations: the XML file; None takes the CVAT files in the folder, or in its subfolders.
-        label_map: the classes in their order, or a label map file; None takes those that the project
-            declares, in its order.
-        on_problem: ``raise`` reports all errors of the file at once; ``skip`` leaves out only what is
-            bad, an object or an image, and lists it in ``.problems``.
-
-    Returns:
-        The labelled images in the order of their file names; ``split`` is the subset, where the
-        project has several.
-
-    Raises:
-        FileNotFoundError: the folder or the file is not there.
-        NotADirectoryError: the folder is a file.
-        IsADirectoryError: the file is a folder.
-        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
-    """
-    parts = one_file.parts_of(images, annotations, find, TITLE)
-    return read_parts(parts, label_map=label_map, on_problem=on_problem)
-
-
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read several files as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before anything is read
-    found: list[Problem] = []
-    classes: dict[str, None] = {}  # a set in the order of arrival
-    sources = one_file.sources(parts, functools.partial(_read_file, classes), found)
-    where = ", ".join(str(part.annotations) for part in parts)
-    return make_dataset(
-        sources, label_map=label_map, on_problem=on_problem, where=where, classes=tuple(classes), found=found
-    )
 
 
 def _is_ours(path: Path) -> bool:
@@ -90,11 +34,9 @@ def _is_ours(path: Path) -> bool:
     return names[:1] == ["annotations"] and bool({"meta", "image", "track"} & set(names))
 
 
-def _read_file(
-    classes: dict[str, None], path: Path, photos: PhotoFolder, found: list[Problem]
-) -> Iterator[tuple[str, RawImage]]:
+def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
     root = _load(path)
-    classes.update(dict.fromkeys(_declared(root)))
+    reading.classes = [*dict.fromkeys((*reading.classes, *_declared(root)))]
     images, tracks = xml_file.children(root, "image"), xml_file.children(root, "track")
     subsets = {item.get("subset", "") for item in (*images, *tracks)}
     named = len(subsets - {"", _DEFAULT_SUBSET}) > 0
@@ -176,3 +118,11 @@ def _frames(where: str, root: etree._Element, tracks: Sequence[etree._Element]) 
         else:
             fault = f"{frame!r} is no number of a frame", "Export the annotations again from CVAT."
             yield subset, RawImage(where, place, fault=fault)
+
+
+FORMAT = Format(
+    title="CVAT XML",
+    find=functools.partial(one_file.find, ".xml", _is_ours),
+    sources=functools.partial(one_file.sources, _read_file),
+)
+read = FORMAT.read

@@ -9,7 +9,8 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.problems import DatasetError, Problem
+from tfod_helpers import problems
+from tfod_helpers.problems import DatasetError
 
 _SAVE_AGAIN = "Export the annotations again from the labelling tool."
 _BEGINNING = 65_536  # bytes
@@ -56,8 +57,8 @@ def parse(data: bytes) -> Any:
 
 
 def refused(path: Path, what: str, fix: str) -> DatasetError:
-    """Return the error for a file that cannot be used at all."""
-    return DatasetError([Problem(where=path.name, what=what, fix=fix, kind="annotation unreadable")], str(path))
+    """Return the error for an annotation file that cannot be used at all."""
+    return problems.refused(path, what, fix, where=path.name, kind="annotation unreadable")
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:

@@ -2,84 +2,32 @@
 
 A task names its image in ``data`` and has ``annotations`` with a ``result``: shapes in percent of the image's
 width and height. JSON-MIN has the image and the shapes side by side. Predictions are passed over.
+
+A photo is found by the name that Label Studio gave it when it was uploaded (``1a2b3c4d-cat.jpg``) and by its own
+(``cat.jpg``). Of a turned rectangle, an ellipse, a polygon and a brush stroke the box around it is taken; key points
+have no box, which is an error. Of several annotations of one image the first that was not cancelled is taken; where
+they differ, that is a warning. Images that were skipped, or not labelled yet, are left out. Without annotations,
+`read` takes the Label Studio files in the folder with the photos, or in its subfolders.
 https://labelstud.io/guide/task_format and https://labelstud.io/guide/export
 """
 
 from __future__ import annotations
 
-import os
+import functools
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.files import storage
 from tfod_helpers.formats import json_file, label_studio_names, label_studio_shapes, one_file
-from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject
+from tfod_helpers.formats.format import Format
+from tfod_helpers.formats.raw import RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import OnProblem, Problem, settle_problems
+from tfod_helpers.problems import Problem
 
-TITLE = "Label Studio JSON"
 _ANNOTATIONS = ("annotations", "completions")  # completions: before version 1.0
 _CANCELLED = ("was_cancelled", "skipped")
 _EXPORT_AGAIN = "Export the project again from Label Studio, as JSON."
-
-
-def find(folder: Path) -> list[Part]:
-    """Return the Label Studio files of a folder, or of its subfolders, with their photos."""
-    return one_file.find(folder, ".json", _is_ours)
-
-
-@storage.buckets_too("images", "annotations")
-def read(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None = None,
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read a folder of photos with a Label Studio export.
-
-    A photo is found by the name that Label Studio gave it when it was uploaded (``1a2b3c4d-cat.jpg``) and
-    by its own (``cat.jpg``). Of a turned rectangle, an ellipse, a polygon and a brush stroke the box
-    around it is taken; key points have no box, which is an error. Of several annotations of one image
-    the first that was not cancelled is taken; where they differ, that is a warning. Images that were
-    skipped, or not labelled yet, are left out.
-
-    Args:
-        images: the folder with the photos; subfolders are looked into.
-        annotations: the JSON file; None takes the Label Studio files in the folder, or in its subfolders.
-        label_map: the classes in their order, or a label map file; None takes the sorted names found.
-        on_problem: ``raise`` reports all errors of the file at once; ``skip`` leaves out only what is
-            bad, an object or an image, and lists it in ``.problems``.
-
-    Returns:
-        The labelled images in the order of their file names.
-
-    Raises:
-        FileNotFoundError: the folder or the file is not there.
-        NotADirectoryError: the folder is a file.
-        IsADirectoryError: the file is a folder.
-        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
-    """
-    parts = one_file.parts_of(images, annotations, find, TITLE)
-    return read_parts(parts, label_map=label_map, on_problem=on_problem)
-
-
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read several files as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before anything is read
-    found: list[Problem] = []
-    sources = one_file.sources(parts, _read_file, found)
-    where = ", ".join(str(part.annotations) for part in parts)
-    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where, found=found)
 
 
 def _is_ours(path: Path) -> bool:
@@ -99,13 +47,13 @@ def _is_ours(path: Path) -> bool:
     )
 
 
-def _read_file(path: Path, photos: PhotoFolder, found: list[Problem]) -> Iterator[tuple[str, RawImage]]:
+def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
     tasks = json_file.load(path)
     if not isinstance(tasks, list):
         raise json_file.refused(path, "it is no list of tasks, as Label Studio's exports are", _EXPORT_AGAIN)
     name_of = label_studio_names.NameFinder(photos)
     for number, task in enumerate(tasks, start=1):
-        raw = _raw_image(path.name, number, task, name_of, found)
+        raw = _raw_image(path.name, number, task, name_of, reading.problems)
         if raw is not None:
             yield "", raw
 
@@ -168,3 +116,11 @@ def _to_image(where: str, place: str, filename: str, result: list[Any]) -> RawIm
             size = item.get("original_width"), item.get("original_height")
     # Without a region there is no size either, and the image is background.
     return RawImage(where, place, filename, size=size, objects=objects, has_size=bool(objects))
+
+
+FORMAT = Format(
+    title="Label Studio JSON",
+    find=functools.partial(one_file.find, ".json", _is_ours),
+    sources=functools.partial(one_file.sources, _read_file),
+)
+read = FORMAT.read

@@ -19,42 +19,28 @@ from tqdm import tqdm
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, read_numbered
 from tfod_helpers.files import storage, workers
 from tfod_helpers.formats.checking import Checked, check
-from tfod_helpers.formats.raw import RawImage, Source
+from tfod_helpers.formats.raw import RawImage, Reading, Source
 from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
 
 
 @workers.no_garbage_search()
-def make_dataset(
-    sources: Sequence[Source],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None,
-    on_problem: OnProblem,
-    where: str,
-    classes: Sequence[str] = (),
-    masks: bool = False,
-    found: Sequence[Problem] = (),
-) -> Dataset:
+def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProblem) -> Dataset:
     """Pair, check and number what the annotations say.
 
     Args:
         sources: the photos, and the annotations that speak of them.
-        label_map: the classes, or the file they are in; None takes ``classes``, or where there are none
-            either, the sorted names of the boxes kept.
+        reading: what is read, and what the format has found out.
         on_problem: ``raise`` reports every error at once; ``skip`` leaves out only what is bad. An
             image none of whose objects can be used is left out whole, as it is no background.
-        where: what is read, for the first line of a report.
-        classes: the classes in the order that the data itself gives.
-        masks: keep the objects' outlines as masks.
-        found: problems that the format has found already.
 
     Raises:
         DatasetError: ``on_problem`` is ``raise`` and something is wrong, or no image is left.
     """
-    problems: list[Problem] = list(found)
-    known = known_classes(label_map, problems)
-    if known is None and classes:
-        known = _given_classes(classes, where, problems)
-    read = [*_read_all(sources, known, masks, problems)]
+    where, problems = reading.where, reading.problems
+    known = known_classes(reading.label_map, problems)
+    if known is None and reading.classes:
+        known = _given_classes(reading.classes, where, problems)
+    read = [*_read_all(sources, known, reading.masks, problems)]
     problems.sort(key=lambda problem: problem.where)  # one file's problems side by side
     problems = list(settle_problems(problems, on_problem, where))
     if not read:
@@ -86,7 +72,7 @@ def _read_all(
         of_source: list[Problem] = []
         for name, checked in _checked(source, known, masks, of_source):
             yield source.photos.folder / name, checked, source.split
-        problems += (_placed(problem, source.split) for problem in of_source)
+        problems += placed(of_source, source.split)
 
 
 def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems: list[Problem]) -> LabelMap | None:
@@ -113,16 +99,16 @@ def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems:
     return known
 
 
-def _placed(problem: Problem, split: str) -> Problem:
-    """Return a problem with the split in its place, as two splits often have files of one name."""
-    return dataclasses.replace(problem, where=f"{split}/{problem.where}") if split else problem
+def placed(problems: Sequence[Problem], split: str) -> list[Problem]:
+    """Return problems with the split in their place, as two splits often have files of one name."""
+    return [dataclasses.replace(one, where=f"{split}/{one.where}") if split else one for one in problems]
 
 
 # --- reading, in several processes ----------------------------------------------------------------
 
 
-class _Reading(NamedTuple):
-    """What came of one raw image.
+class _Paired(NamedTuple):
+    """One raw image with its photo.
 
     Attributes:
         photos: the names of the photos that it may mean.
@@ -143,15 +129,15 @@ def _checked(
     source: Source, known: LabelMap | None, masks: bool, problems: list[Problem]
 ) -> Iterator[tuple[str, Checked]]:
     """Yield each photo that has exactly one annotation, with it, in the order of the photos' names."""
-    claims: dict[str, list[_Reading]] = defaultdict(list)
+    claims: dict[str, list[_Paired]] = defaultdict(list)
     spoken_of: set[str] = set()
-    readings = workers.in_order(functools.partial(_read, source, known, masks), source.items)
-    for reading in tqdm(readings, "Reading annotations", len(source.items), unit="file", delay=1):
-        spoken_of.update(reading.photos)
-        if len(reading.photos) == 1 and not reading.faulty:
-            claims[reading.photos[0]].append(reading)
+    found = workers.in_order(functools.partial(_pair, source, known, masks), source.items)
+    for paired in tqdm(found, "Reading annotations", len(source.items), unit="file", delay=1):
+        spoken_of.update(paired.photos)
+        if len(paired.photos) == 1 and not paired.faulty:
+            claims[paired.photos[0]].append(paired)
         else:
-            problems += reading.problems
+            problems += paired.problems
     for name in sorted({*source.photos.names, *claims}):
         claimants = claims.get(name, ())
         photo = str(source.photos.folder / name)
@@ -171,8 +157,8 @@ def _checked(
             )
 
 
-def _read(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Reading:
-    raw = source.to_raw(item)
+def _pair(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Paired:
+    raw = source.to_raw(item) if source.to_raw else item
     named = source.photos.find(raw.filename, raw.stem)
     told = f"{raw.where}, {raw.place} ({raw.filename!r})" if raw.place else raw.where
     problems: list[Problem] = []
@@ -183,7 +169,7 @@ def _read(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Re
         checked = check(raw, f"{source.photos.folder}/{named[0]}", known, masks, problems)
     else:
         problems.append(_unpaired(raw, named, source.photos.folder))
-    return _Reading(named, told, checked, problems, bool(raw.fault))
+    return _Paired(named, told, checked, problems, bool(raw.fault))
 
 
 def _unpaired(raw: RawImage, named: Sequence[str], folder: Path) -> Problem:

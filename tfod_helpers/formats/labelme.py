@@ -3,28 +3,29 @@
 ``{"shapes": [{"label", "points", "shape_type", "group_id"}], "imagePath", "imageData", "imageHeight",
 "imageWidth"}``. The photo that may be inside (``imageData``) is not looked at; it has to lie in the folder.
 https://github.com/wkentaro/labelme
+
+An annotation belongs to the photo that its ``imagePath`` names, or to the one that has its own name; where both exist
+and differ, that is an error. Of a polygon, a circle, a turned rectangle and a mask the box around it is taken; polygons
+and masks of one label and one ``group_id`` are one object in several pieces, as in LabelMe's own exports. Points and
+lines have no box: an error. Without annotations, `read` takes the JSON files beside the photos.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import os
 import reprlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.files import storage
 from tfod_helpers.formats import json_file, one_file, shapes
-from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.formats.format import Format
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending, nothing_there
-from tfod_helpers.problems import DatasetError, OnProblem, settle_problems
+from tfod_helpers.problems import DatasetError
 
-TITLE = "LabelMe JSON"
 _ENDINGS = (".json",)
 _LOOKED_AT = 3  # files of a folder
 _OTHER_KEYS = {"version", "flags", "imagePath", "imageData", "imageHeight", "imageWidth"}
@@ -34,7 +35,7 @@ _PIECES = ("polygon", "mask", None)  # shapes that may be one of several pieces 
 _REDRAW = "Draw it again, or delete it."
 
 
-def find(folder: Path) -> list[Part]:
+def _find(folder: Path) -> list[Part]:
     """Return the folders with LabelMe files, the folder itself or its subfolders, with their photos."""
     if _is_ours(folder):
         return [Part(one_file.photos_of(folder, folder), folder)]
@@ -46,49 +47,7 @@ def find(folder: Path) -> list[Part]:
     ]
 
 
-@storage.buckets_too("images", "annotations")
-def read(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None = None,
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read a folder of photos with LabelMe files.
-
-    An annotation belongs to the photo that its ``imagePath`` names, or to the one that has its own
-    name; where both exist and differ, that is an error. Of a polygon, a circle, a turned rectangle and
-    a mask the box around it is taken; polygons and masks of one label and one ``group_id`` are one
-    object in several pieces, as in LabelMe's own exports. Points and lines have no box: an error.
-
-    Args:
-        images: the folder with the photos; subfolders are looked into.
-        annotations: the folder with the JSON files; None where they lie beside the photos.
-        label_map: the classes in their order, or a label map file; None takes the sorted names found.
-        on_problem: ``raise`` reports all errors of the folder at once; ``skip`` leaves out only what
-            is bad, an object or an image, and lists it in ``.problems``.
-
-    Returns:
-        The labelled images in the order of their file names.
-
-    Raises:
-        FileNotFoundError: a folder is not there.
-        NotADirectoryError: a folder is a file.
-        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
-    """
-    folder = images if annotations is None else annotations
-    return read_parts([Part(Path(images), Path(folder))], label_map=label_map, on_problem=on_problem)
-
-
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read several folders as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before the folder is read
-    sources = []
+def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     for part in parts:
         photos = PhotoFolder(part.images, deep=True, only=part.only)
         folder = existing_folder(part.annotations)
@@ -96,9 +55,7 @@ def read_parts(
         if not names:
             raise nothing_there(folder, "annotations (.json files)", _ENDINGS)
         names = [name for name in names if part.only is None or Path(name).stem in part.only]
-        sources.append(Source(photos, names, functools.partial(_read_file, folder), part.split))
-    where = ", ".join(str(part.annotations) for part in parts)
-    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where)
+        yield Source(photos, names, functools.partial(_read_file, folder), part.split)
 
 
 def _is_ours(folder: Path) -> bool:
@@ -179,3 +136,7 @@ def _bounds(kind: Any, pairs: Any) -> shapes.Bounds:
     xmin, ymin, xmax, ymax = shapes.around(points)
     pixel = kind == "mask"  # its corners are its first and its last pixel
     return xmin, ymin, xmax + pixel, ymax + pixel
+
+
+FORMAT = Format(title="LabelMe JSON", find=_find, sources=_sources, beside=lambda folder: [Part(folder, folder)])
+read = FORMAT.read

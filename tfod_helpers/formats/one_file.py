@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tfod_helpers.formats.raw import Part, RawImage, Source
-from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
-from tfod_helpers.problems import DatasetError, Problem
+from tfod_helpers.formats.labelled_images import placed
+from tfod_helpers.formats.raw import Part, RawImage, Reading, Source
+from tfod_helpers.photos.folder import PhotoFolder, files_with_ending
+from tfod_helpers.problems import DatasetError
 
 # How people and tools call the parts that a data set is divided into.
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing"))
 _IMAGE_FOLDERS = ("images", "img", "imgs", "data")
 _LOOKED_AT = 20  # files of a folder, so that a folder of 10,000 files of another format costs nothing
 
-ReadFile = Callable[[Path, PhotoFolder, list[Problem]], Iterable[tuple[str, RawImage]]]
+ReadFile = Callable[[Path, PhotoFolder, Reading], Iterable[tuple[str, RawImage]]]
 
 
-def find(folder: Path, ending: str, is_ours: Callable[[Path], bool]) -> list[Part]:
+def find(ending: str, is_ours: Callable[[Path], bool], folder: Path) -> list[Part]:
     """Return the annotation files of a format in a folder, else in its subfolders, each with its photos.
 
     Args:
-        folder: the data set's root.
         ending: of the annotation files, lower case, with the dot.
         is_ours: looks at the beginning of a file; raises nothing.
+        folder: the data set's root.
     """
     for places in ([folder], subfolders(folder)):
         parts = [
@@ -42,53 +42,28 @@ def find(folder: Path, ending: str, is_ours: Callable[[Path], bool]) -> list[Par
     return []
 
 
-def parts_of(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None,
-    find: Callable[[Path], list[Part]],
-    title: str,
-) -> list[Part]:
-    """Return the part that a caller of ``read`` means; without annotations, what ``find`` finds in the folder.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
-        DatasetError: no annotations are given, and there are none.
-    """
-    if annotations is not None:
-        return [Part(Path(images), Path(annotations).expanduser())]
-    folder = existing_folder(images)
-    if parts := find(folder):
-        return parts
-    what, fix = f"there is no {title} file in this folder", "Check the path, or give the annotations' own."
-    raise DatasetError([Problem(where=str(folder), what=what, fix=fix)], str(folder))
-
-
-def sources(parts: Sequence[Part], read_file: ReadFile, found: list[Problem]) -> list[Source]:
+def sources(read_file: ReadFile, parts: Sequence[Part], reading: Reading) -> list[Source]:
     """Return the sources of several files; files that speak of the same photos become one.
 
     Args:
+        read_file: yields a file's images, each with the split that the file itself puts it in.
         parts: where the files and photos are.
-        read_file: yields a file's images, each with the split that the file itself puts it in; may add problems.
-        found: where the problems go.
+        reading: as `Format.sources` takes it.
     """
     groups: dict[tuple[Path, str], list[RawImage]] = defaultdict(list)
     for part in parts:
         photos = PhotoFolder(part.images, deep=True)
         inside = {child.name: child for child in subfolders(part.images)}
-        problems: list[Problem] = []
-        for split, raw in read_file(part.annotations, photos, problems):
+        before = len(reading.problems)
+        for split, raw in read_file(part.annotations, photos, reading):
             if part.only is None or _stem(raw) in part.only:
                 # Two subsets may have photos of one name, each in the subset's own folder.
                 folder = part.images if part.split else inside.get(split, part.images)
                 groups[folder, part.split or split].append(raw)
-        start = f"{part.split}/" if part.split else ""
-        found += [dataclasses.replace(problem, where=start + problem.where) for problem in problems]
+        reading.problems[before:] = placed(reading.problems[before:], part.split)
     only = {part.images: part.only for part in parts}
     return [
-        Source(
-            PhotoFolder(images, deep=True, only=_meant(groups, images, split, only.get(images))), raws, _as_it_is, split
-        )
+        Source(PhotoFolder(images, deep=True, only=_meant(groups, images, split, only.get(images))), raws, split=split)
         for (images, split), raws in groups.items()
     ]
 
@@ -113,10 +88,6 @@ def _stem(raw: RawImage) -> str:
 
 def _last(name: str) -> str:
     return os.path.splitext(name.rpartition("/")[2])[0]
-
-
-def _as_it_is(raw: RawImage) -> RawImage:
-    return raw
 
 
 # --- folders --------------------------------------------------------------------------------------

@@ -3,34 +3,37 @@
 https://www.robots.ox.ac.uk/~vgg/data/pets/ : ``images/``, ``annotations/list.txt``, ``trainval.txt`` and
 ``test.txt`` with a photo a line, ``annotations/xmls/`` with head boxes as Pascal VOC has them, and
 ``annotations/trimaps/`` with a picture a photo of what is pet (1), background (2) and border (3).
+
+`read` takes the folder that these are in; the lists become the splits ``trainval`` and ``test``. Its options:
+
+- ``classes``: ``breeds``, from the file names, in the order of the label map that the Object Detection API came with
+  (capitals aside); or ``species``, cat and dog.
+- ``around``: ``head``, which few photos of the test list have; or ``body``, around the outline.
+- ``masks``: keep the outline of the body as mask; of a head, what of it lies in the box.
 """
 
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.files import storage
 from tfod_helpers.formats import voc
-from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.formats.format import Format
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.problems import Problem, refused
 
-TITLE = "Oxford-IIIT Pets"
 _SPLITS = ("trainval", "test")
 _BACKGROUND = 2
 _SPECIES = ("cat", "dog")
 
 
-def find(folder: Path) -> list[Part]:
+def _find(folder: Path) -> list[Part]:
     """Return the parts that the data set's own lists name; none where it is another data set."""
     annotations = folder / "annotations"
     if not (folder / "images").is_dir() or not any((annotations / name).is_dir() for name in ("xmls", "trimaps")):
@@ -43,73 +46,38 @@ def find(folder: Path) -> list[Part]:
     ]
 
 
-@storage.buckets_too("folder")
-def read(
-    folder: str | os.PathLike[str],
+def _beside(folder: Path) -> list[Part]:
+    if parts := _find(existing_folder(folder)):
+        return parts
+    what = "there are no images, annotations/trainval.txt and annotations/xmls in this folder"
+    raise refused(folder, what, "Check the path.")
+
+
+def _sources(
+    parts: Sequence[Part],
+    reading: Reading,
     *,
     classes: Literal["breeds", "species"] = "breeds",
     around: Literal["head", "body"] = "head",
     masks: bool = False,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read the data set, its lists as splits ``trainval`` and ``test``.
-
-    Args:
-        folder: with ``images`` and ``annotations`` in it.
-        classes: ``breeds``, from the file names, in the order of the label map that the Object Detection API
-            came with (capitals aside); or ``species``, cat and dog.
-        around: ``head``, which few photos of the test list have; or ``body``, around the outline.
-        masks: keep the outline of the body as mask; of a head, what of it lies in the box.
-        label_map: the classes in another order, or a label map file.
-        on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        DatasetError: it is another data set, or ``raise`` and something is wrong.
-        ValueError: ``classes`` or ``around`` is neither of its words.
-    """
-    root = existing_folder(folder)
-    parts = find(root)
-    if not parts:
-        what = "there are no images, annotations/trainval.txt and annotations/xmls in this folder"
-        raise DatasetError([Problem(where=str(root), what=what, fix="Check the path.")], str(root))
-    return read_parts(parts, label_map=label_map, on_problem=on_problem, classes=classes, around=around, masks=masks)
-
-
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-    classes: str = "breeds",
-    around: str = "head",
-    masks: bool = False,
-) -> Dataset:
-    """Read the lists as one dataset, each image with the name of its list in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before anything is read
+) -> Iterator[Source]:
     for word, allowed in ((classes, ("breeds", "species")), (around, ("head", "body"))):
         if word not in allowed:
             raise ValueError(f"{word!r} is not one of {' and '.join(map(repr, allowed))}.")
-    known = {breed(stem) for part in parts for stem in part.only or ()}
-    names = sorted(known, key=str.casefold) if classes == "breeds" else list(_SPECIES)
-    sources, found = [], list[Problem]()
+    known = {_breed(stem) for part in parts for stem in part.only or ()}
+    reading.classes = sorted(known, key=str.casefold) if classes == "breeds" else list(_SPECIES)
     for part in parts:
         place, ending = ("xmls", ".xml") if around == "head" else ("trimaps", ".png")
         there = {path.stem for path in (part.annotations / place).glob(f"[!.]*{ending}")}
         stems = sorted((part.only or frozenset()) & there)
         if without := sorted((part.only or frozenset()) - there):
-            found.append(_without(part, place, without))
+            reading.problems.append(_without(part, place, without))
         photos = PhotoFolder(part.images, only=frozenset(stems))
         to_raw = functools.partial(_raw_image, str(part.annotations), around, classes, masks)
-        sources.append(Source(photos, stems, to_raw, part.split))
-    where = str(parts[0].annotations)
-    return make_dataset(
-        sources, label_map=label_map, on_problem=on_problem, where=where, classes=names, masks=masks, found=found
-    )
+        yield Source(photos, stems, to_raw, part.split)
 
 
-def breed(stem: str) -> str:
+def _breed(stem: str) -> str:
     """Return the breed in a photo's name: ``american_bulldog`` of ``american_bulldog_12``."""
     return stem.rpartition("_")[0]
 
@@ -130,7 +98,7 @@ def _without(part: Part, place: str, stems: Sequence[str]) -> Problem:
 
 
 def _raw_image(annotations: str, around: str, classes: str, masks: bool, stem: str) -> RawImage:
-    name = breed(stem) if classes == "breeds" else _SPECIES[not stem[:1].isupper()]  # capitals: cats, says its README
+    name = _breed(stem) if classes == "breeds" else _SPECIES[not stem[:1].isupper()]  # capitals: cats, says its README
     if around == "body":
         return _body(annotations, stem, name, masks)
     raw = voc.read_file(f"{annotations}/xmls", f"{stem}.xml")
@@ -182,3 +150,7 @@ def _encoded(pixels: np.ndarray) -> dict[str, Any]:
     from pycocotools import mask
 
     return mask.encode(np.asfortranarray(pixels.astype(np.uint8)))
+
+
+FORMAT = Format(title="Oxford-IIIT Pets", find=_find, sources=_sources, beside=_beside)
+read = FORMAT.read

@@ -1,16 +1,18 @@
 """What annotation files say, before anything of it is checked.
 
-Every format hands its files over in these words; `labelled_images` pairs them with their photos and
-checks them, in the same way for all.
+Every format returns its files as these; `labelled_images` pairs them with their photos and checks them, in the same
+way for all.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfod_helpers.annotations import LabelMap
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import Problem, Severity
 
@@ -74,7 +76,7 @@ class RawImage:
 
 @dataclass(frozen=True)
 class Part:
-    """Where a part of a data set lies: what a format's ``find`` returns and its ``read_parts`` takes.
+    """Where a part of a data set lies.
 
     Attributes:
         images: the folder with the photos.
@@ -96,11 +98,31 @@ class Source:
     Attributes:
         photos: the folder with the photos.
         items: the annotations as the format finds them: names of files, entries of a table, ...
-        to_raw: reads one of them; it may run in another process, and raises nothing.
+        to_raw: reads one of them; it may run in another process, and raises nothing. None: the items are read.
         split: as in `Part`.
     """
 
     photos: PhotoFolder
     items: Sequence[Any]
-    to_raw: Callable[[Any], RawImage]
+    to_raw: Callable[[Any], RawImage] | None = None
     split: str = ""
+
+
+@dataclass
+class Reading:
+    """What is known while a data set is read; the format adds to it.
+
+    Attributes:
+        where: what is read, for the first line of a report.
+        label_map: the classes or the file they are in, as the caller gave them; None takes ``classes``, or where there
+            are none either, the sorted names of the objects.
+        masks: whether the objects' outlines are kept as masks.
+        problems: what is wrong.
+        classes: the classes that the data declare, in their order.
+    """
+
+    where: str
+    label_map: LabelMap | str | os.PathLike[str] | None = None
+    masks: bool = False
+    problems: list[Problem] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)

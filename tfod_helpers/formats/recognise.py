@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from tfod_helpers.annotations import Dataset, LabelMap
@@ -27,24 +25,25 @@ from tfod_helpers.formats import (
     voc,
     yolo,
 )
+from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.one_file import split_name, subfolders
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.photos.folder import files_with_ending
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, did_you_mean, settle_problems
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, did_you_mean, refused, settle_problems
 
 # By the name that `read` and `write` know each by. The Pets come first: their XML is Pascal VOC too.
-FORMATS: dict[str, ModuleType] = {
-    "oxford_pets": oxford_pets,
-    "voc": voc,
-    "coco": coco,
-    "yolo": yolo,
-    "tfod_csv": tfod_csv,
-    "cvat": cvat,
-    "labelme": labelme,
-    "label_studio": label_studio,
-    "via": via,
-    "createml": createml,
-    "tfrecord": tfrecord_files,
+FORMATS: dict[str, Format] = {
+    "oxford_pets": oxford_pets.FORMAT,
+    "voc": voc.FORMAT,
+    "coco": coco.FORMAT,
+    "yolo": yolo.FORMAT,
+    "tfod_csv": tfod_csv.FORMAT,
+    "cvat": cvat.FORMAT,
+    "labelme": labelme.FORMAT,
+    "label_studio": label_studio.FORMAT,
+    "via": via.FORMAT,
+    "createml": createml.FORMAT,
+    "tfrecord": tfrecord_files.FORMAT,
 }
 _DEEPEST = 3  # folders that hold nothing but one other folder, as zips unpack to
 
@@ -66,7 +65,7 @@ def read(
         format: its name in ``FORMATS``, where several would fit; None finds it out.
         label_map: the classes in their order, or a label map file; None takes what the data says.
         on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, and lists it.
-        **options: what else the format's own ``read_parts`` takes, such as ``masks=True``.
+        **options: the format's own, such as ``masks=True``; its module describes them.
 
     Returns:
         All splits together; ``.splits()`` divides them as the data does.
@@ -85,10 +84,9 @@ def read(
     closed = _closed_folders(place)
     settle_problems(closed, on_problem, str(place))
     name, parts = _recognised(place, format)
-    _refuse_unknown(options, name)
     dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
     dataset = Dataset(dataset.images, dataset.label_map, (*closed, *dataset.problems))
-    _say(f"{path.name}: {_told(dataset, FORMATS[name].TITLE, parts)}")
+    _say(f"{path.name}: {_summary(dataset, FORMATS[name].title, parts)}")
     return dataset
 
 
@@ -98,14 +96,7 @@ def _say(text: str) -> None:
     print(text.encode(encoding, "replace").decode(encoding))
 
 
-def _refuse_unknown(options: dict[str, Any], name: str) -> None:
-    known = inspect.signature(FORMATS[name].read_parts).parameters.keys() - {"parts"}
-    for option in options.keys() - known:
-        takes = ", ".join(sorted(known))
-        raise ValueError(f"{FORMATS[name].TITLE} has no option {option!r}, only {takes}{did_you_mean(option, known)}")
-
-
-def _told(dataset: Dataset, title: str, parts: Sequence[Part]) -> str:
+def _summary(dataset: Dataset, title: str, parts: Sequence[Part]) -> str:
     """Return what was read, in one line: the format, the images of each split, the classes."""
     sizes = Counter(image.split for image in dataset)
     ordered = sorted(sizes, key=lambda split: (not split.startswith("train"), split.startswith("test")))
@@ -113,11 +104,11 @@ def _told(dataset: Dataset, title: str, parts: Sequence[Part]) -> str:
     files = dict.fromkeys(part.annotations.name for part in parts if part.annotations.is_file())
     where = f" ({', '.join(list(files)[:3])}{', ...' * (len(files) > 3)})" if files else ""
     classes = f"{len(dataset.label_map)} class{'es' * (len(dataset.label_map) != 1)}"
-    told = f"{title}{where}: {shown} image{'s' * (len(dataset) != 1)}, {classes}"
+    text = f"{title}{where}: {shown} image{'s' * (len(dataset) != 1)}, {classes}"
     if dataset.problems:
         more = "s" * (len(dataset.problems) != 1)
-        told += f", {len(dataset.problems)} problem{more} or note{more} in .problems"
-    return told
+        text += f", {len(dataset.problems)} problem{more} or note{more} in .problems"
+    return text
 
 
 def write(dataset: Dataset, folder: str | os.PathLike[str], format: str = "voc") -> Path:
@@ -131,14 +122,14 @@ def write(dataset: Dataset, folder: str | os.PathLike[str], format: str = "voc")
     Raises:
         ValueError: there is no such format, or it is only read.
     """
-    module = _format(format)
-    if not hasattr(module, "write"):
-        writable = ", ".join(name for name, one in FORMATS.items() if hasattr(one, "write"))
-        raise ValueError(f"{module.TITLE} is only read. Formats that are written: {writable}; records.write for more.")
-    return module.write(dataset, folder)
+    chosen = _format(format)
+    if chosen.write_annotations is None:
+        writable = ", ".join(name for name, one in FORMATS.items() if one.write_annotations)
+        raise ValueError(f"{chosen.title} is only read. Formats that are written: {writable}; records.write for more.")
+    return chosen.write(dataset, folder)
 
 
-def _format(name: str) -> ModuleType:
+def _format(name: str) -> Format:
     if name not in FORMATS:
         raise ValueError(f"There is no format {name!r}, only {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}")
     return FORMATS[name]
@@ -158,8 +149,7 @@ def _unpacked(path: Path) -> Path:
     try:
         return archives.unpack(path)
     except archives.ArchiveError as error:
-        problem = Problem(where=path.name, what=error.what, fix=error.fix, kind="archive unreadable")
-        raise DatasetError([problem], str(path)) from error
+        raise refused(path, error.what, error.fix, where=path.name, kind="archive unreadable") from error
 
 
 def _closed_folders(place: Path) -> list[Problem]:
@@ -172,7 +162,7 @@ def _closed_folders(place: Path) -> list[Problem]:
     return problems
 
 
-def _of_folder(folder: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Part]]:
+def _of_folder(folder: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     """Return the parts by format; of a folder with nothing but another one in it, as zips unpack to, the other's."""
     for _ in range(_DEEPEST):
         inside = [child for child in subfolders(folder) if child.name != folders.PASSED_OVER]
@@ -184,7 +174,7 @@ def _of_folder(folder: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Pa
     return _found(folder, chosen)
 
 
-def _of_file(path: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Part]]:
+def _of_file(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     """Return the parts by format that are one annotation file; its photos are near it, or near its folder."""
     path = path.absolute()
     root = path.parent if folders.has_photos(path.parent) else path.parent.parent
@@ -192,18 +182,18 @@ def _of_file(path: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Part]]
     return {name: parts for name, parts in found.items() if parts}
 
 
-def _found(folder: Path, chosen: dict[str, ModuleType]) -> dict[str, list[Part]]:
-    return {name: parts for name, module in chosen.items() if (parts := module.find(folder))}
+def _found(folder: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
+    return {name: parts for name, one in chosen.items() if (parts := one.find(folder))}
 
 
 def _several(path: Path, found: dict[str, list[Part]]) -> DatasetError:
-    shown = "; ".join(f"{name} ({FORMATS[name].TITLE}, in {parts[0].annotations})" for name, parts in found.items())
+    shown = "; ".join(f"{name} ({FORMATS[name].title}, in {parts[0].annotations})" for name, parts in found.items())
     what, fix = f"its annotations are there in several formats: {shown}", f"Choose one: format={next(iter(found))!r}."
-    return DatasetError([Problem(where=str(path), what=what, fix=fix, kind="format unclear")], str(path))
+    return refused(path, what, fix, kind="format unclear")
 
 
-def _none(path: Path, chosen: dict[str, ModuleType]) -> DatasetError:
-    titles = ", ".join(module.TITLE for module in chosen.values())
+def _none(path: Path, chosen: dict[str, Format]) -> DatasetError:
+    titles = ", ".join(one.title for one in chosen.values())
     what = f"no annotations were recognised ({titles})"
     if path.is_dir():
         endings = Counter(
@@ -215,4 +205,4 @@ def _none(path: Path, chosen: dict[str, ModuleType]) -> DatasetError:
         shown = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(6)) or "nothing"
         what += f"; it holds {shown}"
     fix = "Give the folder that the photos and annotations are in, or both: formats.voc.read(images, annotations)."
-    return DatasetError([Problem(where=str(path), what=what, fix=fix, kind="format unclear")], str(path))
+    return refused(path, what, fix, kind="format unclear")

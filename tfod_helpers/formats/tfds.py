@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,13 +16,13 @@ from tqdm import tqdm
 
 from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage
+from tfod_helpers.formats.format import photos_taken_out
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import RawImage, RawObject, Source
+from tfod_helpers.formats.raw import RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.problems import OnProblem, Problem, refused, settle_problems
 
-TITLE = "TensorFlow Datasets"
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp"}
 
 
@@ -45,7 +44,6 @@ class Features(NamedTuple):
     names: tuple[str, ...]
 
 
-@storage.buckets_too(writes="folder", replaces=True, keeps=True)
 def read(
     name: str,
     *,
@@ -78,7 +76,6 @@ def read(
     settle_problems((), on_problem, "")
     import tensorflow_datasets as tfds
 
-    folder = Path(folder).expanduser()
     builder = _builder(tfds, name, data_dir)
     features = find_features(builder.info.features, name, label)
     try:
@@ -87,17 +84,16 @@ def read(
         told = f"{name}: it could not be downloaded and prepared ({type(error).__name__}: {error})"
         raise ConnectionError(f"{told}. Check the connection, or give the data_dir of one that is there.") from error
     chosen = [split] if split else list(builder.info.splits)
-    sources, found = [], list[Problem]()
+    sources, reading = [], Reading(name, label_map, classes=[*features.names])
     for one in chosen:
-        raws = list(_take_out(tfds, builder, one, features, folder / _folder_name(one), found))
+        target = storage.join(folder, _folder_name(one))
+        raws = _take_out(tfds, builder, one, features, target, reading.problems)
         if any(raw.objects for raw in raws):  # a test split whose labels are kept secret has none
-            sources.append(Source(PhotoFolder(folder / _folder_name(one)), raws, _as_it_is, one))
+            sources.append(Source(PhotoFolder(storage.local_place(target)), raws, split=one))
     if not sources:
-        told = f"{name}: no object in {', '.join(chosen)}"
-        raise DatasetError([Problem(where=told, what="there is nothing to learn", fix="Choose another split.")], name)
-    return make_dataset(
-        sources, label_map=label_map, on_problem=on_problem, where=name, classes=features.names, found=found
-    )
+        where = f"{name}: no object in {', '.join(chosen)}"
+        raise refused(name, "there is nothing to learn", "Choose another split.", where=where)
+    return make_dataset(sources, reading, on_problem)
 
 
 def find_features(features: Mapping[str, Any], name: str = "the data set", label: str | None = None) -> Features:
@@ -143,13 +139,9 @@ def _folder_name(split: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in split).strip("_")
 
 
-def _as_it_is(raw: RawImage) -> RawImage:
-    return raw
-
-
 def _take_out(
-    tfds: Any, builder: Any, split: str, features: Features, target: Path, found: list[Problem]
-) -> Iterator[RawImage]:
+    tfds: Any, builder: Any, split: str, features: Features, target: storage.AnyPath, found: list[Problem]
+) -> list[RawImage]:
     """Write the photos of a split to a folder; return what its examples say of them."""
     try:
         examples = builder.as_dataset(split=split, decoders={features.image: tfds.decode.SkipDecoding()})
@@ -157,7 +149,7 @@ def _take_out(
         told = f"{builder.name}: there is no split {split!r}, only {', '.join(builder.info.splits)}"
         raise ValueError(f"{told}. Choose one of them.") from error
     raws = []
-    with workspace.whole_folder(target) as part:
+    with photos_taken_out(target) as part:
         bar = tqdm(tfds.as_numpy(examples), f"Reading {builder.name}, {split}", len(examples), unit="image", delay=1)
         for number, example in enumerate(bar):
             data = bytes(example[features.image])
@@ -166,13 +158,13 @@ def _take_out(
                 ending = _ENDINGS.get(photos.read_info(data).format, ".img")
             except photos.PhotoError as error:
                 found.append(
-                    Problem(where=f"{split}", object=place, what=error.what, fix=error.fix, kind="photo unreadable")
+                    Problem(where=split, object=place, what=error.what, fix=error.fix, kind="photo unreadable")
                 )
                 continue
             name = f"{builder.name}_{_folder_name(split)}_{number:06d}{ending}"
             (part / name).write_bytes(data)
             raws.append(RawImage(builder.name, place, name, objects=_objects(example, features), has_size=False))
-    yield from raws
+    return raws
 
 
 def _objects(example: Mapping[str, Any], features: Features) -> list[RawObject]:

@@ -1,12 +1,21 @@
 """The table of the old Object Detection API scripts: one CSV file for all photos, one row a box.
 
-Its columns are ``filename,width,height,class,xmin,ymin,xmax,ymax``. An image without objects, which
-the old table had no place for, stands in one row whose class and coordinates are empty.
+Its columns are ``filename,width,height,class,xmin,ymin,xmax,ymax``, in any order and with others beside them. An
+image without objects, which the old table had no place for, stands in one row whose class and coordinates are empty.
+A problem names the row as a spreadsheet counts it: the header is row 1. Without annotations, `read` takes the tables
+in the folder with the photos, or in its subfolders.
+
+`write` takes a folder, or a file ending in ``.csv`` to create or replace: then the photos stay where they are, and
+splits are not told apart. Texts are written exactly as they are, so a class such as ``=cmd|x`` comes back unchanged,
+and a spreadsheet program would take it for a formula. The format has no place for crowds, masks and the order of the
+classes.
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
+import functools
 import os
 import re
 from collections import defaultdict
@@ -18,13 +27,11 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, coordinat
 from tfod_helpers.files import storage, workspace
 from tfod_helpers.formats import folders, one_file
 from tfod_helpers.formats.checking import COORDINATES
-from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject
-from tfod_helpers.formats.written import by_split, new_folder, refuse_same_names, write_photo
+from tfod_helpers.formats.format import Format, Splits
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.problems import DatasetError, refused
 
-TITLE = "TFOD CSV"
 FILE_NAME = "_annotations.csv"  # as Roboflow calls it
 COLUMNS = ("filename", "width", "height", "class", *COORDINATES)
 _LONGEST_HEADER = 10_000  # letters
@@ -39,12 +46,12 @@ class _Row:
     fault: tuple[str, str] | None
 
 
-def find(folder: Path) -> list[Part]:
+def _find(folder: Path) -> list[Part]:
     """Return the tables in a folder or its subfolders, each with its photos and the split in its name.
 
     ``train_labels.csv`` may lie beside ``images/train`` or somewhere near; the names in the table decide.
     """
-    parts = one_file.find(folder, ".csv", _is_ours)
+    parts = one_file.find(".csv", _is_ours, folder)
     names = folders.listing(folder) if parts else {}
     return [_part(part, names) for part in parts]
 
@@ -69,86 +76,9 @@ def _is_ours(path: Path) -> bool:
     return set(COLUMNS) <= set(header)
 
 
-@storage.buckets_too("images", "annotations")
-def read(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None = None,
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read a folder of photos with one table of boxes.
-
-    The columns may stand in any order and others beside them. A problem names the row as a
-    spreadsheet counts it: the header is row 1.
-
-    Args:
-        images: the folder with the photos; subfolders are looked into.
-        annotations: the CSV file; None takes the tables in the folder, or in its subfolders.
-        label_map: the classes in their order, or a label map file; None takes the sorted names found.
-        on_problem: ``raise`` reports all errors of the table at once; ``skip`` leaves out only what
-            is bad, a row or an image, and lists it in ``.problems``.
-
-    Returns:
-        The labelled images in the order of their file names. ``.problems`` also holds what is worth
-        knowing: photos that are not in the table, images without objects, sizes that were not given.
-
-    Raises:
-        FileNotFoundError: the folder or the table is not there.
-        NotADirectoryError: the folder is a file.
-        IsADirectoryError: the table is a folder.
-        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
-    """
-    parts = one_file.parts_of(images, annotations, find, TITLE)
-    return read_parts(parts, label_map=label_map, on_problem=on_problem)
-
-
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read several tables as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before anything is read
-    found: list[Problem] = []
-    sources = one_file.sources(parts, _read_table, found)
-    where = ", ".join(str(part.annotations) for part in parts)
-    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where, found=found)
-
-
-@storage.buckets_too(writes="path")
-def write(dataset: Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write the table alone, or a folder with the photos and the table, which `formats.read` gives back.
-
-    Texts are written exactly as they are, so a class such as ``=cmd|x`` comes back unchanged, and a
-    spreadsheet program would take it for a formula. What is written appears whole or not at all. The
-    format has no place for crowds, masks and the order of the classes.
-
-    Args:
-        dataset: what to write; two images of one split may not have one name.
-        path: a file ending in ``.csv``, to create or replace: the photos stay where they are, and splits are
-            not told apart. Or a new or empty folder, in which splits get a folder each, as Roboflow has them.
-
-    Raises:
-        FileExistsError: the folder has files in it.
-        FileNotFoundError: a photo is gone.
-        ValueError: two images have one name.
-    """
-    path = Path(path).expanduser()
-    if path.suffix.lower() == ".csv":
-        refuse_same_names(dataset, by_stem=False)
-        with workspace.whole_file(path) as part:
-            _write_table(dataset.images, dataset.label_map, part)
-        return path
-    splits = by_split(dataset, by_stem=False)
-    with new_folder(path) as part:
-        for split, images in splits.items():
-            (part / split).mkdir(exist_ok=True)
-            for image in images:
-                write_photo(image, part / split / image.path.name)
-            _write_table(images, dataset.label_map, part / split / FILE_NAME)
-    return path
+def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
+    for split, images in splits.items():
+        _write_table(images, label_map, folder / split / FILE_NAME)
 
 
 def _write_table(images: Sequence[LabelledImage], label_map: LabelMap, path: Path) -> None:
@@ -173,7 +103,7 @@ def _existing_file(annotations: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _read_table(path: Path, photos: PhotoFolder, found: list[Problem]) -> Iterator[tuple[str, RawImage]]:
+def _read_table(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
     rows: dict[str, list[_Row]] = defaultdict(list)
     for row in _read_rows(_existing_file(path)):
         rows[row.texts["filename"]].append(row)
@@ -206,7 +136,7 @@ def _read_rows(path: Path) -> list[_Row]:
 
 
 def _no_table(path: Path, what: str, fix: str) -> DatasetError:
-    return DatasetError([Problem(where=path.name, what=what, fix=fix)], str(path))
+    return refused(path, what, fix, where=path.name)
 
 
 def _row(number: int, header: list[str], cells: list[str]) -> _Row:
@@ -236,3 +166,29 @@ def _raw_image(where: str, rows: list[_Row]) -> RawImage:
 def _raw_object(row: _Row) -> RawObject:
     coordinates = [row.texts[field] for field in COORDINATES]
     return RawObject(f"row {row.number}", row.texts["class"].strip(), coordinates, row.fault)
+
+
+class _Table(Format):
+    """The format, and the table alone, without the photos."""
+
+    @storage.buckets_too(writes="folder")
+    def write(self, dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
+        """Write a folder as `Format.write` does, or a table where ``folder`` ends in ``.csv``."""
+        path = Path(folder).expanduser()
+        if path.suffix.lower() != ".csv":
+            return super().write(dataset, folder)
+        images = tuple(dataclasses.replace(image, split="") for image in dataset)
+        self.by_split(Dataset(images, dataset.label_map))  # refuses two photos of one name
+        with workspace.whole_file(path) as part:
+            _write_table(images, dataset.label_map, part)
+        return path
+
+
+FORMAT = _Table(
+    title="TFOD CSV",
+    find=_find,
+    sources=functools.partial(one_file.sources, _read_table),
+    write_annotations=_write,
+    by_stem=False,
+)
+read, write = FORMAT.read, FORMAT.write

@@ -2,10 +2,16 @@
 
 Their photos are taken out once, into a folder, so that 20,000 of them need not be kept in memory. The features
 are those of ``create_pet_tf_record.py``, ``generate_tfrecord.py`` and the Model Garden's ``tfrecord_lib.py``.
+
+`read` takes one file or shard, whose other shards are read too, or a folder with several sets. Where the records hold
+class ids and no names it needs the ``label_map`` that they were written with: the ids in that file are the records'
+ids, gaps and all. Its option ``folder`` is where the photos are put, a folder for each set; None takes
+``<set>_photos`` beside the records. One that has other files in it is a FileExistsError.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -16,18 +22,17 @@ import numpy as np
 from tqdm import tqdm
 
 from tfod_helpers import photos
-from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.annotations import LabelMap
 from tfod_helpers.annotations.label_map import read_numbered
 from tfod_helpers.annotations.label_map_text import read_ids
-from tfod_helpers.files import storage, workspace
-from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.files import storage
+from tfod_helpers.formats.format import Format, photos_taken_out
 from tfod_helpers.formats.one_file import split_name
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.problems import DatasetError, Problem, refused
 from tfod_helpers.records import tfrecord
 
-TITLE = "TFRecord"
 _FILE = re.compile(
     r"(?P<set>.+?)(?:\.(?:tfrecords?|records?))?(?:-\d{5}-of-\d{5})(?:\.(?:tfrecords?|records?))?(?:\.gz)?"
     r"|(?P<alone>.+?)\.(?:tfrecords?|records?)(?:\.gz)?"
@@ -38,7 +43,7 @@ _WRITE_AGAIN = "Write the records again, or leave this one out with on_problem='
 _IN_PIXELS = 2.0  # a fraction of the image is never so high, a box over the edge included
 
 
-def find(folder: Path) -> list[Part]:
+def _find(folder: Path) -> list[Part]:
     """Return the sets of records in a folder, each with the split that its name says."""
     try:
         names = list(files_with_ending(folder))
@@ -51,63 +56,29 @@ def find(folder: Path) -> list[Part]:
     return [Part(folder, folder / first, _split(known)) for known, first in sets.items()]
 
 
-@storage.buckets_too(writes="folder", replaces=True, keeps=True)
-def read(
-    records: str | os.PathLike[str],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-    folder: str | os.PathLike[str] | None = None,
-) -> Dataset:
-    """Read TFRecord files.
-
-    Args:
-        records: one file or shard, whose other shards are read too; or a folder with several sets.
-        label_map: the label map that the records were written with, needed where they hold class ids and no
-            names. The ids in the file are the records' ids, gaps and all.
-        on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, an object or
-            an image, and lists it in ``.problems``.
-        folder: where the photos are put; None takes ``<set>_photos`` beside the records.
-
-    Raises:
-        FileNotFoundError: there is nothing there.
-        DatasetError: there are no records, or ``raise`` and something is wrong.
-        FileExistsError: the folder for the photos has other files in it.
-    """
-    path = storage.mirror(records, around=True).expanduser()
-    one = [Part(path.parent, path, _split(_set_of(path.name)))] if path.is_file() else []
-    found = one or find(existing_folder(path))
-    if not found:
-        fix = "Check the path; files end in .tfrecord or .record, or in -00000-of-00010."
-        raise DatasetError(
-            [Problem(where=str(path), what="there are no TFRecord files in this folder", fix=fix)], str(path)
-        )
-    return read_parts(found, label_map=label_map, on_problem=on_problem, folder=folder)
+def _beside(path: Path) -> list[Part]:
+    if path.is_file():
+        return [Part(path.parent, path, _split(_set_of(path.name)))]
+    if found := _find(existing_folder(path)):
+        return found
+    fix = "Check the path; files end in .tfrecord or .record, or in -00000-of-00010."
+    raise refused(path, "there are no TFRecord files in this folder", fix)
 
 
-@storage.buckets_too(writes="folder", replaces=True, keeps=True)
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-    folder: str | os.PathLike[str] | None = None,
-) -> Dataset:
-    """Read several sets as one dataset, each image with the name of its set in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before anything is read
-    known, ids = _classes(label_map)
-    found: list[Problem] = []
-    sources, classes = [], dict[int, str]()
+def _sources(
+    parts: Sequence[Part], reading: Reading, *, folder: str | os.PathLike[str] | None = None
+) -> Iterator[Source]:
+    reading.label_map, ids = _classes(reading.label_map)
+    classes: dict[int, str] = {}
     for part in parts:
         set_name = _set_of(part.annotations.name) or part.annotations.name
-        target = Path(folder).expanduser() / set_name if folder else part.annotations.with_name(f"{set_name}_photos")
-        raws = _take_out(part.annotations, set_name, target, ids, classes, found)
+        target = storage.join(folder, set_name) if folder else part.annotations.with_name(f"{set_name}_photos")
+        raws = _take_out(part.annotations, set_name, target, ids, classes, reading.problems)
         if raws:
-            sources.append(Source(PhotoFolder(target), raws, _as_it_is, part.split))
-    where = ", ".join(str(part.annotations) for part in parts)
+            yield Source(PhotoFolder(storage.local_place(target)), raws, split=part.split)
     in_order = [classes[id] for id in sorted(classes)]
-    names = in_order if len(set(in_order)) == len(in_order) and classes else []
-    return make_dataset(sources, label_map=known, on_problem=on_problem, where=where, classes=names, found=found)
+    if len(set(in_order)) == len(in_order):
+        reading.classes = in_order
 
 
 def _set_of(name: str) -> str:
@@ -122,33 +93,33 @@ def _split(set_name: str) -> str:
 
 def _classes(label_map: LabelMap | str | os.PathLike[str] | None) -> tuple[LabelMap | None, dict[int, str]]:
     """Return the label map, and the names by the ids that the records know them by."""
-    if label_map is None:
-        return None, {}
-    if isinstance(label_map, LabelMap):
-        return label_map, dict(enumerate(label_map, start=1))
+    if not isinstance(label_map, str | os.PathLike):
+        return label_map, dict(enumerate(label_map or (), start=1))
     label_map = storage.mirror(label_map)
     known, word = read_numbered(label_map)
     ids = read_ids(label_map.read_text(encoding="utf-8-sig")) if word else dict(enumerate(known, start=1))
     return known, ids
 
 
-def _as_it_is(raw: RawImage) -> RawImage:
-    return raw
-
-
 # --- photos out of records ------------------------------------------------------------------------
 
 
 def _take_out(
-    first: Path, set_name: str, target: Path, ids: dict[int, str], classes: dict[int, str], found: list[Problem]
+    first: Path,
+    set_name: str,
+    target: storage.AnyPath,
+    ids: dict[int, str],
+    classes: dict[int, str],
+    found: list[Problem],
 ) -> list[RawImage]:
     """Write the photos of a set to a folder; return what its records say of them."""
     shards = [name for name in files_with_ending(first.parent) if _set_of(name) == set_name]
     raws: list[RawImage] = []
     taken: set[str] = set()
-    if target.exists() and not (target / _MARK).exists() and any(target.iterdir()):
+    there = storage.sizes(target) if storage.is_remote(target) else os.listdir(target) if Path(target).exists() else ()
+    if there and _MARK not in there:
         raise FileExistsError(f"{target}: there are files here already. Choose another folder for the photos.")
-    with workspace.whole_folder(target) as part:
+    with photos_taken_out(target) as part:
         (part / _MARK).touch()
         for shard in shards:
             examples = enumerate(_examples(first.with_name(shard), found), start=1)
@@ -252,3 +223,13 @@ def _number(value: Any) -> float | None:
 
 def _is_numbers(column: Any) -> bool:
     return isinstance(column, np.ndarray)
+
+
+FORMAT = Format(
+    title="TFRecord",
+    find=_find,
+    sources=_sources,
+    beside=_beside,
+    fetch=functools.partial(storage.mirror, around=True),
+)
+read = FORMAT.read

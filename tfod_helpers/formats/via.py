@@ -2,87 +2,40 @@
 
 Each image has regions with a shape and with attributes that the user made up; one of them is the class.
 https://www.robots.ox.ac.uk/~vgg/software/via/
+
+Of a circle, an ellipse and a polygon the box around it is taken; points and lines have no box, which is an error.
+Without annotations, `read` takes the VIA files in the folder with the photos, or in its subfolders. Its option
+``attribute`` is the region attribute that is the class; None takes the only one that all regions have.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import os
 import reprlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.files import storage
 from tfod_helpers.formats import json_file, one_file, shapes, via_files
-from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject
+from tfod_helpers.formats.format import Format
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.problems import refused
 
-TITLE = "VGG Image Annotator (VIA)"
 _REDRAW = "Draw it again in VIA, or delete it."
 
 
-def find(folder: Path) -> list[Part]:
+def _find(folder: Path) -> list[Part]:
     """Return the VIA files of a folder, or of its subfolders, with their photos; JSON goes before CSV."""
-    return one_file.find(folder, ".json", via_files.is_json) or one_file.find(folder, ".csv", via_files.is_csv)
+    return one_file.find(".json", via_files.is_json, folder) or one_file.find(".csv", via_files.is_csv, folder)
 
 
-@storage.buckets_too("images", "annotations")
-def read(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None = None,
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-    attribute: str | None = None,
-) -> Dataset:
-    """Read a folder of photos with a VIA file.
-
-    Of a circle, an ellipse and a polygon the box around it is taken; points and lines have no box,
-    which is an error.
-
-    Args:
-        images: the folder with the photos; subfolders are looked into.
-        annotations: the JSON or CSV file; None takes the VIA files in the folder, or in its subfolders.
-        label_map: the classes in their order, or a label map file; None takes the sorted names found.
-        on_problem: ``raise`` reports all errors of the file at once; ``skip`` leaves out only what is
-            bad, an object or an image, and lists it in ``.problems``.
-        attribute: the region attribute that is the class; None takes the only one that all regions have.
-
-    Returns:
-        The labelled images in the order of their file names.
-
-    Raises:
-        FileNotFoundError: the folder or the file is not there.
-        NotADirectoryError: the folder is a file.
-        IsADirectoryError: the file is a folder.
-        DatasetError: there is nothing to read, several attributes may be the class, or ``raise`` and
-            something is wrong.
-    """
-    parts = one_file.parts_of(images, annotations, find, TITLE)
-    return read_parts(parts, label_map=label_map, on_problem=on_problem, attribute=attribute)
-
-
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-    attribute: str | None = None,
-) -> Dataset:
-    """Read several files as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before anything is read
-    where = ", ".join(str(part.annotations) for part in parts)
+def _sources(parts: Sequence[Part], reading: Reading, *, attribute: str | None = None) -> list[Source]:
     files = {part.annotations: via_files.read(part.annotations) for part in parts}
-    attribute = _class_attribute([entry for entries in files.values() for entry in entries], attribute, where)
-    found: list[Problem] = []
-    sources = one_file.sources(parts, functools.partial(_read_file, files, attribute), found)
-    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where, found=found)
+    attribute = _class_attribute([entry for entries in files.values() for entry in entries], attribute, reading.where)
+    return one_file.sources(functools.partial(_read_file, files, attribute), parts, reading)
 
 
 def _class_attribute(entries: Sequence[via_files.Entry], wanted: str | None, where: str) -> str:
@@ -96,7 +49,7 @@ def _class_attribute(entries: Sequence[via_files.Entry], wanted: str | None, whe
     if wanted is not None:
         if counts and wanted not in counts:
             what = f"no region has the attribute {wanted!r}; there is {', '.join(map(repr, sorted(counts)))}"
-            raise _no_class(what, "Say which one is the class, with attribute='...'.", where)
+            raise refused(where, what, "Say which one is the class, with attribute='...'.", kind="class unknown")
         return wanted
     if len(candidates) == 1 or not regions:
         return candidates[0] if candidates else ""
@@ -105,15 +58,11 @@ def _class_attribute(entries: Sequence[via_files.Entry], wanted: str | None, whe
         what, fix = f"several attributes may be the class: {shown}", "Say which one, with attribute='...'."
     else:
         what, fix = "no region has an attribute, so none has a class", "Give the regions an attribute in VIA."
-    raise _no_class(what, fix, where)
-
-
-def _no_class(what: str, fix: str, where: str) -> DatasetError:
-    return DatasetError([Problem(where=where, what=what, fix=fix, kind="class unknown")], where)
+    raise refused(where, what, fix, kind="class unknown")
 
 
 def _read_file(
-    files: dict[Path, list[via_files.Entry]], attribute: str, path: Path, photos: PhotoFolder, found: list[Problem]
+    files: dict[Path, list[via_files.Entry]], attribute: str, path: Path, photos: PhotoFolder, reading: Reading
 ) -> Iterator[tuple[str, RawImage]]:
     for entry in files[path]:
         start = f"{entry.place} ({entry.filename}), region"
@@ -164,3 +113,7 @@ def _bounds(shape: dict[str, Any]) -> shapes.Bounds:
             raise ValueError("its all_points_x and all_points_y are no lists of three or more numbers")
         return shapes.around(json_file.points([list(pair) for pair in zip(xs, ys, strict=True)]))
     raise ValueError(f"a shape called {reprlib.repr(kind)} has no box")
+
+
+FORMAT = Format(title="VGG Image Annotator (VIA)", find=_find, sources=_sources)
+read = FORMAT.read

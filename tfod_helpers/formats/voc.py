@@ -2,76 +2,32 @@
 
 ``<annotation>`` holds ``<filename>``, ``<size>`` and one ``<object>`` a box with ``<name>`` and
 ``<bndbox>``. Coordinates are taken as the file says them: no one is subtracted.
+
+An annotation belongs to the photo that its ``<filename>`` names, or to the one that has its own name; where both exist
+and differ, that is an error. ``<part>`` and XML namespaces are ignored. Without annotations, `read` takes the XML files
+beside the photos. The format has no place for crowds, masks and the order of the classes.
 """
 
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lxml import etree
 
-from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, coordinate_text
-from tfod_helpers.files import storage
+from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text
 from tfod_helpers.formats import voc_layout, xml_file
 from tfod_helpers.formats.checking import COORDINATES
-from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
-from tfod_helpers.formats.voc_layout import find
-from tfod_helpers.formats.written import by_split, new_folder, write_photo
+from tfod_helpers.formats.format import Format, Splits
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending, nothing_there
-from tfod_helpers.problems import OnProblem, Problem, settle_problems
+from tfod_helpers.problems import Problem
 
-__all__ = ["TITLE", "find", "read", "read_file", "read_parts", "write"]
-
-TITLE = "Pascal VOC XML"
 _ENDINGS = (".xml",)
 
 
-@storage.buckets_too("images", "annotations")
-def read(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None = None,
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read a folder of photos with Pascal VOC annotations.
-
-    An annotation belongs to the photo that its ``<filename>`` names, or to the one that has its own
-    name; where both exist and differ, that is an error. ``<part>`` and XML namespaces are ignored.
-
-    Args:
-        images: the folder with the photos.
-        annotations: the folder with the XML files; None where they lie beside the photos.
-        label_map: the classes in their order, or a label map file; None takes the sorted names found.
-        on_problem: ``raise`` reports all errors of the folder at once; ``skip`` leaves out only what
-            is bad, an object or an image, and lists it in ``.problems``.
-
-    Returns:
-        The labelled images in the order of their file names. ``.problems`` also holds what is worth
-        knowing: photos without annotation, annotations without objects, sizes that were not given.
-
-    Raises:
-        FileNotFoundError: a folder is not there.
-        NotADirectoryError: a folder is a file.
-        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
-    """
-    folder = images if annotations is None else annotations
-    return read_parts([Part(Path(images), Path(folder))], label_map=label_map, on_problem=on_problem)
-
-
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read several folders as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before the folder is read
-    sources, found = [], list[Problem]()
+def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     for part in parts:
         photos = PhotoFolder(part.images, only=part.only)
         folder = existing_folder(part.annotations)
@@ -79,12 +35,10 @@ def read_parts(
         if not names:
             raise nothing_there(folder, "annotations (.xml files)", _ENDINGS)
         if part.only is not None:
-            found += _without_annotation(part, {name[:-4] for name in names})
+            reading.problems += _without_annotation(part, {name[:-4] for name in names})
             names = [name for name in names if name[:-4] in part.only]
-        sources.append(Source(photos, names, functools.partial(read_file, str(folder)), part.split))
-    found += _in_no_list(parts)
-    where = ", ".join(str(part.annotations) for part in parts)
-    return make_dataset(sources, label_map=label_map, on_problem=on_problem, where=where, found=found)
+        yield Source(photos, names, functools.partial(read_file, str(folder)), part.split)
+    reading.problems += _in_no_list(parts)
 
 
 def _without_annotation(part: Part, there: set[str]) -> Iterator[Problem]:
@@ -105,35 +59,6 @@ def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
             what = f"{len(left)} annotations are in none of the lists {', '.join(names)}, such as {left[0]}"
             fix = "They are left out; add them to a list to have them."
             yield Problem(where=str(folder), what=what, fix=fix, severity="note", kind="in no list")
-
-
-@storage.buckets_too(writes="folder")
-def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
-    """Write photos and annotations side by side, a folder that `read` gives back as it was.
-
-    Images that belong to splits go to a folder each, as Roboflow has them. The photos are copied byte for
-    byte; the folder appears whole or not at all. The format has no place for crowds, masks and the order of
-    the classes.
-
-    Args:
-        dataset: what to write; two images of one split may not have one name, endings aside.
-        folder: a new or empty folder. One with files in it is never replaced.
-
-    Raises:
-        FileExistsError: the folder has files in it, or is a file.
-        FileNotFoundError: a photo is gone.
-        ValueError: two images have one name.
-    """
-    folder = Path(folder).expanduser()
-    splits = by_split(dataset, by_stem=True)
-    with new_folder(folder) as part:
-        for split, images in splits.items():
-            (part / split).mkdir(exist_ok=True)
-            for image in images:
-                write_photo(image, part / split / image.path.name)
-                xml = _to_xml(image, dataset.label_map, split or folder.name)
-                (part / split / f"{image.path.stem}.xml").write_bytes(xml)
-    return folder
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -198,6 +123,13 @@ def _text(found: dict[str, list[etree._Element]], name: str) -> str | None:
 # --- writing ------------------------------------------------------------------------------------
 
 
+def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
+    for split, images in splits.items():
+        for image in images:
+            xml = _to_xml(image, label_map, split or name)
+            (folder / split / f"{image.path.stem}.xml").write_bytes(xml)
+
+
 def _to_xml(image: LabelledImage, label_map: LabelMap, folder: str) -> bytes:
     root = etree.Element("annotation")
     _add(root, {"folder": folder, "filename": image.path.name})
@@ -217,3 +149,13 @@ def _to_xml(image: LabelledImage, label_map: LabelMap, folder: str) -> bytes:
 def _add(parent: etree._Element, texts: dict[str, str]) -> None:
     for tag, text in texts.items():
         etree.SubElement(parent, tag).text = text
+
+
+FORMAT = Format(
+    title="Pascal VOC XML",
+    find=voc_layout.find,
+    sources=_sources,
+    beside=lambda folder: [Part(folder, folder)],
+    write_annotations=_write,
+)
+read, write = FORMAT.read, FORMAT.write

@@ -3,6 +3,11 @@
 The class is a number from 0, x and y are the centre of the box, and everything is in fractions of the
 image. https://docs.ultralytics.com/datasets/detect/ describes it. Rows with more numbers are outlines, and
 the box around them is taken.
+
+A photo without a label file, or with an empty one, is background: so has YOLO itself. The names of the classes are
+taken from ``data.yaml``, ``classes.txt`` or ``obj.names``, there or in a folder above. Without annotations, `read`
+takes ``labels`` where the photos are in ``images``, and else looks beside the photos. `write` makes ``images``,
+``labels`` and ``data.yaml``, as Ultralytics trains from; the format has no place for crowds.
 """
 
 from __future__ import annotations
@@ -10,88 +15,39 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.files import storage
+from tfod_helpers.annotations import LabelledImage, LabelMap
 from tfod_helpers.formats import yolo_layout
-from tfod_helpers.formats.labelled_images import known_classes, make_dataset
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Source
-from tfod_helpers.formats.written import by_split, new_folder, write_photo
-from tfod_helpers.formats.yolo_layout import find
+from tfod_helpers.formats.format import Format, Splits
+from tfod_helpers.formats.labelled_images import known_classes
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.problems import DatasetError, Problem, refused
 
-__all__ = ["TITLE", "find", "read", "read_parts", "write"]
-
-TITLE = "YOLO"
 _ENDINGS = (".txt",)
 _FIX_ROW = "Fix the row or delete it."
 _KEY_OF = {"valid": "val", "validation": "val"}  # data.yaml knows train, val and test
 
 
-@storage.buckets_too()
-def read(
-    images: str | os.PathLike[str],
-    annotations: str | os.PathLike[str] | None = None,
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read a folder of photos with YOLO labels.
-
-    A photo without a label file, or with an empty one, is background: so has YOLO itself. The names of the
-    classes are taken from ``data.yaml``, ``classes.txt`` or ``obj.names``, there or in a folder above.
-
-    Args:
-        images: the folder with the photos.
-        annotations: the folder with the text files; None takes ``labels`` where the photos are in ``images``,
-            and else looks beside the photos.
-        label_map: the classes in the order of their numbers, or a label map file.
-        on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, an object
-            or an image, and lists it in ``.problems``.
-
-    Raises:
-        FileNotFoundError: a folder is not there.
-        NotADirectoryError: a folder is a file.
-        DatasetError: there is nothing to read, or ``raise`` and something is wrong.
-    """
-    folder = existing_folder(yolo_layout.mirrored(images))
-    labels = yolo_layout.labels_of(folder) if annotations is None else yolo_layout.mirrored(annotations)
-    existing_folder(labels)
-    return read_parts([Part(folder, labels)], label_map=label_map, on_problem=on_problem)
+def _beside(images: Path) -> list[Part]:
+    folder = existing_folder(images)
+    return [Part(folder, yolo_layout.labels_of(folder))]
 
 
-def read_parts(
-    parts: Sequence[Part],
-    *,
-    label_map: LabelMap | str | os.PathLike[str] | None = None,
-    on_problem: OnProblem = "raise",
-) -> Dataset:
-    """Read several folders as one dataset, each image with the name of its part in ``split``; otherwise as `read`."""
-    settle_problems((), on_problem, "")  # refuses another word before the folder is read
-    where = ", ".join(str(part.annotations) for part in parts)
-    found: list[Problem] = []
-    known = known_classes(label_map, found)
-    names = yolo_layout.names_of(parts)
-    if not names and known is not None:
-        names = list(known)
+def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
+    reading.label_map = known_classes(reading.label_map, reading.problems)
+    names = yolo_layout.names_of(parts) or list(reading.label_map or ())
     if not names:
         names = _numbers(parts)
-        what, fix = "no data.yaml or classes.txt names the classes", "Add one, or give label_map."
-        found.append(
-            Problem(
-                where=where,
-                what=what,
-                fix=f"They are called by their numbers. {fix}",
-                severity="warning",
-                kind="class name",
-            )
-        )
-    sources = []
+        what = "no data.yaml or classes.txt names the classes"
+        fix = "They are called by their numbers. Add one, or give label_map."
+        problem = Problem(where=reading.where, what=what, fix=fix, severity="warning", kind="class name")
+        reading.problems.append(problem)
+    reading.classes = names
     for part in parts:
         photos = PhotoFolder(part.images, only=part.only)
         stems = {os.path.splitext(name)[0] for name in photos.names}
@@ -100,8 +56,7 @@ def read_parts(
         lonely = lonely if part.only is None else []
         items = [(name, f"{os.path.splitext(name)[0]}.txt") for name in photos.names] + [("", name) for name in lonely]
         to_raw = functools.partial(_raw_image, str(part.annotations), frozenset(labels), tuple(names))
-        sources.append(Source(photos, items, to_raw, part.split))
-    return make_dataset(sources, label_map=known, on_problem=on_problem, where=where, classes=names, found=found)
+        yield Source(photos, items, to_raw, part.split)
 
 
 def _is_label_file(name: str) -> bool:
@@ -129,9 +84,7 @@ def _rows(path: str) -> list[list[str]]:
             return [line.split() for line in file.read().decode("utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.reason
-        raise DatasetError(
-            [Problem(where=path, what=f"it cannot be read ({reason})", fix="Save it as UTF-8.")]
-        ) from error
+        raise refused(path, f"it cannot be read ({reason})", "Save it as UTF-8.") from error
 
 
 def _raw_image(folder: str, labels: frozenset[str], names: Sequence[str], item: tuple[str, str]) -> RawImage:
@@ -188,34 +141,13 @@ def _is_number(text: str) -> bool:
 # --- writing --------------------------------------------------------------------------------------
 
 
-@storage.buckets_too(writes="folder")
-def write(dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
-    """Write ``images``, ``labels`` and ``data.yaml``, as Ultralytics trains from and `formats.read` reads back.
-
-    Images that belong to splits go to a folder each in both. The photos are copied byte for byte; the folder
-    appears whole or not at all. The format has no place for crowds.
-
-    Args:
-        dataset: what to write; two images of one split may not have one name, endings aside.
-        folder: a new or empty folder. One with files in it is never replaced.
-
-    Raises:
-        FileExistsError: the folder has files in it, or is a file.
-        FileNotFoundError: a photo is gone.
-        ValueError: two images have one name.
-    """
-    folder = Path(folder).expanduser()
-    splits = by_split(dataset, by_stem=True)
-    with new_folder(folder) as part:
-        for split, images in splits.items():
-            photos, labels = part / "images" / split, part / "labels" / split
-            photos.mkdir(parents=True, exist_ok=True)
-            labels.mkdir(parents=True, exist_ok=True)
-            for image in images:
-                write_photo(image, photos / image.path.name)
-                (labels / f"{image.path.stem}.txt").write_text(_to_rows(image), encoding="utf-8")
-        (part / "data.yaml").write_text(_to_yaml(splits, dataset.label_map), encoding="utf-8")
-    return folder
+def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
+    for split, images in splits.items():
+        labels = folder / "labels" / split
+        labels.mkdir(parents=True, exist_ok=True)
+        for image in images:
+            (labels / f"{image.path.stem}.txt").write_text(_to_rows(image), encoding="utf-8")
+    (folder / "data.yaml").write_text(_to_yaml(splits, label_map), encoding="utf-8")
 
 
 def _to_rows(image: LabelledImage) -> str:
@@ -228,7 +160,7 @@ def _to_rows(image: LabelledImage) -> str:
     return "".join(rows)
 
 
-def _to_yaml(splits: dict[str, list[LabelledImage]], label_map: LabelMap) -> str:
+def _to_yaml(splits: Splits, label_map: LabelMap) -> str:
     import yaml
 
     data: dict[str, object] = {"path": "."}
@@ -238,3 +170,15 @@ def _to_yaml(splits: dict[str, list[LabelledImage]], label_map: LabelMap) -> str
     data |= {key: next(iter(data[one] for one in data if one != "path")) for key in ("train", "val") if key not in data}
     data["names"] = dict(enumerate(label_map))
     return yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
+
+
+FORMAT = Format(
+    title="YOLO",
+    find=yolo_layout.find,
+    sources=_sources,
+    beside=_beside,
+    fetch=yolo_layout.mirrored,
+    write_annotations=_write,
+    photos_in="images",
+)
+read, write = FORMAT.read, FORMAT.write

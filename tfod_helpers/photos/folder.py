@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tfod_helpers.problems import DatasetError, Problem
+from tfod_helpers.problems import DatasetError, refused
 
 # What counts as a photo where no annotation speaks of it. HEIC is here although it cannot be read, so
 # that a phone's photos are named in the report and not "missing".
@@ -134,7 +134,7 @@ def _deep_files(folder: Path) -> Iterator[str]:
 
 def _closed(folder: Path, error: OSError) -> DatasetError:
     what = f"the folder cannot be looked into ({error.strerror})"
-    return DatasetError([Problem(where=str(folder), what=what, fix="Check its permissions.")], str(folder))
+    return refused(folder, what, "Check its permissions.")
 
 
 def nothing_there(folder: Path, what: str, endings: Iterable[str]) -> DatasetError:
@@ -149,7 +149,7 @@ def nothing_there(folder: Path, what: str, endings: Iterable[str]) -> DatasetErr
         fix = f"Its subfolders have some: {elsewhere}. Give the path of one of them."
     else:
         fix = f"Check the path, or put files ending in {', '.join(sorted(endings))} there."
-    return DatasetError([Problem(where=str(folder), what=f"there are no {what} in this folder", fix=fix)], str(folder))
+    return refused(folder, f"there are no {what} in this folder", fix)
 
 
 def folded(name: str) -> str:

@@ -1,0 +1,187 @@
+"""What all annotation formats have in common: being found, read and written."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.files import storage, workspace
+from tfod_helpers.formats.labelled_images import make_dataset
+from tfod_helpers.formats.raw import Part, Reading, Source
+from tfod_helpers.photos.folder import existing_folder, folded
+from tfod_helpers.problems import OnProblem, did_you_mean, refused, settle_problems
+
+Splits = dict[str, list[LabelledImage]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """An annotation format.
+
+    Attributes:
+        title: its name in messages.
+        find: the parts of a data set of this format in a folder; none where it is of another format, or not there.
+        sources: takes the parts and a `Reading`, and returns a `Source` for each. Its keyword arguments are the
+            format's own options.
+        beside: the parts that a folder means which is given without annotations; None takes ``find``.
+        fetch: brings a folder of a bucket to this machine, with what the format needs of it.
+        write_annotations: takes the images of each split, the label map, the folder where the photos are already, and
+            that folder's name; None where the format is only read.
+        photos_in: where below a written folder the photos are.
+        by_stem: two photos whose names differ in their endings only cannot be written.
+    """
+
+    title: str
+    find: Callable[[Path], list[Part]]
+    sources: Callable[..., Iterable[Source]]
+    beside: Callable[[Path], list[Part]] | None = None
+    fetch: Callable[[storage.AnyPath], Path] = storage.mirror
+    write_annotations: Callable[[Splits, LabelMap, Path, str], None] | None = None
+    photos_in: str = ""
+    by_stem: bool = True
+
+    @property
+    def options(self) -> list[str]:
+        """The format's own options for reading."""
+        parameters = inspect.signature(self.sources).parameters.values()
+        return [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+
+    @storage.buckets_too()
+    def read(
+        self,
+        images: str | os.PathLike[str],
+        annotations: str | os.PathLike[str] | None = None,
+        *,
+        label_map: LabelMap | str | os.PathLike[str] | None = None,
+        on_problem: OnProblem = "raise",
+        **options: Any,
+    ) -> Dataset:
+        """Read photos and their annotations, here or in a bucket.
+
+        Args:
+            images: the folder with the photos.
+            annotations: the annotation file, or the folder with the annotation files. None looks in the folder with
+                the photos; the format's module says where else.
+            label_map: the classes in their order, or a label map file. None takes the classes that the annotations
+                declare, in their order, or else the sorted names of the objects.
+            on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, an object or an
+                image, and lists it in ``.problems``.
+            **options: the format's own, which its module describes.
+
+        Returns:
+            The labelled images in the order of their file names. ``.problems`` also holds what is worth knowing:
+            photos without annotation, annotations without objects, sizes that were not given.
+
+        Raises:
+            FileNotFoundError: the folder or the file is not there.
+            NotADirectoryError: a folder is a file.
+            IsADirectoryError: the annotation file is a folder.
+            ValueError: the format has no such option.
+            DatasetError: there is nothing to read, or ``raise`` and something is wrong.
+        """
+        folder = self.fetch(images).expanduser()
+        if annotations is not None:
+            parts = [Part(folder, self.fetch(annotations).expanduser())]
+        elif self.beside:
+            parts = self.beside(folder)
+        elif not (parts := self.find(existing_folder(folder))):
+            fix = "Check the path, or give the annotations' own."
+            raise refused(folder, f"there is no {self.title} file in this folder", fix)
+        return self.read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
+
+    def read_parts(
+        self,
+        parts: Sequence[Part],
+        *,
+        label_map: LabelMap | str | os.PathLike[str] | None = None,
+        on_problem: OnProblem = "raise",
+        **options: Any,
+    ) -> Dataset:
+        """Read what ``find`` found as one dataset, each image with its part's name in ``split``; else as `read`."""
+        settle_problems((), on_problem, "")  # refuses another word before anything is read
+        known = [*self.options, "label_map", "on_problem"]
+        for option in options.keys() - set(known):
+            takes = f"{', '.join(sorted(known))}{did_you_mean(option, known)}"
+            raise ValueError(f"{self.title} has no option {option!r}, only {takes}")
+        where = ", ".join(str(part.annotations) for part in parts)
+        reading = Reading(where, label_map, masks=options.get("masks", False))
+        return make_dataset(list(self.sources(parts, reading, **options)), reading, on_problem)
+
+    @storage.buckets_too(writes="folder")
+    def write(self, dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
+        """Write photos and annotations, here or in a bucket, into a folder that `formats.read` gives back as it was.
+
+        Images that belong to splits go to a folder each. The photos are copied byte for byte; the folder appears
+        whole or not at all. What the format has no place for, its module says.
+
+        Args:
+            dataset: what to write; two images of one split may not have one name.
+            folder: a new or empty folder. One with files in it is never replaced.
+
+        Raises:
+            FileExistsError: the folder has files in it, or is a file.
+            FileNotFoundError: a photo is gone.
+            ValueError: two images have one name, or the format is only read.
+        """
+        if self.write_annotations is None:
+            raise ValueError(f"{self.title} is only read.")
+        folder = Path(folder).expanduser()
+        splits = self.by_split(dataset)
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise FileExistsError(f"{folder}: there are files here already. Choose a new folder, or empty this one.")
+        with workspace.whole_folder(folder) as part:
+            for split, images in splits.items():
+                place = part / self.photos_in / split
+                place.mkdir(parents=True, exist_ok=True)
+                for image in images:
+                    _write_photo(image, place / image.path.name)
+            self.write_annotations(splits, dataset.label_map, part, folder.name)
+        return folder
+
+    def by_split(self, dataset: Dataset) -> Splits:
+        """Return the images of each split, which go to a folder each; ValueError where they cannot."""
+        splits: Splits = defaultdict(list)
+        names: dict[tuple[str, str], Path] = {}
+        for image in dataset:
+            # The name may come from an annotation file, and must not lead out of the folder.
+            if image.split in (".", "..") or re.search(r"[/\\\0]", image.split):
+                raise ValueError(f"A split is called {image.split!r}, which can be no folder's name. Rename it.")
+            name = folded(image.path.stem if self.by_stem else image.path.name)
+            other = names.setdefault((image.split, name), image.path)
+            if other is not image.path:
+                raise ValueError(f"{other} and {image.path} would be written under one name. Rename one of them.")
+            splits[image.split].append(image)
+        return splits
+
+
+def _write_photo(image: LabelledImage, path: Path) -> None:
+    if image.encoded is not None:
+        path.write_bytes(image.encoded)
+    elif storage.is_remote(image.path):
+        path.write_bytes(storage.read_bytes(image.path))
+    elif image.path.is_file():
+        shutil.copyfile(image.path, path)
+    else:
+        raise FileNotFoundError(f"{image.path}: the image is gone. Put it back, or read the dataset again.")
+
+
+@contextlib.contextmanager
+def photos_taken_out(folder: storage.AnyPath) -> Iterator[Path]:
+    """Give a temporary folder for photos that records hold.
+
+    It becomes ``folder`` when the block ends well; of one in a bucket, the mirror of it on this machine, too.
+    """
+    local = storage.local_place(folder)
+    with workspace.whole_folder(local) as part:
+        yield part
+    if storage.is_remote(folder):
+        storage.upload_folder(local, folder)
