@@ -176,7 +176,6 @@ def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any,
 # --- detections -----------------------------------------------------------------------------------
 
 
-@storage.buckets_too("results", "annotations")
 def read_results(
     results: str | os.PathLike[str], annotations: str | os.PathLike[str], dataset: Dataset
 ) -> list[sv.Detections]:
@@ -193,8 +192,8 @@ def read_results(
     """
     import supervision as sv
 
-    path, found = Path(results).expanduser(), list[Problem]()
-    file = _File(Path(annotations).expanduser(), found)
+    path, found = storage.mirror(results).expanduser(), list[Problem]()
+    file = _File(storage.mirror(annotations).expanduser(), found)
     numbers = {image.path.name: number for number, image in enumerate(dataset)}
     of_id = {id: numbers.get(entry["file_name"].replace("\\", "/").rpartition("/")[2]) for id, entry, _ in file.items}
     rows: dict[int, list[tuple[list[float], int, float]]] = defaultdict(list)

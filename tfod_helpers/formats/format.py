@@ -55,7 +55,6 @@ class Format:
         parameters = inspect.signature(self.sources).parameters.values()
         return [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
 
-    @storage.buckets_too()
     def read(
         self,
         images: str | os.PathLike[str],
@@ -116,7 +115,6 @@ class Format:
         reading = Reading(where, label_map, masks=options.get("masks", False))
         return make_dataset(list(self.sources(parts, reading, **options)), reading, on_problem)
 
-    @storage.buckets_too(writes="folder")
     def write(self, dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
         """Write photos and annotations, here or in a bucket, into a folder that `formats.read` gives back as it was.
 
@@ -134,11 +132,11 @@ class Format:
         """
         if self.write_annotations is None:
             raise ValueError(f"{self.title} is only read.")
-        folder = Path(folder).expanduser()
         splits = self.by_split(dataset)
+        folder = Path(storage.address(folder))
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
             raise FileExistsError(f"{folder}: there are files here already. Choose a new folder, or empty this one.")
-        with workspace.whole_folder(folder) as part:
+        with storage.whole_folder(folder) as part:
             for split, images in splits.items():
                 place = part / self.photos_in / split
                 place.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,6 @@ FORMATS: dict[str, Format] = {
 _DEEPEST = 3  # folders that hold nothing but one other folder, as zips unpack to
 
 
-@storage.buckets_too("label_map")
 def read(
     path: str | os.PathLike[str],
     *,
@@ -77,14 +76,15 @@ def read(
         DatasetError: no format fits, or several do; or something is wrong with the data.
     """
     settle_problems((), on_problem, "")
-    path = storage.mirror(path, around=not archives.is_archive(path)).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such folder or file. Check the path.")
-    place = _unpacked(path) if path.is_file() and archives.is_archive(path) else path
-    closed = _closed_folders(place)
-    settle_problems(closed, on_problem, str(place))
-    name, parts = _recognised(place, format)
-    dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
+    with storage.reading(path, around=not archives.is_archive(path)) as local:
+        path = local.expanduser()
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: there is no such folder or file. Check the path.")
+        place = _unpacked(path) if path.is_file() and archives.is_archive(path) else path
+        closed = _closed_folders(place)
+        settle_problems(closed, on_problem, str(place))
+        name, parts = _recognised(place, format)
+        dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
     dataset = Dataset(dataset.images, dataset.label_map, (*closed, *dataset.problems))
     _say(f"{path.name}: {_summary(dataset, FORMATS[name].title, parts)}")
     return dataset

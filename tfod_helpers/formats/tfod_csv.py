@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, coordinate_text
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage
 from tfod_helpers.formats import folders, one_file
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
@@ -171,17 +171,15 @@ def _raw_object(row: _Row) -> RawObject:
 class _Table(Format):
     """The format, and the table alone, without the photos."""
 
-    @storage.buckets_too(writes="folder")
     def write(self, dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
         """Write a folder as `Format.write` does, or a table where ``folder`` ends in ``.csv``."""
-        path = Path(folder).expanduser()
-        if path.suffix.lower() != ".csv":
+        if Path(folder).suffix.lower() != ".csv":
             return super().write(dataset, folder)
         images = tuple(dataclasses.replace(image, split="") for image in dataset)
         self.by_split(Dataset(images, dataset.label_map))  # refuses two photos of one name
-        with workspace.whole_file(path) as part:
+        with storage.whole_file(folder) as part:
             _write_table(images, dataset.label_map, part)
-        return path
+        return Path(storage.address(folder))
 
 
 FORMAT = _Table(
