@@ -177,12 +177,18 @@ def standing_before(host: str, faults: Faults) -> Iterator[str]:
         server.server_close()
 
 
+def be_patient(monkeypatch: pytest.MonkeyPatch, seconds: float = 20.0, pause: float = 0.01) -> None:
+    """Let Google's client try again for so long, with so short a pause before its second try."""
+    from google.cloud.storage import retry
+
+    pauses = retry.DEFAULT_RETRY.with_delay(initial=pause, maximum=max(pause, 0.1), multiplier=2.0)
+    monkeypatch.setattr(retry, "DEFAULT_RETRY", pauses.with_timeout(seconds))
+
+
 @pytest.fixture
 def faults(bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
     """The faults between Google's client and the emulator, none to begin with; pauses and patience are short."""
-    monkeypatch.setattr(client, "_FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(client, "_LONGEST_PAUSE_SECONDS", 0.1)
-    monkeypatch.setattr(client, "_GIVE_UP_SECONDS", 20.0)
+    be_patient(monkeypatch)
     monkeypatch.setattr(client, "TIMEOUT_SECONDS", (5.0, SLOW_SECONDS / 2))
     made = Faults()
     with standing_before(os.environ["STORAGE_EMULATOR_HOST"].removeprefix("http://"), made) as address:

@@ -379,7 +379,7 @@ OFF = (
             "cannot do that",
             "Check what was given",
         ),
-        (Refused(501, "notImplemented", "Later."), OSError, "did not do it", "Try again"),
+        (Refused(501, "notImplemented", "Later."), OSError, "did not do it", "try again"),
     ],
 )
 def test_a_bucket_that_cannot_be_made(
@@ -433,7 +433,7 @@ def test_credentials_that_expire_in_the_middle(cloud: BucketServer, monkeypatch:
 
     monkeypatch.setattr(client, "_connected", connected)
     cloud.plan["POST /upload"] = Refused(401, "authError", "Invalid Credentials")
-    with pytest.raises(PermissionError, match="nobody is signed in to Google Cloud, or no longer") as raised:
+    with pytest.raises(PermissionError, match="the sign-in to Google Cloud is no longer valid") as raised:
         room.ensure("my-photos", project=PROJECT)
     assert "POST /token" in cloud.asked
     assert "Nothing that is in the bucket was touched" in str(raised.value)

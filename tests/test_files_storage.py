@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults import Faults, faults  # noqa: F401 - a fixture
+from faults import Faults, be_patient, faults  # noqa: F401 - a fixture
 
 from tfod_helpers.files import storage
-from tfod_helpers.files.storage import client
+from tfod_helpers.files.storage import client, refusals
 
 
 @pytest.fixture
@@ -112,8 +112,8 @@ def test_a_missing_bucket_is_told(bucket: str) -> None:
     [
         ("401", PermissionError, "nobody is signed in .*authenticate_user.*gcloud auth .*run it again"),
         ("403", PermissionError, "me@example.com may not .*--member=user:me@example.com --role=roles/storage.object"),
-        ("404", FileNotFoundError, r"not there .*Check the bucket and the name: gcloud storage ls gs://photos"),
-        ("billing", PermissionError, "billing is off .*gcloud billing projects link"),
+        ("404", FileNotFoundError, r"there is no such bucket .*make it: bucket.ensure\('photos-and-records'\)"),
+        ("billing", PermissionError, "the project has no billing account.*gcloud billing projects link"),
         ("503", OSError, "Cloud Storage did not do it .*Backend error.*try again"),
     ],
 )
@@ -128,7 +128,7 @@ def test_what_the_server_refuses_is_told(
     told: str,
 ) -> None:
     """An error of the server names the address, what the server said, and the line that mends it."""
-    monkeypatch.setattr(client, "_GIVE_UP_SECONDS", 0.2)
+    be_patient(monkeypatch, 0.2)
     faults.always = {"": fault}
     with pytest.raises(error, match=rf"{bucket}/a: {told}"):
         act(f"{bucket}/a")
@@ -163,7 +163,7 @@ def test_a_service_account_is_named_as_one() -> None:
 
 def raise_told(error: Exception) -> None:
     """Raise what becomes of an error of Google's client."""
-    with client.told("gs://bucket/a"):
+    with refusals.explained("gs://bucket/a"):
         raise error
 
 

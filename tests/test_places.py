@@ -51,4 +51,4 @@ def test_bucket_whose_settings_are_hidden(
     cloud.add("lent")
     cloud.denied = hidden
     assert places.prepare("gs://lent/detector") == "gs://lent/detector"
-    assert "Who gets in could not be looked at. gs://lent: this account may not" in capsys.readouterr().out
+    assert "Who gets in could not be looked at. gs://lent: tester@example.com may not" in capsys.readouterr().out

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfod_helpers.bucket import asking, names, policy
-from tfod_helpers.bucket.asking import Asked
+from tfod_helpers.bucket import names, policy
 from tfod_helpers.bucket.findings import EVERYBODY, Finding, of_lists, of_policy, of_settings
 from tfod_helpers.bucket.policy import Binding
+from tfod_helpers.files.storage.client import client
+from tfod_helpers.files.storage.refusals import explained
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -73,8 +74,8 @@ def audit(name: str) -> Audit:
         OSError: Cloud Storage did not answer, or not as it should.
     """
     name, _ = names.bucket(name)
-    with asking.told(Asked(name, "Nothing was changed")):
-        bucket = asking.client().get_bucket(name)
+    with explained(f"gs://{name}", "Nothing was changed"):
+        bucket = client().get_bucket(name)
         uniform, prevented = _settings(bucket)
         bindings = policy.read(name)
         found = [*of_settings(name, uniform, prevented), *of_policy(name, bindings, prevented)]
@@ -109,13 +110,13 @@ def close(name: str) -> Audit:
     before = audit(name)
     name = before.name
     done: list[str] = []
-    with asking.told(Asked(name, "Nothing was changed")):
-        bucket = asking.client().get_bucket(name)
+    with explained(f"gs://{name}", "Nothing was changed"):
+        bucket = client().get_bucket(name)
         uniform, prevented = _settings(bucket)
         policy.change(name, lambda bindings: _without_everybody(bindings, done, keep=not uniform))
     print(*[f"gs://{name}: {one}" for one in done], sep="\n", end="\n" if done else "")
     if not (uniform and prevented):
-        with asking.told(Asked(name, "Everybody's roles are gone; the two settings are as they were")):
+        with explained(f"gs://{name}", "Everybody's roles are gone; the two settings are as they were"):
             bucket.reload()  # the change of the policy gave it another number
             bucket.iam_configuration.uniform_bucket_level_access_enabled = True
             bucket.iam_configuration.public_access_prevention = "enforced"
@@ -135,7 +136,7 @@ def _settings(bucket: storage.Bucket) -> tuple[bool, bool]:
 
 def _files(name: str) -> tuple[list[dict[str, Any]], bool]:
     """Return some files with their access lists, and whether there are more, in one answer."""
-    listing = asking.client().list_blobs(name, projection="full", page_size=_FILES)
+    listing = client().list_blobs(name, projection="full", page_size=_FILES)
     answer = next(listing.pages).raw_page
     return answer.get("items", []), "nextPageToken" in answer
 

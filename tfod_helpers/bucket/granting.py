@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from tfod_helpers.bucket import asking, names, policy
-from tfod_helpers.bucket.asking import Asked
+from tfod_helpers.bucket import names, policy
 from tfod_helpers.bucket.policy import Binding
+from tfod_helpers.files.storage.client import client
+from tfod_helpers.files.storage.refusals import explained, member
 
 # https://cloud.google.com/storage/docs/access-control/iam-roles
 ROLES = {
@@ -73,19 +75,19 @@ def grant(name: str, service_account: str, role: str = "roles/storage.objectUser
     name, _ = names.bucket(name)
     account = names.account(service_account)
     _check(role)
-    member = asking.member(account)
+    who = member(account)
 
     def add(bindings: list[Binding]) -> bool:
         for binding in bindings:
             if binding["role"] == role and not binding.get("condition"):
-                if member in binding["members"]:
+                if who in binding["members"]:
                     return False
-                binding["members"].add(member)
+                binding["members"].add(who)
                 return True
-        bindings.append({"role": role, "members": {member}})
+        bindings.append({"role": role, "members": {who}})
         return True
 
-    with asking.told(Asked(name, "Nobody was let in")):
+    with explained(f"gs://{name}", "Nobody was let in"):
         return Grant(name, account, role, given=True, changed=policy.change(name, add))
 
 
@@ -105,15 +107,15 @@ def revoke(name: str, service_account: str, role: str = "roles/storage.objectUse
     """
     name, _ = names.bucket(name)
     account = names.account(service_account)
-    member = asking.member(account)
+    who = member(account)
 
     def take(bindings: list[Binding]) -> bool:
-        held = [binding for binding in bindings if binding["role"] == role and member in binding["members"]]
+        held = [binding for binding in bindings if binding["role"] == role and who in binding["members"]]
         for binding in held:
-            binding["members"].discard(member)
+            binding["members"].discard(who)
         return bool(held)
 
-    with asking.told(Asked(name, "Nothing was taken back")):
+    with explained(f"gs://{name}", "Nothing was taken back"):
         return Grant(name, account, role, given=False, changed=policy.change(name, take))
 
 
@@ -133,12 +135,24 @@ def service_account(runs_on: str, project: str) -> str:
     if runs_on not in _ACCOUNTS:
         raise ValueError(f"runs_on: {runs_on!r} is not known. Give one of {', '.join(map(repr, _ACCOUNTS))}.")
     project = names.project(project)
-    with asking.told(Asked("", "Nothing was changed", project)):
-        number = asking.project_number(project)
+    with explained(f"project {project}", "Nothing was changed"):
+        number = project_number(project)
     if number is None:
         what = f"project: there is no {project!r}, or this account may not look at it"
         raise ValueError(f"{what}. Check it: gcloud projects describe {project}")
     return _ACCOUNTS[runs_on].format(number)
+
+
+def project_number(project: str) -> str | None:
+    """Return the number of a project, from the address of its own account of Cloud Storage; None where it is hidden."""
+    from google.api_core import exceptions as api
+
+    try:
+        address = client().get_service_account_email(project=project)
+    except (api.BadRequest, api.Forbidden, api.NotFound):
+        return None
+    found = re.match(r"service-(\d+)@", address)
+    return found[1] if found else None
 
 
 def _check(role: str) -> None:

@@ -7,8 +7,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tfod_helpers.bucket import asking, machine, names
-from tfod_helpers.bucket.asking import Asked
+from tfod_helpers.bucket import machine, names
+from tfod_helpers.bucket.granting import project_number
+from tfod_helpers.files.storage import refusals
+from tfod_helpers.files.storage.client import client
+from tfod_helpers.files.storage.refusals import explained
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -103,15 +106,15 @@ def is_closed(found: storage.Bucket) -> bool:
 
 def _look(name: str, project: str | None) -> tuple[bool, storage.Bucket | None]:
     """Return whether there is such a bucket, and the bucket where this account may look at it."""
-    with asking.told(Asked(name, "No bucket was made", project)):
+    with explained(f"gs://{name}", "No bucket was made", project=project):
         from google.api_core import exceptions as api
 
         try:
-            return True, asking.client().get_bucket(name)
+            return True, client().get_bucket(name)
         except api.NotFound:
             return False, None
         except api.Forbidden as error:
-            if asking.reason(error) != "forbidden":
+            if refusals.reason(error) != "forbidden":
                 raise
             return True, None  # a service account that may use the files alone, as `grant` gives it, or a stranger
 
@@ -124,29 +127,32 @@ def _make(name: str, project: str, location: str, hidden: bool) -> tuple[storage
     if hidden:
         safe += ", and nothing was written. This account may not look at the bucket of this name; where only its "
         safe += "files are shared with you, leave the project out"
-    with asking.told(Asked(name, safe, project, location)):
-        bucket = asking.client().bucket(name)
+    with explained(f"gs://{name}", safe, project=project, location=location):
+        bucket = client().bucket(name)
         bucket.iam_configuration.uniform_bucket_level_access_enabled = True
         bucket.iam_configuration.public_access_prevention = "enforced"
         try:
-            return asking.client().create_bucket(bucket, project=project, location=location), True
+            return client().create_bucket(bucket, project=project, location=location), True
         except api.Conflict as error:
-            if "already own" not in asking.plain(error):
-                raise
-            return asking.client().get_bucket(name), False
+            answer = refusals.said(error)
+            if "already own" in answer:
+                return client().get_bucket(name), False
+            what = f"gs://{name}: the name is taken by somebody else; all the world shares the names ({answer})"
+            fix = f"Choose another name, such as {names.free(name, project)!r}"
+            raise FileExistsError(f"{what}. {safe}. {fix}.") from error
 
 
 def _default_project(name: str) -> str:
     """Return the id of the project of the environment, or of the account."""
     found = os.environ.get("GOOGLE_CLOUD_PROJECT") or os.environ.get("GCLOUD_PROJECT")
     if not found and not os.environ.get("STORAGE_EMULATOR_HOST"):
-        with asking.told(Asked(name, "No bucket was made")):
+        with explained(f"gs://{name}", "No bucket was made"):
             import google.auth
 
             _, found = google.auth.default()
     if not found:
         what = f"gs://{name}: there is no such bucket yet, and a new one has to be in a project. No bucket was made"
-        raise ValueError(f"{what}. Give project='ID'. {names.PROJECTS}, or at https://console.cloud.google.com.")
+        raise ValueError(f"{what}. Give project='ID'. {refusals.PROJECTS}, or at https://console.cloud.google.com.")
     return names.project(found)
 
 
@@ -164,14 +170,14 @@ def _about(found: storage.Bucket, project: str | None, location: str | None) -> 
     """
     notes, name = [], found.name
     if project:
-        with asking.told(Asked(name, "Nothing was written there")):
-            number = asking.project_number(project)
+        with explained(f"gs://{name}", "Nothing was written there"):
+            number = project_number(project)
         if number is None:
             notes.append(f"Whether it is in project {project!r} could not be found out. Whoever owns it can read it.")
         elif number != str(found.project_number):
             what = f"gs://{name}: the name is taken by a bucket of another project, number {found.project_number}, not "
             what += f"of {project!r}. Its owner could read what is put there, so nothing was"
-            how = f"Choose another name, such as {asking.free_name(name, project)!r}; or, where you trust that owner, "
+            how = f"Choose another name, such as {names.free(name, project)!r}; or, where you trust that owner, "
             raise PermissionError(f"{what}. {how}leave the project out.")
     if location and location != found.location.lower():
         notes.append(f"You asked for {location}; it is in {found.location.lower()}, and a bucket cannot be moved.")
@@ -202,14 +208,14 @@ def _distance(found: storage.Bucket, here: str, project: str | None) -> list[str
 def _probe(name: str) -> None:
     """Write a tiny file, read it back and delete it."""
     data, mark = secrets.token_bytes(32), f".probe-{secrets.token_hex(8)}"
-    asked = Asked(name, "Nothing that is in the bucket was touched")
-    with asking.told(asked):
-        blob = asking.client().bucket(name).blob(mark)
+    where, safe = f"gs://{name}", "Nothing that is in the bucket was touched"
+    with explained(where, safe):
+        blob = client().bucket(name).blob(mark)
         blob.upload_from_string(data, content_type="application/octet-stream", if_generation_match=0)
         try:
             back = blob.download_as_bytes()
         finally:
-            with asking.told(Asked(name, f"The file {mark!r}, 32 bytes, was left there")):
+            with explained(where, f"The file {mark!r}, 32 bytes, was left there"):
                 blob.delete()
     if back != data:
-        raise OSError(f"{asked.where}: what was written did not come back. {asked.safe}. Try again.")
+        raise OSError(f"{where}: what was written did not come back. {safe}. Try again.")

@@ -7,13 +7,15 @@ https://cloud.google.com/storage/docs/locations.
 
 from __future__ import annotations
 
+import os
 import re
+
+from tfod_helpers.files.storage.refusals import PROJECTS
 
 _SHORTEST, _LONGEST, _LONGEST_WITH_DOTS = 3, 63, 222
 _REGIONS = "africa|asia|australia|europe|me|northamerica|southamerica|us"
 _REGION = re.compile(rf"(?:{_REGIONS})-(?:north|south|east|west|central)+\d{{1,2}}")
 _MULTI = re.compile(r"us|eu|asia|[a-z]{3,4}\d{1,2}")  # with the dual-regions: NAM4, EUR4, ASIA1
-PROJECTS = "The ids are in the first column of: gcloud projects list"
 _MANY = ("domain:", "group:", "principalSet:", "projectOwner:", "projectEditor:", "projectViewer:")
 
 
@@ -76,6 +78,12 @@ def new_bucket(name: str) -> None:
             f"{name!r}: with a dot it is a domain's name, and whoever makes it has to prove that the domain is theirs"
         )
         raise ValueError(f"{what}. No bucket was made. Without dots no proof is needed: {name.replace('.', '-')!r}.")
+
+
+def free(name: str, project: str | None) -> str:
+    """Return a name that nobody else is likely to have: an id of a project is the world's only one."""
+    longer = f"{(project or 'my-project-id').rpartition(':')[2]}-{name}"
+    return longer if len(longer) <= 63 and not name.startswith(f"{project}-") else f"{name[:58]}-{os.urandom(2).hex()}"
 
 
 def project(text: str) -> str:

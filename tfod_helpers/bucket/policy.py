@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tfod_helpers.bucket import asking
+from tfod_helpers.files.storage.client import client
+from tfod_helpers.files.storage.refusals import said
 
 Binding = dict[str, Any]  # "role", "members" (a set), and "condition" where there is one
 _TRIES = 6
@@ -16,7 +17,7 @@ _FIRST_WAIT = 0.25  # seconds, doubled each time
 
 def read(name: str) -> list[Binding]:
     """Return the bindings of a bucket's policy, those with conditions too (version 3)."""
-    return asking.client().bucket(name).get_iam_policy(requested_policy_version=3).bindings
+    return client().bucket(name).get_iam_policy(requested_policy_version=3).bindings
 
 
 def change(name: str, edit: Callable[[list[Binding]], bool]) -> bool:
@@ -31,7 +32,7 @@ def change(name: str, edit: Callable[[list[Binding]], bool]) -> bool:
     """
     from google.api_core import exceptions as api
 
-    bucket = asking.client().bucket(name)
+    bucket = client().bucket(name)
     for turn in range(_TRIES):
         policy = bucket.get_iam_policy(requested_policy_version=3)
         if not edit(policy.bindings):
@@ -49,4 +50,4 @@ def change(name: str, edit: Callable[[list[Binding]], bool]) -> bool:
 
 def _is_race(error: Exception) -> bool:
     """Whether the policy was changed by somebody else; an organisation's veto has the same number, 412."""
-    return getattr(error, "code", None) == 409 or "precondition" in asking.plain(error).lower().replace("-", "")
+    return getattr(error, "code", None) == 409 or "precondition" in said(error).lower().replace("-", "")

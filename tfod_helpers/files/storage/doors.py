@@ -19,9 +19,9 @@ from typing import ParamSpec, TypeVar
 
 from tfod_helpers.files import workspace
 from tfod_helpers.files.storage import files, folders
-from tfod_helpers.files.storage.client import told
 from tfod_helpers.files.storage.mirrors import _remove_all_but, local_place, mirror
 from tfod_helpers.files.storage.paths import AnyPath, address, is_remote, join
+from tfod_helpers.files.storage.refusals import explained
 
 _places: dict[str, str] = {}  # of mirrors and of what is being written -> their addresses
 _Arguments = ParamSpec("_Arguments")
@@ -47,7 +47,7 @@ def writing(path: AnyPath, *, replaces: bool = False, keeps: bool = False) -> It
     if not is_remote(path):
         yield Path(path)
         return
-    with told(path):
+    with explained(path):
         there = files.listed(path)  # a bucket that cannot be reached is told before the work, not after
     with contextlib.ExitStack() as stack:
         if keeps:
@@ -67,7 +67,7 @@ def writing(path: AnyPath, *, replaces: bool = False, keeps: bool = False) -> It
 
 def _is_there(path: AnyPath, local: Path) -> bool:
     """Return whether a file of a bucket is equal to a local one."""
-    with contextlib.suppress(FileNotFoundError), told(path):
+    with contextlib.suppress(FileNotFoundError), explained(path):
         stored = files.look(path)
         if stored.size == local.stat().st_size:
             with local.open("rb") as file:
@@ -77,7 +77,7 @@ def _is_there(path: AnyPath, local: Path) -> bool:
 
 def _refuse_others(path: AnyPath, local: Path, replaces: bool) -> None:
     """Raise where a folder of a bucket has files that are none of these."""
-    with told(path):
+    with explained(path):
         there = files.listed(path)
     for name, stored in there.items():
         here = local / name

@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING
 
 from tfod_helpers.files import workspace
 from tfod_helpers.files.storage import client
-from tfod_helpers.files.storage.client import blob, patience, told
+from tfod_helpers.files.storage.client import blob, patience
 from tfod_helpers.files.storage.paths import AnyPath, address, bucket_and_name, is_remote, split
+from tfod_helpers.files.storage.refusals import explained
 
 if TYPE_CHECKING:
     from google.cloud import storage
@@ -67,14 +68,14 @@ def is_equal(path: Path, stored: Stored) -> bool:
 
 
 def look(path: AnyPath) -> Stored:
-    """Return what the bucket knows of a file; call it within `client.told`."""
+    """Return what the bucket knows of a file; call it within `refusals.explained`."""
     found = blob(path)
     found.reload(**patience())
     return Stored.of(found)
 
 
 def fetch(path: AnyPath, stored: Stored, file: IO[bytes]) -> None:
-    """Fetch one version of a file and prove it; call it within `client.told`.
+    """Fetch one version of a file and prove it; call it within `refusals.explained`.
 
     Google's client compares no checksum where it went on after a broken connection, so it is done here, over the
     whole file.
@@ -97,7 +98,7 @@ def fetch(path: AnyPath, stored: Stored, file: IO[bytes]) -> None:
             return
         file.seek(0)
         file.truncate()
-    raise DataCorruption(None, "wrong checksum")
+    raise DataCorruption(None, "crc32c")
 
 
 def _unpack(file: IO[bytes]) -> None:
@@ -109,7 +110,7 @@ def _unpack(file: IO[bytes]) -> None:
 
 
 def send(path: AnyPath, file: IO[bytes], size: int, content_type: str | None = None) -> None:
-    """Write a file, whole or not at all; the server compares the checksum. Call it within `client.told`.
+    """Write a file, whole or not at all; the server compares the checksum. Call it within `refusals.explained`.
 
     Args:
         path: its address.
@@ -142,7 +143,7 @@ def read_bytes(path: AnyPath) -> bytes:
     if not is_remote(path):
         with open(address(path), "rb", buffering=0) as file:
             return file.read()
-    with told(path):
+    with explained(path):
         return _read(path)[0]
 
 
@@ -160,7 +161,7 @@ def read_stamped(path: AnyPath) -> tuple[bytes, tuple[int, int]] | None:
         OSError: it cannot be read.
     """
     if is_remote(path):
-        with told(path):
+        with explained(path):
             data, stored = _read(path)  # of one version, whatever comes after it
             return data, (stored.size, stored.generation)
     with open(address(path), "rb", buffering=0) as file:
@@ -176,7 +177,7 @@ def write_bytes(path: AnyPath, data: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with told(path):
+    with explained(path):
         send(path, io.BytesIO(data), len(data))
 
 
@@ -191,7 +192,7 @@ def stamp(path: AnyPath) -> tuple[int, int]:
     """
     if not is_remote(path):
         return _stamp(os.stat(address(path)))
-    with told(path):
+    with explained(path):
         stored = look(path)
         return stored.size, stored.generation
 
@@ -212,12 +213,12 @@ def sizes(folder: AnyPath, start: str = "", nested: bool = False) -> dict[str, i
         FileNotFoundError: there is no such bucket.
         OSError: it cannot be listed.
     """
-    with told(folder):
+    with explained(folder):
         return {name: found.size for name, found in listed(folder, start, nested).items()}
 
 
 def listed(folder: AnyPath, start: str = "", nested: bool = True) -> dict[str, Stored]:
-    """Return what the bucket knows of the files of a folder, by name; call it within `client.told`.
+    """Return what the bucket knows of the files of a folder, by name; call it within `refusals.explained`.
 
     Args:
         folder: ``gs://bucket/folder``.
@@ -243,7 +244,7 @@ def upload(local: Path, path: AnyPath) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with told(path), open(local, "rb") as file:
+    with explained(path), open(local, "rb") as file:
         send(path, file, os.fstat(file.fileno()).st_size)
 
 
@@ -254,7 +255,7 @@ def download(path: AnyPath, local: Path) -> None:
         FileNotFoundError: there is no such file.
         OSError: it cannot be read.
     """
-    with told(path):
+    with explained(path):
         stored = look(path)
         with workspace.whole_file(local) as part, part.open("r+b") as file:
             fetch(path, stored, file)
@@ -267,7 +268,7 @@ def copy(path: AnyPath, other: AnyPath) -> None:
         FileNotFoundError: there is no such file.
         OSError: it cannot be copied.
     """
-    with told(path):
+    with explained(path):
         target, source = blob(other), blob(path)
         token, _, _ = target.rewrite(source, **patience())
         while token is not None:  # a large file is copied in several calls
@@ -280,7 +281,7 @@ def delete(path: AnyPath) -> None:
     Raises:
         OSError: it cannot be deleted.
     """
-    with contextlib.suppress(FileNotFoundError), told(path):
+    with contextlib.suppress(FileNotFoundError), explained(path):
         blob(path).delete(**patience())
 
 

@@ -23,9 +23,9 @@ from tqdm.utils import CallbackIOWrapper
 
 from tfod_helpers.files import workspace
 from tfod_helpers.files.storage import client, files
-from tfod_helpers.files.storage.client import told
 from tfod_helpers.files.storage.files import Stored
 from tfod_helpers.files.storage.paths import AnyPath, address, is_remote, join
+from tfod_helpers.files.storage.refusals import explained
 
 try:
     import fcntl
@@ -99,13 +99,13 @@ def upload_folder(local: AnyPath, folder: AnyPath, *, threads: int = _THREADS) -
     sizes = dict(_local_files(root))
     if not sizes:
         raise ValueError(f"{root}: there are no files in this folder to copy. Check the path.")
-    with told(folder):
+    with explained(folder):
         there = files.listed(folder)
 
     def send(name: str, count: Callable[[int], None]) -> bool:
         if name in there and files.is_equal(root / name, there[name]):
             return False
-        with told(join(folder, name)), (root / name).open("rb") as file:
+        with explained(join(folder, name)), (root / name).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             files.send(join(folder, name), CallbackIOWrapper(count, file, "read"), size)
             return True
@@ -128,7 +128,7 @@ def download_folder(folder: AnyPath, local: AnyPath, *, threads: int = _THREADS)
         OSError: the bucket cannot be reached, or the disk is too small.
     """
     root = _checked_sides(local, folder)
-    with told(folder):
+    with explained(folder):
         there = files.listed(folder)
     if not there:
         look = f"gcloud storage ls {address(folder)}"
@@ -296,7 +296,7 @@ def fetch_file(path: AnyPath, stored: Stored, target: Path, count: Callable[[int
     if files.is_equal(target, stored):
         return False
     try:
-        with told(path), _part(target, stored) as file:
+        with explained(path), _part(target, stored) as file:
             count(file.seek(0, os.SEEK_END))
             files.fetch(path, stored, CallbackIOWrapper(count, file, "write"))
     except OSError as error:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from tfod_helpers.files import workspace
 from tfod_helpers.files.storage import files, folders
-from tfod_helpers.files.storage.client import told
 from tfod_helpers.files.storage.files import Stored
 from tfod_helpers.files.storage.paths import AnyPath, address, bucket_and_name, is_remote, split
+from tfod_helpers.files.storage.refusals import explained
 
 
 def local_place(path: AnyPath) -> Path:
@@ -51,7 +51,7 @@ def mirror(path: AnyPath, *, around: bool = False) -> Path:
         return Path(path)
     stored = None
     if bucket_and_name(path)[1]:
-        with contextlib.suppress(FileNotFoundError), told(path):
+        with contextlib.suppress(FileNotFoundError), explained(path):
             stored = files.look(path)
     if stored and around:
         folder, name = split(path)
@@ -60,7 +60,7 @@ def mirror(path: AnyPath, *, around: bool = False) -> Path:
     if stored:
         folders.fetch_file(path, stored, place)
         return place
-    with told(path):
+    with explained(path):
         there = files.listed(path)
     if not there:
         look = f"gcloud storage ls gs://{bucket_and_name(path)[0]}"
@@ -135,7 +135,7 @@ def whole_folder(path: AnyPath, *, replaces: bool = False) -> Iterator[Path]:
         with workspace.whole_folder(address(path)) as part:
             yield part
         return
-    with told(path):
+    with explained(path):
         there = files.listed(path)  # a bucket that cannot be reached is told before the work, not after
     with tempfile.TemporaryDirectory(prefix="tfod_helpers-") as folder:
         part = Path(folder)
