@@ -25,8 +25,8 @@ from tfod_helpers.annotations import (
     RenumberedWarning,
     box_fault,
     coordinate_text,
-    label_map_text,
 )
+from tfod_helpers.annotations.label_map import read_ids
 from tfod_helpers.problems import DatasetError, Problem, did_you_mean, settle_problems
 
 ERROR = Problem(where="a.xml", object="object 2 ('cat')", what="xmax 130 is not right of xmin 130", fix="Fix the box.")
@@ -52,7 +52,7 @@ BROKEN_MAPS = {
     "empty.pbtxt": "there is no 'item { id: 1 name: '...' }' in it. Add one item a class.",
     "neg.pbtxt": "item 1 ('cat'): id must not be negative, got -1.",
     "no_id.pbtxt": "item 1 ('cat') has no id. Add id: 1 to it.",
-    "unclosed.pbtxt": "an item is not closed. Add the missing closing brace.",
+    "unclosed.pbtxt": "line 1, column 6: the brace that opens here is never closed. Add a '}'.",
 }
 
 
@@ -194,7 +194,7 @@ def test_a_machines_name_gives_way_to_the_one_for_people(tmp_path: Path) -> None
 def test_any_text_is_a_label_map_or_refused(text: str) -> None:
     """Whatever a label map's text is, reading it ends in names or in a ValueError."""
     with contextlib.suppress(ValueError):
-        assert all(label_map_text.read_ids(text).values())
+        assert all(read_ids(text).values())
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

@@ -147,7 +147,7 @@ LABEL_MAPS: dict[str, list[str] | str] = {  # the names in it, or the start of w
     "no_id.pbtxt": "item 1 ('cat') has no id. Add id: 1 to it.",
     "no_name.pbtxt": CAT,  # a display_name
     "octal.pbtxt": ["cão"],
-    "unclosed.pbtxt": "an item is not closed. Add the missing closing brace.",
+    "unclosed.pbtxt": "line 1, column 6: the brace that opens here is never closed. Add a '}'.",
     "unquoted.pbtxt": CAT,
     "utf8.pbtxt": ["cão"],
 }

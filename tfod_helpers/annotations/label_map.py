@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfod_helpers.annotations import label_map_text
 from tfod_helpers.files import storage
+from tfod_helpers.files.protobuf_text import Value, read_settings
 from tfod_helpers.problems import did_you_mean
 
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control, half a character, line, paragraph
@@ -121,8 +121,9 @@ class LabelMap:
         """Write a ``.pbtxt`` label map, or one name a line where ``path`` ends in ``.txt``."""
         if Path(path).suffix.lower() == ".txt":
             text = "".join(f"{name}\n" for name in self.names)
-        else:
-            text = label_map_text.to_text(self.names)
+        else:  # a class name has no control characters
+            names = (name.replace("\\", "\\\\").replace("'", "\\'") for name in self.names)
+            text = "".join(f"item {{\n  id: {id}\n  name: '{name}'\n}}\n" for id, name in enumerate(names, start=1))
         with storage.whole_file(path) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
         return Path(path)
@@ -148,7 +149,7 @@ def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, st
             return LabelMap(line.strip() for line in text.splitlines() if line.strip()), None
         if ending in (".yaml", ".yml"):
             return LabelMap(_yaml_names(text)), None
-        names = label_map_text.read_ids(text)
+        names = read_ids(text)
         if names.get(0, "").casefold() == "background":  # some files spell it out
             del names[0]
         label_map = LabelMap(names[id] for id in sorted(names))
@@ -160,6 +161,48 @@ def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, st
     why = "0 is the background" if 0 in names else "ids go from 1 without gaps"
     what = f"the ids were numbered anew, {first[0]} became {first[1]} ({label_map.name(first[1])!r}): {why}"
     return label_map, (f"{what}.", "A model that was trained with the old ids does not fit these.")
+
+
+def read_ids(text: str) -> dict[int, str]:
+    """Return the class names of ``item { id: 1 name: 'cat' }`` items by their ids, as the text gives them.
+
+    Where the name is a machine's, such as ``/m/01yrx``, and a ``display_name`` is there, that is taken.
+
+    Raises:
+        ValueError: the text cannot be read, an item lacks its name or id, or an id is given twice or negative;
+            the message says where.
+    """
+    names: dict[int, str] = {}
+    for number, item in enumerate(_read_items(text), start=1):
+        name = item.get("name") or item.get("display_name")
+        if not isinstance(name, str):
+            raise ValueError(f"item {number} has no name. Add name: '...' to it.")
+        if name.startswith("/m/"):
+            name = str(item.get("display_name") or name)
+        if "id" not in item:
+            raise ValueError(f"item {number} ({name!r}) has no id. Add id: {number} to it.")
+        id = item["id"]
+        if not isinstance(id, int) or isinstance(id, bool):
+            raise ValueError(f"item {number} ({name!r}): id must be a whole number, got {id!r}.")
+        if id < 0:
+            raise ValueError(f"item {number} ({name!r}): id must not be negative, got {id}.")
+        if id in names:
+            raise ValueError(f"id {id} is given to both {names[id]!r} and {name!r}. Number the items 1, 2, 3, ...")
+        names[id] = name
+    return names
+
+
+def _read_items(text: str) -> Iterable[dict[str, Value]]:
+    """Return the fields of every ``item { ... }``; those of nested messages (keypoints) go by longer names."""
+    items: dict[str, dict[str, Value]] = {}
+    for setting in read_settings(text):
+        item, _, field = setting.name.partition(".")
+        if item.partition("[")[0] != "item":
+            raise ValueError(f"{setting.where}: expected 'item {{', got {item!r}.")
+        items.setdefault(item, {})[field] = setting.value
+    if not items:
+        raise ValueError("there is no 'item { id: 1 name: '...' }' in it. Add one item a class.")
+    return items.values()
 
 
 def _yaml_names(text: str) -> list[str]:

@@ -23,8 +23,7 @@ from tqdm import tqdm
 
 from tfod_helpers import photos
 from tfod_helpers.annotations import LabelMap
-from tfod_helpers.annotations.label_map import read_numbered
-from tfod_helpers.annotations.label_map_text import read_ids
+from tfod_helpers.annotations.label_map import read_ids, read_numbered
 from tfod_helpers.files import storage
 from tfod_helpers.formats.format import Format, photos_taken_out
 from tfod_helpers.formats.one_file import split_name

@@ -5,8 +5,7 @@ network, optimizer or machine is replaced by the preset's, or has no counterpart
 """
 
 from tfod_helpers.pipeline_config.carried import Carried, Row
-from tfod_helpers.pipeline_config.networks import NoCounterpartError
+from tfod_helpers.pipeline_config.networks import NoCounterpartError, OldConfigError
 from tfod_helpers.pipeline_config.reading import read
-from tfod_helpers.pipeline_config.text import OldConfigError, Setting, read_settings
 
-__all__ = ["Carried", "NoCounterpartError", "OldConfigError", "Row", "Setting", "read", "read_settings"]
+__all__ = ["Carried", "NoCounterpartError", "OldConfigError", "Row", "read"]

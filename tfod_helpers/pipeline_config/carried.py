@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_helpers.pipeline_config.rules import CARRIED, NO_COUNTERPART, REPLACED
-from tfod_helpers.pipeline_config.text import Value
+from tfod_helpers.files.protobuf_text import Value
+from tfod_helpers.pipeline_config.draft import CARRIED, NO_COUNTERPART, REPLACED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tfod_helpers.pipeline_config.rules import CARRIED, REPLACED, Draft, Fate, whole
-from tfod_helpers.pipeline_config.text import OldConfigError, Setting
-from tfod_helpers.presets import PRESETS, RETINANET
+from tfod_helpers.files.protobuf_text import Setting, TextFormatError
+from tfod_helpers.pipeline_config.draft import CARRIED, REPLACED, Draft, Fate
+from tfod_helpers.pipeline_config.values import SIDES, whole
+from tfod_helpers.presets import PRESETS, keys
+from tfod_helpers.problems import FixableError
 
-SIDES = (32, 4096)  # pixels; beyond them a number is a slip of the pen
 _FAMILIES = ("ssd", "faster_rcnn", "center_net", "experimental_model")
 _SMALL = ("mobilenet_v2_256", "mobilenet_v2_fpnlite_320")
 _RESNETS = {"50": 50, "101": 101, "152": 152}
@@ -22,6 +23,10 @@ _WIDTHS = {
     "MobileNetV3Large": (0.75, 1.0),
 }
 _RCNN, _MASK = "faster_rcnn_resnet101_640", "mask_rcnn_resnet50_640"
+
+
+class OldConfigError(FixableError, ValueError):
+    """A pipeline.config that cannot be read or used; ``where`` is the file, the line and the column."""
 
 
 class NoCounterpartError(OldConfigError):
@@ -122,14 +127,15 @@ def choose(draft: Draft) -> tuple[str, Fate]:
 
     Raises:
         NoCounterpartError: there is none; the message says which preset to use instead.
-        OldConfigError: the config has no model, or one without a feature extractor or with an impossible size.
+        TextFormatError: the config has no model, or one without a feature extractor or with an impossible size.
     """
     family = find_family(draft)
     extractor = draft.find(f"model.{family}.feature_extractor.type")
     if family not in ("ssd", "faster_rcnn"):
         raise _no_counterpart(family, extractor or draft.settings[0], draft)
     if extractor is None:
-        raise OldConfigError(
+        raise TextFormatError(
+            "",
             f"model.{family} has no feature_extractor.type, so its backbone is not known",
             "Add feature_extractor { type: '...' } from the config that this one was made of.",
         )
@@ -141,7 +147,7 @@ def choose(draft: Draft) -> tuple[str, Fate]:
     names = network.presets or ((_MASK if has_masks(draft) else _RCNN),)
     preset = min(names, key=lambda one: abs(math.log(PRESETS[one].image_size / wanted)))
     sets = _fitted(draft, preset, network.model_id, wanted)
-    shows = ("task.preset", f"task.model.backbone.{PRESETS[preset].backbone}.model_id")
+    shows = (keys.PRESET, f"task.model.backbone.{PRESETS[preset].backbone}.model_id")
     return preset, Fate(network.outcome, network.why, sets, shows, look=network.outcome == REPLACED)
 
 
@@ -149,7 +155,7 @@ def find_family(draft: Draft) -> str:
     """Return ``ssd``, ``faster_rcnn``, ``center_net`` or ``experimental_model``.
 
     Raises:
-        OldConfigError: the config has no model of these.
+        TextFormatError: the config has no model of these.
     """
     found = {family: one for one in reversed(draft.settings) for family in _FAMILIES if _within(one, family)}
     if len(found) > 1:
@@ -160,8 +166,8 @@ def find_family(draft: Draft) -> str:
     tops = ", ".join(dict.fromkeys(one.plain_name.split(".")[0] for one in draft.settings[:200])) or "nothing"
     what = f"there is no model {{ ssd {{ ... }} }} or model {{ faster_rcnn {{ ... }} }} in it, only: {tops[:120]}"
     if tops == "item":
-        raise OldConfigError(what, "This is a label map. Give the pipeline.config that names it.")
-    raise OldConfigError(what, "Give the pipeline.config of an Object Detection API model.")
+        raise TextFormatError("", what, "This is a label map. Give the pipeline.config that names it.")
+    raise TextFormatError("", what, "Give the pipeline.config of an Object Detection API model.")
 
 
 def _within(setting: Setting, family: str) -> bool:
@@ -183,10 +189,9 @@ def _no_counterpart(family: str, setting: Setting, draft: Draft) -> NoCounterpar
     called = {"ssd": "SSD", "faster_rcnn": "Faster R-CNN", "center_net": "CenterNet"}.get(family, family)
     network = f"{called} with {name!r}" if name else called
     error = NoCounterpartError(
+        f"{draft.where}, {setting.where}",
         f"{setting.name} = {setting.value!r}: no preset stands for {network}",
         f"Use experiment.make({instead!r}, ...) instead: {why}.",
-        setting.line,
-        setting.column,
     )
     error.instead = instead
     return error
@@ -197,7 +202,7 @@ def _side(draft: Draft) -> int:
 
     def pixels(name: str, default: int) -> int:
         setting = draft.find(f"image_resizer.{name}")
-        return default if setting is None else whole(*SIDES)(setting, draft)
+        return default if setting is None else whole(setting, draft, *SIDES)
 
     if draft.find("keep_aspect_ratio_resizer.min_dimension") or draft.find("keep_aspect_ratio_resizer.max_dimension"):
         shorter = pixels("keep_aspect_ratio_resizer.min_dimension", 600)  # the API's defaults
@@ -211,10 +216,10 @@ def _fitted(draft: Draft, name: str, model_id: str | int | None, side: int) -> d
     """Return what changes in a preset: size, levels, and which backbone of its type and how wide."""
     preset = PRESETS[name]
     top = draft.value("anchor_generator.multiscale_anchor_generator.max_level", preset.levels[1])
-    levels = (top, 6) if preset.family == RETINANET and top in (6, 7) else (preset.levels[1], 6)
+    levels = (top, 6) if not preset.is_rcnn and top in (6, 7) else (preset.levels[1], 6)
     level = next((one for one in levels if side % 2**one == 0), 6)
     side = max(1, round(side / 2**level)) * 2**level
-    sets: dict[str, Any] = {"task.model.input_size": [side, side, 3], "task.model.max_level": level}
+    sets: dict[str, Any] = {keys.IMAGE_SIZE: [side, side, 3], keys.MAX_LEVEL: level}
     backbone = f"task.model.backbone.{preset.backbone}"
     if model_id is not None:
         sets[f"{backbone}.model_id"] = model_id

@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 import os
 import re
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tfod_helpers.files import storage
-from tfod_helpers.pipeline_config import model_rules, rcnn_rules, training_rules
+from tfod_helpers.files.protobuf_text import Setting, TextFormatError, read_settings
 from tfod_helpers.pipeline_config.carried import Carried, Row, describe
-from tfod_helpers.pipeline_config.networks import choose
-from tfod_helpers.pipeline_config.rules import Draft, Fate, Rule
-from tfod_helpers.pipeline_config.text import OldConfigError, Setting, read_settings
-from tfod_helpers.pipeline_config.training_rules import BATCH, FLIP, HIGHEST_ADAM_RATE, PLACEHOLDER, RATE
-from tfod_helpers.presets import PRESETS
+from tfod_helpers.pipeline_config.draft import Draft, Fate
+from tfod_helpers.pipeline_config.networks import OldConfigError, choose
+from tfod_helpers.pipeline_config.rules import rules
+from tfod_helpers.pipeline_config.values import HIGHEST_ADAM_RATE
+from tfod_helpers.presets import PRESETS, keys
 
-RULES: tuple[tuple[str, Rule], ...] = (*rcnn_rules.RULES, *model_rules.RULES, *training_rules.RULES)
 _LARGEST = 4 * 2**20  # bytes; real files have 10 thousand
 _MANY = 4  # times the batch of a preset, which one GPU can hold
+_PLACEHOLDER = "path_to_be_configured"
 _SEVERAL = {"data_augmentation_options", "schedule", "operations", "eval_input_reader", "anchor_grid"}
-_NAMED = {word for pattern, _ in RULES for word in re.findall(r"\w+", pattern)} - _SEVERAL
 _GIVE = "Give the pipeline.config of an Object Detection API model"
 
 
@@ -42,11 +40,11 @@ def read(path: str | os.PathLike[str]) -> Carried:
         OldConfigError: it cannot be read, is no such config, or has an impossible value; the message says where.
             `NoCounterpartError`, which is one too, names the preset to use where none stands for the network.
     """
+    where = storage.address(path)
     try:
-        return _carry(Path(path), read_settings(_load(storage.mirror(path))))
-    except OldConfigError as error:
-        error.path = storage.address(path)
-        raise
+        return _carry(where, read_settings(_load(storage.mirror(path)), windows_paths=True))
+    except TextFormatError as error:
+        raise OldConfigError(f"{where}, {error.where}" if error.where else where, error.what, error.fix) from error
 
 
 def _load(path: Path) -> str:
@@ -59,11 +57,10 @@ def _load(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise OldConfigError(
-            f"it cannot be opened ({error.strerror})", "Check the file and its permissions."
-        ) from error
+        fix = "Check the file and its permissions."
+        raise TextFormatError("", f"it cannot be opened ({error.strerror})", fix) from error
     if len(data) > _LARGEST:
-        raise OldConfigError(f"it has more than {_LARGEST >> 20} MiB, as no config has", f"{_GIVE}.")
+        raise TextFormatError("", f"it has more than {_LARGEST >> 20} MiB, as no config has", f"{_GIVE}.")
     return decode(data)
 
 
@@ -71,10 +68,10 @@ def decode(data: bytes) -> str:
     """Return the text of a config's bytes: UTF-8 or what Windows makes instead, UTF-16 or its own 8 bits.
 
     Raises:
-        OldConfigError: they are no text, or nothing at all.
+        TextFormatError: they are no text, or nothing at all.
     """
     if not data.strip():
-        raise OldConfigError("the file is empty", f"{_GIVE}.")
+        raise TextFormatError("", "the file is empty", f"{_GIVE}.")
     kinds = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252", "latin-1")
     for kind in kinds:
         try:
@@ -84,11 +81,11 @@ def decode(data: bytes) -> str:
         if re.search(r"[\x00-\x08\x0e-\x1f]", text):
             break
         return text
-    raise OldConfigError("this is no text, but a binary file", f"{_GIVE}, not its checkpoint or frozen graph.")
+    raise TextFormatError("", "this is no text, but a binary file", f"{_GIVE}, not its checkpoint or frozen graph.")
 
 
-def _carry(path: Path, settings: list[Setting]) -> Carried:
-    draft = Draft(settings)
+def _carry(where: str, settings: list[Setting]) -> Carried:
+    draft = Draft(where, settings)
     preset, draft.network = choose(draft)
 
     # Here and not above: it loads the Model Garden and with it TensorFlow, which a bad file need not wait for.
@@ -98,25 +95,32 @@ def _carry(path: Path, settings: list[Setting]) -> Carried:
     start = experiment.from_preset(preset)
     draft.ours = flatten(start)
     draft.want(draft.network.sets)
+    _check_once(settings)
     fates = [_decide(setting, draft) for setting in settings]
     notes = _notes(draft, preset)
     config = experiment.change(start, draft.wanted)
     return Carried(
-        path,
+        Path(where),
         preset,
         config,
         tuple(_row(setting, fate, flatten(config)) for setting, fate in zip(settings, fates, strict=True)),
-        tuple(one.name for one in settings if PLACEHOLDER.lower() in str(one.value).lower()),
+        tuple(one.name for one in settings if _PLACEHOLDER in str(one.value).lower()),
         notes,
     )
 
 
+def _check_once(settings: list[Setting]) -> None:
+    """Refuse a message that is given more than once, where the rules know it as one."""
+    patterns = " ".join(pattern for rule in rules() for pattern in rule.settings)
+    known = set(re.findall(r"\w+", patterns)) - _SEVERAL
+    for setting in settings:
+        for message, number in re.findall(r"(\w+)\[(\d+)\]", setting.name):
+            if message in known and number != "0":
+                raise setting.refused(f"{message} is given more than once", "Keep one of them.")
+
+
 def _decide(setting: Setting, draft: Draft) -> Fate:
-    for message, number in re.findall(r"(\w+)\[(\d+)\]", setting.name):
-        if message in _NAMED and number != "0":
-            raise setting.refused(f"{message} is given more than once", "Keep one of them.")
-    rule = next(rule for pattern, rule in RULES if fnmatchcase(setting.plain_name, pattern))
-    fate = rule(setting, draft)
+    fate = next(rule for rule in rules() if rule.fits(setting)).apply(setting, draft)
     draft.want(fate.sets)
     return fate
 
@@ -131,15 +135,16 @@ def _notes(draft: Draft, preset: str) -> tuple[str, ...]:
     if not any(one.plain_name.startswith("train_config.") for one in draft.settings):
         return ("The file has no train_config: training follows the preset.",)
     notes = []
-    if FLIP not in draft.wanted:
-        draft.want({FLIP: False})
+    if keys.FLIP not in draft.wanted:
+        draft.want({keys.FLIP: False})
         notes.append("The file mirrors no photos, so they are not mirrored here: what left and right mean may matter.")
     if draft.find("train_config.num_steps") is None:
         notes.append("The file does not say how many steps: the preset's number of images is seen.")
-    batch, usual = draft.ours[BATCH], PRESETS[preset].batch_size
+    batch, usual = draft.ours[keys.BATCH_SIZE], PRESETS[preset].batch_size
     if batch > _MANY * usual:
-        notes.append(f"A batch of {batch} was for many chips at once; on one GPU set {BATCH} to {usual}.")
+        notes.append(f"A batch of {batch} was for many chips at once; on one GPU set {keys.BATCH_SIZE} to {usual}.")
     # As `experiment.change` fits the rate to the batch; what it gives for the largest would be too much.
-    if RATE not in draft.wanted and PRESETS[preset].learning_rate * math.sqrt(batch / usual) > HIGHEST_ADAM_RATE:
-        draft.want({RATE: HIGHEST_ADAM_RATE})
+    rate = PRESETS[preset].learning_rate * math.sqrt(batch / usual)
+    if keys.LEARNING_RATE not in draft.wanted and rate > HIGHEST_ADAM_RATE:
+        draft.want({keys.LEARNING_RATE: HIGHEST_ADAM_RATE})
     return tuple(notes)

@@ -93,6 +93,11 @@ class Preset:
     frozen_stride: int = 4
     scale: tuple[float, float] = (0.5, 2.0)
 
+    @property
+    def is_rcnn(self) -> bool:
+        """Whether it is a Faster or Mask R-CNN, of two stages, and not a RetinaNet."""
+        return self.family != RETINANET
+
 
 _SMALL_SCHEDULE = "schedule: the sample's, longer"
 _LARGE_SCHEDULE = "schedule: Adam at a tenth of the small models' learning rate, not measured on photos by us"

@@ -1,4 +1,4 @@
-"""The text of old configs: read with all the looseness of real files, and every mistake named with its place."""
+"""Protocol buffer text: read with all the looseness of real files, and every mistake named with its place."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfod_helpers import pipeline_config
-from tfod_helpers.pipeline_config import OldConfigError, Setting, read_settings
+from tfod_helpers.files.protobuf_text import Setting, TextFormatError, read_settings
 from tfod_helpers.pipeline_config.reading import decode
 
 CONFIG = """# A comment, with "quotes" and { braces
@@ -46,17 +45,17 @@ def values(text: str) -> dict:
     return {one.name: one.value for one in read_settings(text)}
 
 
-def attempt(read: Callable[[], list[Setting]]) -> tuple[list[Setting], OldConfigError | None]:
+def attempt(read: Callable[[], list[Setting]]) -> tuple[list[Setting], TextFormatError | None]:
     """What was read, or the room's own error; any other goes through."""
     try:
         return read(), None
-    except OldConfigError as error:
+    except TextFormatError as error:
         return [], error
 
 
 def one(text: str) -> object:
     """The value of the text's only setting."""
-    (setting,) = read_settings(text)
+    (setting,) = read_settings(text, windows_paths=True)
     return setting.value
 
 
@@ -122,6 +121,13 @@ def test_values_are_read(text: str, value: object) -> None:
     assert type(one(f"a: {text}")) is type(value)
 
 
+def test_without_paths_of_windows_escapes_mean_what_they_say() -> None:
+    """A class name's escapes are resolved, whatever they give; those that are no UTF-8 are refused with their place."""
+    assert read_settings(r"a: 'x\tb'")[0].value == "x\tb"
+    with pytest.raises(TextFormatError, match=r"line 1, column 4: .* holds escapes that are not UTF-8"):
+        read_settings(r"a: 'caf\351'")
+
+
 def test_values_given_several_times_are_one_setting() -> None:
     """A repeated field is the same as a list, and keeps its first place."""
     assert values("a: 1 b: 2 a: 3 a: [4, 5]") == {"a": (1, 3, 4, 5), "b": 2}
@@ -168,9 +174,9 @@ def test_places_are_the_files_own() -> None:
 )
 def test_mistakes_are_named_with_their_place(text: str, line: int, column: int, message: str) -> None:
     """Each mistake says its line and column, what was found and what to do."""
-    with pytest.raises(OldConfigError, match=re.escape(message)) as caught:
+    with pytest.raises(TextFormatError, match=re.escape(message)) as caught:
         read_settings(text)
-    assert (caught.value.line, caught.value.column) == (line, column)
+    assert caught.value.where == f"line {line}, column {column}"
     assert str(caught.value).endswith(".")
     assert len(str(caught.value)) < 300
 
@@ -178,7 +184,7 @@ def test_mistakes_are_named_with_their_place(text: str, line: int, column: int, 
 @pytest.mark.parametrize("data", [b"", b" \n\t", b"\x00\x01\x02", b"\x08\x96\x01model", bytes(range(256))])
 def test_no_text_is_refused(data: bytes) -> None:
     """Nothing at all, and bytes that are no text, are refused."""
-    with pytest.raises(OldConfigError, match=r"empty|binary"):
+    with pytest.raises(TextFormatError, match=r"empty|binary"):
         decode(data)
 
 
@@ -199,7 +205,7 @@ def test_any_damage_to_a_config_gives_settings_or_the_error(data: st.DataObject)
     end = data.draw(st.integers(start, len(CONFIG)))
     text = CONFIG[:start] + data.draw(st.text(alphabet="{}<>[]:'\"#\\1a ", max_size=5)) + CONFIG[end:]
     _, error = attempt(lambda: read_settings(text))
-    assert error is None or 1 <= error.line <= text.count("\n") + 1
+    assert error is None or 1 <= int(error.where.split()[1].strip(",")) <= text.count("\n") + 1
 
 
 def test_every_name_of_every_real_config_is_read(shared: Path) -> None:
@@ -211,6 +217,6 @@ def test_every_name_of_every_real_config_is_read(shared: Path) -> None:
         plain = re.sub(r'"[^"]*"|\'[^\']*\'', "'text'", re.sub(r"#.*", "", text))
         named = set(re.findall(r"(\w+)\s*:\s*[^\s{<]", plain))
         empty = set(re.findall(r"(\w+)\s*:?\s*\{\s*\}", plain))
-        found = pipeline_config.read_settings(text)
+        found = read_settings(text)
         assert {one.plain_name.split(".")[-1] for one in found} == named | empty, path.name
         assert len({one.name for one in found}) == len(found)

@@ -1,0 +1,50 @@
+"""The names of the settings of an experiment config that more than one module speaks of, each written once."""
+
+PRESET = "task.preset"
+CLASS_NAMES = "task.class_names"
+TRAIN_IMAGES, VALIDATION_IMAGES = "task.train_images", "task.validation_images"
+WEIGHTS, FROZEN_STRIDE = "task.weights", "task.frozen_stride"
+REASONS = "task.reasons"
+
+IMAGE_SIZE, NUM_CLASSES, MAX_LEVEL = "task.model.input_size", "task.model.num_classes", "task.model.max_level"
+ANCHOR_SIZE, ASPECT_RATIOS = "task.model.anchor.anchor_size", "task.model.anchor.aspect_ratios"
+
+TRAIN_RECORDS, VALIDATION_RECORDS = "task.train_data.input_path", "task.validation_data.input_path"
+BATCH_SIZE, SEED = "task.train_data.global_batch_size", "task.train_data.seed"
+MAX_BOXES = "task.train_data.parser.max_num_instances"
+FLIP = "task.train_data.parser.aug_rand_hflip"
+SCALE_MIN, SCALE_MAX = "task.train_data.parser.aug_scale_min", "task.train_data.parser.aug_scale_max"
+ASPECT, COLOR = "task.train_data.parser.aug_aspect", "task.train_data.parser.aug_color"
+MOSAIC = "task.train_data.parser.aug_mosaic"
+
+STEPS, MINUTES, PATIENCE = "trainer.train_steps", "trainer.minutes", "trainer.patience"
+LEARNING_RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
+DECAY_STEPS = "trainer.optimizer_config.learning_rate.cosine.decay_steps"
+WARMUP_STEPS = "trainer.optimizer_config.warmup.linear.warmup_steps"
+AVERAGE_DECAY = "trainer.average_decay"
+VALIDATION_INTERVAL, CHECKPOINT_INTERVAL = "trainer.validation_interval", "trainer.checkpoint_interval"
+SUMMARY_INTERVAL, STEPS_PER_LOOP = "trainer.summary_interval", "trainer.steps_per_loop"
+
+# They follow the number of steps.
+FOLLOWING_STEPS = (
+    DECAY_STEPS,
+    WARMUP_STEPS,
+    AVERAGE_DECAY,
+    VALIDATION_INTERVAL,
+    CHECKPOINT_INTERVAL,
+    SUMMARY_INTERVAL,
+    STEPS_PER_LOOP,
+)
+# A batch of another size brings these along.
+FOLLOWING_BATCH = (BATCH_SIZE, LEARNING_RATE, STEPS, REASONS, *FOLLOWING_STEPS)
+# They follow the data, and are no choice.
+DATA = (
+    CLASS_NAMES,
+    NUM_CLASSES,
+    TRAIN_IMAGES,
+    VALIDATION_IMAGES,
+    TRAIN_RECORDS,
+    VALIDATION_RECORDS,
+    MAX_BOXES,
+    REASONS,
+)
