@@ -16,17 +16,18 @@ import json
 import os
 import reprlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, masks
 from tfod_helpers.files import storage
-from tfod_helpers.formats import coco_masks, json_file, one_file
+from tfod_helpers.formats import json_file, one_file
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
+from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import Problem, Severity, settle_problems
 
@@ -99,12 +100,12 @@ class _File:
         used = set()
         for number, item in enumerate(data.get("annotations", []), start=1):
             image_id = item.get("image_id") if isinstance(item, dict) else None
-            if not isinstance(image_id, int | str) or image_id not in images:
-                what = f"image_id {reprlib.repr(image_id)} is no image of this file"
-                self._problem(f"annotation {_id(item, number)}", what, "Correct it, or delete the annotation.")
-            else:
+            if _is_known(image_id, images):
                 of_image[image_id].append((number, item))
                 used.add(json_file.text(item.get("category_id")))
+            else:
+                what = f"image_id {reprlib.repr(image_id)} is no image of this file"
+                self._problem(f"annotation {_id(item, number)}", what, "Correct it, or delete the annotation.")
         self.items = [(id, item, of_image.get(id, ())) for id, item in images.items()]
         self.filenames = [item["file_name"] for item in images.values()]
         self.classes = [name for id, name in sorted(self.names.items(), key=_order) if not self._is_no_class(id, used)]
@@ -138,6 +139,10 @@ class _File:
         )
 
 
+def _is_known(id: Any, known: Collection[Any]) -> bool:
+    return isinstance(id, int | str) and id in known
+
+
 def _order(pair: tuple[Any, str]) -> tuple[bool, Any]:
     return isinstance(pair[0], str), pair[0]
 
@@ -148,29 +153,68 @@ def _id(item: Any, number: int) -> str:
     return id or f"{number} of the list"
 
 
-def _raw_image(file: _File, masks: bool, item: tuple[Any, dict[str, Any], Sequence[tuple[int, Any]]]) -> RawImage:
+def _raw_image(file: _File, with_masks: bool, item: tuple[Any, dict[str, Any], Sequence[tuple[int, Any]]]) -> RawImage:
     id, entry, annotations = item
     size = json_file.number(entry.get("width")), json_file.number(entry.get("height"))
-    objects = [_raw_object(number, one, file, size, masks) for number, one in annotations]
+    objects = [_raw_object(number, one, file, size, with_masks) for number, one in annotations]
     return RawImage(file.name, f"image {id}", entry["file_name"], size=size, objects=objects)
 
 
-def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any, Any], masks: bool) -> RawObject:
-    place = f"annotation {_id(item, number)}"
-    category, bbox = item.get("category_id"), item.get("bbox")
-    name = file.names.get(category, "") if isinstance(category, int | str) else ""
-    if not name:
+def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any, Any], with_masks: bool) -> RawObject:
+    place, category = f"annotation {_id(item, number)}", item.get("category_id")
+    if not _is_known(category, file.names):
         fix = "Correct it, or add the category."
         return RawObject(place, "", (), (f"category_id {reprlib.repr(category)} is no category of this file", fix))
+    name = file.names[category]
+    try:
+        corners = _corners(item)
+    except ValueError as error:
+        return RawObject(place, name, (), (str(error), "Fix the box or delete the annotation."))
+    outline = item.get("segmentation") or None if with_masks else None
+    if outline and (fault := _outline_fault(outline, size)):
+        return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))
+    return RawObject(place, name, corners, crowd=item.get("iscrowd") in (1, True), outline=outline)
+
+
+def _corners(item: dict[str, Any]) -> Bounds:
+    """Return xmin, ymin, xmax and ymax of an entry's ``bbox``, or raise ValueError with what is wrong with it."""
+    bbox = item.get("bbox")
     numbers = [json_file.number(value) for value in bbox] if isinstance(bbox, list) else []
     if len(numbers) != 4 or None in numbers:
-        fix = "Fix the box or delete the annotation."
-        return RawObject(place, name, (), (f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]", fix))
+        raise ValueError(f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]")
     x, y, width, height = numbers
-    outline = item.get("segmentation") or None if masks else None
-    if outline and (fault := coco_masks.outline_fault(outline, size)):
-        return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))
-    return RawObject(place, name, (x, y, x + width, y + height), None, False, item.get("iscrowd") in (1, True), outline)
+    return x, y, x + width, y + height
+
+
+def _outline_fault(outline: Any, size: tuple[Any, Any]) -> str | None:
+    """Say what is wrong with an outline, or None where it can be used: bad ones end the process of pycocotools.
+
+    Args:
+        outline: polygons ``[[x, y, x, y, x, y, ...], ...]``, or ``{"size": [height, width], "counts": ...}``.
+        size: ``(width, height)`` of the image, as its entry says it.
+    """
+    if isinstance(outline, list):
+        for polygon in outline:
+            if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+                return f"has {reprlib.repr(polygon)}, not three points or more, x and y by turns"
+            if any(json_file.number(value) is None or abs(value) > 1e6 for value in polygon):
+                return f"has {reprlib.repr(polygon)}, not all of them numbers of pixels"
+        return None
+    if None in size:
+        return "is a mask, and the image's entry gives no width and height"
+    shown = f"{size[0]:g} x {size[1]:g}"
+    if not isinstance(outline, dict) or outline.get("size") != [size[1], size[0]]:
+        return f"is {reprlib.repr(outline)}, neither polygons nor a mask of {shown}"
+    counts = outline.get("counts")
+    try:
+        lengths = counts if isinstance(counts, list) else masks.run_lengths(counts.encode("ascii"))
+    except (ValueError, TypeError, AttributeError):
+        return f"has counts that cannot be read: {reprlib.repr(counts)}"
+    if any(isinstance(length, bool) or not isinstance(length, int) or length < 0 for length in lengths):
+        return f"has counts that are no lengths: {reprlib.repr(counts)}"
+    if sum(lengths) != size[0] * size[1]:
+        return f"covers {sum(lengths)} pixels, and the image has {shown}"
+    return None
 
 
 # --- detections -----------------------------------------------------------------------------------
@@ -179,7 +223,7 @@ def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any,
 def read_results(
     results: str | os.PathLike[str], annotations: str | os.PathLike[str], dataset: Dataset
 ) -> list[sv.Detections]:
-    """Read a file of detections, so that ``evaluation.score(dataset, ...)`` can judge them.
+    """Read a file of detections, so that ``evaluation.score(dataset, ...)`` can count them.
 
     Args:
         results: a JSON list of ``{"image_id", "category_id", "bbox", "score"}``.
@@ -196,7 +240,7 @@ def read_results(
     file = _File(storage.mirror(annotations).expanduser(), found)
     numbers = {image.path.name: number for number, image in enumerate(dataset)}
     of_id = {id: numbers.get(entry["file_name"].replace("\\", "/").rpartition("/")[2]) for id, entry, _ in file.items}
-    rows: dict[int, list[tuple[list[float], int, float]]] = defaultdict(list)
+    rows: dict[int, list[tuple[Bounds, int, float]]] = defaultdict(list)
     entries = json_file.load(path)
     if not isinstance(entries, list):
         raise json_file.refused(path, "it is no list of detections", "Give a COCO results file.")
@@ -204,39 +248,31 @@ def read_results(
         try:
             image, box_xyxy, name, score = _result(item, file, of_id)
         except ValueError as error:
-            problem = Problem(
-                where=path.name,
-                object=f"detection {place}",
-                what=str(error),
-                fix="Correct it, or delete the detection.",
-            )
-            found.append(problem)
+            fix = "Correct it, or delete the detection."
+            found.append(Problem(where=path.name, object=f"detection {place}", what=str(error), fix=fix))
             continue
         if image is not None and name in dataset.label_map:
             rows[image].append((box_xyxy, dataset.label_map.id(name), score))
     settle_problems(found, "raise", str(path))
-    return [_detections(sv, rows[number]) if rows[number] else sv.Detections.empty() for number in range(len(dataset))]
+    return [
+        sv.Detections(
+            xyxy=np.array([box_xyxy for box_xyxy, _, _ in rows[number]]).reshape(-1, 4),
+            class_id=np.array([label for _, label, _ in rows[number]], int),
+            confidence=np.array([score for _, _, score in rows[number]], float),
+        )
+        for number in range(len(dataset))
+    ]
 
 
-def _result(item: Any, file: _File, of_id: dict[Any, int | None]) -> tuple[int | None, list[float], str, float]:
+def _result(item: Any, file: _File, of_id: dict[Any, int | None]) -> tuple[int | None, Bounds, str, float]:
     if not isinstance(item, dict):
         raise ValueError(f"it is {reprlib.repr(item)}, not a detection")
     image_id, category = item.get("image_id"), item.get("category_id")
-    if not isinstance(image_id, int | str) or image_id not in of_id:
+    if not _is_known(image_id, of_id):
         raise ValueError(f"image_id {reprlib.repr(image_id)} is no image of {file.name}")
-    if not isinstance(category, int | str) or category not in file.names:
+    if not _is_known(category, file.names):
         raise ValueError(f"category_id {reprlib.repr(category)} is no category of {file.name}")
-    bbox = item.get("bbox")
-    numbers = [json_file.number(value) for value in bbox] if isinstance(bbox, list) else []
-    if len(numbers) != 4 or None in numbers:
-        raise ValueError(f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]")
-    x, y, width, height = numbers
-    return of_id[image_id], [x, y, x + width, y + height], file.names[category], json_file.number_at(item, "score")
-
-
-def _detections(sv: Any, rows: list[tuple[list[float], int, float]]) -> sv.Detections:
-    boxes_xyxy, labels, scores = zip(*rows, strict=True)
-    return sv.Detections(xyxy=np.array(boxes_xyxy), class_id=np.array(labels), confidence=np.array(scores))
+    return of_id[image_id], _corners(item), file.names[category], json_file.number_at(item, "score")
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -262,17 +298,22 @@ def _to_coco(images: Sequence[LabelledImage], label_map: LabelMap) -> dict[str, 
 
 
 def _annotations(image: LabelledImage, image_id: int) -> Iterator[dict[str, Any]]:
+    from pycocotools import mask as coder
+
     # In float64 the difference of two float32 is exact, so that adding it again gives the same float32.
     boxes_xyxy = image.boxes_xyxy.astype(np.float64).tolist()
     for number, (xmin, ymin, xmax, ymax) in enumerate(boxes_xyxy):
-        mask = image.masks[number] if image.masks else None
+        area, outline = (xmax - xmin) * (ymax - ymin), list[Any]()
+        if image.masks:
+            outline = {"size": [image.height, image.width], "counts": image.masks[number].decode()}
+            area = float(coder.area(outline))
         yield {
             "image_id": image_id,
             "category_id": int(image.labels[number]),
             "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-            "area": coco_masks.area(mask, image.width, image.height) if mask else (xmax - xmin) * (ymax - ymin),
+            "area": area,
             "iscrowd": int(image.crowd[number]),
-            "segmentation": {"size": [image.height, image.width], "counts": mask.decode()} if mask else [],
+            "segmentation": outline,
         }
 
 
