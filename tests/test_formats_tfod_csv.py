@@ -144,7 +144,7 @@ def test_no_such_table(content: bytes, text: str, folder: Path) -> None:
 
 def test_paths_that_are_no_table(folder: Path) -> None:
     """A missing table and a folder are told apart, and the folder's tables are named."""
-    with pytest.raises(FileNotFoundError, match=r"labels\.csv: there is no such table. Check the path"):
+    with pytest.raises(FileNotFoundError, match=r"labels\.csv: there is no such annotation file. Check the path"):
         tfod_csv.read(folder, folder / "labels.csv")
     table(folder, "a.jpg,60,40,cat,1,2,3,4\n")
     with pytest.raises(IsADirectoryError, match=r"Give one CSV file; those in it: labels\.csv"):

@@ -11,6 +11,7 @@ run-length encoding) are kept as masks; where an object has none, its box is its
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -24,7 +25,7 @@ import numpy as np
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, masks
 from tfod_helpers.files import storage
-from tfod_helpers.formats import json_file, one_file
+from tfod_helpers.formats import one_file, parsing
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.formats.shapes import Bounds
@@ -59,7 +60,7 @@ def _official(root: Path, annotations: Path) -> Part:
 
 
 def _is_ours(path: Path) -> bool:
-    data = json_file.beginning(path)
+    data = parsing.beginning_of_json(path)
     if not isinstance(data, dict):
         return False
     entries = next((data[name] for name in _LISTS if isinstance(data.get(name), list) and data[name]), [{}])
@@ -88,9 +89,9 @@ class _File:
     """
 
     def __init__(self, path: Path, found: list[Problem]) -> None:
-        data = json_file.load(path)
+        data = parsing.load_json(path)
         if not isinstance(data, dict) or not all(isinstance(data.get(name, []), list) for name in _LISTS):
-            raise json_file.refused(path, "it is no COCO file with lists of images and annotations", _EXPORT_AGAIN)
+            raise parsing.refused(path, "it is no COCO file with lists of images and annotations", _EXPORT_AGAIN)
         self.name, self._found = path.name, found
         images = self._by_id(data, "images", "file_name", "image")
         self.names = {
@@ -102,7 +103,7 @@ class _File:
             image_id = item.get("image_id") if isinstance(item, dict) else None
             if _is_known(image_id, images):
                 of_image[image_id].append((number, item))
-                used.add(json_file.text(item.get("category_id")))
+                used.add(parsing.text(item.get("category_id")))
             else:
                 what = f"image_id {reprlib.repr(image_id)} is no image of this file"
                 self._problem(f"annotation {_id(item, number)}", what, "Correct it, or delete the annotation.")
@@ -127,7 +128,7 @@ class _File:
         return entries
 
     def _is_no_class(self, id: Any, used: set[str]) -> bool:
-        if json_file.text(id) in used or not (id == 0 or self.names[id].casefold() == "background"):
+        if parsing.text(id) in used or not (id == 0 or self.names[id].casefold() == "background"):
             return False
         what, fix = f"it is never used ({self.names[id]!r}), and no class of its own", "Left out."
         self._problem(f"category {id}", what, fix, "note")
@@ -149,13 +150,13 @@ def _order(pair: tuple[Any, str]) -> tuple[bool, Any]:
 
 def _id(item: Any, number: int) -> str:
     """Return how to find an entry: by its id, or where it has none, by its number in the list."""
-    id = json_file.text(item.get("id")) if isinstance(item, dict) else ""
+    id = parsing.text(item.get("id")) if isinstance(item, dict) else ""
     return id or f"{number} of the list"
 
 
 def _raw_image(file: _File, with_masks: bool, item: tuple[Any, dict[str, Any], Sequence[tuple[int, Any]]]) -> RawImage:
     id, entry, annotations = item
-    size = json_file.number(entry.get("width")), json_file.number(entry.get("height"))
+    size = parsing.number(entry.get("width")), parsing.number(entry.get("height"))
     objects = [_raw_object(number, one, file, size, with_masks) for number, one in annotations]
     return RawImage(file.name, f"image {id}", entry["file_name"], size=size, objects=objects)
 
@@ -166,20 +167,17 @@ def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any,
         fix = "Correct it, or add the category."
         return RawObject(place, "", (), (f"category_id {reprlib.repr(category)} is no category of this file", fix))
     name = file.names[category]
-    try:
-        corners = _corners(item)
-    except ValueError as error:
-        return RawObject(place, name, (), (str(error), "Fix the box or delete the annotation."))
-    outline = item.get("segmentation") or None if with_masks else None
+    found = RawObject.around(place, name, "Fix the box or delete the annotation.", _corners, item)
+    outline = item.get("segmentation") or None if with_masks and not found.fault else None
     if outline and (fault := _outline_fault(outline, size)):
         return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))
-    return RawObject(place, name, corners, crowd=item.get("iscrowd") in (1, True), outline=outline)
+    return dataclasses.replace(found, crowd=item.get("iscrowd") in (1, True), outline=outline)
 
 
 def _corners(item: dict[str, Any]) -> Bounds:
     """Return xmin, ymin, xmax and ymax of an entry's ``bbox``, or raise ValueError with what is wrong with it."""
     bbox = item.get("bbox")
-    numbers = [json_file.number(value) for value in bbox] if isinstance(bbox, list) else []
+    numbers = [parsing.number(value) for value in bbox] if isinstance(bbox, list) else []
     if len(numbers) != 4 or None in numbers:
         raise ValueError(f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]")
     x, y, width, height = numbers
@@ -197,7 +195,7 @@ def _outline_fault(outline: Any, size: tuple[Any, Any]) -> str | None:
         for polygon in outline:
             if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
                 return f"has {reprlib.repr(polygon)}, not three points or more, x and y by turns"
-            if any(json_file.number(value) is None or abs(value) > 1e6 for value in polygon):
+            if any(parsing.number(value) is None or abs(value) > 1e6 for value in polygon):
                 return f"has {reprlib.repr(polygon)}, not all of them numbers of pixels"
         return None
     if None in size:
@@ -241,9 +239,9 @@ def read_results(
     numbers = {image.path.name: number for number, image in enumerate(dataset)}
     of_id = {id: numbers.get(entry["file_name"].replace("\\", "/").rpartition("/")[2]) for id, entry, _ in file.items}
     rows: dict[int, list[tuple[Bounds, int, float]]] = defaultdict(list)
-    entries = json_file.load(path)
+    entries = parsing.load_json(path)
     if not isinstance(entries, list):
-        raise json_file.refused(path, "it is no list of detections", "Give a COCO results file.")
+        raise parsing.refused(path, "it is no list of detections", "Give a COCO results file.")
     for place, item in enumerate(entries, start=1):
         try:
             image, box_xyxy, name, score = _result(item, file, of_id)
@@ -272,7 +270,7 @@ def _result(item: Any, file: _File, of_id: dict[Any, int | None]) -> tuple[int |
         raise ValueError(f"image_id {reprlib.repr(image_id)} is no image of {file.name}")
     if not _is_known(category, file.names):
         raise ValueError(f"category_id {reprlib.repr(category)} is no category of {file.name}")
-    return of_id[image_id], _corners(item), file.names[category], json_file.number_at(item, "score")
+    return of_id[image_id], _corners(item), file.names[category], parsing.number_at(item, "score")
 
 
 # --- writing --------------------------------------------------------------------------------------

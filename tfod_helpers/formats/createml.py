@@ -14,19 +14,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.formats import json_file, one_file
+from tfod_helpers.formats import one_file, parsing
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading
+from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoFolder
 
 _IMAGE, _ANNOTATIONS = ("image", "imagefilename"), ("annotations", "annotation")
-_SIDES = ("x", "y", "width", "height")
 _REDRAW = "Draw the box again, or delete the object."
 
 
 def _is_ours(path: Path) -> bool:
-    data = json_file.beginning(path)
-    for entry in json_file.dicts(data):
+    data = parsing.beginning_of_json(path)
+    for entry in parsing.dicts(data):
         objects = _first(entry, _ANNOTATIONS)
         if not isinstance(_first(entry, _IMAGE), str) or not isinstance(objects, list):
             return False
@@ -36,10 +36,10 @@ def _is_ours(path: Path) -> bool:
 
 
 def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
-    entries = json_file.load(path)
+    entries = parsing.load_json(path)
     if not isinstance(entries, list):
         fix = "Give the CreateML file, or read this one as the format that it is."
-        raise json_file.refused(path, "it is no list of images, as CreateML files are", fix)
+        raise parsing.refused(path, "it is no list of images, as CreateML files are", fix)
     for number, entry in enumerate(entries, start=1):
         yield "", _raw_image(path.name, f"image {number}", entry)
 
@@ -60,15 +60,15 @@ def _raw_image(where: str, place: str, entry: Any) -> RawImage:
 def _raw_object(place: str, item: Any) -> RawObject:
     if not isinstance(item, dict):
         return RawObject(place, "", (), (f"it is {reprlib.repr(item)}, not a label with coordinates", _REDRAW))
-    name, sides = json_file.text(item.get("label")).strip(), item.get("coordinates")
+    name, sides = parsing.text(item.get("label")).strip(), item.get("coordinates")
     if not isinstance(sides, dict):
         return RawObject(place, name, (), (f"its coordinates are {reprlib.repr(sides)}", _REDRAW))
-    x, y, width, height = (json_file.number(sides.get(side)) for side in _SIDES)
-    if x is None or y is None or width is None or height is None:
-        bad = next(side for side in _SIDES if json_file.number(sides.get(side)) is None)
-        what = f"{bad} is {reprlib.repr(sides[bad])}, not a number" if bad in sides else f"{bad} is missing"
-        return RawObject(place, name, (), (what, _REDRAW))
-    return RawObject(place, name, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+    return RawObject.around(place, name, _REDRAW, _bounds, sides)
+
+
+def _bounds(sides: dict[str, Any]) -> Bounds:
+    x, y, width, height = (parsing.number_at(sides, side) for side in ("x", "y", "width", "height"))
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
 def _first(entry: dict[str, Any], keys: Sequence[str]) -> Any:

@@ -20,51 +20,47 @@ from pathlib import Path
 from lxml import etree
 
 from tfod_helpers.annotations import name_fault
-from tfod_helpers.formats import cvat_shapes, json_file, one_file, xml_file
+from tfod_helpers.formats import one_file, parsing, shapes
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PhotoFolder
 
 _WITHOUT_BOX = ("tag", "points", "polyline", "skeleton")  # types of labels
+_CORNERS = ("xtl", "ytl", "xbr", "ybr")
+_CUBOID = [f"{axis}{corner}{face}" for face in "12" for corner in ("tl", "bl", "tr", "br") for axis in "xy"]
+_REDRAW = "Correct it in CVAT and export again, or delete it."
 _DEFAULT_SUBSET = "default"  # what CVAT calls it where nobody chose one
 
 
 def _is_ours(path: Path) -> bool:
-    names = xml_file.beginning(path)
+    names = parsing.beginning_of_xml(path)
     return names[:1] == ["annotations"] and bool({"meta", "image", "track"} & set(names))
 
 
 def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
     root = _load(path)
     reading.classes = [*dict.fromkeys((*reading.classes, *_declared(root)))]
-    images, tracks = xml_file.children(root, "image"), xml_file.children(root, "track")
+    images, tracks = parsing.children(root, "image"), parsing.children(root, "track")
     subsets = {item.get("subset", "") for item in (*images, *tracks)}
     named = len(subsets - {"", _DEFAULT_SUBSET}) > 0
     for number, image in enumerate(images, start=1):
         yield image.get("subset", "") if named else "", _raw_image(path.name, number, image)
     if tracks and not any("frame_" in name for name in photos.names):
         what = "it is an export for video, which numbers its frames, and no photo is called frame_000000 or alike"
-        raise json_file.refused(path, what, "In CVAT, export the dataset as 'CVAT for images 1.1'.")
+        raise parsing.refused(path, what, "In CVAT, export the dataset as 'CVAT for images 1.1'.")
     for subset, raw in _frames(path.name, root, tracks):
         yield subset if named else "", raw
 
 
 def _load(path: Path) -> etree._Element:
-    if path.is_dir():
-        files = ", ".join(sorted(child.name for child in path.glob("*.xml"))[:5]) or "none"
-        raise IsADirectoryError(f"{path}: this is a folder. Give one XML file; those in it: {files}.")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such annotation file. Check the path.")
+    data = parsing.read_bytes(path, ".xml")
     try:
-        root = xml_file.parse(path.read_bytes())
-    except OSError as error:
-        what, fix = f"it cannot be opened ({error.strerror})", "Check the file and its permissions."
-        raise json_file.refused(path, what, fix) from error
-    except xml_file.UnusableError as error:
-        raise json_file.refused(path, *error.args) from None
-    if (name := xml_file.name(root)) != "annotations":
+        root = parsing.parse_xml(data)
+    except parsing.UnusableError as error:
+        raise parsing.refused(path, *error.args) from None
+    if (name := parsing.tag(root)) != "annotations":
         fix = "Give the annotations.xml of a CVAT export."
-        raise json_file.refused(path, f"its root is <{name}>, not <annotations>", fix)
+        raise parsing.refused(path, f"its root is <{name}>, not <annotations>", fix)
     return root
 
 
@@ -88,9 +84,9 @@ def _raw_image(where: str, number: int, image: etree._Element) -> RawImage:
         return RawImage(where, place, fault=("it has no name", "Export the annotations again from CVAT."))
     objects: list[RawObject] = []
     for shape in image:
-        if isinstance(shape.tag, str) and (kind := xml_file.name(shape)) != "tag":
+        if isinstance(shape.tag, str) and (kind := parsing.tag(shape)) != "tag":
             at = f"{place} ({filename}), {kind} {len(objects) + 1}"
-            objects.append(cvat_shapes.to_object(at, shape, shape.get("label", ""), size))
+            objects.append(_to_object(at, shape, shape.get("label", ""), size))
     # In a project's export the photos of a subset are in a folder of that name.
     subset = image.get("subset")
     return RawImage(where, place, f"{subset}/{filename}" if subset else filename, size=size, objects=objects)
@@ -99,7 +95,7 @@ def _raw_image(where: str, number: int, image: etree._Element) -> RawImage:
 def _frames(where: str, root: etree._Element, tracks: Sequence[etree._Element]) -> Iterator[tuple[str, RawImage]]:
     """Yield each frame on which a track shows something, with its subset."""
     size_of = root.find(".//{*}original_size")
-    size = (None, None) if size_of is None else (xml_file.text(size_of, "width"), xml_file.text(size_of, "height"))
+    size = (None, None) if size_of is None else (parsing.text(size_of, "width"), parsing.text(size_of, "height"))
     frames: dict[tuple[str, str, str], list[RawObject]] = defaultdict(list)
     for track in tracks:
         label, task, subset = (track.get(key, "") for key in ("label", "task_id", "subset"))
@@ -107,8 +103,8 @@ def _frames(where: str, root: etree._Element, tracks: Sequence[etree._Element]) 
             if not isinstance(shape.tag, str) or shape.get("outside") == "1":
                 continue
             frame = shape.get("frame", "")
-            at = f"frame {frame}, {xml_file.name(shape)} of track {track.get('id', '')}"
-            frames[task, subset, frame].append(cvat_shapes.to_object(at, shape, label, size))
+            at = f"frame {frame}, {parsing.tag(shape)} of track {track.get('id', '')}"
+            frames[task, subset, frame].append(_to_object(at, shape, label, size))
     for (_, subset, frame), objects in frames.items():
         place = f"frame {frame}"
         if frame.isascii() and frame.isdecimal() and len(frame) < 10:
@@ -118,6 +114,83 @@ def _frames(where: str, root: etree._Element, tracks: Sequence[etree._Element]) 
         else:
             fault = f"{frame!r} is no number of a frame", "Export the annotations again from CVAT."
             yield subset, RawImage(where, place, fault=fault)
+
+
+# --- one shape -> the box around it ---------------------------------------------------------------
+
+
+def _to_object(place: str, shape: etree._Element, label: str, size: tuple[str | None, str | None]) -> RawObject:
+    """Return what a shape says, with the box around it.
+
+    Args:
+        place: where it is, for the report.
+        shape: such as ``<box>`` or ``<polygon>``.
+        label: its class.
+        size: width and height of the image; turned and round shapes are clipped to it.
+    """
+    name, kind = label.strip(), parsing.tag(shape)
+    if kind == "box" and "rotation" not in shape.attrib:
+        return RawObject(place, name, [shape.get(side) for side in _CORNERS])
+    if kind not in _BOUNDS:
+        return RawObject(place, name, (), (f"<{kind}> has no box", "Draw a rectangle around the object, or delete it."))
+    return RawObject.around(place, name, _REDRAW, _bounds, kind, shape, size)
+
+
+def _bounds(kind: str, shape: etree._Element, size: tuple[str | None, str | None]) -> shapes.Bounds:
+    bounds = _BOUNDS[kind](shape)
+    return bounds if kind in ("polygon", "mask") else shapes.clipped(bounds, (_float(size[0]), _float(size[1])))
+
+
+def _box(shape: etree._Element) -> shapes.Bounds:
+    """Return the box around a turned rectangle; CVAT gives the rectangle as it was before it was turned."""
+    xtl, ytl, xbr, ybr = (_number(shape, side) for side in _CORNERS)
+    return shapes.turned((xtl, ytl, xbr, ybr), _turn(shape))
+
+
+def _ellipse(shape: etree._Element) -> shapes.Bounds:
+    cx, cy, rx, ry = (_number(shape, key) for key in ("cx", "cy", "rx", "ry"))
+    return shapes.ellipse((cx, cy), (rx, ry), _turn(shape))
+
+
+def _polygon(shape: etree._Element) -> shapes.Bounds:
+    text = shape.get("points", "")
+    points = [tuple(map(_float, pair.split(","))) for pair in text.split(";")]
+    if len(points) < 3 or any(len(point) != 2 or None in point for point in points):
+        raise ValueError(f"its points are {text[:40]!r}, not three or more of x,y")
+    return shapes.around(points)  # type: ignore[arg-type]  # none of them is None
+
+
+def _mask(shape: etree._Element) -> shapes.Bounds:
+    left, top, width, height = (_number(shape, key) for key in ("left", "top", "width", "height"))
+    return left, top, left + width, top + height
+
+
+def _cuboid(shape: etree._Element) -> shapes.Bounds:
+    values = [_number(shape, key) for key in _CUBOID]
+    return shapes.around(list(zip(values[::2], values[1::2], strict=True)))
+
+
+_BOUNDS = {"box": _box, "ellipse": _ellipse, "polygon": _polygon, "mask": _mask, "cuboid": _cuboid}
+
+
+def _turn(shape: etree._Element) -> float:
+    return _number(shape, "rotation") if "rotation" in shape.attrib else 0.0
+
+
+def _number(shape: etree._Element, key: str) -> float:
+    value = _float(shape.get(key))
+    if value is None:
+        raise ValueError(f"{key} is {shape.get(key)!r}, not a number" if key in shape.attrib else f"{key} is missing")
+    return value
+
+
+def _float(text: str | None) -> float | None:
+    """Return a finite number, None where the text is none."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") and "_" not in (text or "") else None
 
 
 FORMAT = Format(

@@ -14,12 +14,15 @@ https://labelstud.io/guide/task_format and https://labelstud.io/guide/export
 from __future__ import annotations
 
 import functools
+import re
 import reprlib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from tfod_helpers.formats import json_file, label_studio_names, label_studio_shapes, one_file
+from tfod_helpers.formats import label_studio_shapes, one_file, parsing
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PhotoFolder
@@ -27,53 +30,53 @@ from tfod_helpers.problems import Problem
 
 _ANNOTATIONS = ("annotations", "completions")  # completions: before version 1.0
 _CANCELLED = ("was_cancelled", "skipped")
+_UPLOAD = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
+_LOCAL_FILES = "/data/local-files/"
 _EXPORT_AGAIN = "Export the project again from Label Studio, as JSON."
 
 
 def _is_ours(path: Path) -> bool:
-    data = json_file.beginning(path)
+    data = parsing.beginning_of_json(path)
     first = data[0] if isinstance(data, list) and data else None
     if not isinstance(first, dict):
         return False
     if isinstance(first.get("data"), dict):
         return any(isinstance(first.get(key), list) for key in (*_ANNOTATIONS, "predictions"))
-    if any("result" in one for key in _ANNOTATIONS for one in json_file.dicts(first.get(key))):
+    if any("result" in one for key in _ANNOTATIONS for one in parsing.dicts(first.get(key))):
         return True  # the data comes after the annotations, perhaps too late to be seen
     return any(
         label_studio_shapes.is_shape(item)
-        for entry in json_file.dicts(data)
+        for entry in parsing.dicts(data)
         for value in entry.values()
-        for item in json_file.dicts(value)
+        for item in parsing.dicts(value)
     )
 
 
 def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
-    tasks = json_file.load(path)
+    tasks = parsing.load_json(path)
     if not isinstance(tasks, list):
-        raise json_file.refused(path, "it is no list of tasks, as Label Studio's exports are", _EXPORT_AGAIN)
-    name_of = label_studio_names.NameFinder(photos)
+        raise parsing.refused(path, "it is no list of tasks, as Label Studio's exports are", _EXPORT_AGAIN)
+    name_of = _NameFinder(photos)
     for number, task in enumerate(tasks, start=1):
         raw = _raw_image(path.name, number, task, name_of, reading.problems)
         if raw is not None:
             yield "", raw
 
 
-def _raw_image(
-    where: str, number: int, task: Any, name_of: label_studio_names.NameFinder, found: list[Problem]
-) -> RawImage | None:
+def _raw_image(where: str, number: int, task: Any, name_of: _NameFinder, found: list[Problem]) -> RawImage | None:
     """Return what one task says of its image; None where nobody labelled it."""
-    number_of = json_file.text(task.get("id")) if isinstance(task, dict) else ""
+    number_of = parsing.text(task.get("id")) if isinstance(task, dict) else ""
     place = f"task {number}" + (f" (id {number_of})" if number_of else "")
     if not isinstance(task, dict):
         return RawImage(where, place, fault=(f"it is {reprlib.repr(task)}, not a task", _EXPORT_AGAIN))
     data = task.get("data")
-    filename = name_of(data if isinstance(data, dict) else task, json_file.text(task.get("file_upload")))
+    filename = name_of(data if isinstance(data, dict) else task, parsing.text(task.get("file_upload")))
     if not filename:
         return RawImage(where, place, fault=("it names no image", _EXPORT_AGAIN))
     if not isinstance(data, dict):
         return _to_image(where, place, filename, label_studio_shapes.from_minimal(task))
     annotations = next((task[key] for key in _ANNOTATIONS if key in task), [])
-    if not isinstance(annotations, list) or len(json_file.dicts(annotations)) != len(annotations):
+    if not isinstance(annotations, list) or len(parsing.dicts(annotations)) != len(annotations):
         fault = f"its annotations are {reprlib.repr(annotations)}", _EXPORT_AGAIN
         return RawImage(where, place, filename, fault=fault)
     done = [one for one in annotations if not any(one.get(key) for key in _CANCELLED)]
@@ -116,6 +119,72 @@ def _to_image(where: str, place: str, filename: str, result: list[Any]) -> RawIm
             size = item.get("original_width"), item.get("original_height")
     # Without a region there is no size either, and the image is background.
     return RawImage(where, place, filename, size=size, objects=objects, has_size=bool(objects))
+
+
+# --- the photo that a task means ------------------------------------------------------------------
+
+
+class _NameFinder:
+    """Finds the photo that a task means.
+
+    Args:
+        photos: the photos that there are.
+    """
+
+    def __init__(self, photos: PhotoFolder) -> None:
+        self._photos = photos
+        self._cleaned: dict[str, list[str]] = defaultdict(list)
+        for name in photos.names:
+            last = name.rpartition("/")[2]
+            self._cleaned[_clean(last)].append(last)
+
+    def __call__(self, data: dict[str, Any], uploaded: str) -> str:
+        """Return the name of a photo that there is, else the name that the task gives, or nothing.
+
+        Args:
+            data: the task's ``data``; for JSON-MIN the whole entry.
+            uploaded: the task's ``file_upload``.
+        """
+        names = _names(_url(data) or uploaded)
+        for name in names:
+            if known := self._photos.find(name, ""):
+                return known[0] if len(known) == 1 else name
+        for name in names:
+            known = self._cleaned.get(name.rpartition("/")[2], ())
+            if len(known) == 1:
+                return known[0]
+        return names[-1] if names else ""
+
+
+def _url(data: dict[str, Any]) -> str:
+    """Return where the image is: ``image``, as most projects call it, or the one text that looks like a file."""
+    if isinstance(image := data.get("image"), str):
+        return image
+    texts = [value for value in data.values() if isinstance(value, str)]
+    files = [text for text in texts if re.search(r"\.\w{3,5}($|\?)", text)]
+    return files[0] if len(files) == 1 else parsing.text(data.get("img") or data.get("url"))
+
+
+def _names(url: str) -> list[str]:
+    """Return the names that the photo may have, the nearest first: as it is, decoded, without what was put before."""
+    path = url.strip()
+    if "://" in path or path.startswith("/data/"):
+        try:
+            parts = urlsplit(path)
+        except ValueError:  # such as a broken host name
+            return [path]
+        local = parse_qs(parts.query).get("d") if _LOCAL_FILES in parts.path else None
+        path = local[0] if local else parts.path
+    names = []
+    for name in dict.fromkeys((path, unquote(path))):
+        before, slash, last = name.rpartition("/")
+        names += [name] + [before + slash + last[9:]] * bool(_UPLOAD.match(last) and last[9:])
+    return names if path else []
+
+
+def _clean(name: str) -> str:
+    """Return a file name as Django, which Label Studio stores uploads with, cleans it."""
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
 
 
 FORMAT = Format(

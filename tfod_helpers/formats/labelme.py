@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.formats import json_file, one_file, shapes
+from tfod_helpers.formats import one_file, parsing, shapes
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending, nothing_there
@@ -63,7 +63,7 @@ def _is_ours(folder: Path) -> bool:
         names = list(islice(files_with_ending(folder, _ENDINGS), _LOOKED_AT))
     except DatasetError:
         return False
-    return any(_is_annotation(json_file.beginning(folder / name)) for name in names)
+    return any(_is_annotation(parsing.beginning_of_json(folder / name)) for name in names)
 
 
 def _is_annotation(data: Any) -> bool:
@@ -76,7 +76,7 @@ def _read_file(folder: Path, name: str) -> RawImage:
     """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
     stem = Path(name).stem
     try:
-        data = json_file.load(folder / name)
+        data = parsing.load_json(folder / name)
     except DatasetError as error:
         problem = error.problems[0]
         return RawImage(name, stem=stem, fault=(problem.what, problem.fix))
@@ -86,8 +86,8 @@ def _read_file(folder: Path, name: str) -> RawImage:
         fix = "Move it away: this is no LabelMe annotation."
         return RawImage(name, stem=stem, fault=("it has no list of shapes", fix))
     size = data.get("imageWidth"), data.get("imageHeight")
-    objects = list(_objects(data["shapes"], (json_file.number(size[0]), json_file.number(size[1]))))
-    return RawImage(name, "", json_file.text(data.get("imagePath")), stem, size, objects)
+    objects = list(_objects(data["shapes"], (parsing.number(size[0]), parsing.number(size[1]))))
+    return RawImage(name, "", parsing.text(data.get("imagePath")), stem, size, objects)
 
 
 def _objects(items: list[Any], size: tuple[float | None, float | None]) -> Iterator[RawObject]:
@@ -95,7 +95,7 @@ def _objects(items: list[Any], size: tuple[float | None, float | None]) -> Itera
     pieces: dict[tuple[str, str], RawObject] = {}
     for number, item in enumerate(items, start=1):
         piece = _object(f"shape {number}", item, size)
-        group = "" if piece.fault or item.get("shape_type") not in _PIECES else json_file.text(item.get("group_id"))
+        group = "" if piece.fault or item.get("shape_type") not in _PIECES else parsing.text(item.get("group_id"))
         if not group:
             yield piece
             continue
@@ -112,27 +112,23 @@ def _objects(items: list[Any], size: tuple[float | None, float | None]) -> Itera
 def _object(place: str, item: Any, size: tuple[float | None, float | None]) -> RawObject:
     if not isinstance(item, dict):
         return RawObject(place, "", (), (f"it is {reprlib.repr(item)}, not a shape with points", _REDRAW))
-    name, kind = json_file.text(item.get("label")).strip(), item.get("shape_type")
-    try:
-        bounds = _bounds(kind, item.get("points"))
-    except ValueError as error:
-        return RawObject(place, name, (), (str(error), _REDRAW))
-    if kind in ("circle", "oriented_rectangle"):
-        bounds = shapes.clipped(bounds, size)
-    return RawObject(place, name, bounds)
+    name, kind = parsing.text(item.get("label")).strip(), item.get("shape_type")
+    return RawObject.around(place, name, _REDRAW, _bounds, kind, item.get("points"), size)
 
 
-def _bounds(kind: Any, pairs: Any) -> shapes.Bounds:
+def _bounds(kind: Any, pairs: Any, size: tuple[float | None, float | None]) -> shapes.Bounds:
     """Return the box around a shape, or raise ValueError with what is wrong with it."""
     if not isinstance(kind, str | None) or kind not in (*_CORNERS, *_OUTLINES, "circle"):
         raise ValueError(f"a shape of type {reprlib.repr(kind)} has no box")
-    points = json_file.points(pairs)
+    points = parsing.points(pairs)
     if len(points) < 3 if kind in _OUTLINES else len(points) != 2:
         raise ValueError(f"a {kind or 'polygon'} cannot have {len(points)} point{'s' * (len(points) != 1)}")
     if kind == "circle":  # its centre, and a point of the rim
         (x, y), rim = points
         radius = math.dist((x, y), rim)
-        return shapes.ellipse((x, y), (radius, radius))
+        return shapes.clipped(shapes.ellipse((x, y), (radius, radius)), size)
+    if kind == "oriented_rectangle":
+        return shapes.clipped(shapes.around(points), size)
     xmin, ymin, xmax, ymax = shapes.around(points)
     pixel = kind == "mask"  # its corners are its first and its last pixel
     return xmin, ymin, xmax + pixel, ymax + pixel

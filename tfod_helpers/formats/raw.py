@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_helpers.annotations import LabelMap
+from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import Problem, Severity
 
@@ -41,6 +42,14 @@ class RawObject:
     in_fractions: bool = False
     crowd: bool = False
     outline: Any = None
+
+    @classmethod
+    def around(cls, place: str, name: str, fix: str, bounds: Callable[..., Bounds], *args: Any) -> RawObject:
+        """Return an object with the box ``bounds(*args)``; a ValueError becomes its fault, with this fix."""
+        try:
+            return cls(place, name, bounds(*args))
+        except ValueError as error:
+            return cls(place, name, (), (str(error), fix))
 
 
 @dataclass(frozen=True)

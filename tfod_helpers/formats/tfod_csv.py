@@ -20,30 +20,21 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, coordinate_text
 from tfod_helpers.files import storage
-from tfod_helpers.formats import folders, one_file
+from tfod_helpers.formats import folders, one_file, parsing
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
+from tfod_helpers.formats.parsing import Row
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import DatasetError, refused
+from tfod_helpers.problems import DatasetError
 
 FILE_NAME = "_annotations.csv"  # as Roboflow calls it
 COLUMNS = ("filename", "width", "height", "class", *COORDINATES)
 _LONGEST_HEADER = 10_000  # letters
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One row: its number as a spreadsheet counts, its texts by column, and (what, fix) where it is broken."""
-
-    number: int
-    texts: dict[str, str]
-    fault: tuple[str, str] | None
 
 
 def _find(folder: Path) -> list[Part]:
@@ -59,8 +50,8 @@ def _find(folder: Path) -> list[Part]:
 def _part(part: Part, names: folders.Listing) -> Part:
     split = one_file.split_name(part.split, *re.split(r"[-_. ]", part.annotations.stem))
     try:
-        rows = _read_rows(part.annotations)
-    except DatasetError:  # reading it again will say why
+        rows = _rows(part.annotations)
+    except (DatasetError, OSError):  # reading it again will say why
         return Part(part.images, part.annotations, split)
     wanted = {folders.stem(re.split(r"[/\\]", row.texts["filename"].strip())[-1]) for row in rows}
     found = folders.photos_of(wanted, part.annotations.parent, names)
@@ -93,61 +84,20 @@ def _write_table(images: Sequence[LabelledImage], label_map: LabelMap, path: Pat
                 table.writerow((*start, "", "", "", "", ""))
 
 
-def _existing_file(annotations: str | os.PathLike[str]) -> Path:
-    path = Path(annotations).expanduser()
-    if path.is_dir():
-        tables = ", ".join(sorted(child.name for child in path.glob("*.csv"))) or "none"
-        raise IsADirectoryError(f"{path}: this is a folder. Give one CSV file; those in it: {tables}.")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such table. Check the path.")
-    return path
-
-
 def _read_table(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
-    rows: dict[str, list[_Row]] = defaultdict(list)
-    for row in _read_rows(_existing_file(path)):
+    rows: dict[str, list[Row]] = defaultdict(list)
+    for row in _rows(path):
         rows[row.texts["filename"]].append(row)
     yield from (("", _raw_image(path.name, same)) for same in rows.values())
 
 
-def _read_rows(path: Path) -> list[_Row]:
-    """Return each row that is not blank.
-
-    Raises:
-        DatasetError: the file is no such table.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = list(csv.reader(file, strict=True)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise _no_table(path, f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
-    except OSError as error:
-        raise _no_table(
-            path, f"it cannot be opened ({error.strerror})", "Check the file and its permissions."
-        ) from error
-    header = [column.strip() for column in header]
-    missing = [column for column in COLUMNS if column not in header]
-    if missing:
-        fix = f"The first row must name {', '.join(COLUMNS)}, with commas between them."
-        raise _no_table(path, f"columns are missing: {', '.join(missing)}; the first row is {header}", fix)
-    if not any(rows):
-        raise _no_table(path, "it has no rows below the first", "Add one row a box.")
-    return [_row(number, header, cells) for number, cells in enumerate(rows, start=2) if cells]
+def _rows(path: Path) -> list[Row]:
+    if rows := parsing.read_table(path, COLUMNS):
+        return rows
+    raise parsing.refused(path, "it has no rows below the first", "Add one row a box.")
 
 
-def _no_table(path: Path, what: str, fix: str) -> DatasetError:
-    return refused(path, what, fix, where=path.name)
-
-
-def _row(number: int, header: list[str], cells: list[str]) -> _Row:
-    fault = None
-    if len(cells) != len(header):
-        what = f"the row has {len(cells)} fields, and the first row {len(header)}"
-        fault = what, "Put a text that holds a comma between double quotes."
-    return _Row(number, dict.fromkeys(COLUMNS, "") | dict(zip(header, cells, strict=False)), fault)
-
-
-def _raw_image(where: str, rows: list[_Row]) -> RawImage:
+def _raw_image(where: str, rows: list[Row]) -> RawImage:
     """Return what the rows of one file name say."""
     filename = rows[0].texts["filename"]
     sizes = {(row.texts["width"], row.texts["height"]): row.number for row in rows if not row.fault}
@@ -163,7 +113,7 @@ def _raw_image(where: str, rows: list[_Row]) -> RawImage:
     return RawImage(where, f"row {rows[0].number}", filename, "", size, objects, fault)
 
 
-def _raw_object(row: _Row) -> RawObject:
+def _raw_object(row: Row) -> RawObject:
     coordinates = [row.texts[field] for field in COORDINATES]
     return RawObject(f"row {row.number}", row.texts["class"].strip(), coordinates, row.fault)
 

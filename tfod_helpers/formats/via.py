@@ -13,32 +13,51 @@ from __future__ import annotations
 import functools
 import math
 import reprlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tfod_helpers.formats import json_file, one_file, shapes, via_files
+from tfod_helpers.formats import one_file, parsing, shapes
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import refused
 
 _REDRAW = "Draw it again in VIA, or delete it."
+_COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
+_EXPORT_AGAIN = "Export the annotations again from VIA."
+# Shapes of version 3 by their number (_via_metadata.js); an extreme rectangle is four points of the object's edge.
+_RECTANGLE, _CIRCLE, _ELLIPSE = 2, 3, 4
+_OUTLINES = (7, 8)  # polygon, extreme rectangle
+_OTHERS = {1: "point", 5: "line", 6: "polyline", 9: "extreme circle"}
+_VERSION_3 = ("attribute", "file", "metadata", "view")
+
+
+class _Entry(NamedTuple):
+    """What a file says of one image: where in the file, the photo's name, and regions in the words of version 2.
+
+    The regions are dicts with ``shape_attributes`` and ``region_attributes``, unchecked; fault is ``(what, fix)``.
+    """
+
+    place: str
+    filename: str
+    regions: Sequence[Any]
+    fault: tuple[str, str] | None = None
 
 
 def _find(folder: Path) -> list[Part]:
     """Return the VIA files of a folder, or of its subfolders, with their photos; JSON goes before CSV."""
-    return one_file.find(".json", via_files.is_json, folder) or one_file.find(".csv", via_files.is_csv, folder)
+    return one_file.find(".json", _is_json, folder) or one_file.find(".csv", _is_csv, folder)
 
 
 def _sources(parts: Sequence[Part], reading: Reading, *, attribute: str | None = None) -> list[Source]:
-    files = {part.annotations: via_files.read(part.annotations) for part in parts}
+    files = {part.annotations: _entries(part.annotations) for part in parts}
     attribute = _class_attribute([entry for entries in files.values() for entry in entries], attribute, reading.where)
     return one_file.sources(functools.partial(_read_file, files, attribute), parts, reading)
 
 
-def _class_attribute(entries: Sequence[via_files.Entry], wanted: str | None, where: str) -> str:
+def _class_attribute(entries: Sequence[_Entry], wanted: str | None, where: str) -> str:
     """Return the attribute that is the class: the one wanted, the only one, or the only one that all regions have."""
     regions = [region for entry in entries for region in entry.regions if isinstance(region, dict)]
     counts = Counter(
@@ -62,7 +81,7 @@ def _class_attribute(entries: Sequence[via_files.Entry], wanted: str | None, whe
 
 
 def _read_file(
-    files: dict[Path, list[via_files.Entry]], attribute: str, path: Path, photos: PhotoFolder, reading: Reading
+    files: dict[Path, list[_Entry]], attribute: str, path: Path, photos: PhotoFolder, reading: Reading
 ) -> Iterator[tuple[str, RawImage]]:
     for entry in files[path]:
         start = f"{entry.place} ({entry.filename}), region"
@@ -77,10 +96,7 @@ def _object(place: str, region: Any, attribute: str) -> RawObject:
     name = names[0] if names else ""
     if len(names) > 1:
         return RawObject(place, name, (), (f"{attribute!r} has {len(names)} values: {', '.join(names)}", "Choose one."))
-    try:
-        return RawObject(place, name, _bounds(region["shape_attributes"]))
-    except ValueError as error:
-        return RawObject(place, name, (), (str(error), _REDRAW))
+    return RawObject.around(place, name, _REDRAW, _bounds, region["shape_attributes"])
 
 
 def _attributes(region: dict[str, Any]) -> dict[str, Any]:
@@ -92,13 +108,13 @@ def _values(value: Any) -> list[str]:
     """Return what an attribute says: its text, or of a group of checkboxes those that are ticked."""
     if isinstance(value, dict):
         return [name.strip() for name, ticked in value.items() if ticked and name.strip()]
-    text = json_file.text(value).strip()
+    text = parsing.text(value).strip()
     return [text] if text else []
 
 
 def _bounds(shape: dict[str, Any]) -> shapes.Bounds:
     """Return the box around a shape, or raise ValueError with what is wrong with it."""
-    kind, number = shape.get("name"), functools.partial(json_file.number_at, shape)
+    kind, number = shape.get("name"), functools.partial(parsing.number_at, shape)
     if kind == "rect":
         x, y, width, height = map(number, ("x", "y", "width", "height"))
         return x, y, x + width, y + height
@@ -111,8 +127,139 @@ def _bounds(shape: dict[str, Any]) -> shapes.Bounds:
         xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
         if not isinstance(xs, list) or not isinstance(ys, list) or len(xs) != len(ys) or len(xs) < 3:
             raise ValueError("its all_points_x and all_points_y are no lists of three or more numbers")
-        return shapes.around(json_file.points([list(pair) for pair in zip(xs, ys, strict=True)]))
+        return shapes.around(parsing.points([list(pair) for pair in zip(xs, ys, strict=True)]))
     raise ValueError(f"a shape called {reprlib.repr(kind)} has no box")
+
+
+# --- the files that VIA writes -------------------------------------------------------------------
+
+
+def _is_json(path: Path) -> bool:
+    data = parsing.beginning_of_json(path)
+    if not isinstance(data, dict):
+        return False
+    if "_via_img_metadata" in data or "_via_settings" in data:
+        return True
+    if isinstance(project := data.get("project"), dict) and "vid_list" in project:
+        return True
+    first = next(iter(data.values()), None)
+    return isinstance(first, dict) and isinstance(first.get("filename"), str) and "regions" in first
+
+
+def _is_csv(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            header = file.readline(1000).decode("utf-8", "ignore")
+    except OSError:
+        return False
+    return all(column in header for column in _COLUMNS)
+
+
+def _entries(path: Path) -> list[_Entry]:
+    """Return the entries of a file, those of other versions in the words of version 2."""
+    if path.suffix.lower() == ".csv":
+        return list(_from_csv(path))
+    data = parsing.load_json(path)
+    if isinstance(data, dict) and all(isinstance(data.get(key), dict) for key in _VERSION_3):
+        return list(_from_version_3(data))
+    images = data.get("_via_img_metadata", data) if isinstance(data, dict) else None
+    if not isinstance(images, dict):
+        raise parsing.refused(path, "it is no file that VIA writes", _EXPORT_AGAIN)
+    return [_entry(number, image) for number, image in enumerate(images.values(), start=1)]
+
+
+def _entry(number: int, image: Any) -> _Entry:
+    place = f"image {number}"
+    if not isinstance(image, dict) or not isinstance(image.get("filename"), str):
+        return _Entry(place, "", (), (f"it has no filename: {reprlib.repr(image)}", _EXPORT_AGAIN))
+    regions = image.get("regions")
+    if isinstance(regions, dict):  # version 1 numbers them: {"0": {...}, "1": {...}}
+        regions = list(regions.values())
+    if not isinstance(regions, list):
+        return _Entry(place, image["filename"], (), (f"its regions are {reprlib.repr(regions)}", _EXPORT_AGAIN))
+    return _Entry(place, image["filename"], regions)
+
+
+# --- CSV --------------------------------------------------------------------------------------------
+
+
+def _from_csv(path: Path) -> Iterator[_Entry]:
+    """Yield the entries of a table with one row a region; an image without regions has one row too."""
+    images: dict[str, list[parsing.Row]] = defaultdict(list)
+    for row in parsing.read_table(path, _COLUMNS):
+        images[row.texts["filename"]].append(row)
+    for filename, rows in images.items():
+        fault = None if filename.strip() else ("the filename is empty", _EXPORT_AGAIN)
+        regions = [_csv_region(row.texts) for row in rows if not _is_bare(row.texts)]
+        yield _Entry(f"row {rows[0].number}", filename, regions, fault)
+
+
+def _is_bare(texts: dict[str, str]) -> bool:
+    return texts["region_count"].strip() == "0" and texts["region_shape_attributes"].strip() in ("", "{}")
+
+
+def _csv_region(texts: dict[str, str]) -> Any:
+    """Return a row as a region; what cannot be read stays text, and is refused with the region."""
+    region: dict[str, Any] = {}
+    for key, column in (("shape_attributes", _COLUMNS[2]), ("region_attributes", _COLUMNS[3])):
+        try:
+            region[key] = parsing.parse_json(texts[column].encode("utf-8", "replace"))
+        except ValueError:
+            region[key] = texts[column]
+    return region
+
+
+# --- version 3 --------------------------------------------------------------------------------------
+
+
+def _from_version_3(data: dict[str, Any]) -> Iterator[_Entry]:
+    """Yield the images of a project of VIA 3, whose regions name a view, and views name a file."""
+    options = {key: _options(attribute) for key, attribute in data["attribute"].items()}
+    regions: dict[str, list[Any]] = {}
+    for item in data["metadata"].values():
+        region = _region_of_version_3(item, options)
+        if region is not None:
+            regions.setdefault(parsing.text(item.get("vid")), []).append(region)
+    for number, (view, about) in enumerate(data["view"].items(), start=1):
+        files = about.get("fid_list") if isinstance(about, dict) else None
+        file = data["file"].get(parsing.text(files[0])) if isinstance(files, list) and len(files) == 1 else None
+        name = parsing.text(file.get("fname")) if isinstance(file, dict) else ""
+        fault = None if name else (f"view {view!r} does not name one file", _EXPORT_AGAIN)
+        yield _Entry(f"image {number}", name, regions.get(view, ()), fault)
+
+
+def _options(attribute: Any) -> tuple[str, dict[str, Any]]:
+    """Return an attribute's name, and the texts of its choices by their numbers."""
+    if not isinstance(attribute, dict):
+        return "", {}
+    options = attribute.get("options")
+    return parsing.text(attribute.get("aname")), options if isinstance(options, dict) else {}
+
+
+def _region_of_version_3(item: Any, options: dict[str, tuple[str, dict[str, Any]]]) -> Any:
+    """Return a region in the words of version 2; None where it is about the whole image."""
+    xy, values = (item.get("xy"), item.get("av")) if isinstance(item, dict) else ([], {})
+    if xy == []:
+        return None
+    attributes = {}
+    for key, value in values.items() if isinstance(values, dict) else ():
+        name, choices = options.get(key, ("", {}))
+        chosen = parsing.text(value).split(",") if choices else [parsing.text(value)]  # checkboxes: 0,2
+        attributes[name or key] = {parsing.text(choices.get(one, one)): True for one in chosen}
+    return {"shape_attributes": _shape_of_version_3(xy), "region_attributes": attributes}
+
+
+def _shape_of_version_3(xy: Any) -> dict[str, Any]:
+    kind, *numbers = xy if isinstance(xy, list) and xy and isinstance(xy[0], int) else [None]
+    if kind == _RECTANGLE:
+        return {"name": "rect", **dict(zip(("x", "y", "width", "height"), numbers, strict=False))}
+    if kind == _CIRCLE:
+        return {"name": "circle", **dict(zip(("cx", "cy", "r"), numbers, strict=False))}
+    if kind == _ELLIPSE:
+        return {"name": "ellipse", **dict(zip(("cx", "cy", "rx", "ry"), numbers, strict=False))}
+    if kind in _OUTLINES:
+        return {"name": "polygon", "all_points_x": numbers[::2], "all_points_y": numbers[1::2]}
+    return {"name": _OTHERS.get(kind, reprlib.repr(xy))}
 
 
 FORMAT = Format(title="VGG Image Annotator (VIA)", find=_find, sources=_sources)

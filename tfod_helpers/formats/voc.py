@@ -17,7 +17,7 @@ from pathlib import Path
 from lxml import etree
 
 from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text
-from tfod_helpers.formats import voc_layout, xml_file
+from tfod_helpers.formats import parsing, voc_layout
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
@@ -73,7 +73,7 @@ def read_file(folder: str, name: str) -> RawImage:
     except OSError as error:
         fault = f"it cannot be opened ({error.strerror})", "Check the file and its permissions."
         return RawImage(name, stem=stem, fault=fault)
-    except xml_file.UnusableError as error:
+    except parsing.UnusableError as error:
         return RawImage(name, stem=stem, fault=error.args)
     found = _children(root)
     size = _children(found["size"][0]) if "size" in found else {}
@@ -84,11 +84,11 @@ def read_file(folder: str, name: str) -> RawImage:
 
 
 def _parse(data: bytes) -> etree._Element:
-    """Return the root of an annotation, or raise `xml_file.UnusableError`."""
-    root = xml_file.parse(data)
-    if (name := xml_file.name(root)) != "annotation":
+    """Return the root of an annotation, or raise `parsing.UnusableError`."""
+    root = parsing.parse_xml(data)
+    if (name := parsing.tag(root)) != "annotation":
         fix = "Move it away: this is no Pascal VOC annotation."
-        raise xml_file.UnusableError(f"its root is <{name}>, not <annotation>", fix)
+        raise parsing.UnusableError(f"its root is <{name}>, not <annotation>", fix)
     return root
 
 

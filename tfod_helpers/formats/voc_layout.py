@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 from pathlib import Path
 
-from tfod_helpers.formats import folders, xml_file
+from tfod_helpers.formats import folders, parsing
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.photos.folder import PHOTO_ENDINGS
 
@@ -37,7 +37,7 @@ def find(root: Path) -> list[Part]:
 def _has_ours(place: Path, names: folders.Listing) -> bool:
     """Whether one of the first XML files of a folder is a Pascal VOC annotation."""
     first = islice((name for name in names[place] if name.lower().endswith(".xml")), _LOOKED_AT)
-    return any(_is_ours(xml_file.beginning(place / name)) for name in first)
+    return any(_is_ours(parsing.beginning_of_xml(place / name)) for name in first)
 
 
 def _is_ours(elements: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_helpers.files import storage
-from tfod_helpers.formats import json_file, one_file
+from tfod_helpers.formats import one_file, parsing
 from tfod_helpers.formats.raw import Part
 
 _SPLITS = ("train", "val", "valid", "validation", "test")
@@ -85,7 +85,7 @@ def yaml_names(data: dict[str, Any]) -> list[str]:
     names = data.get("names")
     if isinstance(names, dict) and sorted(map(str, names)) == sorted(map(str, range(len(names)))):
         names = [{str(id): name for id, name in names.items()}[str(id)] for id in range(len(names))]
-    names = [json_file.text(name).strip() for name in names] if isinstance(names, list) else []
+    names = [parsing.text(name).strip() for name in names] if isinstance(names, list) else []
     return names if all(names) else []
 
 
@@ -97,12 +97,12 @@ def _from_yaml(folder: Path) -> list[Part]:
         data = _yaml(path)
         if not yaml_names(data) or not any(key in data for key in _SPLITS):
             continue
-        base = json_file.text(data.get("path"))
+        base = parsing.text(data.get("path"))
         places: dict[Path | tuple[Path, frozenset[str]], str] = {}
         for split in (key for key in _SPLITS if key in data):
             entries = data[split] if isinstance(data[split], list) else [data[split]]
             for entry in entries:
-                for place in _places(folder, base, json_file.text(entry)):
+                for place in _places(folder, base, parsing.text(entry)):
                     # One folder as both is no split: data.yaml must have train and val.
                     named = one_file.split_name(*_names_within(folder, place))
                     places[place] = named or ("" if place in places else split)

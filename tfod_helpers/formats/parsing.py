@@ -1,0 +1,273 @@
+"""An annotation file in JSON, XML or CSV -> what it holds, or one problem that a person can act on.
+
+A file may come from anywhere: nothing that it names is opened, and nothing in it is expanded.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import reprlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lxml import etree
+
+from tfod_helpers import problems
+from tfod_helpers.problems import DatasetError
+
+_EXPORT_AGAIN = "Export the annotations again from the labelling tool."
+_SAVE_AGAIN = "Save the annotation again from the labelling tool, or delete it."
+_BEGINNING = 65_536  # bytes
+_DEEPEST = 100  # no tool nests deeper; kept low so that looking at a file costs little
+_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\],]', re.DOTALL)
+_SAFE = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "dtd_validation": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
+_PARSER = etree.XMLParser(**_SAFE)
+
+
+def refused(path: Path, what: str, fix: str) -> DatasetError:
+    """Return the error for an annotation file that cannot be used at all."""
+    return problems.refused(path, what, fix, where=path.name, kind="annotation unreadable")
+
+
+def read_bytes(path: Path, ending: str) -> bytes:
+    """Return what an annotation file that somebody named holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        IsADirectoryError: it is a folder; the message names its files with that ending.
+        DatasetError: it cannot be opened.
+    """
+    if path.is_dir():
+        files = ", ".join(sorted(child.name for child in path.glob(f"*{ending}"))[:5]) or "none"
+        kind = ending.removeprefix(".").upper()
+        raise IsADirectoryError(f"{path}: this is a folder. Give one {kind} file; those in it: {files}.")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such annotation file. Check the path.")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise refused(path, f"it cannot be opened ({error.strerror})", "Check the file and its permissions.") from error
+
+
+def load_json(path: Path) -> Any:
+    """Read a JSON file in UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        IsADirectoryError: it is a folder.
+        DatasetError: it cannot be read as JSON.
+    """
+    data = read_bytes(path, ".json")
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        raise refused(path, str(error), _EXPORT_AGAIN) from error
+
+
+def parse_json(data: bytes) -> Any:
+    """Return what the bytes of a JSON file hold.
+
+    Raises:
+        ValueError: they are no JSON; the message says why.
+    """
+    if not data.strip():
+        raise ValueError("the file is empty")
+    try:
+        # utf-8-sig where json's own guess would stumble over the byte order mark
+        return json.loads(data.decode("utf-8-sig") if data.startswith(b"\xef\xbb\xbf") else data)
+    except RecursionError:
+        raise ValueError("it cannot be read as JSON (nested too deeply)") from None
+    except ValueError as error:  # also UnicodeDecodeError, and a number of thousands of digits
+        raise ValueError(f"it cannot be read as JSON ({error})") from None
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def dicts(value: Any) -> list[dict[str, Any]]:
+    """Return the dicts of a list; an empty list where it is none. What is no dict is left out."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def text(value: Any) -> str:
+    """Return a text as it is, and a whole number as text; anything else is empty."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else ""
+
+
+def number(value: Any) -> float | None:
+    """Return a number; None where it is a text, true or false, not finite, or larger than a float can be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def number_at(item: dict[str, Any], key: str) -> float:
+    """Return the number that a dict has under a key.
+
+    Raises:
+        ValueError: it has none; the message says what it has.
+    """
+    value = number(item.get(key))
+    if value is None:
+        raise ValueError(f"{key} is {reprlib.repr(item[key])}, not a number" if key in item else f"{key} is missing")
+    return value
+
+
+def points(value: Any) -> list[tuple[float, float]]:
+    """Return the points of ``[[x, y], [x, y], ...]``.
+
+    Raises:
+        ValueError: it is something else; the message says what.
+    """
+    if not isinstance(value, list):
+        raise ValueError(f"its points are {reprlib.repr(value)}, not a list of [x, y]")
+    found = []
+    for place, pair in enumerate(value, start=1):
+        x, y = map(number, pair) if isinstance(pair, list) and len(pair) == 2 else (None, None)
+        if x is None or y is None:
+            raise ValueError(f"point {place} is {reprlib.repr(pair)}, not [x, y]")
+        found.append((x, y))
+    return found
+
+
+def beginning_of_json(path: Path) -> Any:
+    """Return what the first 64 KiB of a JSON file hold, to see which format it is without reading all of it.
+
+    Returns:
+        The file's list or dict without what came too late; None where it is no JSON or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_BEGINNING)
+        text = data.decode(json.detect_encoding(data), "ignore")
+        return json.loads(text if len(data) < _BEGINNING else _closed(text))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _closed(text: str) -> str:
+    """Return the beginning of a JSON text up to its last complete item, with its brackets closed."""
+    closing: list[str] = []
+    whole = ""
+    for mark in _MARKS.finditer(text):
+        if (sign := mark.group()) in ("{", "["):
+            closing.append("}" if sign == "{" else "]")
+        elif sign in ("}", "]") and closing:
+            closing.pop()
+        if sign == '"' or len(closing) > _DEEPEST:  # a text that goes on behind the end
+            break
+        if len(sign) == 1:
+            end = mark.start() if sign == "," else mark.end()
+            whole = text[:end] + "".join(reversed(closing))
+    return whole
+
+
+# --- XML ------------------------------------------------------------------------------------------
+
+
+class UnusableError(Exception):
+    """An XML file that cannot be used at all; its args are (what, fix)."""
+
+
+def parse_xml(data: bytes) -> etree._Element:
+    """Return the root of an annotation.
+
+    Raises:
+        UnusableError: it is empty, no XML, or declares entities.
+    """
+    if not data.strip():
+        raise UnusableError("the file is empty", _SAVE_AGAIN)
+    try:
+        root = etree.fromstring(data, _PARSER)
+    except etree.XMLSyntaxError as error:
+        encoding = "encoding" in error.msg or "UTF-8" in error.msg
+        fix = "Save the file as UTF-8, or name its encoding in the first line." if encoding else _SAVE_AGAIN
+        raise UnusableError(f"it cannot be read as XML ({error.msg})", fix) from None
+    declared = root.getroottree().docinfo.internalDTD
+    if declared is not None and any(True for _ in declared.iterentities()):
+        fix = "Delete its <!DOCTYPE ...> if you trust where the file is from."
+        raise UnusableError("it declares entities, which no labelling tool does and an attack would", fix)
+    return root
+
+
+def tag(element: etree._Element) -> str:
+    """Return an element's name without its namespace, which says nothing that matters here."""
+    return etree.QName(element).localname
+
+
+def children(element: etree._Element, name: str) -> list[etree._Element]:
+    """Return the children of that name, in whatever namespace."""
+    return list(element.iterchildren("{*}" + name))
+
+
+def beginning_of_xml(path: Path) -> list[str]:
+    """Return the names of the elements that begin in the first 64 KiB of a file; none where it is no XML."""
+    parser = etree.XMLPullParser(events=("start",), **_SAFE)
+    try:
+        with path.open("rb") as file:
+            parser.feed(file.read(_BEGINNING))
+        return [tag(element) for _, element in parser.read_events()]
+    except (OSError, etree.XMLSyntaxError):
+        return []
+
+
+# --- CSV ------------------------------------------------------------------------------------------
+
+
+class Row(NamedTuple):
+    """One row of a table.
+
+    Attributes:
+        number: as a spreadsheet counts: the header is row 1.
+        texts: what the row says in each column.
+        fault: ``(what, fix)`` where it has more or fewer fields than the header.
+    """
+
+    number: int
+    texts: dict[str, str]
+    fault: tuple[str, str] | None
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Return the rows of a CSV file that are not blank.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        IsADirectoryError: it is a folder.
+        DatasetError: it is no table with these columns.
+    """
+    try:
+        text = read_bytes(path, ".csv").decode("utf-8-sig")
+        header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise refused(path, f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
+    header = [column.strip().lstrip("#") for column in header]
+    if missing := [column for column in columns if column not in header]:
+        fix = f"The first row must name {', '.join(columns)}, with commas between them."
+        raise refused(path, f"columns are missing: {', '.join(missing)}; the first row is {header}", fix)
+    found = []
+    for number, cells in enumerate(rows, start=2):
+        what = f"the row has {len(cells)} fields, and the first row {len(header)}"
+        fault = what, "Put a text that holds a comma between double quotes."
+        texts = dict.fromkeys(columns, "") | dict(zip(header, cells, strict=False))
+        if cells:
+            found.append(Row(number, texts, None if len(cells) == len(header) else fault))
+    return found
