@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What the makers of data sets call their splits.
 _TRAIN = ("train", "training")
-_JUDGED = ("validation", "val", "valid", "dev", "test", "testing")
+_VALIDATION = ("validation", "val", "valid", "dev", "test", "testing")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,12 @@ class Dataset(Sequence[LabelledImage]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # Sequence's own overloads
+    @overload
+    def __getitem__(self, index: int) -> LabelledImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[LabelledImage, ...]: ...
+    def __getitem__(self, index: int | slice) -> LabelledImage | tuple[LabelledImage, ...]:
+        """Return one image, or those of a slice."""
         return self.images[index]
 
     def __repr__(self) -> str:
@@ -65,11 +70,11 @@ class Dataset(Sequence[LabelledImage]):
         return {name: int((ids == id).sum()) for id, name in zip(self.label_map.ids, self.label_map, strict=True)}
 
     def split(self, fractions: Mapping[str, float], seed: int = 0) -> dict[str, Dataset]:
-        """Share the images out so that each part holds its share of every class, and no photo is in two parts.
+        """Divide the images at random, stratified by class.
 
-        Photos that are the same picture, exactly or nearly, stay together, for which each one is decoded.
-        The same seed and file names always give the same parts, whatever the order and the folder; when
-        photos are added, nearly all others stay where they were.
+        Near-duplicates stay together, for which each photo is decoded, once. The same seed and file names always
+        give the same parts, whatever the order and the folder; when photos are added, nearly all others stay where
+        they were.
 
         Args:
             fractions: the share of each part, such as ``{"train": 0.8, "validation": 0.2}``.
@@ -82,10 +87,10 @@ class Dataset(Sequence[LabelledImage]):
         return {name: Dataset(tuple(images), self.label_map) for name, images in parts.items()}
 
     def splits(self) -> dict[str, Dataset]:
-        """Return the parts that the data's makers divided it into, by name.
+        """Return the splits that the data came with, by name.
 
         Raises:
-            ValueError: they did not, or left some images out.
+            ValueError: some images belong to none.
         """
         names = dict.fromkeys(image.split for image in self.images)
         if not all(names):
@@ -97,23 +102,23 @@ class Dataset(Sequence[LabelledImage]):
         }
 
     def train_and_validation(self, share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
-        """Return the images to learn from and those to be judged on: a ready division is kept, else one is made.
+        """Return the training and the validation images: splits that the data came with are kept, else made.
 
-        Of a ready one that has a validation and a test split the validation split is taken, so that the test split
-        can be kept for a last look.
+        Where the data came with a validation and a test split, the validation split is taken, and the test split
+        stays for the final evaluation.
 
         Args:
-            share: the part to be judged on, where there is no ready division.
+            share: of the validation images, where the data came without splits.
             seed: see `split`.
 
         Raises:
-            ValueError: no image would be left to learn from, or to be judged on.
+            ValueError: no image would be left for training, or for validation.
         """
         ready = self.splits() if all(image.split for image in self.images) else {}
         train = next((ready[name] for name in _TRAIN if name in ready), None)
-        judged = next((ready[name] for name in _JUDGED if name in ready), None)
-        if train and judged:
-            return train, judged
+        validation = next((ready[name] for name in _VALIDATION if name in ready), None)
+        if train and validation:
+            return train, validation
         parts = self.split({"train": 1 - share, "validation": share}, seed)
         return parts["train"], parts["validation"]
 

@@ -39,7 +39,7 @@ class LabelledImage:
     boxes_xyxy: np.ndarray
     labels: np.ndarray
     encoded: bytes | None = field(default=None, repr=False)
-    crowd: np.ndarray | None = None
+    crowd: np.ndarray = None  # type: ignore[assignment]  # none are crowds; __post_init__ makes the array
     masks: tuple[bytes, ...] | None = field(default=None, repr=False)
     split: str = ""
 

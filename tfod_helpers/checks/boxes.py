@@ -110,7 +110,7 @@ def image_problem(
     fix: str,
     severity: str,
     place: str = "",
-    box_xyxy: tuple[float, ...] | None = None,
+    box_xyxy: tuple[float, float, float, float] | None = None,
     label: str = "",
 ) -> Problem:
     """Return a problem with an image, or one of its objects; ``where`` is its name, with its split before it."""

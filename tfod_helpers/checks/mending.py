@@ -166,7 +166,9 @@ def _left_out(path: Path, some: Sequence[tuple[Problem, tuple[float, ...]]], dat
     known = [image.split for image in dataset]
     split = next((split for split in known if where.startswith(f"{split}/")), where.partition("/")[0])
     split = split if all(known) else ""
-    return _with_objects(LabelledImage(path, width, height, [], [], split=split), some, dataset.label_map)
+    return _with_objects(
+        LabelledImage(path, width, height, np.zeros((0, 4)), np.zeros(0), split=split), some, dataset.label_map
+    )
 
 
 def _with_objects(

@@ -69,7 +69,7 @@ class Report:
         return str(self)  # what a notebook shows
 
     def __str__(self) -> str:
-        by_severity = Counter(problem.severity for problem in self.problems)
+        by_severity = Counter[str](problem.severity for problem in self.problems)
         told = ", ".join(f"{by_severity[one]} {one}{'s' * (by_severity[one] != 1)}" for one in SEVERITIES)
         lines = [f"{self.images} images, {self.boxes} boxes: {told}"]
         examples: dict[tuple[str, str], list[Problem]] = defaultdict(list)

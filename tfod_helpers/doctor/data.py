@@ -100,7 +100,7 @@ def _alike(one: LabelledImage, names: LabelMap, other: LabelledImage, other_name
     """Whether two images have the same objects; records may hold an image that is smaller."""
     called, others_called = _names(one, names), _names(other, other_names)
     fractions = [image.boxes_xyxy / np.tile([image.width, image.height], 2) for image in (one, other)]
-    return called == others_called and bool(np.allclose(*fractions, atol=_SAME))
+    return called == others_called and bool(np.allclose(fractions[0], fractions[1], atol=_SAME))
 
 
 def _names(image: LabelledImage, label_map: LabelMap) -> list[str]:

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import TypeVar
@@ -59,7 +59,7 @@ def batch_size(items: int, workers: int) -> int:
 
 def in_order(
     task: Callable[[_Item], _Result], items: Sequence[_Item], *, workers: int | None = None, small: bool = False
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Yield ``task(item)`` for each item, in order; at most a few batches of results wait at a time.
 
     Args:

@@ -95,7 +95,8 @@ def _alike(squares: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
 def _hits(near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return rows and columns that are near; where most are, only the first of each row, which links them too."""
     if np.count_nonzero(near) <= _MOST_HITS * len(near):
-        return np.nonzero(near)
+        rows, columns = np.nonzero(near)
+        return rows, columns
     rows = np.flatnonzero(near.any(axis=1))
     return rows, near[rows].argmax(axis=1)
 

@@ -123,27 +123,29 @@ def look_at(
         workers: how many photos are read at once; None takes one a core.
         title: of the progress bar.
     """
-    found = [None if isinstance(source, bytes) else _remembered(source) for source in sources]
-    unknown = [number for number, one in enumerate(found) if one is None]
+    found: dict[int, Look | PhotoError] = {}
+    for number, source in enumerate(sources):
+        if isinstance(source, Path) and (known := _remembered(source)):
+            found[number] = known
+    unknown = [number for number in range(len(sources)) if number not in found]
     results = in_order(_look_at, [sources[number] for number in unknown], workers=workers)
     new: dict[bytes, Look] = {}
-    for number, (seen, stamp) in zip(unknown, tqdm(results, title, len(unknown), unit="photo", delay=1), strict=True):
+    for number, (seen, kept) in zip(unknown, tqdm(results, title, len(unknown), unit="photo", delay=1), strict=True):
         found[number] = seen
-        if isinstance(seen, Look) and stamp:
-            new |= _settled(sources[number], stamp, seen)
+        new |= kept
     remember(new)
-    return found
+    return [found[number] for number in range(len(sources))]
 
 
-def _look_at(source: Path | bytes) -> tuple[Look | PhotoError, Stamp | None]:
+def _look_at(source: Path | bytes) -> tuple[Look | PhotoError, dict[bytes, Look]]:
+    """Return what is seen of a photo, and what is to be remembered of that."""
     try:
-        data, stamp = (source, None) if isinstance(source, bytes) else read(source)
-        return look(data), stamp
+        return (look(source), {}) if isinstance(source, bytes) else prove(source, *read(source))
     except PhotoError as error:
-        return error, None
+        return error, {}
     except OSError as error:
         what = f"it cannot be opened ({error.strerror})"
-        return PhotoError(str(source), what, "Put the photo back, or read the dataset again."), None
+        return PhotoError(str(source), what, "Put the photo back, or read the dataset again."), {}
 
 
 def read(path: Path) -> tuple[bytes, Stamp]:
@@ -204,9 +206,8 @@ def _remembered(path: Path) -> Look | None:
 def _find(key: bytes) -> Look | None:
     if key not in _seen and key in _earlier():
         row = _earlier()[key]
-        info = PhotoInfo(
-            row["format"].decode(), row["mode"].decode(), *map(int, row[["width", "height", "orientation"]])
-        )
+        size = int(row["width"]), int(row["height"])
+        info = PhotoInfo(row["format"].decode(), row["mode"].decode(), *size, int(row["orientation"]))
         _seen[key] = Look(row["digest"].tobytes(), row["square"], int(row["bytes"]), info)
     return _seen.get(key)
 

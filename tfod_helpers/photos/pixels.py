@@ -137,5 +137,5 @@ def _fit(image: Image.Image, size: tuple[int, int], side: int) -> Square:
         image = image.resize(fit, Image.Resampling.BILINEAR, reducing_gap=2.0)
     square = np.empty((side, side, 3), np.uint8)
     square[:] = MEAN_RGB
-    square[: fit[1], : fit[0]] = image
+    square[: fit[1], : fit[0]] = np.asarray(image)
     return Square(square, (fit[0] / size[0], fit[1] / size[1]), *size)

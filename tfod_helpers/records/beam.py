@@ -41,12 +41,12 @@ from typing import Any
 
 from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.files import storage
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.problems import OnProblem, Problem, settle_problems
 from tfod_helpers.records import encoding, writing
 from tfod_helpers.records.index import Index
-from tfod_helpers.records.manifest import Records, open_place
+from tfod_helpers.records.manifest import Records
 from tfod_helpers.records.place import Place
-from tfod_helpers.records.shards import bounds
+from tfod_helpers.records.shards import bounds, join, write_batch
 
 
 def write(
@@ -81,33 +81,17 @@ def write(
     place = writing.claimed(prefix)
     options = list(options or ["--runner=DirectRunner"])
     _refuse_unreachable(dataset, place, options)
-    return _write(dataset, place, shards, options, longest_side, on_problem)
-
-
-def _write(
-    dataset: Dataset,
-    place: Place,
-    count: int | None,
-    options: list[str],
-    longest_side: int | None,
-    on_problem: OnProblem,
-) -> Records:
     settings = encoding.Settings.of(dataset.label_map, longest_side)
-    parts = bounds(dataset, count)
+    parts = bounds(dataset, shards)
+    ids = encoding.source_ids(dataset)
     with _staging(place) as staging:
-        ids = encoding.source_ids(dataset)
         for number, images in enumerate(parts):
             part = [_to_json(dataset[image], ids[image]) for image in images]
             staging.put_bytes(json.dumps(part).encode(), _task_name(number))
         _run(functools.partial(write_shard, staging, settings), range(len(parts)), options)
         index, problems = _gather(staging, len(parts))
-        told = f"records {place.path(place.name)}"
-        problems = settle_problems(problems, on_problem, told)
-        if not len(index):
-            raise DatasetError(problems, f"{told}: there is no image to write")
         made = [f"{staging.name}/{number:05d}" for number in range(len(parts))]
-        writing.publish(place, made, index, dataset.label_map, problems)
-    return open_place(place)
+        return writing.publish(place, made, index, dataset.label_map, problems, on_problem)
 
 
 def write_shard(staging: Place, settings: encoding.Settings, number: int) -> None:
@@ -122,14 +106,11 @@ def write_shard(staging: Place, settings: encoding.Settings, number: int) -> Non
     images = [_from_json(entry) for entry in listed]
     ids = [entry["source_id"] for entry in listed]
     with tempfile.TemporaryDirectory(dir=None if staging.remote else staging.folder) as folder:
-        path = Path(folder) / "shard"
-        index, problems, _ = encoding.encode_batch(images, ids, settings, path)
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())  # or a power cut could leave the new name on empty blocks
-        staging.put(path, f"{number:05d}")
-    index.rows["shard"] = number
-    staging.put_bytes(index.to_bytes(), f"{number:05d}.npy")
-    staging.put_bytes(json.dumps([asdict(problem) for problem in problems]).encode(), f"{number:05d}.json")
+        batch = write_batch(images, ids, settings, Path(folder), range(len(images)))
+        join(Path(folder) / "shard", [batch])
+        staging.put(Path(folder) / "shard", f"{number:05d}")
+    staging.put_bytes(batch.index.in_shard(number).to_bytes(), f"{number:05d}.npy")
+    staging.put_bytes(json.dumps([asdict(problem) for problem in batch.problems]).encode(), f"{number:05d}.json")
 
 
 def _run(task: functools.partial[None], numbers: range, options: list[str]) -> None:

@@ -6,9 +6,8 @@ import dataclasses
 import hashlib
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +19,6 @@ from tfod_helpers.records.index import Index
 from tfod_helpers.records.tfrecord import frames, labelled
 
 _VERSION = 2  # of what a record holds: a higher one makes every record anew
-_BUFFER = 1 << 17  # bytes; many small photos then take half the time to write
 
 
 @dataclass(frozen=True)
@@ -65,30 +63,6 @@ def source_ids(images: Iterable[LabelledImage]) -> list[int]:
                 break
         ids[id] = None
     return list(ids)
-
-
-def encode_batch(
-    images: Sequence[LabelledImage], ids: Sequence[int], settings: Settings, path: Path
-) -> tuple[Index, list[Problem], dict[bytes, photos.Look]]:
-    """Write the records of some images to a file.
-
-    Returns:
-        The index of those that are in the file, what is wrong with the others, and what is new of what was seen, for
-        `photos.remember`.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    parts, problems, new = [], [], dict[bytes, photos.Look]()
-    with path.open("wb", buffering=_BUFFER) as file:
-        for image, source_id in zip(images, ids, strict=True):
-            made = encode(image, source_id, settings, new)
-            if isinstance(made, Problem):
-                problems.append(made)
-            else:
-                file.write(made[0])
-                parts.append(made[1])
-    return Index.joined(parts), problems, new
 
 
 def encode(

@@ -99,6 +99,12 @@ class Index:
         start, stop = np.searchsorted(self.rows["shard"], [number, number + 1])
         return self[start:stop]
 
+    def in_shard(self, number: int) -> Index:
+        """Return the same records as those of another shard."""
+        rows = self.rows.copy()
+        rows["shard"] = number
+        return Index(rows, self.names, self.objects)
+
     @functools.cached_property
     def starts(self) -> np.ndarray:
         """Where each record begins in its shard, in bytes: uint64, shape (n,)."""

@@ -8,7 +8,7 @@ import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,9 @@ class Records:
     @property
     def files(self) -> tuple[Path | str, ...]:
         """The shards, in order: paths, or addresses where they are in a bucket."""
-        if not storage.is_remote(self.pattern):
-            return tuple(Path(name) for name in sorted(glob.glob(self.pattern)))
         place = Place.of_pattern(self.pattern)
-        names = fnmatch.filter(place.sizes(place.name), storage.split(self.pattern)[1])
-        return tuple(place.path(name) for name in sorted(names))
+        names = sorted(fnmatch.filter(place.sizes(place.name), storage.split(self.pattern)[1]))
+        return tuple(place.path(name) if place.remote else Path(place.folder, name) for name in names)
 
     def __str__(self) -> str:
         count = len(self.problems)
@@ -107,7 +105,12 @@ def open_place(place: Place) -> Records:
     manifest = read_manifest(place)
     there = place.sizes(place.name)
     for name, shard in manifest["shards"].items():
-        _check_shard(place.path(name), there.get(name), shard["bytes"])
+        path, size, found = place.path(name), shard["bytes"], there.get(name)
+        if found is None:
+            raise FileNotFoundError(f"{path}: this shard is missing. Copy it here, or write the records again.")
+        if found != size:
+            what = f"{found} bytes, and {size} were written"
+            raise ValueError(f"{path}: {what}. Copy the shard or write the records again.")
     return to_records(place, manifest)
 
 
@@ -143,6 +146,24 @@ def read_labels(records: Records) -> Iterator[LabelledImage]:
     yield from read_index(place, read_manifest(place)).images()
 
 
+def find_manifest(place: Place) -> dict[str, Any] | None:
+    """Return the manifest of a place, not proven whole, or None where there is none.
+
+    Raises:
+        ValueError: there is a file that is not ours in its place, such as COCO's annotations.
+    """
+    try:
+        manifest = json.loads(storage.read_bytes(place.manifest))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        manifest = None
+    if not isinstance(manifest, dict) or manifest.get("kind") != _KIND:
+        what = "this is not a manifest of records"
+        raise ValueError(f"{place.manifest}: {what}. Choose another prefix, or move the file away.")
+    return manifest
+
+
 def read_manifest(place: Place) -> dict[str, Any]:
     """Return the manifest of a place.
 
@@ -150,7 +171,7 @@ def read_manifest(place: Place) -> dict[str, Any]:
         FileNotFoundError: there is none.
         ValueError: it is damaged, not one of ours, or of an older version.
     """
-    manifest = _ours(place)
+    manifest = find_manifest(place)
     if manifest is None:
         raise FileNotFoundError(f"{place.manifest}: there are no records here. Make them with records.write.")
     if manifest.get("version") != _VERSION or manifest.get("checksum") != _checksum(manifest):
@@ -158,17 +179,8 @@ def read_manifest(place: Place) -> dict[str, Any]:
     return manifest
 
 
-def refuse_foreign(place: Place) -> None:
-    """Raise where a manifest would replace a file that is not ours, such as COCO's annotations.
-
-    Raises:
-        ValueError: there is such a file.
-    """
-    _ours(place)
-
-
 def write_manifest(
-    place: Place, index: Index, shards: list[str], label_map: LabelMap, problems: tuple[Problem, ...]
+    place: Place, index: Index, shards: list[str], label_map: LabelMap, problems: Sequence[Problem]
 ) -> list[str]:
     """Write index and manifest of shards that are in their place; return the names of all that belongs to them."""
     data = index.to_bytes()
@@ -233,29 +245,9 @@ def damage(path: str, object: str, what: str, fix: str = "Delete this file, and 
     return Problem(where=path, object=object, what=what, fix=fix, kind="damaged record")
 
 
-def _ours(place: Place) -> dict[str, Any] | None:
-    try:
-        manifest = json.loads(storage.read_bytes(place.manifest))
-    except FileNotFoundError:
-        return None
-    except (ValueError, RecursionError):
-        manifest = None
-    if not isinstance(manifest, dict) or manifest.get("kind") != _KIND:
-        what = "this is not a manifest of records"
-        raise ValueError(f"{place.manifest}: {what}. Choose another prefix, or move the file away.")
-    return manifest
-
-
 def _checksum(manifest: dict[str, Any]) -> str:
     return _digest({key: value for key, value in manifest.items() if key != "checksum"})
 
 
 def _digest(facts: Any) -> str:
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-def _check_shard(path: str, found: int | None, size: int) -> None:
-    if found is None:
-        raise FileNotFoundError(f"{path}: this shard is missing. Copy it here, or write the records again.")
-    if found != size:
-        raise ValueError(f"{path}: {found} bytes, and {size} were written. Copy the shard or write the records again.")

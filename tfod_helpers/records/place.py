@@ -91,10 +91,7 @@ class Place:
 
     def put_bytes(self, data: bytes, name: str) -> None:
         """Write a file, whole or not at all."""
-        if self.remote:
-            storage.write_bytes(self.path(name), data)
-            return
-        with workspace.whole_file(self.path(name)) as part:
+        with storage.whole_file(self.path(name)) as part:
             part.write_bytes(data)
 
     def give_name(self, name: str, other: str) -> None:

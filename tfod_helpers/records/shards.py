@@ -1,6 +1,6 @@
-"""Images -> shards in a folder: new records by several processes at once, unchanged ones taken over.
+"""Images -> shards in a folder, by several processes at once; records that have not changed are taken over.
 
-A batch of new records goes to a file of its own, and the files of a shard are joined: that costs less than handing
+A batch of records goes to a file of its own, and the files of a shard are joined: that costs less than handing
 records over between processes, and keeps memory flat.
 """
 
@@ -11,10 +11,11 @@ import functools
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -34,6 +35,7 @@ from tfod_helpers.records.place import Place
 _SHARD_BYTES = 100_000_000
 _REMOTE_BYTES = 100_000  # that a photo in a bucket counts, since asking for the sizes of all would take hours
 _PIECE = 1 << 20  # bytes copied at once
+_BUFFER = 1 << 17  # bytes; many small photos then take half the time to write
 
 
 @dataclass(frozen=True)
@@ -100,32 +102,36 @@ class Earlier:
         number = int(self.index.rows["shard"][rows[0]])
         return number if rows == np.flatnonzero(self.index.rows["shard"] == number).tolist() else None
 
-    def locate(self, run: range, folder: Path) -> tuple[Path, int, int]:
-        """Return where some records that follow each other are: a file, the first byte and the size.
+    def fetch(self, folder: Path) -> Path:
+        """Return the folder where the shards are; those in a bucket that are needed are copied to the one given."""
+        if not self.place.remote:
+            return Path(self.place.folder)
+        for number in {int(self.index.rows["shard"][row]) for row in self.rows if row >= 0}:
+            storage.download(self.place.path(self.names[number]), folder / self.names[number])
+        return folder
 
-        Args:
-            run: their numbers, all of one shard.
-            folder: where a shard that is in a bucket is copied to, once.
-        """
-        name = self.names[self.index.rows["shard"][run.start]]
-        path = Path(self.place.path(name))
-        if self.place.remote:
-            path = folder / name
-            if not path.exists():
-                storage.download(self.place.path(name), path)
-        return path, int(self.index.starts[run.start]), int(self.index.rows["length"][run.start : run.stop].sum())
+    def record(self, row: int, folder: Path) -> tuple[bytes, Index]:
+        """Return a record in its frame, read out of the folder where the shards are, and its index."""
+        with (folder / self.names[self.index.rows["shard"][row]]).open("rb", buffering=0) as file:
+            file.seek(int(self.index.starts[row]))
+            return file.read(int(self.index.rows["length"][row])), self.index[row : row + 1]
 
 
-class _Run(NamedTuple):
-    """Images that follow each other: to be encoded together, or with records that follow each other.
+@dataclass(frozen=True)
+class Batch:
+    """Some records in a file.
 
     Attributes:
-        images: their numbers.
-        row: of the first one's earlier record; -1 where they are to be encoded.
+        path: the file.
+        index: what it holds.
+        problems: what is wrong with the images left out.
+        seen: what is new of what was seen of the photos, for `photos.remember`.
     """
 
-    images: range
-    row: int
+    path: Path
+    index: Index
+    problems: list[Problem]
+    seen: dict[bytes, photos.Look]
 
 
 @dataclass(frozen=True)
@@ -136,13 +142,11 @@ class Written:
         shards: each one's file, or the name of an earlier shard that holds the same.
         index: what they hold.
         problems: what is wrong with the images left out.
-        reused: how many records were taken over.
     """
 
     shards: list[Path | str]
     index: Index
     problems: list[Problem]
-    reused: int
 
 
 def tag(index: Index, shards: int) -> str:
@@ -178,7 +182,7 @@ def _source_bytes(image: LabelledImage) -> int:
         return 0
 
 
-def write(
+def write_shards(
     dataset: Dataset,
     ids: Sequence[int],
     bounds: Sequence[range],
@@ -202,100 +206,89 @@ def write(
     Raises:
         OSError: a file cannot be written.
     """
-    rows = earlier.rows if earlier else [-1] * len(dataset)
-    size = batch_size(rows.count(-1), workers)
-    runs = [list(_runs(images, rows, earlier, size)) for images in bounds]
-    batches = [run.images for run in itertools.chain(*runs) if run.row < 0]
-    task = functools.partial(_encode, dataset.images, ids, settings, folder)
+    same = [earlier.same_shard(images) if earlier else None for images in bounds]
+    size = batch_size(len(dataset), workers)
+    batches = [
+        [range(start, min(start + size, images.stop)) for start in range(images.start, images.stop, size)]
+        if known is None
+        else []
+        for images, known in zip(bounds, same, strict=True)
+    ]
+    there = earlier.fetch(folder) if earlier else None
+    task = functools.partial(write_batch, dataset.images, ids, settings, folder, earlier=earlier, there=there)
+    made = in_order(task, list(itertools.chain(*batches)), workers=workers, small=True)
     shards: list[Path | str] = []
     parts: list[Index] = []
+    done: list[Batch] = []
+    with contextlib.closing(made), tqdm(total=len(dataset), desc="Writing records", unit="image", delay=1) as bar:
+        for number, known in enumerate(same):
+            if earlier and known is not None:
+                shards.append(earlier.names[known])
+                parts.append(earlier.index.of_shard(known).in_shard(number))
+                bar.update(len(parts[-1]))
+            else:
+                path = folder / f"{number:05d}"
+                shards.append(path)
+                joined = join(path, itertools.islice(made, len(batches[number])), bar)
+                parts += (batch.index.in_shard(number) for batch in joined)
+                done += joined
+    photos.remember({key: look for batch in done for key, look in batch.seen.items()})
+    return Written(shards, Index.joined(parts), [problem for batch in done for problem in batch.problems])
+
+
+def write_batch(
+    images: Sequence[LabelledImage],
+    ids: Sequence[int],
+    settings: Settings,
+    folder: Path,
+    batch: range,
+    *,
+    earlier: Earlier | None = None,
+    there: Path | None = None,
+) -> Batch:
+    """Write the records of some images to a file of their own.
+
+    Args:
+        images: all images.
+        ids: the source id of each.
+        settings: what else records depend on.
+        folder: where the file goes.
+        batch: the numbers of the images.
+        earlier: the records that there are already.
+        there: the folder where the shards of these are.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = folder / f"from-{batch.start}"
+    parts: list[Index] = []
     problems: list[Problem] = []
-    new: dict[bytes, photos.Look] = {}
-    outcomes = in_order(task, batches, workers=workers, small=True)
-    bar = tqdm(total=len(dataset), desc="Writing records", unit="image", delay=1)
-    with contextlib.closing(outcomes), bar:
-        encoded = _collect(outcomes, problems, new)
-        for number, (images, of_shard) in enumerate(zip(bounds, runs, strict=True)):
-            same = earlier.same_shard(images) if earlier else None
-            if earlier and same is not None:
-                shards.append(earlier.names[same])
-                of_runs = [earlier.index.of_shard(same)]
+    seen: dict[bytes, photos.Look] = {}
+    with path.open("wb", buffering=_BUFFER) as file:
+        for number in batch:
+            if earlier and there and earlier.rows[number] >= 0:
+                made: tuple[bytes, Index] | Problem = earlier.record(earlier.rows[number], there)
             else:
-                shards.append(folder / f"{number:05d}")
-                of_runs = _join(folder / f"{number:05d}", of_shard, earlier, encoded)
-            index = Index.joined(of_runs)
-            index.rows["shard"] = number
-            parts.append(index)
-            bar.update(len(images))
-    photos.remember(new)
-    return Written(shards, Index.joined(parts), problems, len(rows) - rows.count(-1))
+                made = encoding.encode(images[number], ids[number], settings, seen)
+            if isinstance(made, Problem):
+                problems.append(made)
+            else:
+                file.write(made[0])
+                parts.append(made[1])
+    return Batch(path, Index.joined(parts), problems, seen)
 
 
-def _runs(images: range, rows: Sequence[int], earlier: Earlier | None, size: int) -> Iterator[_Run]:
-    """Divide the images of a shard into batches to encode and runs of records that follow each other already."""
-    start = images.start
-    while start < images.stop:
-        row, end = rows[start], start + 1
-        if earlier is None or row < 0:
-            while end < min(images.stop, start + size) and rows[end] < 0:
-                end += 1
-        else:
-            shards = earlier.index.rows["shard"]
-            while end < images.stop and rows[end] == row + end - start and shards[rows[end]] == shards[row]:
-                end += 1
-        yield _Run(range(start, end), row)
-        start = end
-
-
-_Outcome = tuple[Index, list[Problem], dict[bytes, photos.Look]]
-
-
-def _encode(
-    images: Sequence[LabelledImage], ids: Sequence[int], settings: Settings, folder: Path, batch: range
-) -> _Outcome:
-    part = slice(batch.start, batch.stop)
-    return encoding.encode_batch(images[part], ids[part], settings, _batch_path(folder, batch))
-
-
-def _batch_path(folder: Path, batch: range) -> Path:
-    return folder / f"from-{batch.start}"
-
-
-def _collect(outcomes: Iterator[_Outcome], problems: list[Problem], new: dict[bytes, photos.Look]) -> Iterator[Index]:
-    """Yield what each batch holds; what is wrong with its images, and what was seen of them, is added up."""
-    for index, found, seen in outcomes:
-        problems += found
-        new |= seen
-        yield index
-
-
-def _join(path: Path, runs: Sequence[_Run], earlier: Earlier | None, encoded: Iterator[Index]) -> list[Index]:
-    """Make a shard of batches, as they come, and earlier records; return what each holds."""
-    parts = []
+def join(path: Path, batches: Iterable[Batch], bar: tqdm | None = None) -> list[Batch]:
+    """Make a shard of the files of batches, as they come, and return these."""
+    joined = []
     with path.open("wb") as file:
-        for run in runs:
-            if earlier and run.row >= 0:
-                records = range(run.row, run.row + len(run.images))
-                index = earlier.index[records.start : records.stop]
-                _append(file, *earlier.locate(records, path.parent))
-            else:
-                index = next(encoded)
-                batch = _batch_path(path.parent, run.images)
-                _append(file, batch, 0, int(index.rows["length"].sum()))
-                batch.unlink()
-            parts.append(index)
+        for batch in batches:
+            with batch.path.open("rb") as source:
+                shutil.copyfileobj(source, file, _PIECE)
+            batch.path.unlink()
+            joined.append(batch)
+            if bar is not None:
+                bar.update(len(batch.index) + len(batch.problems))
         file.flush()
         os.fsync(file.fileno())  # or a power cut could leave the new name on empty blocks
-    return parts
-
-
-def _append(file: BinaryIO, path: Path, start: int, size: int) -> None:
-    """Copy a part of a file to the end of another."""
-    with path.open("rb") as source:
-        source.seek(start)
-        while size:
-            piece = source.read(min(size, _PIECE))
-            if not piece:
-                raise OSError(f"{path}: it ended while it was copied")
-            file.write(piece)
-            size -= len(piece)
+    return joined

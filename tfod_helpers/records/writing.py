@@ -7,17 +7,18 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files.workers import count
 from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
-from tfod_helpers.records import encoding, shards
+from tfod_helpers.records import encoding
 from tfod_helpers.records.index import Index
-from tfod_helpers.records.manifest import Records, open_place, refuse_foreign, to_records, write_manifest
+from tfod_helpers.records.manifest import Records, find_manifest, open_place, to_records, write_manifest
 from tfod_helpers.records.place import Place
+from tfod_helpers.records.shards import Earlier, bounds, tag, write_shards
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -52,9 +53,20 @@ def write(
         ValueError: an argument does not fit.
         OSError: the disk is full or cannot be written to, or the bucket cannot be reached.
     """
-    settle_problems((), on_problem, "")  # a wrong on_problem is told before the work, not after
+    settle_problems((), on_problem, "")  # a wrong on_problem is refused before the work, not after
     place = claimed(prefix)
-    return _write(dataset, place, shards, count(workers), longest_side, on_problem)
+    workers = count(workers)
+    parts = bounds(dataset, shards)
+    settings = encoding.Settings.of(dataset.label_map, longest_side)
+    ids = encoding.source_ids(dataset)
+    earlier = Earlier.find(place, dataset, ids, settings)
+    if earlier and earlier.holds(dataset, parts):
+        place.remove_all_but([earlier.manifest["index"], *earlier.names])
+        return replace(to_records(place, earlier.manifest), reused=len(dataset))
+    with _full_disk_explained(place), _staging(place) as folder:
+        made = write_shards(dataset, ids, parts, settings, folder, workers=workers, earlier=earlier)
+        found = publish(place, made.shards, made.index, dataset.label_map, made.problems, on_problem)
+    return replace(found, reused=sum(row >= 0 for row in earlier.rows) if earlier else 0)
 
 
 def claimed(prefix: str | os.PathLike[str]) -> Place:
@@ -64,13 +76,18 @@ def claimed(prefix: str | os.PathLike[str]) -> Place:
         ValueError: the prefix cannot be one, or has another program's file for a manifest.
     """
     place = Place.of_prefix(prefix)
-    refuse_foreign(place)
+    find_manifest(place)
     return place
 
 
 def publish(
-    place: Place, made: list[Path | str], index: Index, label_map: LabelMap, problems: tuple[Problem, ...]
-) -> None:
+    place: Place,
+    made: Sequence[Path | str],
+    index: Index,
+    label_map: LabelMap,
+    problems: Sequence[Problem],
+    on_problem: OnProblem,
+) -> Records:
     """Give complete shards their names, then let the manifest speak of them, then remove the old ones.
 
     Args:
@@ -78,35 +95,24 @@ def publish(
         made: each shard's file, or the name of one that is in the place already and holds the same.
         index: what they hold.
         label_map: the classes.
-        problems: what was left out.
+        problems: what is wrong with images that are left out.
+        on_problem: as in `write`.
+
+    Raises:
+        DatasetError: an image is left out and ``on_problem`` is ``raise``, or there is no image.
     """
-    names = place.shard_names(shards.tag(index, len(made)), len(made))
+    title = f"records {place.path(place.name)}"
+    settled = settle_problems(problems, on_problem, title)
+    if not len(index):
+        raise DatasetError(settled, f"{title}: there is no image to write")
+    names = place.shard_names(tag(index, len(made)), len(made))
     for shard, name in zip(made, names, strict=True):
         if isinstance(shard, Path):
             place.put(shard, name)
         else:
             place.give_name(shard, name)
-    place.remove_all_but(write_manifest(place, index, names, label_map, problems))
-
-
-def _write(
-    dataset: Dataset, place: Place, count: int | None, workers: int, longest_side: int | None, on_problem: OnProblem
-) -> Records:
-    bounds = shards.bounds(dataset, count)
-    settings = encoding.Settings.of(dataset.label_map, longest_side)
-    ids = encoding.source_ids(dataset)
-    earlier = shards.Earlier.find(place, dataset, ids, settings)
-    if earlier and earlier.holds(dataset, bounds):
-        place.remove_all_but([earlier.manifest["index"], *earlier.names])
-        return replace(to_records(place, earlier.manifest), reused=len(dataset))
-    with _full_disk_explained(place), _staging(place) as folder:
-        made = shards.write(dataset, ids, bounds, settings, folder, workers=workers, earlier=earlier)
-        prefix = place.path(place.name)
-        problems = settle_problems(made.problems, on_problem, f"records {prefix}")
-        if not len(made.index):
-            raise DatasetError(problems, f"records {prefix}: there is no image to write")
-        publish(place, made.shards, made.index, dataset.label_map, problems)
-    return replace(open_place(place), reused=made.reused)
+    place.remove_all_but(write_manifest(place, index, names, label_map, settled))
+    return open_place(place)
 
 
 @contextlib.contextmanager

@@ -78,10 +78,10 @@ def data_of(frame: bytes) -> bytes:
     Raises:
         ValueError: a checksum does not match, or it is not one whole frame.
     """
-    if len(frame) < HEAD + TAIL or masked_crc(frame[:8]) != frame[8:HEAD]:
+    if len(frame) < HEAD or masked_crc(frame[:8]) != frame[8:HEAD]:
         raise ValueError("the checksum of its length does not match")
-    if struct.unpack("<Q", frame[:8])[0] != len(frame) - HEAD - TAIL:
-        raise ValueError("it has another length")
+    if int.from_bytes(frame[:8], "little") != len(frame) - HEAD - TAIL:
+        raise ValueError("the file ends inside it")
     data = frame[HEAD:-TAIL]
     if masked_crc(data) != frame[-TAIL:]:
         raise ValueError("the checksum of its data does not match")
@@ -104,21 +104,14 @@ def lengths(path: Path) -> list[int]:
 
 
 def _next(file: BinaryIO) -> bytes | None:
-    head = _exactly(file, HEAD)
+    """Return the data of the next frame, or None at the end of the file."""
+    head = file.read(HEAD)
     if not head:
         return None
-    if len(head) < HEAD:
-        raise ValueError("the file ends inside it")
-    (length,) = struct.unpack("<Q", head[:8])
-    if masked_crc(head[:8]) != head[8:] or length > _LONGEST:
-        raise ValueError("the checksum of its length does not match")
-    body = _exactly(file, length + TAIL)
-    if len(body) < length + TAIL:
-        raise ValueError("the file ends inside it")
-    data = body[:-TAIL]
-    if masked_crc(data) != body[-TAIL:]:
-        raise ValueError("the checksum of its data does not match")
-    return data
+    length = int.from_bytes(head[:8], "little")
+    if len(head) < HEAD or masked_crc(head[:8]) != head[8:] or length > _LONGEST:
+        raise ValueError("the checksum of its length does not match, or the file ends inside it")
+    return data_of(head + _exactly(file, length + TAIL))
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:

@@ -63,9 +63,9 @@ def to_labelled_image(values: Values) -> LabelledImage:
         width=width,
         height=height,
         boxes_xyxy=as_pixels(fractions_xyxy, width, height),
-        labels=values["image/object/class/label"],
+        labels=np.asarray(values["image/object/class/label"]),
         encoded=values["image/encoded"][0],
-        crowd=values["image/object/is_crowd"],
+        crowd=np.asarray(values["image/object/is_crowd"]),
         masks=None if pngs is None else tuple(_from_png(png, width, height) for png in pngs),
     )
 
