@@ -294,7 +294,7 @@ def a_report_of_problems(ground: Ground) -> None:
     assert storage.read_bytes(made) == report.save(ground.here / "report.json").read_bytes()
 
 
-@door("pictures.picture.Picture.save", "pictures.photo_grids.show_detections")
+@door("pictures.picture.Picture.save", "pictures.photo_galleries.show_detections")
 def pictures_saved(ground: Ground) -> None:
     """A picture of a photo in a bucket is saved in a bucket."""
     import supervision as sv

@@ -141,7 +141,6 @@ def test_contact_sheet_names_every_box(few: Dataset) -> None:
     ("classes", "each", "headline"),
     [
         (1, 82, "1 class"),
-        (20, 6, "20 classes, 6 boxes each"),
         (37, 3, "37 classes, 3 boxes each"),
         (90, 3, "48 most and least common of 90 classes, 3 boxes each"),
     ],
@@ -153,13 +152,12 @@ def test_contact_sheet_of_many_classes_stays_one_page(tmp_path: Path, classes: i
     image = photo(tmp_path, "a.png", (200, 200), boxes_xyxy, labels)
     dataset = Dataset((image,), LabelMap([f"class {n}" for n in range(classes)]))
     picture = pictures.show_classes(dataset, per_class=100)
-    crops = picture.axes[0].images
-    assert len(crops) == each * min(classes, 48) <= 144
+    assert len(picture.axes) == each * min(classes, 48) <= 144
     assert headline in words(picture)
-    places = sorted((crop.get_extent()[3], crop.get_extent()[0]) for crop in crops)
+    places = sorted((round(1 - axes.get_position().y1, 4), axes.get_position().x0) for axes in picture.axes)
     assert len(set(places)) == len(places)
-    assert all(right[1] - left[1] > 0.5 for left, right in itertools.pairwise(places) if left[0] == right[0])
-    assert max(place[0] for place in places) < picture.get_size_inches()[1] < 14
+    assert all(right[1] - left[1] > 0.07 for left, right in itertools.pairwise(places) if left[0] == right[0])
+    assert picture.get_size_inches()[1] < 14
 
 
 def test_contact_sheet_does_without_photos_that_cannot_be_read(few: Dataset) -> None:
@@ -168,8 +166,11 @@ def test_contact_sheet_does_without_photos_that_cannot_be_read(few: Dataset) -> 
     few[1].path.write_bytes(few[1].path.read_bytes()[:60])
     dataset = Dataset(few.images, LabelMap(["cat", "dog", "bird"]))
     picture = pictures.show_classes(dataset)
-    assert words(picture).count("cannot be read") == 3
-    assert len(picture.axes[0].images) == 13
+    reasons = [" ".join(text.split()) for text in words(picture)]
+    assert reasons.count("the photo is not there") == 2
+    assert sum(text.startswith("damaged or cut off") for text in reasons) == 1
+    assert [len(drawn(axes, "card")) + len(axes.images) for axes in picture.axes] == [1] * 16
+    assert sum(len(axes.images) for axes in picture.axes) == 13
     assert "2 classes; 1 has none" in words(picture)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tfod_helpers import evaluation, pictures
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.pictures.crop_gallery import view_xyxy
+from tfod_helpers.pictures.gallery import view_around
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or a bad layout would warn
 
@@ -33,19 +33,19 @@ def test_each_mistake_is_shown_with_what_is_there_and_what_was_found(result: eva
     """A cut-out of each mistake has its boxes and says in words what is wrong; the headline counts them."""
     picture = pictures.show_mistakes(result)
     said = words(picture)
-    assert f"3 mistakes at confidence {result.threshold:.2f}" in said
+    assert f"3 mistakes at confidence ≥ {result.threshold:.2f}" in said
     assert {"01.png", "03.png", "04.png"} <= set(said)
     captions = " ".join(said).replace("\n", " ")
-    assert "wrong class: says dog 0.90, is labelled cat" in captions
-    assert "missed: dog not found" in captions
-    assert "background: says cat 0.95, nothing is labelled there" in captions
+    assert "wrong class: dog 0.90, labelled cat" in captions
+    assert "missed: dog not detected" in captions
+    assert "background: cat 0.95, nothing is labelled there" in captions
     assert [len(drawn(axes, "box")) for axes in picture.axes] == [1, 2, 1]
 
 
 def test_one_kind_of_mistake_alone(result: evaluation.Evaluation) -> None:
     """A kind can be asked for, and one that is not there is refused with those that are."""
     assert len(pictures.show_mistakes(result, kind="missed").axes) == 1
-    assert "3 mistakes at confidence 0.90. Here: the 1 worst" in words(pictures.show_mistakes(result, 1))
+    assert "3 mistakes at confidence ≥ 0.90; the 1 worst" in words(pictures.show_mistakes(result, 1))
     with pytest.raises(ValueError, match=r"no mistake of the kind 'duplicate'. The kinds here: 1 background, 1"):
         pictures.show_mistakes(result, kind="duplicate")
     for show in (pictures.show_mistakes, pictures.show_label_errors):
@@ -69,7 +69,7 @@ def test_nothing_wrong_is_said(tmp_path: Path) -> None:
     """A perfect detector has no mistake to show, and contradicts no label."""
     few = few_photos(tmp_path)
     result = evaluation.score(few, [all_found(image) for image in few])
-    assert words(pictures.show_mistakes(result)) == ["No mistake at confidence 0.90"]
+    assert words(pictures.show_mistakes(result)) == ["No mistake at confidence ≥ 0.90"]
     assert words(pictures.show_label_errors(result)) == ["No label is contradicted by the detector"]
 
 
@@ -95,15 +95,13 @@ def test_cut_out_shows_the_pixels_of_its_box(tmp_path: Path) -> None:
 def test_cut_out_holds_the_box_and_is_of_one_shape(size: tuple[int, int], place: tuple) -> None:
     """Wherever the box lies and whatever the photo's shape, it is inside of a cut-out of 4 to 3."""
     box_xyxy = np.array(place) * [*size, *size]
-    x0, y0, x1, y1 = view_xyxy(box_xyxy[None], size)
-    assert x0 <= np.ceil(box_xyxy[0])
-    assert y0 <= np.ceil(box_xyxy[1])
-    assert x1 >= np.floor(box_xyxy[2])
-    assert y1 >= np.floor(box_xyxy[3])
-    assert (x1 - x0) / (y1 - y0) == pytest.approx(4 / 3, abs=0.1)
+    x0, y0, x1, y1 = view_around(box_xyxy[None], size, aspect=4 / 3, around=0.3, least=8)
+    assert (np.array([x0, y0]) <= box_xyxy[:2] + 1e-6).all()
+    assert (np.array([x1, y1]) >= box_xyxy[2:] - 1e-6).all()
+    assert (x1 - x0) / (y1 - y0) == pytest.approx(4 / 3)
     if size[0] >= x1 - x0:  # it reaches over an edge only where the photo is too small
-        assert x0 >= 0
-        assert x1 <= size[0]
+        assert x0 >= -1e-6
+        assert x1 <= size[0] + 1e-6
 
 
 def test_a_photo_that_is_gone_is_a_card(result: evaluation.Evaluation) -> None:

@@ -98,34 +98,34 @@ def test_detections_of_any_photo(tmp_path: Path) -> None:
     found = detections(([10, 10, 90, 90], 0.25, 1), ([20, 20, 99, 99], 0.875, 2))
     picture = pictures.show_detections(sources, [found] * 4)
     assert [axes.get_xlim()[1] for axes in picture.axes] == [200, 300, 300, 300]
-    assert words(picture.axes[0]) == ["turned.jpg: 1 found", "dog 0.88"]
-    assert "4 photos, 4 detections, confidence 0.30 or more" in words(picture)
+    assert words(picture.axes[0]) == ["turned.jpg: 1 detection", "dog 0.88"]
+    assert "4 photos, 4 detections at confidence ≥ 0.30" in words(picture)
     assert "object" in words(pictures.show_detections(lying, sv.Detections(xyxy=np.array([[1.0, 2, 50, 60]]))))
 
 
-def test_predictions_say_what_was_found_missed_and_extra(few: Dataset) -> None:
-    """Beside the truth: found boxes solid, missed and extra ones dashed and named, the counts in the title."""
+def test_predictions_show_hits_misses_and_false_positives(few: Dataset) -> None:
+    """True positives are solid, false negatives and false positives dashed, on either side; the title counts them."""
     cat, dog = few[0].boxes_xyxy.tolist()
     found = [detections((cat, 0.9, 1), (cat, 0.8, 1), (dog, 0.7, 1), (dog, 0.1, 2))] + [detections()] * 11
     picture = pictures.show_predictions(few, found, worst_first=True, count=1)
     truth, seen = picture.axes
-    assert words(truth) == ["00.png: 1 of 2 found, 2 extra", "cat", "missed dog"]
-    assert words(seen) == ["cat 0.90", "extra cat 0.80", "extra cat 0.70"]
+    assert words(truth) == ["00.png: 1 of 2 detected, 2 false", "cat", "dog"]
+    assert words(seen) == ["cat 0.90", "cat 0.80", "cat 0.70"]
     # Large boxes are drawn first: the dog's before the cats'.
     assert [box.get_linestyle() for box in drawn(truth, "box")] == ["dashed", "solid"]
     assert [box.get_linestyle() for box in drawn(seen, "box")] == ["dashed", "solid", "dashed"]
-    assert "1 of 16 found, 2 extra in 12 photos. Here: the 1 worst" in words(picture)
+    assert "1 of 16 objects detected, 2 false positives; the 1 worst of 12 photos" in words(picture)
 
 
 def test_worst_photos_first(few: Dataset) -> None:
-    """worst_first shows the photos with the most missed and extra boxes, the worst at the start."""
+    """worst_first shows the photos with the most false negatives and false positives, the worst at the start."""
     right = [all_found(image) for image in few]
     right[5] = detections(([0, 0, 9, 9], 0.9, 1), ([9, 9, 30, 30], 0.8, 2))
     right[8] = detections()
     picture = pictures.show_predictions(few, right, worst_first=True, count=2)
     assert [words(axes)[0] for axes in picture.axes[::2]] == [
-        "05.png: 0 of 1 found, 2 extra",
-        "08.png: 0 of 1 found, 0 extra",
+        "05.png: 0 of 1 detected, 2 false",
+        "08.png: 0 of 1 detected, 0 false",
     ]
     assert len(pictures.show_predictions(few, right, count=4).axes) == 8
 

@@ -5,12 +5,11 @@ in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package 
 """
 
 from tfod_helpers.pictures.box_charts import plot_places, plot_sizes
-from tfod_helpers.pictures.class_sheet import show_classes
 from tfod_helpers.pictures.comparison_charts import plot_learning_curve, plot_runs
 from tfod_helpers.pictures.confidence_charts import plot_calibration, plot_thresholds
-from tfod_helpers.pictures.crop_gallery import show_label_errors, show_mistakes
+from tfod_helpers.pictures.crop_galleries import show_classes, show_label_errors, show_mistakes
 from tfod_helpers.pictures.dataset_charts import plot_labels
-from tfod_helpers.pictures.photo_grids import show_detections, show_images, show_predictions
+from tfod_helpers.pictures.photo_galleries import show_detections, show_images, show_predictions
 from tfod_helpers.pictures.picture import Picture, colour_of, counted
 from tfod_helpers.pictures.problem_gallery import show_problems
 from tfod_helpers.pictures.rate_chart import plot_learning_rates

@@ -80,7 +80,7 @@ class Picture(Figure):
 
     def __init__(self, width: float, height: float, *, photos: bool = False, **figure: Any) -> None:
         super().__init__(figsize=(width, height), dpi=_NOTEBOOK_DPI, facecolor="white", **figure)
-        FigureCanvasAgg(self)
+        self.agg = FigureCanvasAgg(self)
         self.photos = photos
 
     def to_bytes(self, *, dpi: int = _NOTEBOOK_DPI) -> bytes:
@@ -92,8 +92,8 @@ class Picture(Figure):
         usual = self.dpi
         self.set_dpi(dpi)
         with style():
-            self.canvas.draw()
-        image = Image.fromarray(np.asarray(self.canvas.buffer_rgba())[..., :3])
+            self.agg.draw()
+        image = Image.fromarray(np.asarray(self.agg.buffer_rgba())[..., :3])
         self.set_dpi(usual)
         return _small_jpeg(image, _PHOTO_BYTES * (dpi / _NOTEBOOK_DPI) ** 2) if self.photos else _small_png(image)
 

@@ -1,0 +1,259 @@
+"""Photos with their ground truth, with detections, and with both beside each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from tfod_helpers import evaluation, photos
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.pictures.gallery import draw_gallery, in_rows, spread
+from tfod_helpers.pictures.panels import Mark, Panel
+from tfod_helpers.pictures.picture import BLUE, VERMILLION, YELLOW, Picture, colour_of, counted
+
+if TYPE_CHECKING:
+    from supervision import Detections
+
+    Photo = str | os.PathLike[str] | Image.Image | np.ndarray | LabelledImage
+
+_MATCH_IOU = 0.5  # from here on an object counts as detected: the IoU of AP50
+_FOUND, _MISSED, _EXTRA = (BLUE, "solid"), (VERMILLION, "dashed"), (YELLOW, "dashed")
+
+
+def show_images(
+    images: Dataset | Sequence[LabelledImage],
+    *,
+    label_map: LabelMap | None = None,
+    count: int = 9,
+    columns: int = 3,
+    seed: int | None = None,
+) -> Picture:
+    """Show photos with their labelled boxes.
+
+    Args:
+        images: a dataset, or labelled images and the ``label_map`` that their labels point into.
+        label_map: the classes; a dataset brings its own.
+        count: photos to show at most, evenly spaced over ``images``.
+        columns: photos beside each other.
+        seed: sample the photos instead; the same seed shows the same ones.
+
+    Raises:
+        ValueError: no images, no label map, or a label that is not in it.
+        TypeError: something that is no labelled image.
+    """
+    label_map = label_map or getattr(images, "label_map", None)
+    _check_images(images)
+    if label_map is None:
+        raise ValueError("show_images: a list of images brings no class names. Give label_map=LabelMap([...]) too.")
+    chosen = spread(images, count, seed)
+    panels = [
+        Panel(image.pixels, (image.width, image.height), _labelled(image, label_map), image.path.name)
+        for image in chosen
+    ]
+    boxes = counted(sum(len(image.labels) for image in images), "labelled box", "labelled boxes")
+    headline = f"{_share(len(chosen), len(images))}, {boxes}: {label_map.describe()}"
+    return draw_gallery(in_rows([[panel] for panel in panels], columns), headline)
+
+
+def show_detections(
+    images: Sequence[Photo] | Photo,
+    detections: Sequence[Detections] | Detections,
+    *,
+    count: int = 12,
+    columns: int = 3,
+    threshold: float = 0.3,
+) -> Picture:
+    """Show photos with what a detector found in them.
+
+    Args:
+        images: one photo or several: paths, Pillow images, uint8 RGB arrays or labelled images.
+        detections: what `Detector.detect` returned for them, one for each photo; ``xyxy`` in pixels.
+        count: photos to show at most, evenly spaced over ``images``.
+        columns: photos beside each other.
+        threshold: detections of lower confidence are left out.
+
+    Raises:
+        ValueError: no photos, or not one set of detections for each.
+        TypeError: something that is no photo or no detections.
+    """
+    several: Any = images
+    each: Any = detections
+    if hasattr(detections, "xyxy"):
+        several, each = [images], [detections]
+    _check_pairs(several, each, "show_detections")
+    chosen = spread(list(zip(several, each, strict=True)), count)
+    groups, found = [], 0
+    for photo, raw in chosen:
+        kept = _above(raw, threshold)
+        found += len(kept)
+        read, size, name = _source(photo)
+        ids = [1] * len(kept) if kept.class_id is None else kept.class_id.tolist()
+        marks = [Mark(box, text, colour_of(id)) for box, text, id in zip(kept.xyxy, _texts(kept), ids, strict=True)]
+        groups.append([Panel(read, size, marks, name, counted(len(kept), "detection"))])
+    headline = f"{_share(len(chosen), len(several))}, {counted(found, 'detection')} at confidence ≥ {threshold:.2f}"
+    return draw_gallery(in_rows(groups, columns), headline)
+
+
+def show_predictions(
+    dataset: Dataset,
+    detections: Sequence[Detections],
+    *,
+    count: int = 6,
+    columns: int = 2,
+    threshold: float = 0.3,
+    worst_first: bool = False,
+) -> Picture:
+    """Show ground truth and detections beside each other: true positives, false negatives and false positives.
+
+    A detection is a true positive where it overlaps an object of its class, that none of higher confidence matches,
+    with an IoU of 0.5 or more: the counting of AP50. A right box with a wrong class is therefore both a false
+    negative and a false positive.
+
+    Args:
+        dataset: labelled photos.
+        detections: of a detector, one for each photo; ``class_id`` as in the label map.
+        count: pairs to show at most, evenly spaced over the dataset.
+        columns: pairs beside each other.
+        threshold: detections of lower confidence are left out.
+        worst_first: show the photos with the most mistakes instead.
+
+    Raises:
+        ValueError: no photos, not one set of detections for each, or detections without class or confidence.
+        TypeError: ``dataset`` is no dataset, or something that is no detections.
+    """
+    if not isinstance(dataset, Dataset):
+        raise TypeError(f"show_predictions: the ground truth must be a Dataset, got {type(dataset).__name__}.")
+    _check_pairs(dataset, detections, "show_predictions")
+    if any(len(one) and (one.class_id is None or one.confidence is None) for one in detections):
+        raise ValueError("show_predictions: detections need class_id and confidence to be matched with the labels.")
+    matches = [_match(image, _above(raw, threshold)) for image, raw in zip(dataset, detections, strict=True)]
+    order = list(range(len(dataset)))
+    if worst_first:
+        order = sorted(order, key=lambda index: -matches[index].mistakes)[:count]
+    chosen = spread(order, count)
+    hits, missed, extra = np.sum([(one.hits, one.missed, one.extra) for one in matches], axis=0)
+    headline = f"{hits} of {counted(hits + missed, 'object')} detected, {counted(extra, 'false positive')}"
+    if len(chosen) < len(dataset):
+        shown = f"the {len(chosen)} worst" if worst_first else f"{len(chosen)}"
+        headline += f"; {shown} of {counted(len(dataset), 'photo')}"
+    legend = [
+        Mark((), f"true positive (IoU ≥ {_MATCH_IOU})", *_FOUND),
+        Mark((), "false negative", *_MISSED),
+        Mark((), "false positive", *_EXTRA),
+    ]
+    hint = f"left: labels, right: detections ≥ {threshold:.2f}"
+    pairs = [_pair(dataset[index], matches[index], dataset.label_map) for index in chosen]
+    return draw_gallery(in_rows(pairs, columns), headline, legend=legend, hint=hint)
+
+
+class _Match(NamedTuple):
+    """Detections of one photo and, as `evaluation.match` gives it, the object that each matches, or -1."""
+
+    found: Detections
+    objects: np.ndarray
+    hits: int
+    missed: int
+    extra: int
+
+    @property
+    def mistakes(self) -> int:
+        return self.missed + self.extra
+
+
+def _match(image: LabelledImage, found: Detections) -> _Match:
+    objects = np.zeros(0, int)
+    if found.class_id is not None and found.confidence is not None:
+        objects = evaluation.match(
+            found.xyxy, found.class_id, found.confidence, image.boxes_xyxy, image.labels, _MATCH_IOU
+        )
+    hits = int((objects >= 0).sum())
+    return _Match(found, objects, hits, len(image.labels) - hits, len(objects) - hits)
+
+
+def _pair(image: LabelledImage, match: _Match, label_map: LabelMap) -> tuple[Panel, Panel]:
+    size = (image.width, image.height)
+    labelled = [
+        Mark(mark.box_xyxy, mark.text, *(_FOUND if number in match.objects else _MISSED))
+        for number, mark in enumerate(_labelled(image, label_map))
+    ]
+    detected = [
+        Mark(box_xyxy, text, *(_FOUND if number >= 0 else _EXTRA))
+        for box_xyxy, text, number in zip(match.found.xyxy, _texts(match.found), match.objects, strict=True)
+    ]
+    note = f"{match.hits} of {len(image.labels)} detected, {match.extra} false"
+    return Panel(image.pixels, size, labelled, image.path.name, note), Panel(image.pixels, size, detected)
+
+
+def _above(detections: Detections, threshold: float) -> Detections:
+    """Return the detections of enough confidence, the highest first."""
+    if detections.confidence is None:
+        return detections
+    order = np.argsort(-detections.confidence, kind="stable")
+    kept: Any = detections[order[detections.confidence[order] >= threshold]]
+    return kept
+
+
+def _texts(found: Detections) -> list[str]:
+    """Return what the labels of detections say: class and confidence, as far as they are known."""
+    ids = [0] * len(found) if found.class_id is None else found.class_id.tolist()
+    names = found.data.get("class_name", [f"class {id}" if id else "object" for id in ids])
+    if found.confidence is None:
+        return list(map(str, names))
+    return [f"{name} {confidence:.2f}" for name, confidence in zip(names, found.confidence, strict=True)]
+
+
+def _labelled(image: LabelledImage, label_map: LabelMap) -> list[Mark]:
+    try:
+        return [
+            Mark(box_xyxy, label_map.name(label), colour_of(label))
+            for box_xyxy, label in zip(image.boxes_xyxy, image.labels.tolist(), strict=True)
+        ]
+    except KeyError as error:
+        raise ValueError(f"{image.path}: {error.args[0]}. Give the label map that the labels were made with.") from None
+
+
+def _share(shown: int, total: int) -> str:
+    return counted(total, "photo") if shown == total else f"{shown} of {counted(total, 'photo')}"
+
+
+def _source(photo: Photo) -> tuple[Callable[[], np.ndarray], tuple[int, int], str]:
+    """Return how to decode a photo, its ``(width, height)``, and the file's name or nothing."""
+    if isinstance(photo, LabelledImage):
+        return photo.pixels, (photo.width, photo.height), photo.path.name
+    if isinstance(photo, str | os.PathLike):
+        return partial(photos.to_rgb, photo), photos.read_info(photo).upright_size, Path(photo).name
+    if not isinstance(photo, Image.Image | np.ndarray):
+        raise TypeError(f"A photo must be a path, a Pillow image or an array, got {type(photo).__name__}.")
+    pixels = photos.to_rgb(photo)
+    return lambda: pixels, (pixels.shape[1], pixels.shape[0]), ""
+
+
+def _check_images(images: Any) -> None:
+    if isinstance(images, str | os.PathLike | LabelledImage) or not isinstance(images, Sequence):
+        raise TypeError(f"show_images takes a Dataset or a list of LabelledImage, got {type(images).__name__}.")
+    if not images:
+        raise ValueError("show_images: there are no photos to show. Check what was read or split.")
+    for number, image in enumerate(images):
+        if not isinstance(image, LabelledImage):
+            raise TypeError(f"show_images: image {number} must be a LabelledImage, got {type(image).__name__}.")
+
+
+def _check_pairs(images: Any, detections: Any, where: str) -> None:
+    if isinstance(images, str | os.PathLike):
+        raise TypeError(f"{where}: one photo takes one Detections, got {type(detections).__name__}.")
+    if len(images) == 0:
+        raise ValueError(f"{where}: there are no photos to show, got an empty {type(images).__name__}.")
+    if len(images) != len(detections):
+        raise ValueError(
+            f"{where}: each photo takes its own detections, got {counted(len(images), 'photo')} and "
+            f"{len(detections)} detections. Pass both in the same order, one to one."
+        )
+    for number, one in enumerate(detections):
+        if not all(hasattr(one, name) for name in ("xyxy", "confidence", "class_id", "data")):
+            raise TypeError(f"{where}: detections {number} must be supervision.Detections, got {type(one).__name__}.")
