@@ -12,67 +12,68 @@ import tomllib
 from pathlib import Path
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-MODULES = {
-    path.stem for path in (ROOT / "tfod_helpers").iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"
-}
+MODULES = {path.stem for path in (ROOT / "tfod_helpers").iterdir() if not path.stem.startswith("_")}
+# Modules that load TensorFlow, or run what does: a notebook that uses one needs the extra [train].
+WITH_TENSORFLOW = {"detector", "doctor", "experiment", "exporting", "learning_curve", "runtime", "training"}
+# What the notebooks use of this package and is no module of it, and of the standard library.
 ELSEWHERE = {
-    "Dataset": "tfod_helpers.annotations",
-    "Detector": "tfod_helpers.detector",
-    "ExportFacts": "tfod_helpers.detector",
-    "inputs": "tfod_helpers.network",
-    "run_folder": "tfod_helpers.files",
-    "saved_model": "tfod_helpers.exporting",
-    "storage": "tfod_helpers.files",
-    "voc": "tfod_helpers.formats",
-    "workspace": "tfod_helpers.files",
+    "Detector": "from tfod_helpers.detector import Detector",
+    "saved_model": "from tfod_helpers.exporting import saved_model",
+    "os": "import os",
 }
+NAMES_PER_LINE = 8
 TITLE = "#@title Setup"
-ON_A_LINE = 8  # names
 CELL = f"""\
 {TITLE}
-import importlib
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
+{{standard}}
 if find_spec("tfod_helpers") is None:  # a fresh Colab tab, or a checkout that is not installed yet
-    source = ".." if Path("../pyproject.toml").exists() else "git+{{address}}"
+    source = ".." if Path("../pyproject.toml").exists() else "git+{{url}}"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", source], check=True)
     importlib.invalidate_caches()
 from tfod_helpers import installing
 
-installing.install()  # what this package needs and this machine lacks; where nothing is missing, nothing
+installing.install({{extra}})  # what this notebook needs and this machine lacks; where nothing is missing, nothing
 
 {{imports}}"""
+STANDARD = ["import importlib", "import subprocess", "import sys", "from importlib.util import find_spec"]
 
 
-def imports(notebook: nbformat.NotebookNode) -> str:
-    """The import lines of what the cells of a notebook use: modules of this package, and what `ELSEWHERE` names."""
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and not cell.source.startswith(TITLE)]
-    nodes = [node for cell in cells for node in ast.walk(ast.parse(cell.source))]
-    names = {node.id for node in nodes if isinstance(node, ast.Name)}
-    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    found: dict[str, list[str]] = {}
-    for name in sorted(names - made):
-        home = ELSEWHERE.get(name) or ("tfod_helpers" if name in MODULES else None)
-        if home:
-            found.setdefault(home, []).append(name)
-    lines = [
-        (home, names[at : at + ON_A_LINE])
-        for home, names in sorted(found.items())
-        for at in range(0, len(names), ON_A_LINE)
-    ]
-    return "\n".join(f"from {home} import {', '.join(names)}" for home, names in lines)
+def names_used(notebook: nbformat.NotebookNode) -> set[str]:
+    """The names that a notebook's cells use and do not assign, but for the setup cell's own."""
+    transform = TransformerManager().transform_cell
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code" and not cell.source.startswith(TITLE)]
+    nodes = [node for source in cells for node in ast.walk(ast.parse(transform(source))) if isinstance(node, ast.Name)]
+    return {node.id for node in nodes} - {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
 
 
 def render(notebook: nbformat.NotebookNode) -> str:
-    """The setup cell of a notebook, with the address of this repository as pyproject.toml gives it."""
+    """The setup cell of a notebook, with the URL of this repository as pyproject.toml gives it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return CELL.format(address=project["urls"]["Repository"], imports=imports(notebook))
+    names = names_used(notebook)
+    modules = sorted(names & MODULES)
+    imports = [
+        f"from tfod_helpers import {', '.join(modules[start : start + NAMES_PER_LINE])}"
+        for start in range(0, len(modules), NAMES_PER_LINE)
+    ]
+    lines = [ELSEWHERE[name] for name in sorted(names & ELSEWHERE.keys())]
+    standard = sorted([*STANDARD, *(line for line in lines if "tfod_helpers" not in line)], key=str.split)
+    standard.sort(key=lambda line: line.startswith("from"))
+    return CELL.format(
+        standard="\n".join([*standard, "from pathlib import Path", ""]),
+        url=project["urls"]["Repository"],
+        extra='"train"' if needs_tensorflow(names) else "",
+        imports="\n".join([*imports, *(line for line in lines if "tfod_helpers" in line)]),
+    )
+
+
+def needs_tensorflow(names: set[str]) -> bool:
+    """Whether one of the names is, or comes from, a module that loads TensorFlow."""
+    homes = {ELSEWHERE.get(name, f"from tfod_helpers import {name}") for name in names}
+    return any(word.strip(",") in WITH_TENSORFLOW for line in homes for word in line.replace(".", " ").split())
 
 
 def main() -> int:
