@@ -206,6 +206,13 @@ def the_pets(ground: Ground) -> None:
     assert told(read(ground.up(), on_problem="skip")) == told(read(ground.here / "in", on_problem="skip"))
 
 
+@door("formats.recognise.find_format")
+def a_format_by_name(ground: Ground) -> None:
+    """A folder in a bucket is in the format that it is in here."""
+    laid_out(ground, "coco: COCO, beside")
+    assert formats.find_format(ground.up()) == "coco"
+
+
 @door("formats.recognise.read")
 def any_format(ground: Ground) -> None:
     """A folder, an archive and one annotation file beside its photos are recognised in a bucket."""

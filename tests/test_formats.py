@@ -52,6 +52,7 @@ def error(path: Path, **options: object) -> str:
 def test_layout_is_recognised(layout: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every layout is known as what it is, its photos found, its splits told apart; and one line says so."""
     folder = layouts.write(tmp_path / "pets", layout.files)
+    assert formats.find_format(folder) == layout.format
     assert_read(formats.read(folder), layout.splits)
     told = capsys.readouterr().out
     assert told.startswith(f"pets: {formats.FORMATS[layout.format].title}")
@@ -199,6 +200,14 @@ def test_nothing_that_is_known(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "; it holds nothing. Give the folder" in error(tmp_path / "empty")
     assert error(tmp_path / "x/notes.md").startswith(f"{tmp_path}/x/notes.md: no annotations were recognised (")
+
+
+def test_photos_without_annotations_have_no_format(tmp_path: Path) -> None:
+    """Photos alone are in no format; a path that is not there is an error, and no folder without annotations."""
+    (tmp_path / "a.jpg").write_bytes(layouts.JPEG)
+    assert formats.find_format(tmp_path) is None
+    with pytest.raises(FileNotFoundError, match="Check the path"):
+        formats.find_format(tmp_path / "typo")
 
 
 def test_paths_and_words_that_are_wrong(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Annotation formats, one a module: each reads a folder of photos into a `Dataset`, and some write one back.
 
-`read` finds out which format a folder, an archive or a file is in. Every module offers the same: ``find`` (where
+`read` recognises the format of a folder, an archive or a file; `find_format` only names it. Every module offers the same: ``find`` (where
 under a folder its files lie), ``read`` (one folder of photos), ``read_parts`` (what ``find`` found), and where the
 format is written, ``write``. All of them hand what their files say to `labelled_images`, which pairs it with the
 photos and checks it in the same way; `tfds` reads TensorFlow Datasets by name.
@@ -9,9 +9,9 @@ photos and checks it in the same way; `tfds` reads TensorFlow Datasets by name.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfod_helpers.formats.recognise import FORMATS, read, write
+    from tfod_helpers.formats.recognise import FORMATS, find_format, read, write
 
-__all__ = ["FORMATS", "read", "write"]
+__all__ = ["FORMATS", "find_format", "read", "write"]
 
 
 def __getattr__(name: str) -> Any:

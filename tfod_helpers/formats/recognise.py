@@ -90,6 +90,22 @@ def read(
     return dataset
 
 
+def find_format(path: str | os.PathLike[str]) -> str | None:
+    """Return the name of the format that `read` would take, the first where several fit; None without annotations.
+
+    Args:
+        path: a folder, or one annotation file.
+
+    Raises:
+        FileNotFoundError: there is no such folder or file.
+        DatasetError: a folder cannot be looked into.
+    """
+    with storage.reading(path) as local:
+        if not local.expanduser().exists():
+            raise FileNotFoundError(f"{local}: there is no such folder or file. Check the path.")
+        return next(iter(_candidates(local.expanduser(), FORMATS)), None)
+
+
 def _say(text: str) -> None:
     # A folder may have a name that not every console can show, and the data are read all the same.
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -137,12 +153,17 @@ def _format(name: str) -> Format:
 
 def _recognised(path: Path, format: str | None) -> tuple[str, list[Part]]:
     chosen = {format: _format(format)} if format else FORMATS
-    found = _of_folder(path, chosen) if path.is_dir() else _of_file(path, chosen)
-    if "oxford_pets" in found:
-        found.pop("voc", None)
+    found = _candidates(path, chosen)
     if len(found) == 1:
         return next(iter(found.items()))
     raise _several(path, found) if found else _none(path, chosen)
+
+
+def _candidates(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
+    found = _of_folder(path, chosen) if path.is_dir() else _of_file(path, chosen)
+    if "oxford_pets" in found:
+        found.pop("voc", None)
+    return found
 
 
 def _unpacked(path: Path) -> Path:
