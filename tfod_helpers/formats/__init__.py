@@ -1,9 +1,9 @@
 """Annotation formats, one a module: each reads a folder of photos into a `Dataset`, and some write one back.
 
-`read` recognises the format of a folder, an archive or a file; `find_format` only names it. Every module offers the same: ``find`` (where
-under a folder its files lie), ``read`` (one folder of photos), ``read_parts`` (what ``find`` found), and where the
-format is written, ``write``. All of them hand what their files say to `labelled_images`, which pairs it with the
-photos and checks it in the same way; `tfds` reads TensorFlow Datasets by name.
+`read` recognises the format of a folder, an archive or a file, and `find_format` only names it. Each module holds a
+`Format` in ``FORMAT``, and reads and writes by it, as in ``formats.coco.read(images, annotations)``. All of them hand
+what their files say to `labelled_images`, which pairs it with the photos and checks it in the same way; `tfds` reads
+TensorFlow Datasets by name.
 """
 
 from typing import TYPE_CHECKING, Any
