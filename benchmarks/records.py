@@ -63,15 +63,16 @@ def run(*arguments: str, watch: list[int] | None = None) -> tuple[float, list[st
     Args:
         watch: gets the bytes of memory of the process and those that it started, sampled as it runs.
     """
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    if watch is not None:
-        threading.Thread(target=_sample, args=(process, watch), daemon=True).start()
-    output, errors = process.communicate()
-    took = time.perf_counter() - started
+    with tempfile.TemporaryDirectory() as cache:  # nothing is known from the run before
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "XDG_CACHE_HOME": cache}
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        if watch is not None:
+            threading.Thread(target=_sample, args=(process, watch), daemon=True).start()
+        output, errors = process.communicate()
+        took = time.perf_counter() - started
     if process.returncode:
         sys.exit(f"{' '.join(arguments)} failed:\n{errors}")
     return took, output.split()

@@ -269,13 +269,12 @@ def test_random_splits_are_rarely_called_different() -> None:
         boxes_xyxy = np.sort(random.uniform(2, 99, (400, 2, 2)).astype(np.float32), axis=1).reshape(400, 4)
         boxes_xyxy[:, 2:] += 0.5
         labels = random.integers(1, 4, 400)
-        halves = np.array_split(random.permutation(400), [320])
-        images = [LabelledImage(Path("a.jpg"), 100, 100, boxes_xyxy[half], labels[half]) for half in halves]
-        parts = {
-            name: Dataset((image,), LabelMap(["a", "b", "c"]))
-            for name, image in zip(("train", "test"), images, strict=True)
-        }
-        called += any(problem.kind.startswith("splits") for problem in checks.classes.check_classes(parts))
+        images = [
+            LabelledImage(Path("a.jpg"), 100, 100, boxes_xyxy[half], labels[half], split=split)
+            for half, split in zip(np.array_split(random.permutation(400), [320]), ("train", "test"), strict=True)
+        ]
+        whole = Dataset(tuple(images), LabelMap(["a", "b", "c"]))
+        called += any(problem.kind.startswith("splits") for problem in checks.classes.check_classes(whole))
     assert called <= 2
 
 
@@ -547,7 +546,7 @@ def test_training_gives_up_what_the_evaluation_has(sound: Dataset, ready: bool) 
     else:
         mended = checks.mend({name: dataclasses.replace(sound, images=some) for name, some in images.items()})
         parts = mended.parts
-        with pytest.raises(ValueError, match="Several splits were mended: test, train, valid"):
+        with pytest.raises(ValueError, match="Several splits were given: test, train, valid"):
             _ = mended.dataset
     numbers = {name: [int(image.path.stem) for image in part] for name, part in parts.items()}
     assert numbers == {"test": [0], "train": list(range(3, 12)), "valid": [1, 2]}
@@ -614,7 +613,7 @@ def test_nothing_to_mend(sound: Dataset) -> None:
     """A sound dataset comes back as it is."""
     mended = checks.mend(sound)
     assert mended.dataset.images == sound.images
-    assert str(mended) == "There was nothing to mend."
+    assert str(mended) == "There was nothing to fix."
 
 
 @st.composite

@@ -1,7 +1,7 @@
-"""A dataset -> what is wrong with it, in one report, before any training is paid for; and what of it can be mended.
+"""A dataset -> what is wrong with it, in one report, before any training is paid for; and what of it can be fixed.
 
-`check` looks at everything that reading found, decodes every photo, and judges the labels: alone, against
-the other splits, and against what the chosen preset's model can see. `mend` does what is safe.
+`check` takes over everything that reading found, decodes every photo, and checks the labels: alone, against
+the other splits, and at the input size of the chosen preset. `mend` fixes what is safe to fix.
 """
 
 from tfod_helpers.checks.looking import check

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text
 from tfod_helpers.presets import Preset, anchors
-from tfod_helpers.problems import Problem
+from tfod_helpers.problems import Problem, Severity
 
 _THIN = 2.0  # pixels: a side below is a slip of the mouse
 _WHOLE = 0.98  # of both sides of the image
@@ -45,18 +46,18 @@ def check_boxes(images: Sequence[LabelledImage], label_map: LabelMap, preset: Pr
         width, height = map(coordinate_text, sides[at])
         if thin[at]:
             what, fix = f"the box is {width} x {height} pixels", "Draw it again, or delete the object."
-            yield _problem(image, number, label_map, "box of a pixel or two", what, fix, "warning")
+            yield _box_problem(image, number, label_map, "box of a pixel or two", what, fix, "warning")
         elif whole[at]:
             what = f"the box is nearly the whole {image.width} x {image.height} image"
             fix = "Look whether the object fills the picture; a box drawn by default teaches nothing."
-            yield _problem(image, number, label_map, "box of the whole image", what, fix, "note")
+            yield _box_problem(image, number, label_map, "box of the whole image", what, fix, "note")
         else:
             width, height = (f"{side:.0f}" for side in seen[at])
             what = f"at {preset.image_size} pixels the box is {width} x {height}, and no anchor overlaps it by half"
             fix = "Choose a preset with a larger image_size for small objects, or cut the photos into pieces."
             if seen[at].max() > 4 * seen[at].min():
                 fix = "So long and thin an object is rarely found; divide it into several, if that makes sense."
-            yield _problem(image, number, label_map, "box that no anchor fits", what, fix, "warning")
+            yield _box_problem(image, number, label_map, "box that no anchor fits", what, fix, "warning")
 
 
 def check_twice(images: Sequence[LabelledImage], label_map: LabelMap) -> Iterator[Problem]:
@@ -75,11 +76,11 @@ def _twice(image: LabelledImage, label_map: LabelMap) -> Iterator[Problem]:
         first, second = image.labels[one], image.labels[other]
         if first == second:
             what, fix = f"it is drawn on object {one + 1} of the same class", "Delete one of the two."
-            yield _problem(image, other, label_map, "box drawn twice", what, fix, "warning")
+            yield _box_problem(image, other, label_map, "box drawn twice", what, fix, "warning")
         else:
             what = f"it is drawn on object {one + 1}, which is a {label_map.name(int(first))!r}"
             fix = "Decide which of the two it is, and delete the other."
-            yield _problem(image, other, label_map, "one object, two classes", what, fix, "warning")
+            yield _box_problem(image, other, label_map, "one object, two classes", what, fix, "warning")
 
 
 def same_boxes(boxes_xyxy: np.ndarray, least: float) -> Iterator[tuple[int, int]]:
@@ -95,34 +96,18 @@ def same_boxes(boxes_xyxy: np.ndarray, least: float) -> Iterator[tuple[int, int]
         yield from zip((first + start).tolist(), second.tolist(), strict=True)
 
 
-def _problem(
-    image: LabelledImage, number: int, label_map: LabelMap, kind: str, what: str, fix: str, severity: str
+def _box_problem(
+    image: LabelledImage, number: int, label_map: LabelMap, kind: str, what: str, fix: str, severity: Severity
 ) -> Problem:
-    name = label_map.name(int(image.labels[number]))
-    box_xyxy = tuple(image.boxes_xyxy[number].tolist())
-    return image_problem(image, kind, what, fix, severity, f"object {number + 1} ({name!r})", box_xyxy, name)
+    name, box_xyxy = label_map.name(int(image.labels[number])), tuple(image.boxes_xyxy[number].tolist())
+    place = f"object {number + 1} ({name!r})"
+    return image_problem(image, kind, what, fix, severity, object=place, box_xyxy=box_xyxy, label=name)
 
 
 def image_problem(
-    image: LabelledImage,
-    kind: str,
-    what: str,
-    fix: str,
-    severity: str,
-    place: str = "",
-    box_xyxy: tuple[float, float, float, float] | None = None,
-    label: str = "",
+    image: LabelledImage, kind: str, what: str, fix: str, severity: Severity, **of_object: Any
 ) -> Problem:
     """Return a problem with an image, or one of its objects; ``where`` is its name, with its split before it."""
-    return Problem(
-        where=f"{image.split}/{image.path.name}" if image.split else image.path.name,
-        object=place,
-        what=what,
-        fix=fix,
-        severity=severity,  # type: ignore[arg-type]
-        kind=kind,
-        photo=str(image.path),
-        size=(image.width, image.height),
-        box_xyxy=box_xyxy,
-        label=label,
-    )
+    where = f"{image.split}/{image.path.name}" if image.split else image.path.name
+    photo, size = str(image.path), (image.width, image.height)
+    return Problem(where=where, what=what, fix=fix, kind=kind, severity=severity, photo=photo, size=size, **of_object)

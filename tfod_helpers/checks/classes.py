@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.checks.boxes import all_boxes
-from tfod_helpers.problems import Problem
+from tfod_helpers.problems import Problem, Severity
 
 SPELLED_DIFFERENTLY = "class spelled differently"  # the kind of problem; reading tells of it too
 _RARE = 10  # boxes: with fewer a class is learned by luck
@@ -29,13 +29,11 @@ def alike(names: Sequence[str]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def check_classes(parts: Mapping[str, Dataset]) -> Iterator[Problem]:
-    """Yield what is wrong with the classes, and how the splits differ."""
-    names = next(iter(parts.values())).label_map.names
-    counts = {part: dataset.counts() for part, dataset in parts.items()}
-    total = Counter[str]()
-    for count in counts.values():
-        total.update(count)
+def check_classes(dataset: Dataset) -> Iterator[Problem]:
+    """Yield what is wrong with the classes, and how the splits differ, where every image has one."""
+    if not len(dataset):
+        return
+    names, total = dataset.label_map.names, dataset.counts()
     for group in alike(names):
         shown = " and ".join(f"{name!r} ({_boxes(total[name])})" for name in group)
         fix = "Write it in one way; checks.mend takes the most frequent one."
@@ -51,6 +49,8 @@ def check_classes(parts: Mapping[str, Dataset]) -> Iterator[Problem]:
         elif total[name] < _RARE:
             fix = f"Label more, {_RARE} at the very least; below 50 expect it to be missed often."
             yield _problem(f"class {name!r} has {_boxes(total[name])}", fix, "warning", "rare class")
+    parts = dataset.splits() if all(image.split for image in dataset) else {}
+    counts = {part: images.counts() for part, images in parts.items()}
     if len(parts) > 1:
         yield from _missing(counts, total)
         for one, other in pairwise(parts):
@@ -111,5 +111,5 @@ def _boxes(count: int) -> str:
     return f"{count} box{'es' * (count != 1)}"
 
 
-def _problem(what: str, fix: str, severity: str, kind: str) -> Problem:
-    return Problem(where="classes", what=what, fix=fix, severity=severity, kind=kind)  # type: ignore[arg-type]
+def _problem(what: str, fix: str, severity: Severity, kind: str) -> Problem:
+    return Problem(where="classes", what=what, fix=fix, severity=severity, kind=kind)

@@ -13,9 +13,10 @@ from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, check_classes
 from tfod_helpers.checks.report import Report
 from tfod_helpers.photos import Look, PhotoError, likeness
 from tfod_helpers.presets import Preset
-from tfod_helpers.problems import Problem
+from tfod_helpers.problems import Problem, Severity
 
 _LARGER = 2.5  # times what the model sees: from there on, scaling down saves most of the bytes
+UNREADABLE = "photo unreadable"  # the kind of problem
 _EMPTY = "image without objects"  # the kind of problem; reading tells of it too
 _ROOM = 2  # times what the model sees: what augmentation by zooming in can still use
 
@@ -23,15 +24,15 @@ _ROOM = 2  # times what the model sees: what augmentation by zooming in can stil
 def check(
     dataset: Dataset | Mapping[str, Dataset], *, preset: str = "mobilenet_v2_sample", workers: int | None = None
 ) -> Report:
-    """Look at every photo and every label, and report what is wrong.
+    """Check every photo and every label, and report what is wrong.
 
-    Errors keep something from being used, or make an evaluation untrue; warnings are probably mistakes;
-    notes are facts worth knowing.
+    Errors keep something from being used, or leak training photos into the evaluation; warnings are probably
+    mistakes; notes are facts worth knowing.
 
     Args:
         dataset: one, or the splits by name, such as ``{"train": ..., "validation": ...}``; splits, also
-            those that one dataset was divided into by its makers, are compared with each other too.
-        preset: the model that is to be trained; boxes and photos are judged by what it sees.
+            those that one dataset came with, are compared with each other too.
+        preset: the model that is to be trained; boxes and photos are checked at its input size.
         workers: how many photos are read at once; None takes one a core.
 
     Raises:
@@ -39,21 +40,22 @@ def check(
     """
     chosen = presets.find(preset)
     parts = checked_parts(dataset)
-    told = dict.fromkeys(problem for part in parts.values() for problem in part.problems)
-    problems = [problem for problem in told if problem.kind != SPELLED_DIFFERENTLY]  # said below, with numbers
-    parts = _ready_splits(parts)
-    images = [image for part in parts.values() for image in part]
-    names = [name for name, part in parts.items() for _ in part]
+    reported = list(dict.fromkeys(problem for part in parts.values() for problem in part.problems))
+    images = [
+        dataclasses.replace(image, split=name) if name else image for name, part in parts.items() for image in part
+    ]
+    label_map = next(iter(parts.values())).label_map
     looks = photos.look_at([image.source for image in images], workers=workers, title="Checking photos")
-    problems += (in_part(problem, names[number]) for number, problem in unreadable(images, looks))
-    problems += _same_photos(images, names, looks)
-    problems += _too_large(images, looks, chosen)
-    told_empty = {Path(problem.photo) for problem in told if problem.kind == _EMPTY}
-    for name, part in parts.items():
-        of_part = _empty(part, told_empty), check_boxes(part, part.label_map, chosen), check_twice(part, part.label_map)
-        problems += (in_part(problem, name) for some in of_part for problem in some)
-    if images:
-        problems += check_classes(parts)
+    problems = [
+        *(problem for problem in reported if problem.kind != SPELLED_DIFFERENTLY),  # found again below, with numbers
+        *_unreadable(images, looks),
+        *_same_photos(images, looks),
+        *_too_large(images, looks, chosen),
+        *_empty(images, {Path(problem.photo) for problem in reported if problem.kind == _EMPTY}),
+        *check_boxes(images, label_map, chosen),
+        *check_twice(images, label_map),
+        *check_classes(Dataset(tuple(images), label_map)),
+    ]
     return Report(tuple(problems), len(images), sum(len(image.labels) for image in images))
 
 
@@ -72,51 +74,37 @@ def checked_parts(dataset: Dataset | Mapping[str, Dataset]) -> dict[str, Dataset
     return parts
 
 
-def _ready_splits(parts: dict[str, Dataset]) -> dict[str, Dataset]:
-    """Return the splits that a single dataset was divided into by its makers, where it was."""
-    only = parts.get("")
-    return only.splits() if only and all(image.split for image in only) else parts
-
-
 # --- photos ---------------------------------------------------------------------------------------
 
 
-def unreadable(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[tuple[int, Problem]]:
-    """Yield the number of each image whose photo cannot be read, and the problem."""
-    for number, (image, look) in enumerate(zip(images, looks, strict=True)):
+def _unreadable(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:
+    """Yield the problem of each image whose photo cannot be read."""
+    for image, look in zip(images, looks, strict=True):
         if isinstance(look, PhotoError):
-            yield number, image_problem(image, "photo unreadable", look.what, look.fix, "error")
+            yield image_problem(image, UNREADABLE, look.what, look.fix, "error")
 
 
-def _same_photos(
-    images: Sequence[LabelledImage], parts: Sequence[str], looks: Sequence[Look | PhotoError]
-) -> Iterator[Problem]:
+def _same_photos(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:
     digests = [look.digest if isinstance(look, Look) else b"" for look in looks]
     for group in likeness.groups(looks):
-        first = group.members[0]
+        first = images[group.members[0]]
         for other in group.members[1:]:
-            exact = digests[other] == digests[first]
-            same = f"{'the same file as' if exact else 'nearly the same picture as'} {images[first].path.name}"
-            if parts[first] != parts[other]:
-                what = f"it is {same} in {parts[first]!r}, so the evaluation sees what was trained on"
+            image, exact = images[other], digests[other] == digests[group.members[0]]
+            what = f"it is {'the same file as' if exact else 'nearly the same picture as'} {first.path.name}"
+            kind = "same photo twice" if exact else "nearly the same photo"
+            severity: Severity = "warning"
+            if first.split and image.split and first.split != image.split:
+                kind, severity = "same photo in two splits", "error"
+                what += f" in {first.split!r}, so the evaluation sees what was trained on"
                 fix = "Keep it in one split only: Dataset.split keeps such photos together."
-                told = "same photo in two splits", what, fix, "error"
-            elif exact:
-                again = "" if _same_labels(images[first], images[other]) else ", and its labels differ"
-                fix = "Delete one of the two." if not again else "Keep the one whose labels are right."
-                told = "same photo twice", f"it is {same}{again}", fix, "warning"
-            else:
+            elif not exact:
                 fix = "Keep it if it is another picture; if it is a copy, delete it."
-                told = "nearly the same photo", f"it is {same}", fix, "warning"
-            problem = dataclasses.replace(image_problem(images[other], *told), other_photo=str(images[first].path))
-            yield in_part(problem, parts[other])
-
-
-def in_part(problem: Problem, part: str) -> Problem:
-    """Return a problem with its split in its place, where it is not there yet."""
-    return (
-        dataclasses.replace(problem, where=f"{part}/{problem.where}") if part and "/" not in problem.where else problem
-    )
+            elif _same_labels(first, image):
+                fix = "Delete one of the two."
+            else:
+                what += ", and its labels differ"
+                fix = "Keep the one whose labels are right."
+            yield image_problem(image, kind, what, fix, severity, other_photo=str(first.path))
 
 
 def _same_labels(one: LabelledImage, other: LabelledImage) -> bool:

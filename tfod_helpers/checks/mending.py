@@ -1,10 +1,10 @@
-"""What is wrong with a dataset and can be put right without asking, put right."""
+"""What is wrong with a dataset and can be fixed without asking, fixed."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tfod_helpers.annotations import (
     coordinate_text,
 )
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, alike
-from tfod_helpers.checks.looking import checked_parts, in_part, unreadable
+from tfod_helpers.checks.looking import UNREADABLE, checked_parts
 from tfod_helpers.problems import Problem
 
 _LEAST_LEFT = 0.5  # of a box that reaches over the edge: what is left of less may be another thing
@@ -29,7 +29,7 @@ _LEAST_LEFT = 0.5  # of a box that reaches over the edge: what is left of less m
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that was mended.
+    """One thing that was fixed.
 
     Attributes:
         where: the file or photo.
@@ -52,7 +52,7 @@ class Mended:
     """What `mend` returns.
 
     Attributes:
-        parts: the mended splits by name; a single dataset stands under an empty name.
+        parts: the fixed splits by name; a single dataset stands under an empty name.
         changes: what was done.
     """
 
@@ -61,13 +61,13 @@ class Mended:
 
     @property
     def dataset(self) -> Dataset:
-        """The mended dataset, where one was given.
+        """The fixed dataset, where one was given.
 
         Raises:
             ValueError: several splits were given; they are in ``parts``.
         """
         if len(self.parts) > 1:
-            raise ValueError(f"Several splits were mended: {', '.join(self.parts)}. Take them from .parts.")
+            raise ValueError(f"Several splits were given: {', '.join(self.parts)}. Take them from .parts.")
         return next(iter(self.parts.values()))
 
     def __repr__(self) -> str:
@@ -75,13 +75,13 @@ class Mended:
 
     def __str__(self) -> str:
         if not self.changes:
-            return "There was nothing to mend."
+            return "There was nothing to fix."
         count = len(self.changes)
         return "\n".join([f"{count} change{'s' * (count != 1)}:", *(f"  {change}" for change in self.changes)])
 
 
 def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
-    """Put right what is safe to put right, and list it; the rest stays as it was, and stays in ``.problems``.
+    """Fix what is safe to fix, and list it; the rest stays as it was, and stays in ``.problems``.
 
     - A box over the edge is clipped, where at least half of it stays; swapped corners are put in order.
       Such objects were left out when the dataset was read with ``on_problem="skip"``; they come back, behind
@@ -92,7 +92,7 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
       training gives it up, else the first.
     - Classes whose names differ only in capitals, spaces, hyphens or underscores become the one with the most
       boxes, also where a label map was given that has both. The ids of the classes behind it move up, so
-      train anew.
+      train again.
 
     Args:
         dataset: one, or the splits by name.
@@ -102,17 +102,16 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
     """
     changes: list[Change] = []
     parts = checked_parts(dataset)
-    parts = {name: _with_boxes_put_right(part, changes) for name, part in parts.items()}
-    parts, digests = _without_unreadable_photos(parts, changes)
+    parts = {name: _with_fixed_boxes(part, changes) for name, part in parts.items()}
     parts = _with_classes_merged(parts, changes)  # before what it makes the same is looked for
     parts = {name: _without_doubled_boxes(part, changes) for name, part in parts.items()}
-    return Mended(_without_doubled_photos(parts, digests, changes), tuple(changes))
+    return Mended(_with_each_photo_once(parts, changes), tuple(changes))
 
 
 # --- boxes that reading refused -------------------------------------------------------------------
 
 
-def _with_boxes_put_right(dataset: Dataset, changes: list[Change]) -> Dataset:
+def _with_fixed_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
     faults = Counter((problem.where, problem.object, problem.photo) for problem in dataset.problems)
     paths = Counter(image.path for image in dataset)
     masks = any(image.masks is not None for image in dataset)  # the outline of what was left out is lost
@@ -122,7 +121,7 @@ def _with_boxes_put_right(dataset: Dataset, changes: list[Change]) -> Dataset:
         path = Path(problem.photo)
         alone = faults[problem.where, problem.object, problem.photo] == 1  # another fault stays, so the object is bad
         sure = alone and not masks and paths[path] < 2 and problem.label in dataset.label_map
-        box_xyxy = _put_right(problem) if sure else None
+        box_xyxy = _fixed(problem) if sure else None
         if box_xyxy is None:
             rest.append(problem)
         else:
@@ -141,7 +140,7 @@ def _with_boxes_put_right(dataset: Dataset, changes: list[Change]) -> Dataset:
     return Dataset(tuple(images), dataset.label_map, tuple(rest))
 
 
-def _put_right(problem: Problem) -> tuple[float, ...] | None:
+def _fixed(problem: Problem) -> tuple[float, ...] | None:
     """Return the box as it must have been meant, or None where that is not sure."""
     if problem.box_xyxy is None or problem.size is None:
         return None
@@ -160,7 +159,7 @@ def _put_right(problem: Problem) -> tuple[float, ...] | None:
 
 
 def _left_out(path: Path, some: Sequence[tuple[Problem, tuple[float, ...]]], dataset: Dataset) -> LabelledImage:
-    """Return an image that was left out whole, with its objects put right."""
+    """Return an image that was left out as a whole, with its objects fixed."""
     width, height = some[0][0].size or (0, 0)
     where = some[0][0].where  # where the data has splits, every place begins with one
     known = [image.split for image in dataset]
@@ -192,7 +191,9 @@ def _without_doubled_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
         first = [objects.index(one) == number for number, one in enumerate(objects)] if len(objects) > 1 else [True]
         if not all(first):
             place = f"{sum(map(bool, first))} of {len(objects)} objects kept"
-            changes.append(Change(_where(image), place, "box drawn twice", "the same box was there more than once"))
+            changes.append(
+                Change(_place(image, image.split), place, "box drawn twice", "the same box was there more than once")
+            )
             image = _chosen(image, np.array(first))
         images.append(image)
     return dataclasses.replace(dataset, images=tuple(images))
@@ -207,24 +208,7 @@ def _chosen(image: LabelledImage, keep: np.ndarray) -> LabelledImage:
 # --- photos ---------------------------------------------------------------------------------------
 
 
-def _without_unreadable_photos(
-    parts: dict[str, Dataset], changes: list[Change]
-) -> tuple[dict[str, Dataset], dict[str, list[bytes]]]:
-    """Return the splits without images whose photo cannot be read, and what stands for each photo's contents."""
-    readable, digests = {}, {}
-    for name, part in parts.items():
-        looks = photos.look_at([image.source for image in part], title="Checking photos")
-        for _, problem in unreadable(part, looks):
-            changes.append(Change(in_part(problem, name).where, "", problem.kind, f"left out, {problem.what}"))
-        kept = [(image, look) for image, look in zip(part, looks, strict=True) if isinstance(look, photos.Look)]
-        readable[name] = dataclasses.replace(part, images=tuple(image for image, _ in kept))
-        digests[name] = [look.digest for _, look in kept]
-    return readable, digests
-
-
-def _without_doubled_photos(
-    parts: dict[str, Dataset], digests: Mapping[str, Sequence[bytes]], changes: list[Change]
-) -> dict[str, Dataset]:
+def _with_each_photo_once(parts: dict[str, Dataset], changes: list[Change]) -> dict[str, Dataset]:
     everything = [
         (name or image.split, name, number, image) for name, part in parts.items() for number, image in enumerate(part)
     ]
@@ -232,19 +216,22 @@ def _without_doubled_photos(
     # The training gives up first, since what it has seen tells nothing in an evaluation; then the first part.
     first_kept = sorted(splits, key=lambda split: (split.startswith("train"), -splits.index(split)))
     everything.sort(key=lambda one: first_kept.index(one[0]))
+    looks = photos.look_at([image.source for *_, image in everything], title="Checking photos")
     kept: dict[tuple[bytes, str], tuple[str, LabelledImage]] = {}
     left_out: set[tuple[str, int]] = set()
-    for split, name, number, image in everything:
-        key = digests[name][number], repr((image.labels.tolist(), image.boxes_xyxy.tolist()))
-        if key not in kept:
-            kept[key] = split, image
-            continue
-        other_split, other = kept[key]
+    for (split, name, number, image), look in zip(everything, looks, strict=True):
+        if isinstance(look, photos.PhotoError):
+            kind, what = UNREADABLE, look.what
+        else:
+            key = look.digest, repr((image.labels.tolist(), image.boxes_xyxy.tolist()))
+            if key not in kept:
+                kept[key] = split, image
+                continue
+            other_split, other = kept[key]
+            kind = "same photo twice" if other_split == split else "same photo in two splits"
+            what = f"it is the same file as {other.path.name}" + f" in {other_split!r}" * (other_split != split)
         left_out.add((name, number))
-        where = other.path.name + (f" in {other_split!r}" if other_split != split else "")
-        kind = "same photo twice" if other_split == split else "same photo in two splits"
-        place = f"{split}/{image.path.name}" if split else image.path.name
-        changes.append(Change(place, "", kind, f"left out, it is the same file as {where}"))
+        changes.append(Change(_place(image, split), "", kind, f"left out, {what}"))
     return {
         name: dataclasses.replace(
             part, images=tuple(image for number, image in enumerate(part) if (name, number) not in left_out)
@@ -261,7 +248,14 @@ def _with_classes_merged(parts: dict[str, Dataset], changes: list[Change]) -> di
     total = Counter[str]()
     for part in parts.values():
         total.update(part.counts())
-    becomes = dict(_merges(label_map, total, changes))
+    becomes = {}
+    for group in alike(label_map.names):
+        best = max(group, key=lambda name: total[name])
+        for name in group:
+            if name != best:
+                becomes[name] = best
+                what = f"{total[name]} box{'es' * (total[name] != 1)} of {name!r} became {best!r}"
+                changes.append(Change("classes", "", SPELLED_DIFFERENTLY, what))
     if not becomes:
         return parts
     merged = LabelMap([name for name in label_map if name not in becomes])
@@ -277,15 +271,5 @@ def _with_classes_merged(parts: dict[str, Dataset], changes: list[Change]) -> di
     }
 
 
-def _merges(label_map: LabelMap, total: Mapping[str, int], changes: list[Change]) -> Iterator[tuple[str, str]]:
-    for group in alike(label_map.names):
-        best = max(group, key=lambda name: total[name])
-        for name in group:
-            if name != best:
-                what = f"{total[name]} box{'es' * (total[name] != 1)} of {name!r} became {best!r}"
-                changes.append(Change("classes", "", SPELLED_DIFFERENTLY, what))
-                yield name, best
-
-
-def _where(image: LabelledImage) -> str:
-    return f"{image.split}/{image.path.name}" if image.split else image.path.name
+def _place(image: LabelledImage, split: str) -> str:
+    return f"{split}/{image.path.name}" if split else image.path.name

@@ -91,8 +91,7 @@ def look(data: bytes) -> Look:
         grey = Image.fromarray(pixels)
         # At n eighths of the size the last row and column are only partly inside of the photo.
         high, wide = pixels.shape
-        sizes = {n: (-(-info.width * n // 8), -(-info.height * n // 8)) for n in range(1, 9)}
-        eighths = next((n for n, size in sizes.items() if size == (wide, high)), 8)
+        eighths = next((n for n in range(1, 9) if -(-max(info.width, info.height) * n // 8) == max(wide, high)), 8)
         box = (0, 0, min(info.width * eighths / 8, wide), min(info.height * eighths / 8, high))
     square = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
     if info.orientation in _UPRIGHT:

@@ -30,6 +30,7 @@ from tfod_helpers.records.encoding import Settings
 from tfod_helpers.records.index import Index
 from tfod_helpers.records.manifest import read_index, read_manifest
 from tfod_helpers.records.place import Place
+from tfod_helpers.records.tfrecord.examples import example_class
 
 # TensorFlow's TFRecord tutorial advises 100 MB or more a shard: https://www.tensorflow.org/tutorials/load_data/tfrecord
 _SHARD_BYTES = 100_000_000
@@ -215,6 +216,7 @@ def write_shards(
         for images, known in zip(bounds, same, strict=True)
     ]
     there = earlier.fetch(folder) if earlier else None
+    example_class()  # loaded before the processes are forked, which would each do it
     task = functools.partial(write_batch, dataset.images, ids, settings, folder, earlier=earlier, there=there)
     made = in_order(task, list(itertools.chain(*batches)), workers=workers, small=True)
     shards: list[Path | str] = []

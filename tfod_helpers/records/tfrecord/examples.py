@@ -45,8 +45,8 @@ message_type { name: "Example" field { name: "features" number: 1 type: TYPE_MES
 
 
 @functools.cache
-def _example() -> Any:
-    """Return the class of the message."""
+def example_class() -> Any:
+    """Return the class of the message; protocol buffers are loaded here, not before they are needed."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
     pool = descriptor_pool.DescriptorPool()
@@ -85,7 +85,7 @@ def parse(example: bytes) -> Values:
     from google.protobuf.message import DecodeError
 
     try:
-        features = _example().FromString(example).features.feature
+        features = example_class().FromString(example).features.feature
     except DecodeError as error:
         raise ValueError(f"it is no tf.train.Example: {error}") from None
     return {key: _values(feature) for key, feature in features.items()}
@@ -102,7 +102,7 @@ def _values(feature: Any) -> list[bytes] | np.ndarray:
 
 def serialize(values: Values) -> bytes:
     """Return an example with these values: bytes, float32 or whole numbers; the same bytes for the same values."""
-    example = _example()()
+    example = example_class()()
     features = example.features.feature
     for key, value in values.items():
         if isinstance(value, list):
