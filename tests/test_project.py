@@ -182,17 +182,18 @@ def test_wheel_holds_every_room_and_the_sample_and_nothing_else(tmp_path: Path) 
     assert wheel.name.startswith(f"tfod_helpers-{tfod_helpers.__version__}-")
 
 
-def test_changelog_tells_of_this_version() -> None:
-    """CHANGELOG.md has a section for the version that the package says it has."""
+def test_every_file_that_names_the_version_names_this_one() -> None:
+    """CHANGELOG.md has a section for the version that the package says it has, and CITATION.cff cites it."""
     assert f"\n## {tfod_helpers.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\nversion: {tfod_helpers.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_commands_that_the_texts_name_exist() -> None:
-    """Every 'make something' in README.md, CONTRIBUTING.md and .ci/run is a command of the Makefile."""
+    """Every 'make something' that a text or a machine's instructions name is a command of the Makefile."""
     named = set()
-    for name in ("README.md", "CONTRIBUTING.md", ".ci/run"):
+    for name in ("README.md", "CONTRIBUTING.md", ".ci/run", ".github/workflows/test.yml", ".pre-commit-config.yaml"):
         text = (ROOT / name).read_text(encoding="utf-8")
-        named |= set(re.findall(r"(?:^|`|\d[a-z]* )make ([a-z]+)", text, re.MULTILINE))
+        named |= set(re.findall(r"(?:^|['`]|run: |\d[a-z]* )make ([a-z]+)", text, re.MULTILINE))
     assert {"demo", "env", "test", "tpu", "quick"} <= named <= commands()
 
 
