@@ -2,18 +2,15 @@
 #   PYTHON=/path/to/python3.12 chooses the Python, VENV=/path/to/folder another place for the environment.
 
 VENV ?= .venv
-BIN := $(VENV)/bin
+BIN = $(VENV)/bin
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 # A copy of the notebooks and the sample to run in: they train anew, and what you made in runs/ stays as it is.
 fresh_copy = rm -rf $(1) && mkdir -p $(1)/notebooks && cp $(2) $(1)/notebooks && cp -R dataset $(1)/dataset
 
 run_tests = $(BIN)/python -m pytest --numprocesses auto --dist worksteal
-run_notebooks = $(BIN)/python -m pytest -x --nbval-lax --nbval-current-env --nbval-cell-timeout=600
-# The second takes what the first makes; all others run beside them, since one leaves half of two cores idle.
-JOINED := build/test/notebooks/01_train_tpu.ipynb build/test/notebooks/02_predict_gpu.ipynb
 
-.PHONY: help demo test quick tpu env notebooks pins lint clean
+.PHONY: help demo test quick tpu newest env notebooks docs pins lint clean
 
 help:  ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command what; do \
@@ -23,17 +20,21 @@ demo: env  ## Check, train on, evaluate and export the sample in the notebooks; 
 	@$(call fresh_copy,demo,$(filter-out %_compare.ipynb,$(NOTEBOOKS)))
 	@$(BIN)/python tools/execute_notebooks.py demo
 
-test: lint  ## Check the style, run every test, then run the notebooks and compare what they print
-	$(run_tests)
-	@$(call fresh_copy,build/test,$(NOTEBOOKS))
-	$(run_notebooks) $(filter-out $(JOINED),$(NOTEBOOKS:%=build/test/%)) > build/test/others.txt 2>&1 & others=$$!; \
-	$(run_notebooks) $(JOINED); joined=$$?; wait $$others; alone=$$?; cat build/test/others.txt; exit $$((joined + alone))
+test: lint  ## Check style and types, run every test and the notebooks; say how much of the package they ran
+	$(run_tests) --cov --cov-report=
 
 quick: env  ## Run the tests that load no TensorFlow, in a minute or two
 	$(run_tests) -m "not tensorflow"
 
 tpu: env  ## Install what a TPU machine gets, with Python 3.12, and run it until only the chip is missing
 	$(BIN)/python -m pytest -m install
+
+# Without the pins, so that what a new version breaks is seen before it is pinned.
+newest: VENV := build/newest
+newest:  ## Run every test with the newest versions that pyproject.toml allows, in build/newest
+	rm -rf $(VENV) && $(or $(PYTHON),python3.12) -m venv $(VENV)
+	$(BIN)/python -m pip install --editable '.[train,beam,cloud,heic,notebooks,docs,test]'
+	$(run_tests) --deselect tests/test_project.py::test_tpu_requirements_are_complete
 
 env: $(VENV)/made  ## Make the environment: the tested set of packages and this one
 
@@ -43,19 +44,22 @@ notebooks: env  ## Write the setup cell, run the notebooks and keep their output
 	@$(BIN)/python tools/execute_notebooks.py build/notebooks
 	cp $(NOTEBOOKS:%=build/notebooks/%) notebooks/
 
+docs: env  ## Make the documentation, which opens offline: build/docs/index.html
+	$(BIN)/python tools/write_docs.py build
+
 # What the older Python can have, the newer one can have too.
 pins:  ## Move the packages that requirements.txt brings along to their newest versions, in requirements-tpu.txt
 	rm -rf build/pins && $(or $(PYTHON),python3.11) -m venv build/pins
 	build/pins/bin/python -m pip install --requirement requirements.txt
 	PYTHONPATH=. build/pins/bin/python tools/write_tpu_requirements.py
 
-lint: env  ## Check the style of code and notebooks
+lint: env  ## Check style, imports and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
 clean:  ## Delete the environment and what the commands above made; runs/ and exports/ stay
-	rm -rf $(VENV) build demo *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build demo *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .coverage
 
 # The stamp is made last, so that an environment that was cut short is finished by the next command.
 $(VENV)/made: requirements.txt requirements-tpu.txt pyproject.toml

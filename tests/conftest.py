@@ -60,6 +60,11 @@ class Trained:
     rows: str
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the notebooks first, the longest of all tests: begun last, they would leave a core idle for minutes."""
+    items.sort(key=lambda item: item.path.stem != "test_notebooks_running")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data sets, weights and odd files beside the checkout; skips where it is missing."""

@@ -163,7 +163,7 @@ def test_the_plain_package_checks_photos(tmp_path: Path) -> None:
     assert len(listed.splitlines()) < 70
 
 
-def test_wheel_holds_every_room_and_the_sample_and_nothing_else(tmp_path: Path) -> None:
+def test_wheel_holds_the_package_and_the_sample_and_nothing_else(tmp_path: Path) -> None:
     """What 'pip install .' installs is the package with the sample, under the version it says it has."""
     for name in ("pyproject.toml", "README.md", "LICENSE", *PINNED):
         shutil.copy(ROOT / name, tmp_path)
@@ -176,9 +176,11 @@ def test_wheel_holds_every_room_and_the_sample_and_nothing_else(tmp_path: Path) 
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     sample = [path for path in (tmp_path / "dataset").rglob("*") if path.is_file()]
     assert len(sample) == 2 * 250 + 1
-    rooms = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    ours = {path.relative_to(ROOT).as_posix() for path in files}
     photos = {f"tfod_helpers/sample/{path.relative_to(tmp_path / 'dataset').as_posix()}" for path in sample}
-    assert inside == rooms | photos | {f"tfod_helpers/{name}" for name in PINNED}
+    assert inside == ours | photos | {f"tfod_helpers/{name}" for name in PINNED}
+    assert "tfod_helpers/py.typed" in inside
     assert wheel.name.startswith(f"tfod_helpers-{tfod_helpers.__version__}-")
 
 
@@ -215,6 +217,18 @@ def test_example_in_the_readme_uses_what_exists() -> None:
             checked.append(dotted)
     assert {"experiment.make", "training.train", "saved_model.export", "detector.Detector.load"} <= set(checked)
     assert "pipeline_config.read" in checked
+
+
+def test_documentation_is_made_and_opens_offline(tmp_path: Path) -> None:
+    """Each module has its page with its docstrings, no link leads nowhere, and no page loads anything from afar."""
+    command = [sys.executable, str(ROOT / "tools" / "write_docs.py"), str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    page = (tmp_path / "docs" / "modules" / "formats.html").read_text(encoding="utf-8")
+    assert 'id="tfod_helpers.formats.read"' in page
+    for path in (tmp_path / "docs").rglob("*.html"):
+        loads = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="?(?:https?:)?//', path.read_text(encoding="utf-8"))
+        assert not loads, path.name
 
 
 @needs_make

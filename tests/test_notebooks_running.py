@@ -1,0 +1,32 @@
+"""The notebooks, run from top to bottom as a person would; what they print is what is stored in them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+OPTIONS = ["-x", "-q", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-p", "no:cacheprovider"]
+trains = pytest.mark.tensorflow
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["01_train_tpu", "02_predict_gpu"], marks=trains),  # the second takes what the first makes
+        pytest.param(["03_tune_and_compare"], marks=trains),
+        ["00_check_your_photos"],
+    ],
+    ids="+".join,
+)
+def test_runs_and_prints_what_is_stored(names: list[str], tmp_path: Path) -> None:
+    """Every cell runs, and those that are marked for it print what the committed notebook shows."""
+    for name in names:
+        shutil.copy(NOTEBOOKS / f"{name}.ipynb", tmp_path)
+    command = [sys.executable, "-m", "pytest", *OPTIONS, *(f"{name}.ipynb" for name in names)]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
