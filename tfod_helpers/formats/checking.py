@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import re
@@ -32,7 +33,7 @@ class Checked(NamedTuple):
     """
 
     size: tuple[int, int]
-    boxes_xyxy: list[Sequence[float]]
+    boxes_xyxy: list[tuple[float, float, float, float]]
     names: list[str]
     crowd: list[bool]
     masks: list[bytes] | None
@@ -43,11 +44,10 @@ def check(raw: RawImage, path: str, known: LabelMap | None, masks: bool, problem
     name = path.rpartition("/")[2]
     try:
         info = photos.read_info(path)
-    except photos.PhotoError as error:
-        problems.append(Problem(where=name, what=error.what, fix=error.fix, kind="photo unreadable", photo=path))
-        return None
-    except OSError as error:
-        what, fix = f"cannot be opened ({error.strerror})", "Check the file and its permissions."
+    except (photos.PhotoError, OSError) as error:
+        what, fix = f"cannot be opened ({getattr(error, 'strerror', '')})", "Check the file and its permissions."
+        if isinstance(error, photos.PhotoError):
+            what, fix = error.what, error.fix
         problems.append(Problem(where=name, what=what, fix=fix, kind="photo unreadable", photo=path))
         return None
     size = _frame(raw, info, path, problems)
@@ -56,35 +56,21 @@ def check(raw: RawImage, path: str, known: LabelMap | None, masks: bool, problem
     checked = Checked(size, [], [], [], [] if masks else None)
     for item in raw.objects:
         box_xyxy, faults = _check_object(item, size, known)
-        if not faults:
-            _keep(item, box_xyxy, checked)
+        if box_xyxy and not faults:
+            checked.boxes_xyxy.append(box_xyxy)
+            checked.names.append(item.name)
+            checked.crowd.append(item.crowd)
+            if checked.masks is not None:
+                checked.masks.append(_mask(item.outline, box_xyxy, size))
         for kind, what, fix in faults:
             place = f"{item.place} ({item.name!r})" if item.name else item.place
-            problems.append(
-                Problem(
-                    where=raw.where,
-                    object=place,
-                    what=what,
-                    fix=fix,
-                    kind=kind,
-                    photo=path,
-                    size=size,
-                    box_xyxy=box_xyxy,
-                    label=item.name,
-                )
-            )
+            problem = raw.problem(what, fix, kind=kind, photo=path)
+            about = {"object": place, "size": size, "box_xyxy": box_xyxy, "label": item.name}
+            problems.append(dataclasses.replace(problem, **about))
     if not raw.objects:
         what, fix = "it has no objects", f"{name} is kept as background."
         problems.append(raw.problem(what, fix, "note", kind="image without objects", photo=path))
     return checked if checked.names or not raw.objects else None
-
-
-def _keep(item: RawObject, box_xyxy: Sequence[float] | None, checked: Checked) -> None:
-    checked.boxes_xyxy.append(box_xyxy or ())
-    checked.names.append(item.name)
-    checked.crowd.append(item.crowd)
-    if checked.masks is not None:
-        checked.masks.append(_mask(item.outline, box_xyxy or (), checked.size))
 
 
 def _mask(outline: Any, box_xyxy: Sequence[float], size: tuple[int, int]) -> bytes:
@@ -117,7 +103,11 @@ def _frame(raw: RawImage, info: photos.PhotoInfo, path: str, problems: list[Prob
         return None
     given = all(size)
     if given and size not in (stored, upright):
-        problems.append(_wrong_size(raw, size, upright, path))
+        what = f"the size {_by(size)} is not that of {name}, {_by(upright)}"
+        fix = "Put back the image that was labelled, or label this one again."
+        if size == upright[::-1]:
+            what, fix = f"{what}: width and height are swapped", "Swap them, and check the boxes."
+        problems.append(raw.problem(what, fix, kind="size differs", photo=path))
         return None
     if not given and raw.has_size:
         fix = f"Taken from {name}: {_by(upright)}."
@@ -127,14 +117,6 @@ def _frame(raw: RawImage, info: photos.PhotoInfo, path: str, problems: list[Prob
         fix = "It cannot be known which way up it was labelled; taken as viewers show it. Look at its boxes."
         problems.append(raw.problem(what, fix, "warning", kind="way up unknown", photo=path))
     return stored if size == stored != upright else upright
-
-
-def _wrong_size(raw: RawImage, size: tuple[int, int], upright: tuple[int, int], path: str) -> Problem:
-    what = f"the size {_by(size)} is not that of {path.rpartition('/')[2]}, {_by(upright)}"
-    fix = "Put back the image that was labelled, or label this one again."
-    if size == upright[::-1]:
-        what, fix = f"{what}: width and height are swapped", "Swap them, and check the boxes."
-    return raw.problem(what, fix, kind="size differs", photo=path)
 
 
 def _whole(value: Coordinate) -> int:
@@ -172,16 +154,18 @@ def _check_object(
     width, height = size
     if item.in_fractions:
         xmin, ymin, xmax, ymax = xmin * width, ymin * height, xmax * width, ymax * height
-    box_xyxy = tuple(array("f", (_onto(xmin, width), _onto(ymin, height), _onto(xmax, width), _onto(ymax, height))))
-    fault = box_fault(box_xyxy, width, height)
-    return box_xyxy, faults + ([fault] if fault else [])
+    corners = _onto(xmin, width), _onto(ymin, height), _onto(xmax, width), _onto(ymax, height)
+    xmin, ymin, xmax, ymax = array("f", corners)
+    box_xyxy = xmin, ymin, xmax, ymax
+    if fault := box_fault(box_xyxy, width, height):
+        faults.append(fault)
+    return box_xyxy, faults
 
 
 def _number(value: Coordinate) -> float:
-    if isinstance(value, str) and "_" in value:  # float() reads 1_000 as Python code does
-        raise ValueError(value)
     number = float(value)  # type: ignore[arg-type]  # None raises TypeError, which the caller names
-    if not math.isfinite(number) or isinstance(value, bool):
+    # float() reads 1_000 as Python code does, and True as 1
+    if not math.isfinite(number) or isinstance(value, bool) or (isinstance(value, str) and "_" in value):
         raise ValueError(value)
     return number
 
@@ -207,15 +191,13 @@ _name_fault = functools.lru_cache(1000)(name_fault)  # a data set has few names 
 
 
 def _coordinate_fault(field: str, value: Coordinate) -> BoxFault | None:
-    if value is None:
-        return BoxFault("box incomplete", f"{field} is missing", _FIX_BOX)
+    if value is None or not str(value).strip():
+        return BoxFault("box incomplete", f"{field} is {'missing' if value is None else 'empty'}", _FIX_BOX)
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+,\d+\s*", value):
         fix = f"Write {value.strip().replace(',', '.')}."
         return BoxFault("box not a number", f"{field} is {value!r}, with a decimal comma", fix)
     try:
         _number(value)
-    except (ValueError, TypeError, OverflowError):
-        if str(value).strip():
-            return BoxFault("box not a number", f"{field} is {value!r}, not a number", _FIX_BOX)
-        return BoxFault("box incomplete", f"{field} is empty", _FIX_BOX)
+    except (ValueError, OverflowError):
+        return BoxFault("box not a number", f"{field} is {value!r}, not a number", _FIX_BOX)
     return None

@@ -95,7 +95,7 @@ def _raw_image(where: str, number: int, image: etree._Element) -> RawImage:
 def _frames(where: str, root: etree._Element, tracks: Sequence[etree._Element]) -> Iterator[tuple[str, RawImage]]:
     """Yield each frame on which a track shows something, with its subset."""
     size_of = root.find(".//{*}original_size")
-    size = (None, None) if size_of is None else (parsing.text(size_of, "width"), parsing.text(size_of, "height"))
+    size = (None, None) if size_of is None else (size_of.findtext("{*}width"), size_of.findtext("{*}height"))
     frames: dict[tuple[str, str, str], list[RawObject]] = defaultdict(list)
     for track in tracks:
         label, task, subset = (track.get(key, "") for key in ("label", "task_id", "subset"))

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.files import storage, workspace
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.raw import Part, Reading, Source
 from tfod_helpers.photos.folder import existing_folder, folded
-from tfod_helpers.problems import OnProblem, did_you_mean, refused, settle_problems
+from tfod_helpers.problems import OnProblem, Problem, did_you_mean, refused, settle_problems
 
+_FROM_RECORDS = ".from_records"
+_ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif"}
 Splits = dict[str, list[LabelledImage]]
 
 
@@ -173,13 +176,38 @@ def _write_photo(image: LabelledImage, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def photos_taken_out(folder: storage.AnyPath) -> Iterator[Path]:
-    """Give a temporary folder for photos that records hold.
+def photos_taken_out(
+    folder: storage.AnyPath, problems: list[Problem]
+) -> Iterator[Callable[[str, str, str, bytes], str]]:
+    """Give a function that writes the photos of records into a folder, which appears whole or not at all.
 
-    It becomes ``folder`` when the block ends well; of one in a bucket, the mirror of it on this machine, too.
+    It takes where a photo is (file and place in it), its name without ending and its bytes, and returns the file's
+    name; empty where it is no photo, which is a problem. Of a folder in a bucket there is a copy on this machine.
+
+    Raises:
+        FileExistsError: the folder has files that did not come from records.
     """
-    local = storage.local_place(folder)
+    local, taken = storage.local_place(folder), set[str]()
+    there = storage.sizes(folder) if storage.is_remote(folder) else os.listdir(local) if local.exists() else ()
+    if there and _FROM_RECORDS not in there:
+        raise FileExistsError(f"{folder}: there are files here already. Choose another folder for the photos.")
     with workspace.whole_folder(local) as part:
-        yield part
+        (part / _FROM_RECORDS).touch()
+
+        def save(where: str, place: str, stem: str, data: bytes) -> str:
+            try:
+                ending = _ENDINGS.get(photos.read_info(data).format, ".img")
+            except photos.PhotoError as error:
+                kind = "photo unreadable"
+                problems.append(Problem(where=where, object=place, what=error.what, fix=error.fix, kind=kind))
+                return ""
+            name = f"{stem}{ending}"
+            if name.casefold() in taken:
+                name = f"{stem}-{len(taken):06d}{ending}"
+            taken.add(name.casefold())
+            (part / name).write_bytes(data)
+            return name
+
+        yield save
     if storage.is_remote(folder):
         storage.upload_folder(local, folder)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, read_numbered
@@ -53,9 +54,9 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
         LabelledImage(
             path,
             *checked.size,
-            checked.boxes_xyxy,
-            [ids[name] for name in checked.names],
-            crowd=checked.crowd,
+            np.array(checked.boxes_xyxy, np.float32),
+            np.array([ids[name] for name in checked.names], np.int32),
+            crowd=np.array(checked.crowd, bool),
             masks=None if checked.masks is None else tuple(checked.masks),
             split=split,
         )

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files import storage
 from tfod_helpers.formats.format import photos_taken_out
@@ -22,8 +21,6 @@ from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import OnProblem, Problem, refused, settle_problems
-
-_ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp"}
 
 
 class Features(NamedTuple):
@@ -140,7 +137,7 @@ def _folder_name(split: str) -> str:
 
 
 def _take_out(
-    tfds: Any, builder: Any, split: str, features: Features, target: storage.AnyPath, found: list[Problem]
+    tfds: Any, builder: Any, split: str, features: Features, target: storage.AnyPath, problems: list[Problem]
 ) -> list[RawImage]:
     """Write the photos of a split to a folder; return what its examples say of them."""
     try:
@@ -149,21 +146,12 @@ def _take_out(
         told = f"{builder.name}: there is no split {split!r}, only {', '.join(builder.info.splits)}"
         raise ValueError(f"{told}. Choose one of them.") from error
     raws = []
-    with photos_taken_out(target) as part:
+    with photos_taken_out(target, problems) as save:
         bar = tqdm(tfds.as_numpy(examples), f"Reading {builder.name}, {split}", len(examples), unit="image", delay=1)
         for number, example in enumerate(bar):
-            data = bytes(example[features.image])
-            place = f"example {number + 1}"
-            try:
-                ending = _ENDINGS.get(photos.read_info(data).format, ".img")
-            except photos.PhotoError as error:
-                found.append(
-                    Problem(where=split, object=place, what=error.what, fix=error.fix, kind="photo unreadable")
-                )
-                continue
-            name = f"{builder.name}_{_folder_name(split)}_{number:06d}{ending}"
-            (part / name).write_bytes(data)
-            raws.append(RawImage(builder.name, place, name, objects=_objects(example, features), has_size=False))
+            place, stem = f"example {number + 1}", f"{builder.name}_{_folder_name(split)}_{number:06d}"
+            if name := save(split, place, stem, bytes(example[features.image])):
+                raws.append(RawImage(builder.name, place, name, objects=_objects(example, features), has_size=False))
     return raws
 
 

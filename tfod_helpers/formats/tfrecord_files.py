@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers import photos
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.annotations.label_map import read_ids, read_numbered
 from tfod_helpers.files import storage
@@ -36,7 +35,6 @@ _FILE = re.compile(
     r"(?P<set>.+?)(?:\.(?:tfrecords?|records?))?(?:-\d{5}-of-\d{5})(?:\.(?:tfrecords?|records?))?(?:\.gz)?"
     r"|(?P<alone>.+?)\.(?:tfrecords?|records?)(?:\.gz)?"
 )
-_ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif"}
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _WRITE_AGAIN = "Write the records again, or leave this one out with on_problem='skip'."
 _IN_PIXELS = 2.0  # a fraction of the image is never so high, a box over the edge included
@@ -67,17 +65,15 @@ def _beside(path: Path) -> list[Part]:
 def _sources(
     parts: Sequence[Part], reading: Reading, *, folder: str | os.PathLike[str] | None = None
 ) -> Iterator[Source]:
-    reading.label_map, ids = _classes(reading.label_map)
-    classes: dict[int, str] = {}
+    names = _Names(reading.label_map)
+    reading.label_map = names.label_map
     for part in parts:
         set_name = _set_of(part.annotations.name) or part.annotations.name
         target = storage.join(folder, set_name) if folder else part.annotations.with_name(f"{set_name}_photos")
-        raws = _take_out(part.annotations, set_name, target, ids, classes, reading.problems)
+        raws = _take_out(part.annotations, set_name, target, names, reading.problems)
         if raws:
             yield Source(PhotoFolder(storage.local_place(target)), raws, split=part.split)
-    in_order = [classes[id] for id in sorted(classes)]
-    if len(set(in_order)) == len(in_order):
-        reading.classes = in_order
+    reading.classes = names.in_order()
 
 
 def _set_of(name: str) -> str:
@@ -90,77 +86,38 @@ def _split(set_name: str) -> str:
     return split_name(*re.split(r"[-_.]", set_name))
 
 
-def _classes(label_map: LabelMap | str | os.PathLike[str] | None) -> tuple[LabelMap | None, dict[int, str]]:
-    """Return the label map, and the names by the ids that the records know them by."""
-    if not isinstance(label_map, str | os.PathLike):
-        return label_map, dict(enumerate(label_map or (), start=1))
-    label_map = storage.mirror(label_map)
-    known, word = read_numbered(label_map)
-    ids = read_ids(label_map.read_text(encoding="utf-8-sig")) if word else dict(enumerate(known, start=1))
-    return known, ids
-
-
 # --- photos out of records ------------------------------------------------------------------------
 
 
 def _take_out(
-    first: Path,
-    set_name: str,
-    target: storage.AnyPath,
-    ids: dict[int, str],
-    classes: dict[int, str],
-    found: list[Problem],
+    first: Path, set_name: str, target: storage.AnyPath, names: _Names, problems: list[Problem]
 ) -> list[RawImage]:
     """Write the photos of a set to a folder; return what its records say of them."""
-    shards = [name for name in files_with_ending(first.parent) if _set_of(name) == set_name]
     raws: list[RawImage] = []
-    taken: set[str] = set()
-    there = storage.sizes(target) if storage.is_remote(target) else os.listdir(target) if Path(target).exists() else ()
-    if there and _MARK not in there:
-        raise FileExistsError(f"{target}: there are files here already. Choose another folder for the photos.")
-    with photos_taken_out(target) as part:
-        (part / _MARK).touch()
-        for shard in shards:
-            examples = enumerate(_examples(first.with_name(shard), found), start=1)
-            for number, values in tqdm(examples, f"Reading {shard}", unit="image", delay=1):
-                place = f"record {number}"
-                try:
-                    data = _only(values, "image/encoded", b"")
-                    name = _photo_name(values, data, f"{set_name}_{len(raws):06d}", taken)
-                except photos.PhotoError as error:
-                    found.append(
-                        Problem(where=shard, object=place, what=error.what, fix=error.fix, kind="photo unreadable")
-                    )
-                    continue
-                (part / name).write_bytes(data)
-                raws.append(_raw_image(shard, place, name, values, ids, classes))
+    with photos_taken_out(target, problems) as save:
+        for shard in [name for name in files_with_ending(first.parent) if _set_of(name) == set_name]:
+            examples = tqdm(_examples(first.with_name(shard), problems), f"Reading {shard}", unit="image", delay=1)
+            for number, values in enumerate(examples, start=1):
+                stem = _photo_stem(values) or f"{set_name}_{len(raws):06d}"
+                if name := save(shard, f"record {number}", stem, _only(values, "image/encoded", b"")):
+                    raws.append(_raw_image(shard, f"record {number}", name, values, names))
     return raws
 
 
-_MARK = ".from_records"
-
-
-def _examples(path: Path, found: list[Problem]) -> Iterator[dict[str, Any]]:
+def _examples(path: Path, problems: list[Problem]) -> Iterator[dict[str, Any]]:
     try:
         yield from tfrecord.read_examples(path)
     except (ValueError, OSError) as error:
-        what = f"it cannot be read to its end ({error})"
-        found.append(Problem(where=path.name, what=what, fix="Copy or write the file again.", kind="record damaged"))
+        what, fix = f"it cannot be read to its end ({error})", "Copy or write the file again."
+        problems.append(Problem(where=path.name, what=what, fix=fix, kind="record damaged"))
 
 
-def _photo_name(values: dict[str, Any], data: bytes, otherwise: str, taken: set[str]) -> str:
-    """Return a file name for a photo that no other has: its own where the record says it, its ending by its bytes."""
-    info = photos.read_info(data)
+def _photo_stem(values: dict[str, Any]) -> str:
+    """Return the photo's own file name without ending, as any system can have it; empty where the record has none."""
     given = _only(values, "image/filename", b"") or _only(values, "image/source_id", b"")
     text = given.decode("utf-8", "replace") if isinstance(given, bytes) else ""
     last = re.split(r"[/\\]", text.strip())[-1]
-    stem = re.sub(r"[\x00-\x1f<>:\"|?*]", "_", os.path.splitext(last)[0]).strip(" .")[:100] or otherwise
-    ending = _ENDINGS.get(info.format, ".img")
-    name = f"{stem}{ending}"
-    if name.casefold() in taken:
-        name = f"{stem}-{otherwise}{ending}"
-    taken.add(name.casefold())
-    return name
+    return re.sub(r"[\x00-\x1f<>:\"|?*]", "_", os.path.splitext(last)[0]).strip(" .")[:100]
 
 
 def _only(values: dict[str, Any], key: str, otherwise: Any) -> Any:
@@ -172,9 +129,7 @@ def _only(values: dict[str, Any], key: str, otherwise: Any) -> Any:
 # --- what a record says of its photo --------------------------------------------------------------
 
 
-def _raw_image(
-    where: str, place: str, name: str, values: dict[str, Any], ids: dict[int, str], classes: dict[int, str]
-) -> RawImage:
+def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names: _Names) -> RawImage:
     size = tuple(_number(_only(values, f"image/{side}", None)) for side in ("width", "height"))
     corners = [values.get(f"image/object/bbox/{corner}", ()) for corner in _CORNERS]
     texts, labels = values.get("image/object/class/text", ()), values.get("image/object/class/label", ())
@@ -187,7 +142,7 @@ def _raw_image(
     crowd = values.get("image/object/is_crowd", ())
     objects = []
     for number in range(count):
-        class_name, fault = _name(texts, labels, number, ids, classes)
+        class_name, fault = names.of(*(column[number] if len(column) else None for column in (texts, labels)))
         box = [float(column[number]) if _is_numbers(column) else None for column in corners]
         if not fault and all(value is not None for value in box) and max(map(abs, box)) > _IN_PIXELS:
             fault = f"the box {box} is in pixels, not in fractions of the image", _WRITE_AGAIN
@@ -196,24 +151,45 @@ def _raw_image(
     return RawImage(where, place, name, size=size, objects=objects)  # type: ignore[arg-type]
 
 
-def _name(
-    texts: Sequence[Any], labels: Sequence[Any], number: int, ids: dict[int, str], classes: dict[int, str]
-) -> tuple[str, tuple[str, str] | None]:
-    """Return the class of an object, and what is wrong with it."""
-    text = texts[number] if len(texts) else b""
-    name = text.decode("utf-8", "replace").strip() if isinstance(text, bytes) else ""
-    id = int(labels[number]) if len(labels) and _is_numbers(labels) else None
-    if not name and id is not None:
-        name = ids.get(id, "")
-        if not name:
-            fix = "Give the label map that the records were written with." if not ids else "Correct the label map."
-            return "", (f"its class is {id}, and no name is known for it", fix)
-    elif name and id in ids and ids[id] != name:
+class _Names:
+    """The classes' names by the ids that the records know them by.
+
+    Attributes:
+        label_map: the label map that was given, or None.
+    """
+
+    def __init__(self, label_map: LabelMap | str | os.PathLike[str] | None) -> None:
+        self._found: dict[int, str] = {}
+        if isinstance(label_map, str | os.PathLike):
+            self.label_map, self._ids = _with_ids(storage.mirror(label_map))
+        else:
+            self.label_map, self._ids = label_map, dict(enumerate(label_map or (), start=1))
+
+    def of(self, text: Any, label: Any) -> tuple[str, tuple[str, str] | None]:
+        """Return the class of an object by what its record says, and what is wrong with it."""
+        name = text.decode("utf-8", "replace").strip() if isinstance(text, bytes) else ""
+        id = int(label) if isinstance(label, np.integer | np.floating) else None
         fix = "Give the label map that the records were written with."
-        return name, (f"the record calls class {id} {name!r}, and the label map {ids[id]!r}", fix)
-    if name and id is not None:
-        classes.setdefault(id, name)
-    return name, None
+        if id is None:
+            return name, None
+        if name and self._ids.get(id, name) != name:
+            return name, (f"the record calls class {id} {name!r}, and the label map {self._ids[id]!r}", fix)
+        name = name or self._ids.get(id, "")
+        if not name:
+            fix = "Correct the label map." if self._ids else fix
+            return "", (f"its class is {id}, and no name is known for it", fix)
+        self._found.setdefault(id, name)
+        return name, None
+
+    def in_order(self) -> list[str]:
+        """Return the names that objects had, by their ids; none where two ids have one name."""
+        names = [self._found[id] for id in sorted(self._found)]
+        return names if len(set(names)) == len(names) else []
+
+
+def _with_ids(path: Path) -> tuple[LabelMap, dict[int, str]]:
+    known, word = read_numbered(path)
+    return known, read_ids(path.read_text(encoding="utf-8-sig")) if word else dict(enumerate(known, start=1))
 
 
 def _number(value: Any) -> float | None:
