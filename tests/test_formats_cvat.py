@@ -207,12 +207,16 @@ def test_video_with_its_frames(tmp_path: Path) -> None:
         TRACK.format(id=1, shapes=shape.format(1, 0, 9)),
     ]
     folder = export(tmp_path, *tracks, photos=tuple(f"images/frame_{number:06d}.PNG" for number in range(3)))
+    text = (folder / "annotations.xml").read_text()
     dataset = cvat.read(folder)
     assert [(image.path.name, image.boxes_xyxy[:, 0].tolist()) for image in dataset] == [
         ("frame_000000.PNG", [1]),
         ("frame_000001.PNG", [2, 9]),
     ]
     assert [problem.kind for problem in dataset.problems] == ["size not given"] * 2 + ["photo not annotated"]
+    size = "<original_size><width>60</width><height>40</height></original_size></task>"
+    (folder / "annotations.xml").write_text(text.replace("</task>", size))
+    assert [problem.kind for problem in cvat.read(folder).problems] == ["photo not annotated"]
 
 
 def test_videos_of_one_subset(tmp_path: Path) -> None:

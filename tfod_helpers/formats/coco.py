@@ -25,7 +25,7 @@ import numpy as np
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, masks
 from tfod_helpers.files import storage
-from tfod_helpers.formats import one_file, parsing
+from tfod_helpers.formats import folders, one_file, parsing
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.formats.shapes import Bounds
@@ -52,11 +52,11 @@ def _find(folder: Path) -> list[Part]:
 def _official(root: Path, annotations: Path) -> Part:
     """Return the part of ``instances_train2017.json``, whose photos are in ``train2017``."""
     name = annotations.stem.removeprefix("instances_")
-    split = one_file.split_name(name.rstrip("0123456789"), name)
+    split = folders.split_name(name.rstrip("0123456789"), name)
     for folder in (root / name, root / "images" / name):
         if folder.is_dir():
             return Part(folder, annotations, split)
-    return Part(one_file.photos_of(root, annotations.parent, split), annotations, split)
+    return Part(folders.photos_near(root, annotations.parent, split), annotations, split)
 
 
 def _is_ours(path: Path) -> bool:

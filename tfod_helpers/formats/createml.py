@@ -8,14 +8,12 @@ https://developer.apple.com/documentation/createml/building-an-object-detector-d
 
 from __future__ import annotations
 
-import functools
 import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfod_helpers.formats import one_file, parsing
-from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading
 from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoFolder
@@ -75,9 +73,5 @@ def _first(entry: dict[str, Any], keys: Sequence[str]) -> Any:
     return next((entry[key] for key in keys if key in entry), None)
 
 
-FORMAT = Format(
-    title="CreateML JSON",
-    find=functools.partial(one_file.find, ".json", _is_ours),
-    sources=functools.partial(one_file.sources, _read_file),
-)
+FORMAT = one_file.one_file_format("CreateML JSON", ".json", _is_ours, _read_file)
 read = FORMAT.read

@@ -12,7 +12,6 @@ with the photos, or in its subfolders.
 
 from __future__ import annotations
 
-import functools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +20,6 @@ from lxml import etree
 
 from tfod_helpers.annotations import name_fault
 from tfod_helpers.formats import one_file, parsing, shapes
-from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PhotoFolder
 
@@ -193,9 +191,5 @@ def _float(text: str | None) -> float | None:
     return value if abs(value) < float("inf") and "_" not in (text or "") else None
 
 
-FORMAT = Format(
-    title="CVAT XML",
-    find=functools.partial(one_file.find, ".xml", _is_ours),
-    sources=functools.partial(one_file.sources, _read_file),
-)
+FORMAT = one_file.one_file_format("CVAT XML", ".xml", _is_ours, _read_file)
 read = FORMAT.read

@@ -9,16 +9,77 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
-from tfod_helpers.formats.one_file import split_name
-from tfod_helpers.photos.folder import PHOTO_ENDINGS, is_file
+from tfod_helpers.formats.raw import Part
+from tfod_helpers.photos.folder import (
+    PHOTO_ENDINGS,
+    PhotoFolder,
+    existing_folder,
+    files_with_ending,
+    is_file,
+    nothing_there,
+)
+from tfod_helpers.problems import DatasetError
 
 Listing = Mapping[Path, Sequence[str]]
 _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brought along
 _MOST = 2000  # folders; a root with more of them is no data set
 PASSED_OVER = "__MACOSX"  # what macOS puts into zips
 _NO_PHOTOS = re.compile("mask|segment|trimap", re.IGNORECASE)  # pictures that have a photo's name and are none
+# How people and tools call the parts that a data set is divided into.
+SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing"))
+_IMAGE_FOLDERS = ("images", "img", "imgs", "data")
+_LOOKED_AT = 20  # files of a folder, so that a folder of 10,000 files of another format costs nothing
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return a folder's own subfolders, sorted; hidden ones and those that cannot be looked into are left out."""
+    try:
+        return sorted(
+            child
+            for child in folder.iterdir()
+            if child.is_dir() and not child.name.startswith(".") and os.access(child, os.R_OK | os.X_OK)
+        )
+    except OSError:
+        return []
+
+
+def split_name(*names: str) -> str:
+    """Return the first of the names that is the name of a split, as it is written; empty where none is."""
+    return next((name for name in names if name.casefold() in SPLITS), "")
+
+
+def photos_near(root: Path, place: Path, split: str = "") -> Path:
+    """Return the folder with the photos that annotations in ``place`` speak of.
+
+    That is the same folder, else ``images`` and the like beside them or in the root; where there are
+    no photos in any of them, ``place``, so that the report is about that.
+    """
+    if _has_photos(place, deep=False):
+        return place
+    named = [base / name for base in dict.fromkeys((place, root)) for name in _IMAGE_FOLDERS]
+    named = [folder / split for folder in named if split] + [root / split] * bool(split) + named
+    return next((folder for folder in (*named, place, root) if _has_photos(folder, deep=True)), place)
+
+
+def names_in(folder: Path, endings: Collection[str], most: int = _LOOKED_AT) -> list[str]:
+    """Return the names of a folder's files with these endings, the first few; none where it cannot be looked into."""
+    try:
+        return list(islice(files_with_ending(folder, endings), most))
+    except DatasetError:
+        return []
+
+
+def _has_photos(folder: Path, *, deep: bool) -> bool:
+    try:
+        return folder.is_dir() and bool(PhotoFolder(folder, deep=deep).names)
+    except (DatasetError, OSError):
+        return False
+
+
+# --- all folders of a data set ---------------------------------------------------------------------
 
 
 def listing(root: Path) -> dict[Path, list[str]]:
@@ -107,3 +168,17 @@ def _nearest(candidates: Collection[Path], place: Path) -> list[Path]:
     shared = {folder: len(Path(os.path.commonpath((folder, place))).parts) for folder in candidates}
     near = [folder for folder in candidates if shared[folder] == max(shared.values())]
     return [folder for folder in near if folder.name == place.name] or near
+
+
+def annotation_files(part: Part, endings: Collection[str]) -> list[str]:
+    """Return the names of the annotation files in a part's folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file.
+        DatasetError: there are none.
+    """
+    names = list(files_with_ending(existing_folder(part.annotations), endings))
+    if not names:
+        raise nothing_there(part.annotations, f"annotations ({', '.join(endings)} files)", endings)
+    return names

@@ -23,6 +23,7 @@ from tfod_helpers.problems import OnProblem, Problem, did_you_mean, refused, set
 
 _FROM_RECORDS = ".from_records"
 _ENDINGS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif"}
+SavePhoto = Callable[[str, str, str, bytes], str]
 Splits = dict[str, list[LabelledImage]]
 
 
@@ -176,9 +177,7 @@ def _write_photo(image: LabelledImage, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def photos_taken_out(
-    folder: storage.AnyPath, problems: list[Problem]
-) -> Iterator[Callable[[str, str, str, bytes], str]]:
+def photos_taken_out(folder: storage.AnyPath, problems: list[Problem]) -> Iterator[SavePhoto]:
     """Give a function that writes the photos of records into a folder, which appears whole or not at all.
 
     It takes where a photo is (file and place in it), its name without ending and its bytes, and returns the file's

@@ -13,7 +13,6 @@ https://labelstud.io/guide/task_format and https://labelstud.io/guide/export
 
 from __future__ import annotations
 
-import functools
 import re
 import reprlib
 from collections import defaultdict
@@ -23,7 +22,6 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tfod_helpers.formats import label_studio_shapes, one_file, parsing
-from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import Problem
@@ -187,9 +185,5 @@ def _clean(name: str) -> str:
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
 
 
-FORMAT = Format(
-    title="Label Studio JSON",
-    find=functools.partial(one_file.find, ".json", _is_ours),
-    sources=functools.partial(one_file.sources, _read_file),
-)
+FORMAT = one_file.one_file_format("Label Studio JSON", ".json", _is_ours, _read_file)
 read = FORMAT.read

@@ -16,14 +16,13 @@ import functools
 import math
 import reprlib
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.formats import one_file, parsing, shapes
+from tfod_helpers.formats import folders, parsing, shapes
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
-from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending, nothing_there
+from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import DatasetError
 
 _ENDINGS = (".json",)
@@ -38,11 +37,11 @@ _REDRAW = "Draw it again, or delete it."
 def _find(folder: Path) -> list[Part]:
     """Return the folders with LabelMe files, the folder itself or its subfolders, with their photos."""
     if _is_ours(folder):
-        return [Part(one_file.photos_of(folder, folder), folder)]
-    places = [place for place in one_file.subfolders(folder) if _is_ours(place)]
-    splits = [one_file.split_name(place.name) for place in places]
+        return [Part(folders.photos_near(folder, folder), folder)]
+    places = [place for place in folders.subfolders(folder) if _is_ours(place)]
+    splits = [folders.split_name(place.name) for place in places]
     return [
-        Part(one_file.photos_of(folder, place, split), place, split)
+        Part(folders.photos_near(folder, place, split), place, split)
         for place, split in zip(places, splits, strict=True)
     ]
 
@@ -50,19 +49,13 @@ def _find(folder: Path) -> list[Part]:
 def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     for part in parts:
         photos = PhotoFolder(part.images, deep=True, only=part.only)
-        folder = existing_folder(part.annotations)
-        names = list(files_with_ending(folder, _ENDINGS))
-        if not names:
-            raise nothing_there(folder, "annotations (.json files)", _ENDINGS)
+        names = folders.annotation_files(part, _ENDINGS)
         names = [name for name in names if part.only is None or Path(name).stem in part.only]
-        yield Source(photos, names, functools.partial(_read_file, folder), part.split)
+        yield Source(photos, names, functools.partial(_read_file, part.annotations), part.split)
 
 
 def _is_ours(folder: Path) -> bool:
-    try:
-        names = list(islice(files_with_ending(folder, _ENDINGS), _LOOKED_AT))
-    except DatasetError:
-        return False
+    names = folders.names_in(folder, _ENDINGS, most=3)
     return any(_is_annotation(parsing.beginning_of_json(folder / name)) for name in names)
 
 

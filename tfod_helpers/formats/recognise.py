@@ -25,8 +25,8 @@ from tfod_helpers.formats import (
     voc,
     yolo,
 )
+from tfod_helpers.formats.folders import split_name, subfolders
 from tfod_helpers.formats.format import Format
-from tfod_helpers.formats.one_file import split_name, subfolders
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.photos.folder import files_with_ending
 from tfod_helpers.problems import DatasetError, OnProblem, Problem, did_you_mean, refused, settle_problems

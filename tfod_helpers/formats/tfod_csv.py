@@ -48,7 +48,7 @@ def _find(folder: Path) -> list[Part]:
 
 
 def _part(part: Part, names: folders.Listing) -> Part:
-    split = one_file.split_name(part.split, *re.split(r"[-_. ]", part.annotations.stem))
+    split = folders.split_name(part.split, *re.split(r"[-_. ]", part.annotations.stem))
     try:
         rows = _rows(part.annotations)
     except (DatasetError, OSError):  # reading it again will say why

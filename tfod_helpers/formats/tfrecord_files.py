@@ -24,8 +24,8 @@ from tqdm import tqdm
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.annotations.label_map import read_ids, read_numbered
 from tfod_helpers.files import storage
+from tfod_helpers.formats.folders import split_name
 from tfod_helpers.formats.format import Format, photos_taken_out
-from tfod_helpers.formats.one_file import split_name
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
 from tfod_helpers.problems import DatasetError, Problem, refused

@@ -5,44 +5,52 @@
 
 An annotation belongs to the photo that its ``<filename>`` names, or to the one that has its own name; where both exist
 and differ, that is an error. ``<part>`` and XML namespaces are ignored. Without annotations, `read` takes the XML files
-beside the photos. The format has no place for crowds, masks and the order of the classes.
+beside the photos; `formats.read` also finds what LabelImg writes into one other folder, Roboflow into ``train``,
+``valid`` and ``test``, and the VOCdevkit and CVAT ("PASCAL VOC 1.1") into ``Annotations`` and ``JPEGImages``, with a
+list a split in ``ImageSets/Main``. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
+The format has no place for crowds, masks and the order of the classes.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from lxml import etree
 
 from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text
-from tfod_helpers.formats import parsing, voc_layout
+from tfod_helpers.formats import folders, parsing
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
-from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending, nothing_there
+from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, files_with_ending
 from tfod_helpers.problems import Problem
 
 _ENDINGS = (".xml",)
+_LISTS = Path("ImageSets", "Main")
+_LOOKED_AT = 3  # files of a folder
+_FLAG = re.compile(r"\s+-?[01]$")  # of a list of one class: whether the photo shows it
+_PER_CLASS = re.compile(r".+_(train|val|trainval|test)")  # cat_train.txt, a list of one class
+_NO_SPLIT = "default"  # what CVAT calls the list where nobody chose a split
 
 
 def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     for part in parts:
         photos = PhotoFolder(part.images, only=part.only)
-        folder = existing_folder(part.annotations)
-        names = list(files_with_ending(folder, _ENDINGS))
-        if not names:
-            raise nothing_there(folder, "annotations (.xml files)", _ENDINGS)
+        names = folders.annotation_files(part, _ENDINGS)
         if part.only is not None:
             reading.problems += _without_annotation(part, {name[:-4] for name in names})
             names = [name for name in names if name[:-4] in part.only]
-        yield Source(photos, names, functools.partial(read_file, str(folder)), part.split)
+        yield Source(photos, names, functools.partial(read_file, str(part.annotations)), part.split)
     reading.problems += _in_no_list(parts)
 
 
 def _without_annotation(part: Part, there: set[str]) -> Iterator[Problem]:
-    path = voc_layout.list_of(part)
+    path = _list_of(part)
     for stem in sorted((part.only or frozenset()) - there) if path else ():
         what, fix = f"it names {stem!r}, which has no annotation", "Take the name out of the list, or label the photo."
         yield Problem(where=path.name, what=what, fix=fix, severity="warning", kind="listed and not annotated")
@@ -52,7 +60,7 @@ def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
     """Yield a note on each folder with annotations that the lists of its splits leave out."""
     for folder in dict.fromkeys(part.annotations for part in parts):
         lists = [part for part in parts if part.annotations == folder]
-        names = {path.name: None for part in lists if part.only is not None and (path := voc_layout.list_of(part))}
+        names = {path.name: None for part in lists if part.only is not None and (path := _list_of(part))}
         listed = frozenset[str]().union(*(part.only or () for part in lists))
         left = [name for name in files_with_ending(folder, _ENDINGS) if name[:-4] not in listed] if names else []
         if left:
@@ -151,9 +159,120 @@ def _add(parent: etree._Element, texts: dict[str, str]) -> None:
         etree.SubElement(parent, tag).text = text
 
 
+# --- where a data set keeps its annotations, photos and lists -------------------------------------
+
+
+def _find(root: Path) -> list[Part]:
+    """Return where the Pascal VOC annotations under a folder are, each with its photos and its split."""
+    names = folders.listing(root)
+    parts: list[Part] = []
+    for place in names:
+        if _has_ours(place, names):
+            parts += _parts(place, root, names)
+    return _shared(parts, names)
+
+
+def _has_ours(place: Path, names: folders.Listing) -> bool:
+    """Whether one of the first XML files of a folder is a Pascal VOC annotation."""
+    first = islice((name for name in names[place] if name.lower().endswith(".xml")), _LOOKED_AT)
+    return any(_is_ours(parsing.beginning_of_xml(place / name)) for name in first)
+
+
+def _is_ours(elements: Sequence[str]) -> bool:
+    # The XML of LabelMe on the web has the same root, and polygons only.
+    return elements[:1] == ["annotation"] and ("bndbox" in elements or "polygon" not in elements)
+
+
+def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
+    annotated = {folders.stem(name) for name in names[place] if name.lower().endswith(".xml")}
+    lists = _lists(place, names, annotated)
+    wanted = annotated.union(*lists.values())
+    photos = folders.photos_of(wanted, place, names)
+    if lists:
+        return [
+            Part(images, place, split, frozenset(here))
+            for split, listed in lists.items()
+            for images, stems in photos.items()
+            if (here := listed & stems)
+        ]
+    if len(photos) == 1:
+        return [Part(images, place, folders.split_of(root, place, images)) for images in photos]
+    return [Part(images, place, folders.split_of(root, place, images), stems) for images, stems in photos.items()]
+
+
+def _shared(parts: Sequence[Part], names: folders.Listing) -> list[Part]:
+    """Return the parts so that of several with the same photos each accounts for its own, the first for the rest."""
+    users = defaultdict(list)
+    for part in parts:
+        users[part.images].append(part)
+    shared = []
+    for part in parts:
+        same = users[part.images]
+        if part.only is None and len(same) > 1:
+            own = {folders.stem(name) for name in names[part.annotations]}
+            if part is same[0]:
+                others = {folders.stem(name) for other in same[1:] for name in names[other.annotations]}
+                own |= {folders.stem(name) for name in names[part.images]} - others
+            part = Part(part.images, part.annotations, part.split, frozenset(own))
+        shared.append(part)
+    return shared
+
+
+# --- lists of splits ----------------------------------------------------------------------------------------
+
+
+def _list_of(part: Part) -> Path | None:
+    """Return the list that names a part's photos; None where there is none."""
+    for base in part.annotations.parents:
+        path = base / _LISTS / f"{part.split or _NO_SPLIT}.txt"
+        if path.is_file():
+            return path
+    return None
+
+
+def _lists(place: Path, names: folders.Listing, annotated: Collection[str]) -> dict[str, frozenset[str]]:
+    """Return the photos of each split whose annotations are in ``place``, as the lists nearest to it name them."""
+    base = next((base for base in place.parents if base / _LISTS in names), None)
+    if base is None:
+        return {}
+    inside = place.relative_to(base).parts[1:]  # CVAT keeps the folders that the photos were in
+    stems = [folders.stem(name) for name in names[base / _LISTS] if name.endswith(".txt")]
+    stems = [stem for stem in stems if not _PER_CLASS.fullmatch(stem)]
+    if {"train", "val"} & set(stems):
+        stems = [stem for stem in stems if stem != "trainval"]
+    found = {}
+    for stem in sorted(stems, key=_order):
+        lines = _lines(base / _LISTS / f"{stem}.txt", annotated)
+        listed = frozenset(line[-1] for line in lines if tuple(line[:-1]) == inside)
+        if listed:
+            found["" if stem == _NO_SPLIT else stem] = listed
+    return found
+
+
+def _order(split: str) -> tuple[bool, bool, str]:
+    return not split.startswith("train"), split.startswith("test"), split
+
+
+def _lines(path: Path, annotated: Collection[str]) -> list[list[str]]:
+    """Return the names in a list, each divided into folders and the name without ending.
+
+    A line is ``name``, ``name 1`` or, as CVAT writes it, ``"name with spaces"``.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in filter(None, map(str.strip, lines)):
+        name = line.split('"')[1] if line.count('"') > 1 else line if line in annotated else _FLAG.sub("", line)
+        stem = folders.stem(name) if name.lower().endswith(tuple(PHOTO_ENDINGS)) else name
+        found.append(re.split(r"[/\\]", stem))
+    return found
+
+
 FORMAT = Format(
     title="Pascal VOC XML",
-    find=voc_layout.find,
+    find=_find,
     sources=_sources,
     beside=lambda folder: [Part(folder, folder)],
     write_annotations=_write,

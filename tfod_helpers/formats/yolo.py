@@ -12,6 +12,7 @@ takes ``labels`` where the photos are in ``images``, and else looks beside the p
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
@@ -26,7 +27,7 @@ from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
-from tfod_helpers.problems import DatasetError, Problem, refused
+from tfod_helpers.problems import Problem
 
 _ENDINGS = (".txt",)
 _FIX_ROW = "Fix the row or delete it."
@@ -66,25 +67,17 @@ def _is_label_file(name: str) -> bool:
 def _numbers(parts: Sequence[Part]) -> list[str]:
     """Return names for classes that have none: their numbers, up to the highest there is."""
     highest = 0
-    for part in parts:
-        for name in files_with_ending(part.annotations, _ENDINGS):
-            for row in _rows(f"{part.annotations}/{name}") if _is_label_file(name) else ():
-                highest = max(highest, int(row[0]) if row[0].isascii() and row[0].isdigit() and len(row[0]) < 4 else 0)
+    for path in (part.annotations / name for part in parts for name in files_with_ending(part.annotations, _ENDINGS)):
+        with contextlib.suppress(OSError, UnicodeDecodeError):  # a problem when its photo is read
+            first = [row[0] for row in _rows(path) if row and _is_label_file(path.name)]
+            known = [int(text) for text in first if text.isascii() and text.isdigit() and len(text) < 4]
+            highest = max([highest, *known])
     return [str(number) for number in range(highest + 1)]
 
 
-def _rows(path: str) -> list[list[str]]:
-    """Return the words of each row.
-
-    Raises:
-        DatasetError: the file cannot be read as text.
-    """
-    try:
-        with open(path, "rb") as file:
-            return [line.split() for line in file.read().decode("utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error.reason
-        raise refused(path, f"it cannot be read ({reason})", "Save it as UTF-8.") from error
+def _rows(path: str | Path) -> list[list[str]]:
+    with open(path, "rb") as file:
+        return [line.split() for line in file.read().decode("utf-8-sig").splitlines()]
 
 
 def _raw_image(folder: str, labels: frozenset[str], names: Sequence[str], item: tuple[str, str]) -> RawImage:
@@ -94,9 +87,10 @@ def _raw_image(folder: str, labels: frozenset[str], names: Sequence[str], item: 
         return RawImage(photo, "", photo, has_size=False)  # background
     try:
         rows = _rows(f"{folder}/{label_file}")
-    except DatasetError as error:
-        problem = error.problems[0]
-        return RawImage(label_file, "", photo, stem, fault=(problem.what, problem.fix))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.reason
+        fault = f"it cannot be read ({reason})", "Save it as UTF-8."
+        return RawImage(label_file, "", photo, stem, fault=fault)
     objects = [_raw_object(number, row, names) for number, row in enumerate(rows, start=1) if row]
     return RawImage(label_file, "", photo, stem, objects=objects, has_size=False)
 

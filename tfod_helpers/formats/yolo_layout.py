@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_helpers.files import storage
-from tfod_helpers.formats import one_file, parsing
+from tfod_helpers.formats import folders, parsing
 from tfod_helpers.formats.raw import Part
 
 _SPLITS = ("train", "val", "valid", "validation", "test")
@@ -28,10 +28,7 @@ _FIRST = 5  # text files that are opened to see what they are
 
 def find(folder: Path) -> list[Part]:
     """Return the parts of a YOLO data set: by its ``data.yaml`` or ``obj.data``, else by its folders."""
-    for read in (_from_yaml, _from_darknet, _from_folders):
-        if parts := read(folder):
-            return parts
-    return []
+    return _from_file(folder) or _from_folders(folder)
 
 
 def labels_of(images: Path) -> Path:
@@ -92,68 +89,51 @@ def yaml_names(data: dict[str, Any]) -> list[str]:
 # --- ways to keep a data set ----------------------------------------------------------------------
 
 
-def _from_yaml(folder: Path) -> list[Part]:
-    for path in _yaml_files(folder):
-        data = _yaml(path)
-        if not yaml_names(data) or not any(key in data for key in _SPLITS):
-            continue
-        base = parsing.text(data.get("path"))
-        places: dict[Path | tuple[Path, frozenset[str]], str] = {}
+def _from_file(folder: Path) -> list[Part]:
+    described = [data for data in map(_yaml, _yaml_files(folder)) if yaml_names(data)]
+    described += [_settings(folder / name) for name in folders.names_in(folder, (".data",))]
+    for data in described:
+        places: dict[tuple[Path, frozenset[str] | None], str] = {}
         for split in (key for key in _SPLITS if key in data):
-            entries = data[split] if isinstance(data[split], list) else [data[split]]
-            for entry in entries:
-                for place in _places(folder, base, parsing.text(entry)):
+            for entry in data[split] if isinstance(data[split], list) else [data[split]]:
+                for images, only in _places(folder, parsing.text(data.get("path")), parsing.text(entry)):
+                    named = "" if only else folders.split_name(*images.relative_to(folder).parts[::-1])
                     # One folder as both is no split: data.yaml must have train and val.
-                    named = one_file.split_name(*_names_within(folder, place))
-                    places[place] = named or ("" if place in places else split)
-        parts = [_part(place, split) for place, split in places.items()]
-        if parts:
-            return parts
+                    places[images, only] = named or ("" if (images, only) in places else split)
+        if places:
+            return [Part(images, labels_of(images), split, only) for (images, only), split in places.items()]
     return []
 
 
-def _from_darknet(folder: Path) -> list[Part]:
-    for path in sorted(folder.glob("*.data"))[:_LOOKED_AT]:
-        pairs = dict(line.split("=", 1) for line in _lines(path) if line.count("=") == 1)
-        settings = {key.strip(): value.strip() for key, value in pairs.items()}
-        parts = [
-            _part(place, split)
-            for split in _SPLITS
-            if split in settings
-            for place in _places(folder, "", settings[split])
-        ]
-        if parts:
-            return parts
-    return []
+def _settings(path: Path) -> dict[str, str]:
+    """Return what darknet's ``obj.data`` says."""
+    pairs = (line.split("=", 1) for line in _lines(path) if line.count("=") == 1)
+    return {key.strip(): value.strip() for key, value in pairs}
 
 
 def _from_folders(folder: Path) -> list[Part]:
     images = folder / "images"
     if images.is_dir() and (folder / "labels").is_dir():
-        split = [child for child in one_file.subfolders(images) if labels_of(child) != child]
+        split = [child for child in folders.subfolders(images) if labels_of(child) != child]
         found = [Part(child, labels_of(child), child.name) for child in split] or [Part(images, folder / "labels")]
         return [part for part in found if _has_rows(part.annotations)]
     found = []
-    for child in one_file.subfolders(folder):
+    for child in folders.subfolders(folder):
         if (child / "images").is_dir() and (child / "labels").is_dir() and _has_rows(child / "labels"):
             found.append(Part(child / "images", child / "labels", child.name))
-        elif child.name.casefold() in one_file.SPLITS and _has_rows(child):
+        elif child.name.casefold() in folders.SPLITS and _has_rows(child):
             found.append(Part(child, child, child.name))
     return found or ([Part(folder, folder)] if _has_rows(folder) else [])
 
 
-def _part(place: Path | tuple[Path, frozenset[str]], split: str) -> Part:
-    images, only = place if isinstance(place, tuple) else (place, None)
-    return Part(images, labels_of(images), split, only)
-
-
-def _places(root: Path, base: str, entry: str) -> Iterator[Path | tuple[Path, frozenset[str]]]:
+def _places(root: Path, base: str, entry: str) -> Iterator[tuple[Path, frozenset[str] | None]]:
     """Yield the folders that an entry means; of a list of photos, each folder with the names without ending."""
     found = _inside(root, f"{base}/{entry}")
     if found is None or not entry:
         return
     if found.is_dir():
-        yield found / "images" if (found / "images").is_dir() and (found / "labels").is_dir() else found
+        has_both = (found / "images").is_dir() and (found / "labels").is_dir()
+        yield found / "images" if has_both else found, None
         return
     listed: dict[Path, set[str]] = defaultdict(set)
     for line in filter(str.strip, _lines(found)):
@@ -162,11 +142,6 @@ def _places(root: Path, base: str, entry: str) -> Iterator[Path | tuple[Path, fr
         listed[folder or found.parent].add(parts[-1].rpartition(".")[0])
     for folder, stems in listed.items():
         yield folder, frozenset(stems)
-
-
-def _names_within(root: Path, place: Path | tuple[Path, frozenset[str]]) -> Sequence[str]:
-    """Return the names of a folder and those above it up to the root; none for a list of photos."""
-    return [] if isinstance(place, tuple) else place.relative_to(root).parts[::-1]
 
 
 def _inside(root: Path, text: str) -> Path | None:
@@ -181,11 +156,8 @@ def _inside(root: Path, text: str) -> Path | None:
 
 def _has_rows(folder: Path) -> bool:
     """Whether one of the first text files begins with a row of YOLO; others may be lists or words for people."""
-    try:
-        names = [path for path in folder.iterdir() if path.suffix.lower() == ".txt" and path.name not in _NAME_FILES]
-    except OSError:
-        return False
-    first = (next(filter(str.strip, _lines(path)), "") for path in sorted(names)[:_FIRST])
+    names = [name for name in folders.names_in(folder, (".txt",)) if name not in _NAME_FILES]
+    first = (next(filter(str.strip, _lines(folder / name)), "") for name in names[:_FIRST])
     return any(_ROW.fullmatch(line) for line in first)
 
 
@@ -193,10 +165,7 @@ def _has_rows(folder: Path) -> bool:
 
 
 def _yaml_files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".yaml", ".yml") and path.is_file())
-    except OSError:
-        return []
+    return [folder / name for name in folders.names_in(folder, (".yaml", ".yml"))]
 
 
 def _yaml(path: Path) -> dict[str, Any]:
