@@ -105,5 +105,5 @@ def many_classes(count: int) -> SimpleNamespace:
         ap=0.5, ap50=0.5, ap75=float("nan"), threshold=0.4,
         per_class=pd.DataFrame({"ap": ap, "ap50": ap, "boxes": [*range(count, 1, -1), 0]}, index=names),
         pr_curves={name: (recall, 1 - recall) for name in names},
-        confusion=pd.DataFrame(confusion, [*names, "(nothing there)"], [*names, "(missed)"]),
+        confusion=pd.DataFrame(confusion, [*names, "(background)"], [*names, "(missed)"]),
     )  # fmt: skip

@@ -50,5 +50,5 @@ def test_tables_that_cannot_be_drawn_are_named() -> None:
     table = curve([0.3, 0.4, 0.5, 0.6], 0.1)
     with pytest.raises(ValueError, match=r"plot_learning_curve takes .* lacks images, ap_high"):
         pictures.plot_learning_curve(table.drop(columns=["images", "ap_high"]))
-    with pytest.raises(ValueError, match="plot_runs: the table has no row"):
+    with pytest.raises(ValueError, match="plot_runs: the table has no rows yet"):
         pictures.plot_runs(table[:0])

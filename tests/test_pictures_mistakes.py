@@ -144,7 +144,7 @@ def test_thresholds_mark_the_best_of_each_class() -> None:
     assert (result.threshold, result.f1) in marked
     assert [label.get_text() for label in points.get_yticklabels()] == ["class 1", "class 2"]
     best = table.iloc[0]
-    expected = f"{best['best_threshold']:.2f}:  {best['precision']:.0%} right, {best['recall']:.0%} found"
+    expected = f"{best['best_threshold']:.2f}:  precision {best['precision']:.2f}, recall {best['recall']:.2f}"
     assert expected in words(points)
 
 

@@ -66,7 +66,7 @@ def test_evaluation_of_many_classes_says_what_is_left_out() -> None:
 
 def test_errors_say_what_to_do() -> None:
     """A history without rows or columns is refused with what was found."""
-    with pytest.raises(ValueError, match="columns step and loss, got Data"):
+    with pytest.raises(ValueError, match="columns step, loss, and this one lacks loss"):
         pictures.plot_history(pd.DataFrame({"step": [1]}))
     with pytest.raises(ValueError, match="no rows yet"):
         pictures.plot_history(history()[:0])

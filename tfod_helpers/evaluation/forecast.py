@@ -14,6 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+    Table = pd.DataFrame | Mapping[str, Sequence[float] | np.ndarray]
+
 _LEAST_POINTS = 3  # a line through two says nothing of how well it fits
 _SAMPLES = 2000
 _WORTH = 0.01  # AP: less is not worth labelling for
@@ -50,7 +52,7 @@ class Forecast(NamedTuple):
         )
 
 
-def forecast(table: pd.DataFrame | Mapping[str, Sequence[float]], *, more: int = 100) -> Forecast | None:
+def forecast(table: Table, *, more: int = 100) -> Forecast | None:
     """Return what AP to expect of more photos; None where the table has fewer than three numbers of photos.
 
     Args:
@@ -79,7 +81,7 @@ def forecast(table: pd.DataFrame | Mapping[str, Sequence[float]], *, more: int =
     return Forecast(more, int(last + more), then[0], low, high, (then - now)[0], gain_low, gain_high)
 
 
-def would_more_help(table: pd.DataFrame | Mapping[str, Sequence[float]], *, more: int = 100) -> str:
+def would_more_help(table: Table, *, more: int = 100) -> str:
     """Answer in words whether more labelled photos would help.
 
     Args:

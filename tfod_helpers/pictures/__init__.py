@@ -1,4 +1,4 @@
-"""What the rooms make -> a picture of it.
+"""Photos, boxes, problems and results -> figures.
 
 Every function returns a `Picture`: a Matplotlib figure that a notebook shows once where a cell ends
 in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package needs TensorFlow.
@@ -9,11 +9,11 @@ from tfod_helpers.pictures.comparison_charts import plot_learning_curve, plot_ru
 from tfod_helpers.pictures.confidence_charts import plot_calibration, plot_thresholds
 from tfod_helpers.pictures.crop_galleries import show_classes, show_label_errors, show_mistakes
 from tfod_helpers.pictures.dataset_charts import plot_labels
+from tfod_helpers.pictures.evaluation_charts import plot_evaluation
 from tfod_helpers.pictures.photo_galleries import show_detections, show_images, show_predictions
 from tfod_helpers.pictures.picture import Picture, colour_of, counted
 from tfod_helpers.pictures.problem_gallery import show_problems
-from tfod_helpers.pictures.rate_chart import plot_learning_rates
-from tfod_helpers.pictures.result_charts import plot_evaluation, plot_history
+from tfod_helpers.pictures.training_charts import plot_history, plot_learning_rates
 
 __all__ = [
     "Picture",

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from tfod_helpers import presets
-from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.pictures.dataset_charts import splits_of
 from tfod_helpers.pictures.picture import (
     BLUE,
@@ -20,6 +20,7 @@ from tfod_helpers.pictures.picture import (
     INK,
     VERMILLION,
     Picture,
+    chart,
     counted,
     readable,
     style,
@@ -59,7 +60,7 @@ def plot_places(datasets: Dataset | Mapping[str, Dataset]) -> Picture:
     more = np.count_nonzero(counts) - len(ids)
     with style():
         picture = _draw_maps(maps, aspect)
-        picture.suptitle(_middle(shares_xyxy), x=0.01, ha="left", size=12, weight="bold")
+        picture.headline(_middle(shares_xyxy))
         if more:
             picture.supxlabel(f"and {more:,} classes with fewer boxes", x=0.99, ha="right", size=9)
     return picture
@@ -82,16 +83,15 @@ def plot_sizes(datasets: Dataset | Mapping[str, Dataset], preset: str = "mobilen
     """
     chosen = presets.find(preset)
     images, _ = _all_images(datasets, "plot_sizes")
-    with style():
-        picture = Picture(CHART_WIDTH, 4.4, layout="constrained")
+    with chart(4.4) as picture:
         photos, boxes = picture.subplots(1, 2)
         _draw_photo_sizes(photos, images, chosen.image_size)
         said = _draw_anchors(boxes, images, chosen)
-        picture.suptitle(f"{said} of {preset}", x=0.01, ha="left", size=12, weight="bold")
+        picture.headline(f"{said} of {preset}")
     return picture
 
 
-def _all_images(datasets: Dataset | Mapping[str, Dataset], where: str) -> tuple[list[LabelledImage], object]:
+def _all_images(datasets: Dataset | Mapping[str, Dataset], where: str) -> tuple[list[LabelledImage], LabelMap]:
     splits = splits_of(datasets, where)
     label_map = next(iter(splits.values())).label_map
     return [image for dataset in splits.values() for image in dataset], label_map
@@ -159,7 +159,8 @@ def _draw_maps(maps: Mapping[str, np.ndarray], aspect: float) -> Picture:
 
 def _draw_photo_sizes(axes: Axes, images: list[LabelledImage], side: int) -> None:
     sizes, counts = np.unique([(image.width, image.height) for image in images], axis=0, return_counts=True)
-    axes.scatter(*sizes.T, 14 + 500 * counts / counts.sum(), color=BLUE, alpha=0.45, edgecolors="white", linewidths=0.5)
+    areas = 14 + 500 * counts / counts.sum()
+    axes.scatter(sizes[:, 0], sizes[:, 1], s=areas, color=BLUE, alpha=0.45, edgecolors="white", linewidths=0.5)
     high = max(sizes.max(), side) * 1.1
     axes.plot([0, side, side], [side, side, 0], color=INK, lw=1.2, ls="--")
     axes.annotate(f"the model sees {side} x {side}", (0, side), (4, 4), textcoords="offset points")
@@ -183,8 +184,8 @@ def _draw_anchors(axes: Axes, images: list[LabelledImage], preset: presets.Prese
     some = np.linspace(0, len(sides) - 1, min(len(sides), _MOST_POINTS)).astype(int)
     for which, colour, zorder in ((fits, BLUE, 2), (~fits, VERMILLION, 3)):
         dots = sides[some][which[some]]
-        axes.scatter(*dots.T, 9, color=colour, alpha=0.5, linewidths=0, zorder=zorder)
-    axes.scatter(*shapes.T, 26, color=INK, marker="+", linewidths=1, zorder=4)
+        axes.scatter(dots[:, 0], dots[:, 1], s=9, color=colour, alpha=0.5, linewidths=0, zorder=zorder)
+    axes.scatter(shapes[:, 0], shapes[:, 1], s=26, color=INK, marker="+", linewidths=1, zorder=4)
     low = min(sides.min(initial=8), shapes.min()) / 1.3
     high = max(preset.image_size, shapes.max()) * 1.15
     axes.plot([low, high], [low, high], color=FAINT, lw=0.7, ls=":", zorder=1)

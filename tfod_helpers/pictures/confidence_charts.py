@@ -1,13 +1,14 @@
-"""What a confidence is worth: whether it is what it says, and which one to ask for."""
+"""What a confidence is worth: whether detections are as often right as it says, and which threshold to choose."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from tfod_helpers.pictures.picture import BLUE, CHART_WIDTH, FAINT, INK, VERMILLION, Picture, colour_of, readable, style
+from tfod_helpers.pictures.picture import BLUE, FAINT, INK, VERMILLION, Picture, chart, colour_of, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,25 +20,24 @@ _MOST_ROWS = 16
 
 
 def plot_calibration(evaluation: Evaluation) -> Picture:
-    """Draw whether confidences are what they say: the share of right detections against their confidence.
+    """Draw a reliability diagram: the share of detections that are right, by their confidence.
 
     Args:
         evaluation: as `evaluation.evaluate` returns it.
     """
     calibration = evaluation.calibration
     bins = calibration.bins
-    with style():
-        picture = Picture(CHART_WIDTH, 4.2, layout="constrained")
+    with chart(4.2) as picture:
         axes, counts = picture.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
-        axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls="--", label="a score that can be taken at its word")
+        axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls="--", label="perfectly calibrated")
         axes.errorbar(
             bins["confidence"], bins["precision"], _spread(bins), color=BLUE, lw=2, marker="o", ms=6, elinewidth=1.2,
             capsize=3, label="this detector, with 95 % intervals",
         )  # fmt: skip
         axes.fill_between(bins["confidence"], bins["precision"], bins["confidence"], color=VERMILLION, alpha=0.12, lw=0)
-        axes.set(xlim=(0, 1), ylim=(0, 1.03), ylabel="share of the detections right")
-        axes.text(0.97, 0.06, "scores too high", ha="right", color=FAINT)
-        axes.text(0.03, 0.6, "scores too low", color=FAINT)
+        axes.set(xlim=(0, 1), ylim=(0, 1.03), ylabel="precision")
+        axes.text(0.97, 0.06, "over-confident", ha="right", color=FAINT)
+        axes.text(0.03, 0.6, "under-confident", color=FAINT)
         axes.grid()
         axes.legend(loc="upper left")
         counts.bar(bins["confidence"], bins["count"], 0.06, color=BLUE, alpha=0.5)
@@ -45,12 +45,12 @@ def plot_calibration(evaluation: Evaluation) -> Picture:
             counts.text(confidence, count, f"{count:,}", ha="center", va="bottom", size=8)
         counts.set(xlabel="confidence", ylabel="detections", yticks=[])
         counts.set_ylim(0, max(bins["count"].max() if len(bins) else 1, 1) * 1.35)
-        picture.suptitle(_calibration_words(evaluation), x=0.01, ha="left", size=12, weight="bold")
+        picture.headline(_calibration_words(evaluation))
     return picture
 
 
 def _spread(bins: pd.DataFrame) -> np.ndarray:
-    """Return how far the 95 % interval of each share reaches down and up: shape (2, n). (Wilson, 1927.)"""
+    """Return how far the 95 % interval of each share reaches down and up (Wilson, 1927): shape (2, n)."""
     share, count, z = bins["precision"].to_numpy(), bins["count"].to_numpy(), 1.96
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
@@ -65,7 +65,7 @@ def _calibration_words(evaluation: Evaluation) -> str:
 
 
 def plot_thresholds(evaluation: Evaluation) -> Picture:
-    """Draw F1 by the confidence asked for, and each class's best confidence with what it reaches there.
+    """Draw F1 by the confidence threshold, and each class's best threshold with what it reaches there.
 
     Of many classes the frequent ones are drawn, and the titles say so.
 
@@ -73,51 +73,41 @@ def plot_thresholds(evaluation: Evaluation) -> Picture:
         evaluation: as `evaluation.evaluate` returns it.
     """
     table = evaluation.per_class[evaluation.per_class["boxes"] > 0]
-    order = table["boxes"].sort_values(ascending=False, kind="stable").index
-    ids = {name: number for number, name in enumerate(evaluation.per_class.index, 1)}
-    with style():
-        picture = Picture(CHART_WIDTH, max(3.7, 1.4 + 0.22 * min(len(table), _MOST_ROWS)), layout="constrained")
+    frequent = table["boxes"].sort_values(ascending=False, kind="stable").index[:_MOST_ROWS]
+    colours = {name: colour_of(number) for number, name in enumerate(evaluation.per_class.index, 1)}
+    with chart(max(3.7, 1.4 + 0.22 * min(len(table), _MOST_ROWS))) as picture:
         curves, points = picture.subplots(1, 2, width_ratios=(1.35, 1))
-        for name in order if len(order) > _MOST_CURVES else []:
-            curves.plot(*evaluation.f1_curves[name], color="#C4C4C4", lw=0.6)
-        shown = (
-            [name for name in table.index if name in set(order[:_MOST_CURVES])] if len(order) <= _MOST_CURVES else []
-        )
-        for name in shown:
-            curves.plot(*evaluation.f1_curves[name], color=colour_of(ids[name]), lw=1.8, label=readable(name, 16))
-            curves.plot(*table.loc[name, ["best_threshold", "f1"]], "o", color=colour_of(ids[name]), mec=INK, ms=6)
-        curves.plot(*evaluation.f1_curve, color=INK, lw=2.2, ls="--" if shown else "-", label="all classes")
+        few = len(table) <= _MOST_CURVES
+        for name, row in table.iterrows():
+            if few:
+                curves.plot(*evaluation.f1_curves[str(name)], color=colours[name], lw=1.8, label=readable(name, 16))
+                curves.plot(row["best_threshold"], row["f1"], "o", color=colours[name], mec=INK, ms=6)
+            else:
+                curves.plot(*evaluation.f1_curves[str(name)], color="#C4C4C4", lw=0.6)
+        curves.plot(*evaluation.f1_curve, color=INK, lw=2.2, ls="--" if few else "-", label="all classes")
         curves.plot(evaluation.threshold, evaluation.f1, "o", color="white", mec=INK, mew=1.5, ms=7)
-        curves.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="least confidence asked for", ylabel="F1")
+        curves.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="confidence threshold", ylabel="F1")
         curves.grid()
-        grey = f"; {len(order)} classes in grey" if not shown else ""
-        curves.set_title(f"F1 by confidence, the best marked{grey}")
+        curves.set_title("F1 by threshold, the best marked" + ("" if few else f"; {len(table)} classes in grey"))
         curves.legend(loc="lower left", frameon=True, framealpha=0.85, edgecolor="none")
-        _draw_points(points, evaluation, [name for name in table.index if name in set(order[:_MOST_ROWS])], ids)
-        picture.suptitle(
-            f"Ask for confidence {evaluation.threshold:.2f}: the best F1 over all classes, {evaluation.f1:.2f}",
-            x=0.01, ha="left", size=12, weight="bold",
-        )  # fmt: skip
+        _draw_points(points, evaluation, table[table.index.isin(frequent)], colours)
+        kept = "" if len(frequent) == len(table) else f"\n({len(frequent)} most frequent of {len(table)} classes)"
+        points.set_title(f"Best threshold of each class{kept}")
+        picture.headline(f"Best F1 {evaluation.f1:.2f} over all classes, at confidence {evaluation.threshold:.2f}")
     return picture
 
 
-def _draw_points(axes: Axes, evaluation: Evaluation, names: list[str], ids: dict[str, int]) -> None:
-    """Draw each class's best threshold, with precision and recall there."""
-    table = evaluation.per_class.loc[names]
-    total = int((evaluation.per_class["boxes"] > 0).sum())
+def _draw_points(axes: Axes, evaluation: Evaluation, table: pd.DataFrame, colours: dict[Hashable, str]) -> None:
+    """Draw the best threshold of each class, with precision and recall there."""
     axes.axvline(evaluation.threshold, color=INK, lw=1, ls="--")
     for place, (name, row) in enumerate(table.iterrows()):
         axes.plot([0, row["best_threshold"]], [place, place], color="#D8D8D8", lw=1)
-        axes.plot(row["best_threshold"], place, "o", color=colour_of(ids[name]), mec=INK, ms=7)
-        axes.text(
-            1.05, place, f"{row['best_threshold']:.2f}:  {row['precision']:.0%} right, {row['recall']:.0%} found",
-            va="center", size=8.5,
-        )  # fmt: skip
-    axes.set_yticks(range(len(names)), [readable(name, 16) for name in names])
-    axes.set_ylim(max(len(names), 3) - 0.4, -0.6)
-    axes.set(xlim=(0, 2.25), xticks=np.linspace(0, 1, 3), xlabel="confidence")
-    axes.xaxis.set_label_coords(0.22, -0.12)
+        axes.plot(row["best_threshold"], place, "o", color=colours[name], mec=INK, ms=7)
+        words = f"{row['best_threshold']:.2f}:  precision {row['precision']:.2f}, recall {row['recall']:.2f}"
+        axes.text(1.05, place, words, va="center", size=8.5)
+    axes.set_yticks(range(len(table)), [readable(name, 16) for name in table.index])
+    axes.set_ylim(max(len(table), 3) - 0.4, -0.6)
+    axes.set(xlim=(0, 2.6), xticks=np.linspace(0, 1, 3), xlabel="confidence")
+    axes.xaxis.set_label_coords(0.19, -0.12)
     axes.spines["bottom"].set_bounds(0, 1)
     axes.tick_params("y", length=0)
-    kept = "" if len(names) == total else f" ({len(names)} most frequent of {total})"
-    axes.set_title(f"Each class's best confidence{kept}")

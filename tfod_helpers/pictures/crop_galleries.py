@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,9 +62,9 @@ def show_classes(
     blocks: list[list[Panel | None]] = []
     for name, boxes in shown.items():
         colour = colour_of(dataset.label_map.id(name))
-        panels: list[Panel | None] = [_class_crop(box, colour) for box in boxes]
-        panels[0] = _class_crop(boxes[0], colour, name, len(there[name]))
-        panels += [None] * (-len(panels) % beside)
+        first, *others = [_class_crop(box, colour) for box in boxes]
+        first = replace(first, title=name, note=counted(len(there[name]), "box", "boxes"), tag=("  ", colour))
+        panels = [first, *others, *[None] * (-len(boxes) % beside)]
         blocks += [panels[start : start + beside] for start in range(0, len(panels), beside)]
     side = (PHOTO_WIDTH - (across - 1) * _CLASS_GAP) / across
     headline = _headline(there, shown, len(every) - len(there))
@@ -115,14 +116,13 @@ def _headline(there: Mapping[str, Sequence[_Box]], shown: Mapping[str, Sequence[
     return said + (f"; {empty:,} {'has' if empty == 1 else 'have'} none" if empty else "")
 
 
-def _class_crop(box: _Box, colour: str, name: str = "", count: int = 0) -> Panel:
-    """Return a square around a box; the first one of a class has its name and number of boxes."""
+def _class_crop(box: _Box, colour: str) -> Panel:
+    """Return a square around a box."""
     image, number = box
     box_xyxy, size = image.boxes_xyxy[number], (image.width, image.height)
     view_xyxy = view_around(box_xyxy[None], size, aspect=1.0, around=_CLASS_AROUND, least=_CLASS_LEAST)
     file = f"{image.path.stem} #{number + 1}" if len(image.labels) > 1 else image.path.stem
-    title = {"title": name, "note": counted(count, "box", "boxes"), "tag": ("  ", colour)} if name else {}
-    return Panel(image.pixels, size, [Mark(box_xyxy, "", colour)], faint=file, view_xyxy=view_xyxy, **title)
+    return Panel(image.pixels, size, [Mark(box_xyxy, "", colour)], faint=file, view_xyxy=view_xyxy)
 
 
 # --- mistakes and label errors --------------------------------------------------------------------

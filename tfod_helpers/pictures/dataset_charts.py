@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.ticker import PercentFormatter
 
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.pictures.picture import CHART_WIDTH, PALETTE, Picture, counted, readable, style
+from tfod_helpers.pictures.picture import PALETTE, Picture, chart, counted, readable
 
 _MOST_CLASSES, _MOST_BARS = 16, 36  # that stay readable; of more classes the most and least common are shown
 _SPLIT_COLOURS = (PALETTE[1], PALETTE[0], *PALETTE[2:7])
@@ -35,8 +36,7 @@ def plot_labels(datasets: Dataset | Mapping[str, Dataset]) -> Picture:
     """
     splits = splits_of(datasets, "plot_labels")
     label_map = next(iter(splits.values())).label_map
-    with style():
-        picture = Picture(CHART_WIDTH, 2.3 + 2.6 * _class_chart_share(len(label_map)), layout="constrained")
+    with chart(2.3 + 2.6 * _class_chart_share(len(label_map))) as picture:
         rows = picture.add_gridspec(2, 2, height_ratios=(_class_chart_share(len(label_map)), 1))
         _draw_classes(picture.add_subplot(rows[0, 0]), splits)
         _draw_sizes(picture.add_subplot(rows[0, 1]), splits)
@@ -44,11 +44,10 @@ def plot_labels(datasets: Dataset | Mapping[str, Dataset]) -> Picture:
         _draw_shapes(picture.add_subplot(rows[1, 1]), splits)
         boxes = sum(sum(dataset.counts().values()) for dataset in splits.values())
         photos = sum(len(dataset) for dataset in splits.values())
-        picture.suptitle(
+        picture.headline(
             f"{counted(photos, 'labelled photo')}, {counted(boxes, 'box', 'boxes')}, "
-            f"{counted(len(label_map), 'class', 'classes')}",
-            x=0.01, ha="left", size=12, weight="bold",
-        )  # fmt: skip
+            f"{counted(len(label_map), 'class', 'classes')}"
+        )
         handles, names = picture.axes[0].get_legend_handles_labels()
         if len(splits) > 1:
             picture.legend(handles, names, loc="outside upper right", ncols=len(names))
@@ -88,10 +87,10 @@ def _class_chart_share(classes: int) -> float:
 
 def _draw_classes(axes: Axes, splits: Mapping[str, Dataset]) -> None:
     counts = {name: np.array(list(dataset.counts().values())) for name, dataset in splits.items()}
-    total = sum(counts.values())
+    total = np.sum(list(counts.values()), axis=0)
     names = next(iter(splits.values())).label_map.names
     order, which = _most_and_least(total, max(2, min(_MOST_CLASSES, _MOST_BARS // len(splits))))
-    _side_by_side(axes, {name: part[order] for name, part in counts.items()}, lying=True)
+    every_bars = _side_by_side(axes, {name: part[order] for name, part in counts.items()}, lying=True)
     labels = [readable(names[index], 20) for index in order]
     axes.set_yticks(range(len(order)), labels)
     axes.invert_yaxis()
@@ -100,7 +99,7 @@ def _draw_classes(axes: Axes, splits: Mapping[str, Dataset]) -> None:
     axes.set_xlim(right=max(part.max() for part in counts.values()) * 1.15 or 1)
     axes.set_xlabel("boxes")
     axes.set_title(f"Classes: {which or _imbalance(total)}")
-    for bars in axes.containers:
+    for bars in every_bars:
         axes.bar_label(bars, fmt="{:,.0f}", padding=3, size=8.5 if len(order) * len(splits) <= 24 else 7)
 
 
@@ -175,10 +174,12 @@ def _draw_shares(axes: Axes, counts: Mapping[str, np.ndarray]) -> None:
     axes.tick_params(length=0)
 
 
-def _side_by_side(axes: Axes, heights: Mapping[str, np.ndarray], *, lying: bool) -> None:
+def _side_by_side(axes: Axes, heights: Mapping[str, np.ndarray], *, lying: bool) -> list[BarContainer]:
+    bars = []
     thick = 0.84 / len(heights)
     for number, (name, values) in enumerate(heights.items()):
         places = np.arange(len(values)) + (number - (len(heights) - 1) / 2) * thick
         colour = _SPLIT_COLOURS[number % len(_SPLIT_COLOURS)]
         draw = axes.barh if lying else axes.bar
-        draw(places, values, thick * 0.94, color=colour, label=readable(name, 20))
+        bars.append(draw(places, values, thick * 0.94, color=colour, label=readable(name, 20)))
+    return bars

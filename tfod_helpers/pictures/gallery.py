@@ -38,7 +38,7 @@ def spread(items: Sequence[_T], count: int, seed: int | None = None) -> list[_T]
     return [items[index] for index in sorted(np.random.default_rng(seed).choice(len(items), count, replace=False))]
 
 
-def in_rows(groups: Sequence[Sequence[Panel]], columns: int) -> list[list[Panel]]:
+def in_rows(groups: Sequence[Sequence[_T]], columns: int) -> list[list[_T]]:
     """Return the panels of ``columns`` groups to a row."""
     if columns < 1:
         raise ValueError(f"columns must be 1 or more, got {columns}.")
@@ -86,7 +86,7 @@ def draw_gallery(
     """Draw photos in rows as wide as the page.
 
     Args:
-        rows: the panels; None, which never comes first, leaves a place empty.
+        rows: the panels; None leaves a place empty.
         headline: the line over all.
         gap: inches between panels.
         tallest: inches that a panel is high at most.
@@ -120,7 +120,7 @@ def _layout(
     places: list[list[Place]] = []
     height = tallest
     for number, row in enumerate(rows):
-        first = row[0]
+        first = next(panel for panel in row if panel)
         aspects = [panel.place_aspect if panel else first.place_aspect for panel in row]
         gaps = [gap if panel is None or panel.title else _INNER_GAP for panel in row[1:]]
         # A last row that is not full is no higher than the one above.

@@ -8,9 +8,9 @@ import functools
 import io
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -21,6 +21,9 @@ from PIL import Image
 
 from tfod_helpers.files import storage
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 # Inches: what a notebook column shows unscaled and a printed page nearly so; photos cost more bytes an inch.
 CHART_WIDTH, PHOTO_WIDTH = 9.0, 7.5
 INK, FAINT = "#222222", "#767676"  # text; the faint one still has contrast 4.5 to 1 on white (WCAG 2.2, 1.4.3)
@@ -29,8 +32,9 @@ BLUE, ORANGE, SKY, VERMILLION, YELLOW = "#0072B2", "#E69F00", "#56B4E9", "#D55E0
 # two differ in brightness as well; then Matplotlib's tab20, where only the names still tell classes apart.
 PALETTE = (
     *(ORANGE, BLUE, "#009E73", "#CC79A7", SKY, VERMILLION, YELLOW),
-    *(colors.to_hex(colour) for colour in matplotlib.colormaps["tab20"].colors),
+    *(colors.to_hex(matplotlib.colormaps["tab20"](number)) for number in range(20)),
 )
+SCORES = (("ap", "AP", BLUE, "o"), ("ap50", "AP50", ORANGE, "s"))  # a table's column, its name, colour and marker
 _NOTEBOOK_DPI = 96
 # A notebook with eight pictures, three of them photos, is to stay under 300 kB, and base64 adds a third.
 _PHOTO_BYTES = 50_000
@@ -41,7 +45,7 @@ _FONTS = (
     *("DejaVu Sans", "Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Emoji", "Arial Unicode MS"),
     *("Hiragino Sans", "PingFang SC", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Segoe UI Emoji"),
 )
-_STYLE = {
+_STYLE: dict[RcKeyType, Any] = {
     "font.size": 9,
     "text.color": INK,
     "text.parse_math": False,  # '$' in a file or class name is a dollar
@@ -82,6 +86,14 @@ class Picture(Figure):
         super().__init__(figsize=(width, height), dpi=_NOTEBOOK_DPI, facecolor="white", **figure)
         self.agg = FigureCanvasAgg(self)
         self.photos = photos
+
+    def headline(self, text: str) -> None:
+        """Write a chart's one line of what it shows over all of it.
+
+        Args:
+            text: on one line.
+        """
+        self.suptitle(text, x=0.01, ha="left", size=12, weight="bold")
 
     def to_bytes(self, *, dpi: int = _NOTEBOOK_DPI) -> bytes:
         """Return the bytes of a JPEG (photos) or a PNG (charts), unless told otherwise as a notebook shows it.
@@ -132,8 +144,22 @@ def style() -> Iterator[None]:
     """Draw in this package's look, whatever style the notebook has set; then give that back."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE | {"font.family": list(_families())})
+        matplotlib.rcParams.update(_STYLE)
+        matplotlib.rcParams["font.family"] = list(_families())
         yield
+
+
+@contextlib.contextmanager
+def chart(height: float, width: float = CHART_WIDTH, layout: str = "constrained") -> Iterator[Picture]:
+    """Yield a picture for charts, to be drawn in this package's look.
+
+    Args:
+        height: inches.
+        width: inches.
+        layout: Matplotlib's layout engine.
+    """
+    with style():
+        yield Picture(width, height, layout=layout)
 
 
 def colour_of(class_id: int) -> str:
@@ -164,6 +190,26 @@ def readable(text: object, most: int = 60) -> str:
 def counted(number: int, thing: str, things: str | None = None) -> str:
     """Return ``1 photo`` or ``1,200 photos``."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def check_columns(table: Any, columns: Sequence[str], where: str) -> None:
+    """Refuse a table that lacks a column or has no row.
+
+    Args:
+        table: a DataFrame, or columns by name.
+        columns: what it needs.
+        where: the function that takes it.
+
+    Raises:
+        ValueError: as above.
+    """
+    lacking = [name for name in columns if name not in table]
+    if lacking:
+        raise ValueError(
+            f"{where} takes a table with the columns {', '.join(columns)}, and this one lacks {', '.join(lacking)}."
+        )
+    if not len(table[columns[0]]):
+        raise ValueError(f"{where}: the table has no rows yet. Train and evaluate first.")
 
 
 def _drawable(letter: str) -> str:
