@@ -101,8 +101,8 @@ class LabelMap:
         Args:
             path: the file. ``.pbtxt`` may hold the items in any order and style that protocol
                 buffer text format allows.
-            renumber: number classes anew, 1..n in the order of their ids, where these have gaps or a 0, and
-                warn of it; False refuses, as whoever has a trained model must, which knows the ids of old.
+            renumber: renumber the classes 1..n in the order of their ids, where these have gaps or a 0, and warn;
+                False raises instead, as is right for a model that was trained with these ids.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -130,7 +130,7 @@ class LabelMap:
 
 
 def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, str] | None]:
-    """Read a label map as `LabelMap.read` does; return it, and what to tell of its ids: ``(what, fix)`` or None.
+    """Read a label map as `LabelMap.read` does; return it, and what to warn of its ids: ``(what, fix)`` or None.
 
     Raises:
         FileNotFoundError: there is no such file.

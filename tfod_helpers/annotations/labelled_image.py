@@ -92,7 +92,7 @@ class BoxFault(NamedTuple):
     fix: str
 
 
-BOX_OVER_EDGE, BOX_SWAPPED = "box over the edge", "box with swapped corners"  # the kinds that can be mended
+BOX_OVER_EDGE, BOX_SWAPPED = "box over the edge", "box with swapped corners"  # the kinds that checks.mend can fix
 
 
 def box_fault(box_xyxy: Sequence[float], width: int, height: int) -> BoxFault | None:

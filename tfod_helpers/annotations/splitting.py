@@ -1,10 +1,9 @@
-"""Images -> parts that hold every class in the shares asked for, with no photo in two of them.
+"""Images -> random splits, stratified by class, with near-duplicates in the same one.
 
-Each part draws a number for each photo from the photo's name alone, and the one that draws lowest for its
-share gets it. So a photo stays in its part when others come or go, and is there on every machine. Photos
-that are the same picture, exactly or nearly, go together, by the one with the shortest name: copies and
-later frames have longer ones. What chance leaves uneven is evened out by prices: where a part holds too
-much of a class, the class gets dearer there, until those photos that another part nearly got go to it.
+A photo's part follows from a hash of its name (weighted rendezvous hashing), so that it stays there when other photos
+come or go, on every machine. Near-duplicates go together, by the one with the shortest name: copies and later frames
+have longer ones. What chance leaves uneven is balanced by Lagrange multipliers, here called prices: where a part holds
+too much of a class, its price rises there, until photos that another part nearly got go to that one.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfod_helpers import photos
-from tfod_helpers.photos import likeness
+from tfod_helpers.photos import near_duplicates
 
 if TYPE_CHECKING:
     from tfod_helpers.annotations.labelled_image import LabelledImage
@@ -71,10 +70,10 @@ def _digest(seed: int, name: str) -> bytes:
 
 
 def _draws(seed: int, name: str, shares: Sequence[float]) -> list[float]:
-    """Return what each part draws for a photo; each one's draw is the lowest as often as its share says.
+    """Return the random cost of a photo in each part; each part's is the lowest in its share of the photos.
 
-    The first of several exponential waiting times is each one's as often as its rate says; here the rates
-    are the shares. Where a share changes, only as many photos change their part as have to.
+    These are exponential variables with the shares as their rates. Where a share changes, only as many photos change
+    their part as have to.
     """
     draws = (int.from_bytes(_digest(seed, f"{part}/{name}")[:8], "big") for part in range(len(shares)))
     return [-math.log((draw + 1) / 2**64) / share for draw, share in zip(draws, shares, strict=True)]
@@ -96,7 +95,7 @@ def _telling_names(paths: Sequence[Path]) -> list[str]:
 def _same_pictures(images: Sequence[LabelledImage], names: Sequence[str]) -> list[list[int]]:
     """Return the numbers of the images that belong together; of each group the one with the shortest name first."""
     looks = photos.look_at([image.source for image in images], title="Comparing photos")
-    groups = [sorted(group.members, key=lambda n: (len(names[n]), names[n])) for group in likeness.groups(looks)]
+    groups = [sorted(group.members, key=lambda n: (len(names[n]), names[n])) for group in near_duplicates.groups(looks)]
     together = {number for group in groups for number in group}
     return [*groups, *([number] for number in range(len(images)) if number not in together)]
 
@@ -115,7 +114,7 @@ def _contents(images: Sequence[LabelledImage], groups: Sequence[Sequence[int]]) 
 
 
 def _parts(draws: np.ndarray, contents: np.ndarray, shares: np.ndarray) -> list[int]:
-    """Return the part of each group: the one that drew lowest, the prices of what the group holds added.
+    """Return the part of each group: where its random cost plus the prices of what it holds is lowest.
 
     Args:
         draws: shape (n, parts).
@@ -148,7 +147,7 @@ def _parts(draws: np.ndarray, contents: np.ndarray, shares: np.ndarray) -> list[
 def _even_out(
     parts: list[int], contents: np.ndarray, wanted: np.ndarray, slack: np.ndarray, moves: Sequence[tuple[int, int]]
 ) -> None:
-    """Change ``parts``: make each move that brings the parts nearer to what is wanted, until none does."""
+    """Change ``parts`` greedily: make each move that brings them nearer to what is wanted, until none does."""
     holds = [np.flatnonzero(content) for content in contents]
     over = np.eye(len(wanted))[parts].T @ contents - wanted
     total = wanted.sum(axis=0)

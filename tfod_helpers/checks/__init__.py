@@ -4,7 +4,7 @@
 the other splits, and at the input size of the chosen preset. `mend` fixes what is safe to fix.
 """
 
-from tfod_helpers.checks.looking import check
+from tfod_helpers.checks.checking import check
 from tfod_helpers.checks.mending import Change, Mended, mend
 from tfod_helpers.checks.report import Report
 

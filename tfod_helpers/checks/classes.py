@@ -13,7 +13,7 @@ from tfod_helpers.annotations import Dataset
 from tfod_helpers.checks.boxes import all_boxes
 from tfod_helpers.problems import Problem, Severity
 
-SPELLED_DIFFERENTLY = "class spelled differently"  # the kind of problem; reading tells of it too
+SPELLED_DIFFERENTLY = "class spelled differently"  # the kind of problem; formats report it too
 _RARE = 10  # boxes: with fewer a class is learned by luck
 _SHARE_FACTOR = 1.5  # a smaller difference of a class's share between splits does no harm
 _SIZE_DIFFERENCE = 0.15  # so much of the boxes' sizes may lie elsewhere

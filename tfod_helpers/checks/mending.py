@@ -20,8 +20,8 @@ from tfod_helpers.annotations import (
     box_fault,
     coordinate_text,
 )
+from tfod_helpers.checks.checking import UNREADABLE, checked_parts
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, alike
-from tfod_helpers.checks.looking import UNREADABLE, checked_parts
 from tfod_helpers.problems import Problem
 
 _LEAST_LEFT = 0.5  # of a box that reaches over the edge: what is left of less may be another thing
@@ -115,7 +115,7 @@ def _with_fixed_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
     faults = Counter((problem.where, problem.object, problem.photo) for problem in dataset.problems)
     paths = Counter(image.path for image in dataset)
     masks = any(image.masks is not None for image in dataset)  # the outline of what was left out is lost
-    mended: dict[Path, list[tuple[Problem, tuple[float, ...]]]] = defaultdict(list)
+    fixed: dict[Path, list[tuple[Problem, tuple[float, ...]]]] = defaultdict(list)
     rest = []
     for problem in dataset.problems:
         path = Path(problem.photo)
@@ -125,16 +125,16 @@ def _with_fixed_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
         if box_xyxy is None:
             rest.append(problem)
         else:
-            mended[path].append((problem, box_xyxy))
+            fixed[path].append((problem, box_xyxy))
             was, now = (f"[{', '.join(map(coordinate_text, box))}]" for box in (problem.box_xyxy or (), box_xyxy))
             changes.append(Change(problem.where, problem.object, problem.kind, f"the box {was} became {now}"))
-    if not mended:
+    if not fixed:
         return dataset
     images = [
-        _with_objects(image, mended.pop(image.path), dataset.label_map) if image.path in mended else image
+        _with_objects(image, fixed.pop(image.path), dataset.label_map) if image.path in fixed else image
         for image in dataset
     ]
-    images += (_left_out(path, some, dataset) for path, some in mended.items())
+    images += (_left_out(path, some, dataset) for path, some in fixed.items())
     order = {split: place for place, split in enumerate(dict.fromkeys(image.split for image in images))}
     images.sort(key=lambda image: (order[image.split], str(image.path)))
     return Dataset(tuple(images), dataset.label_map, tuple(rest))
@@ -213,7 +213,7 @@ def _with_each_photo_once(parts: dict[str, Dataset], changes: list[Change]) -> d
         (name or image.split, name, number, image) for name, part in parts.items() for number, image in enumerate(part)
     ]
     splits = [*dict.fromkeys(split for split, *_ in everything)]
-    # The training gives up first, since what it has seen tells nothing in an evaluation; then the first part.
+    # Training splits lose it first, since it would leak into the evaluation; then the first split.
     first_kept = sorted(splits, key=lambda split: (split.startswith("train"), -splits.index(split)))
     everything.sort(key=lambda one: first_kept.index(one[0]))
     looks = photos.look_at([image.source for *_, image in everything], title="Checking photos")

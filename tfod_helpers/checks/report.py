@@ -70,8 +70,8 @@ class Report:
 
     def __str__(self) -> str:
         by_severity = Counter[str](problem.severity for problem in self.problems)
-        told = ", ".join(f"{by_severity[one]} {one}{'s' * (by_severity[one] != 1)}" for one in SEVERITIES)
-        lines = [f"{self.images} images, {self.boxes} boxes: {told}"]
+        counted = ", ".join(f"{by_severity[one]} {one}{'s' * (by_severity[one] != 1)}" for one in SEVERITIES)
+        lines = [f"{self.images} images, {self.boxes} boxes: {counted}"]
         examples: dict[tuple[str, str], list[Problem]] = defaultdict(list)
         for problem in self.problems:
             examples[_kind(problem)].append(problem)
@@ -82,7 +82,7 @@ class Report:
 
 
 def _facts(problem: Problem) -> dict[str, Any]:
-    """Return all that is known of a problem; a box that JSON has no numbers for is left out, ``what`` tells of it."""
+    """Return all that is known of a problem; a box that is not finite, which JSON cannot hold, is left out."""
     box_xyxy = problem.box_xyxy
     finite = box_xyxy is None or all(map(math.isfinite, box_xyxy))
     return asdict(problem) | {"box_xyxy": box_xyxy if finite else None}

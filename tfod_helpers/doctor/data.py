@@ -42,11 +42,13 @@ def look_at_records(case: Case) -> str:
                 f"There is no example of {', '.join(map(repr, missing[:10]))} in the {part} records.",
                 "Split again with Dataset.split, which shares out every class; or label some, or leave the class out.",
             )
-    told = _look_at_dataset(case)
+    compared = _look_at_dataset(case)
     rarest = min((count, name) for name, count in case.objects.counts.items())
     state = "proved whole" if proved else "opened, too large to read all of them here (records.verify does)"
     counts = " and ".join(f"{found.count} {part} photos" for part, found in case.records.items())
-    return f"{counts} {state}; {len(wanted)} classes, the rarest {rarest[1]!r} with {rarest[0]} training boxes{told}."
+    return (
+        f"{counts} {state}; {len(wanted)} classes, the rarest {rarest[1]!r} with {rarest[0]} training boxes{compared}."
+    )
 
 
 def _prove_whole(found: Records) -> bool:
@@ -79,7 +81,7 @@ def _look_at_dataset(case: Case) -> str:
 def _compare(part: str, found: Records, dataset: Dataset) -> int:
     """Compare the objects of each photo in records and dataset, and return how many photos are in both."""
     known: dict[str, LabelledImage | None] = {}
-    for image in dataset:  # of two photos of one name nobody knows which it is
+    for image in dataset:  # two photos of one name cannot be told apart
         known[image.path.name] = None if image.path.name in known else image
     same = 0
     for image in records.read_labels(found):

@@ -1,4 +1,4 @@
-"""An image file or its bytes -> RGB pixels the right way up, or a word about why not.
+"""An image file or its bytes -> upright RGB pixels, or why it cannot be read.
 
 The bytes decide what a file is, never its ending. Nothing in this room needs TensorFlow.
 """

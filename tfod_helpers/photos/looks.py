@@ -1,7 +1,7 @@
-"""Photos, looked at once: proven whole, with what the header says and a small grey picture to compare.
+"""Photos, decoded once: proven whole, with the header's facts and a thumbnail that finds near-duplicates.
 
-What was seen of a photo is kept by its path, size and time of change, in this process and in a file of the cache
-folder for the next one. A photo that is not the same file any more is looked at again.
+What was seen of a photo is cached by its path, size and modification time, in this process and in a file of the cache
+folder for later ones. A photo whose file has changed is decoded again.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from tfod_helpers.files.workers import in_order
 from tfod_helpers.photos.photo import COPY_AGAIN, JPEG_START, PhotoError, PhotoInfo, info_of, load, opened, read_info
 from tfod_helpers.photos.pixels import as_rgb
 
-SIDE = 16  # pixels of the small picture
-Stamp = tuple[int, int]  # of a file: bytes, and the time of its last change in nanoseconds
+SIDE = 16  # pixels of a thumbnail
+Stamp = tuple[int, int]  # of a file: bytes, and its modification time in nanoseconds
 
 _SETTLED = 100_000_000  # nanoseconds; a file that is younger may change again within one tick of the disk's clock
-_MOST = 200_000  # photos that are kept for the next process, about 70 MB
+_MOST = 200_000  # photos in the cache file, about 70 MB
 _KEPT = np.dtype(
     [
         ("key", "V16"),
         ("digest", "V32"),
-        ("square", "u1", (SIDE, SIDE)),
+        ("thumbnail", "u1", (SIDE, SIDE)),
         ("bytes", "<u8"),
         ("format", "S8"),
         ("mode", "S8"),
@@ -43,7 +43,7 @@ _KEPT = np.dtype(
         ("orientation", "u1"),
     ]
 )
-_UPRIGHT = {  # what turns a stored picture upright, by its EXIF orientation
+_UPRIGHT = {  # how stored pixels become upright, by their EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -60,13 +60,13 @@ class Look:
 
     Attributes:
         digest: bytes that stand for the file's contents.
-        square: uint8, shape (16, 16), the upright photo in grey.
+        thumbnail: uint8, shape (16, 16), the upright photo in grey.
         bytes: of the file.
-        info: what its header says.
+        info: of its header.
     """
 
     digest: bytes
-    square: np.ndarray
+    thumbnail: np.ndarray
     bytes: int
     info: PhotoInfo
 
@@ -93,10 +93,10 @@ def look(data: bytes) -> Look:
         high, wide = pixels.shape
         eighths = next((n for n in range(1, 9) if -(-max(info.width, info.height) * n // 8) == max(wide, high)), 8)
         box = (0, 0, min(info.width * eighths / 8, wide), min(info.height * eighths / 8, high))
-    square = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+    thumbnail = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
     if info.orientation in _UPRIGHT:
-        square = square.transpose(_UPRIGHT[info.orientation])
-    return Look(hashlib.sha256(data).digest(), np.asarray(square), len(data), info)
+        thumbnail = thumbnail.transpose(_UPRIGHT[info.orientation])
+    return Look(hashlib.sha256(data).digest(), np.asarray(thumbnail), len(data), info)
 
 
 def _small_grey(data: bytes, least: int) -> np.ndarray:
@@ -207,7 +207,7 @@ def _find(key: bytes) -> Look | None:
         row = _earlier()[key]
         size = int(row["width"]), int(row["height"])
         info = PhotoInfo(row["format"].decode(), row["mode"].decode(), *size, int(row["orientation"]))
-        _seen[key] = Look(row["digest"].tobytes(), row["square"], int(row["bytes"]), info)
+        _seen[key] = Look(row["digest"].tobytes(), row["thumbnail"], int(row["bytes"]), info)
     return _seen.get(key)
 
 
@@ -248,4 +248,4 @@ def remember(new: Mapping[bytes, Look]) -> None:
 def _row(key: bytes, seen: Look) -> tuple[Any, ...]:
     info = seen.info
     facts = info.format.encode(), info.mode.encode(), info.width, info.height, info.orientation
-    return key, seen.digest, seen.square, seen.bytes, *facts
+    return key, seen.digest, seen.thumbnail, seen.bytes, *facts

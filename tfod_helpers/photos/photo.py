@@ -1,4 +1,4 @@
-"""An image file, opened: what its header says, and a word about why it cannot be read."""
+"""An image file, opened: what its header says, and why it cannot be read."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _learn_heif() -> bool:
 
 
 def _plain_jpeg_info(head: bytes) -> PhotoInfo | None:
-    """Return what the beginning of a JPEG says, or None where Pillow has to look: EXIF, CMYK, no JPEG at all.
+    """Return what a JPEG's header says, or None where Pillow has to read it: EXIF, CMYK, no JPEG at all.
 
     The markers are those of Recommendation ITU-T T.81, table B.1.
     """

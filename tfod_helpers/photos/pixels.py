@@ -1,4 +1,4 @@
-"""An image -> RGB pixels the right way up, and the square that a model sees."""
+"""An image -> upright RGB pixels, and the letterboxed input of a model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MEAN_RGB = (124, 116, 104)  # the ImageNet mean, (0.485, 0.456, 0.406) * 255: ze
 
 @dataclass(frozen=True, eq=False)
 class Square:
-    """A photo as a model sees it.
+    """A photo as the letterboxed input of a model.
 
     Attributes:
         pixels: uint8, shape (side, side, 3), RGB.
-        scale: ``(x, y)``; a point of the photo times it is the point in the square.
+        scale: ``(x, y)``; a point of the photo times it is the point in the input.
         width: of the photo, in pixels.
         height: of the photo, in pixels.
     """
@@ -35,7 +35,7 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
 
     Transparency is laid over white; 16-bit grey is scaled to 8 bits; of an animation the first
     frame is taken. A file's EXIF rotation is applied, as viewers do, unless ``size`` says otherwise;
-    a Pillow image or an array is taken as its pixels lie, since whoever draws on it sees it so.
+    a Pillow image or an array is taken as its pixels are stored.
 
     Args:
         source: a path, the bytes of an image file, a Pillow image, or an array: uint8, shape

@@ -60,7 +60,7 @@ def write(
 ) -> Records:
     """Write a dataset as TFRecord shards with Apache Beam, whole or not at all; older ones are replaced.
 
-    The files are those of `records.write`, byte for byte, but all of them are made anew.
+    The files are those of `records.write`, byte for byte, but no unchanged record is reused.
 
     Args:
         dataset: what to write; a photo's path is local, or ``gs://`` where other machines read it.
@@ -69,7 +69,7 @@ def write(
             Each is one machine's work, so give a few for each machine.
         options: Beam's, such as ``["--runner=DirectRunner"]``; None runs on this machine.
         longest_side: pixels; a photo with a longer one is scaled down to it.
-        on_problem: ``raise`` tells of every bad image at once and publishes nothing; ``skip`` leaves them out.
+        on_problem: ``raise`` reports every bad image at once and publishes nothing; ``skip`` leaves them out.
 
     Raises:
         DatasetError: an image is missing, damaged, or of another size than its annotation says.

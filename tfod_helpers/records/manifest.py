@@ -1,4 +1,4 @@
-"""The manifest beside the shards -> Records; what tells whole records from others."""
+"""The manifest beside the shards <-> Records, found and read back."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Records:
 
     @property
     def files(self) -> tuple[Path | str, ...]:
-        """The shards, in order: paths, or addresses where they are in a bucket."""
+        """The shards, in order: paths, or URLs where they are in a bucket."""
         place = Place.of_pattern(self.pattern)
         names = sorted(fnmatch.filter(place.sizes(place.name), storage.split(self.pattern)[1]))
         return tuple(place.path(name) if place.remote else Path(place.folder, name) for name in names)

@@ -44,7 +44,7 @@ def write(
         workers: how many photos are read at once; None takes one a core.
         longest_side: pixels; a photo with a longer one is scaled down to it, once and here, and its
             boxes with it. What that saves is in the text of the result. None keeps all pixels.
-        on_problem: ``raise`` tells of every bad image at once and writes nothing; ``skip`` leaves
+        on_problem: ``raise`` reports every bad image at once and writes nothing; ``skip`` leaves
             bad images out and lists them in ``Records.problems``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""likeness: copies of a photo are found however they were saved, and different photos are not taken for copies."""
+"""near_duplicates: copies of a photo are found however they were saved, and no other photo is taken for one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from tfod_helpers import photos, sources
-from tfod_helpers.photos import Look, PhotoInfo, likeness
-from tfod_helpers.photos.likeness import Group
+from tfod_helpers.photos import Look, PhotoInfo, near_duplicates
+from tfod_helpers.photos.near_duplicates import Group
 
 
 def cropped(image: Image.Image, share: float) -> Image.Image:
@@ -71,7 +71,7 @@ def asirra(shared: Path) -> dict[str, Look]:
 def test_real_photos_are_all_different_but_two(asirra: dict[str, Look]) -> None:
     """Among 995 real photos only the two are found that show the same four puppies in the same moment."""
     names = list(asirra)
-    found = likeness.groups(list(asirra.values()))
+    found = near_duplicates.groups(list(asirra.values()))
     assert len(names) == 995
     assert [({names[one] for one in group.members}, group.exact) for group in found] == [
         ({"dog.180.jpg", "dog.74.jpg"}, False)
@@ -82,7 +82,7 @@ def test_drawn_photos_are_all_different() -> None:
     """The flat drawings of the sample, which share their colours, are not taken for each other."""
     paths = sorted(sources.local("sample").glob("t*/*.jpg"))
     assert len(paths) == 250
-    assert likeness.groups([look_of(path.read_bytes()) for path in paths]) == []
+    assert near_duplicates.groups([look_of(path.read_bytes()) for path in paths]) == []
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -94,7 +94,7 @@ def test_changed_copy_is_found(shared: Path, asirra: dict[str, Look], change: st
     for name in chosen:
         with Image.open(shared / "data/asirra/train" / name) as image:
             copies.append(look_of(saved(CHANGES[change](image.convert("RGB")), quality=60)))
-    found = likeness.groups([*(asirra[name] for name in names), *copies])
+    found = near_duplicates.groups([*(asirra[name] for name in names), *copies])
     expected = {(names.index(name), len(names) + number) for number, name in enumerate(chosen)}
     assert len(chosen) == 50
     assert {group.members for group in found} <= expected
@@ -110,7 +110,7 @@ def test_turned_photo_is_compared_as_viewers_show_it(shared: Path) -> None:
         exif[0x0112] = 6
         lying = saved(image.transpose(Image.Transpose.ROTATE_90), exif=exif)
         upright, aside = saved(image), saved(image.transpose(Image.Transpose.ROTATE_90))
-    found = likeness.groups([look_of(data) for data in (upright, aside, lying)])
+    found = near_duplicates.groups([look_of(data) for data in (upright, aside, lying)])
     assert found == [Group((0, 2), exact=False)]
 
 
@@ -118,19 +118,19 @@ def test_same_file_is_told_from_nearly_the_same(shared: Path) -> None:
     """Two equal files are exactly the same; with a third one that was saved again the group is not."""
     data = (shared / "data/asirra/train/cat.1.jpg").read_bytes()
     again = saved(Image.open(io.BytesIO(data)), quality=70)
-    assert likeness.groups([look_of(data), photos.PhotoError("a.jpg", "cut off", "Copy it again."), look_of(data)]) == [
-        Group((0, 2), exact=True)
-    ]
-    assert likeness.groups([look_of(data), look_of(again), look_of(data)]) == [Group((0, 1, 2), exact=False)]
+    assert near_duplicates.groups(
+        [look_of(data), photos.PhotoError("a.jpg", "cut off", "Copy it again."), look_of(data)]
+    ) == [Group((0, 2), exact=True)]
+    assert near_duplicates.groups([look_of(data), look_of(again), look_of(data)]) == [Group((0, 1, 2), exact=False)]
 
 
 def test_plain_pictures_are_the_same_only_as_files() -> None:
     """Photos without contrast, such as black ones, have nothing to compare but their bytes."""
     unlit = np.tile(np.arange(16, dtype=np.uint8) // 4, (16, 1))  # lighter to the right by three grey levels
-    assert likeness.groups(looks(np.stack([unlit, unlit + 9]))) == []
+    assert near_duplicates.groups(looks(np.stack([unlit, unlit + 9]))) == []
     black = [look_like(name, np.full((16, 16), level, np.uint8)) for name, level in ((b"a", 0), (b"b", 0), (b"c", 1))]
-    assert likeness.groups(black) == []
-    assert likeness.groups([black[0], *black]) == [Group((0, 1), exact=True)]
+    assert near_duplicates.groups(black) == []
+    assert near_duplicates.groups([black[0], *black]) == [Group((0, 1), exact=True)]
 
 
 def test_photo_that_cannot_be_decoded_is_refused() -> None:
@@ -147,7 +147,7 @@ def test_groups_are_whole_and_have_no_member_in_common() -> None:
     noisy = [np.clip(squares.astype(int) + random.integers(-4, 5, squares.shape), 0, 255) for _ in range(2)]
     order = random.permutation(1800)
     mixed = np.concatenate([squares, *noisy]).astype(np.uint8)[order]
-    found = likeness.groups(looks(mixed))
+    found = near_duplicates.groups(looks(mixed))
     members = [one for group in found for one in group.members]
     assert len(members) == len(set(members)) == 1800
     group_of = {int(order[one]): number for number, group in enumerate(found) for one in group.members}
@@ -158,10 +158,10 @@ def test_a_photo_between_two_links_them() -> None:
     """Two photos that are not alike are in one group where a third is like both, in any order."""
     middle, one, other = smooth(3).astype(float)
     trio = np.clip([middle, 0.8 * middle + 0.4 * one, 0.8 * middle + 0.4 * other], 0, 255).astype(np.uint8)
-    pairs = [likeness.groups(looks(trio[list(pair)])) != [] for pair in ((0, 1), (0, 2), (1, 2))]
+    pairs = [near_duplicates.groups(looks(trio[list(pair)])) != [] for pair in ((0, 1), (0, 2), (1, 2))]
     assert pairs == [True, True, False]
     for order in ([0, 1, 2], [1, 0, 2], [1, 2, 0]):
-        assert likeness.groups(looks(trio[order])) == [Group((0, 1, 2), exact=False)]
+        assert near_duplicates.groups(looks(trio[order])) == [Group((0, 1, 2), exact=False)]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_of_many_the_alike_are_found(kind: str, groups: int | None, most: int) -
     base |= {"one film": np.repeat(smooth(1), 6_000, axis=0), "twenty of each": np.repeat(smooth(300), 20, axis=0)}
     noise = 0 if kind in ("different", "plain") else random.integers(-3, 4, (6_000, 16, 16))
     all_looks = looks(np.clip(base[kind].astype(int) + noise, 0, 255).astype(np.uint8))
-    found = likeness.groups(all_looks)
+    found = near_duplicates.groups(all_looks)
     assert max((len(group.members) for group in found), default=0) <= most
     assert groups is None or len(found) == groups
     if kind == "twenty of each":

@@ -11,13 +11,13 @@ from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.checks.boxes import check_boxes, check_twice, image_problem
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, check_classes
 from tfod_helpers.checks.report import Report
-from tfod_helpers.photos import Look, PhotoError, likeness
+from tfod_helpers.photos import Look, PhotoError, near_duplicates
 from tfod_helpers.presets import Preset
 from tfod_helpers.problems import Problem, Severity
 
 _LARGER = 2.5  # times what the model sees: from there on, scaling down saves most of the bytes
 UNREADABLE = "photo unreadable"  # the kind of problem
-_EMPTY = "image without objects"  # the kind of problem; reading tells of it too
+_EMPTY = "image without objects"  # the kind of problem; formats report it too
 _ROOM = 2  # times what the model sees: what augmentation by zooming in can still use
 
 
@@ -86,7 +86,7 @@ def _unreadable(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoErr
 
 def _same_photos(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:
     digests = [look.digest if isinstance(look, Look) else b"" for look in looks]
-    for group in likeness.groups(looks):
+    for group in near_duplicates.groups(looks):
         first = images[group.members[0]]
         for other in group.members[1:]:
             image, exact = images[other], digests[other] == digests[group.members[0]]
@@ -135,8 +135,8 @@ def _too_large(
     )
 
 
-def _empty(images: Sequence[LabelledImage], told: set[Path]) -> Iterator[Problem]:
+def _empty(images: Sequence[LabelledImage], reported: set[Path]) -> Iterator[Problem]:
     for image in images:
-        if not len(image.labels) and image.path not in told:
+        if not len(image.labels) and image.path not in reported:
             what, fix = "it has no objects", "It is kept as background; label it, if there is something in it."
             yield image_problem(image, _EMPTY, what, fix, "note")
