@@ -58,9 +58,10 @@ with multiprocessing.get_context("fork").Pool() as pool:
 
 
 def run(*arguments: str, watch: list[int] | None = None) -> tuple[float, list[str]]:
-    """Run Python with these arguments; return the seconds it took and the words it printed.
+    """Run Python and return the seconds it took and the words it printed.
 
     Args:
+        *arguments: of Python's command line.
         watch: gets the bytes of memory of the process and those that it started, sampled as it runs.
     """
     with tempfile.TemporaryDirectory() as cache:  # nothing is known from the run before

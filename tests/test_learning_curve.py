@@ -41,7 +41,7 @@ def test_a_larger_part_holds_every_smaller_one(dataset: Dataset) -> None:
 
 def test_each_part_is_trained_and_judged_once(small, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """A row a part with its score and interval, and a second call trains nothing."""
-    from conftest import draw_rectangles
+    from small_training import draw_rectangles
 
     from tfod_helpers import evaluation, learning_curve
     from tfod_helpers.training import running

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import draw_rectangles
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_training import draw_rectangles
 
 from tfod_helpers import pipeline_config
 from tfod_helpers.files.protobuf_text import read_settings
