@@ -1,4 +1,4 @@
-"""What a Detector adds to the bare model, and how fast photos are judged.
+"""What a Detector adds to the bare model, and how fast photos are evaluated.
 
     python benchmarks/detector.py [EXPORT] [--photos FOLDER]
 

@@ -1,4 +1,4 @@
-"""A training that is killed, or goes on elsewhere: what is lost, and whether the loss jumps.
+"""A training that is killed, or resumed elsewhere: what is lost, and whether the loss jumps.
 
     python benchmarks/resuming.py kills [--times 20] [--steps 1400] [--gs]
     python benchmarks/resuming.py moves [--steps 240]
@@ -8,7 +8,7 @@ done, and looks after each kill: every checkpoint and the manifest must be reada
 interval lost. Beside it an unbroken run of the same settings gives the AP to compare with. With ``--gs`` the run is
 kept in a bucket of an emulator, and each start is on a machine that has never seen it.
 
-`moves` stops a training half way and goes on in batches of half and of double the size, on two devices and with two
+`moves` stops a training half way and resumes it in batches of half and of double the size, on two devices and with two
 processes, each from a copy of the same run: the mean loss of the steps before and after.
 """
 
@@ -166,8 +166,8 @@ def move(steps: int, work: Path) -> None:
         after = frame.iloc[first : first + WINDOW]
         at, planned = frame["step"].iloc[first - 1], frame["planned_steps"].iloc[-1]
         loss, rate = after["loss"].mean(), after["learning_rate"].iloc[0]
-        told = f"loss {loss:.4f} ({loss / mean - 1:+.1%}), learning rate {rate:.2e}"
-        print(f"{name:12} goes on at step {at:.0f} of {planned:.0f}: {told}", flush=True)
+        text = f"loss {loss:.4f} ({loss / mean - 1:+.1%}), learning rate {rate:.2e}"
+        print(f"{name:12} resumes at step {at:.0f} of {planned:.0f}: {text}", flush=True)
 
 
 def tasks() -> list[dict[str, str]]:

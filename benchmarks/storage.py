@@ -37,8 +37,8 @@ FRONT = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from faults import Faults, standing_before
-with standing_before(sys.argv[2], Faults(latency=float(sys.argv[3]))) as address:
-    print(address, flush=True)
+with standing_before(sys.argv[2], Faults(latency=float(sys.argv[3]))) as url:
+    print(url, flush=True)
     time.sleep(3600)
 """
 START = """
@@ -76,7 +76,7 @@ END = "\nprint(time.perf_counter() - started)"
 
 @contextlib.contextmanager
 def serving(latency: float) -> Iterator[str]:
-    """Start an emulator, and the server before it; give that one's address."""
+    """Start an emulator, and the server before it; give that one's URL."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -97,9 +97,9 @@ def serving(latency: float) -> Iterator[str]:
             process.wait()
 
 
-def timed(side: str, address: str, *arguments: str) -> float:
+def timed(side: str, url: str, *arguments: str) -> float:
     """Run one side in a process of its own; return the seconds it took, without its start."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "STORAGE_EMULATOR_HOST": address}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "STORAGE_EMULATOR_HOST": url}
     command = [sys.executable, "-c", START + SIDES[side] + END, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -113,13 +113,13 @@ def measure(folder: Path, latency: float, runs: int, work: Path) -> dict[str, fl
     for number in range(runs):
         for side in SIDES:
             # Each has an emulator of its own: it gets slower with every file that it holds.
-            with serving(latency) as address:
+            with serving(latency) as url:
                 name = f"{side} {number}"
                 if side == "again":
-                    timed("ours", address, str(folder), name)
+                    timed("ours", url, str(folder), name)
                 if side.endswith(", back"):
-                    timed("ours", address, str(folder), "down")
-                took[side].append(timed(side, address, str(folder), name, str(work / f"{latency}")))
+                    timed("ours", url, str(folder), "down")
+                took[side].append(timed(side, url, str(folder), name, str(work / f"{latency}")))
     return {side: statistics.median(seconds) for side, seconds in took.items()}
 
 

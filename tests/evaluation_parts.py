@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import supervision as sv
+from numpy.typing import ArrayLike
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -17,7 +19,7 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 SIDE = 500
 
 
-def detections(boxes_xyxy, class_ids, confidences) -> sv.Detections:
+def detections(boxes_xyxy: ArrayLike, class_ids: ArrayLike, confidences: ArrayLike) -> sv.Detections:
     """Detections of one image."""
     if not len(boxes_xyxy):
         return sv.Detections.empty()
@@ -28,7 +30,7 @@ def detections(boxes_xyxy, class_ids, confidences) -> sv.Detections:
     )
 
 
-def one_image(boxes_xyxy, labels, number: int = 0, **more) -> LabelledImage:
+def one_image(boxes_xyxy: ArrayLike, labels: ArrayLike, number: int = 0, **more: Any) -> LabelledImage:
     """An image without a file."""
     return LabelledImage(Path(f"{number}.jpg"), SIDE, SIDE, np.array(boxes_xyxy, float).reshape(-1, 4), labels, **more)
 

@@ -9,6 +9,9 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import supervision as sv
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
@@ -17,7 +20,14 @@ CAT_DOG = LabelMap(["cat", "dog"])
 ODD_NAMES = ("cão", "🐱 猫", "$pot_$ _x_", "_hidden", "a class name so long that no photo could ever show all of it")
 
 
-def photo(folder: Path, name: str, size=(320, 240), boxes_xyxy=(), labels=(), colour=(90, 90, 90)) -> LabelledImage:
+def photo(
+    folder: Path,
+    name: str,
+    size: tuple[int, int] = (320, 240),
+    boxes_xyxy: ArrayLike = (),
+    labels: ArrayLike = (),
+    colour: tuple[int, int, int] = (90, 90, 90),
+) -> LabelledImage:
     """A plain photo on disk, with boxes."""
     Image.new("RGB", size, colour).save(folder / name)
     return LabelledImage(folder / name, *size, np.array(boxes_xyxy, float).reshape(-1, 4), labels)
@@ -40,12 +50,12 @@ def all_found(image: LabelledImage, names: LabelMap = CAT_DOG) -> sv.Detections:
     return detections(*((box_xyxy, 0.9, label) for box_xyxy, label in pairs), names=names)
 
 
-def drawn(axes, gid: str) -> list:
+def drawn(axes: Axes, gid: str) -> list:
     """The rectangles of an axes that are boxes, or the grounds of names."""
     return [patch for patch in axes.patches if patch.get_gid() == gid]
 
 
-def words(artist) -> list[str]:
+def words(artist: Artist) -> list[str]:
     """Every text that a picture or an axes holds."""
     return [text.get_text() for text in artist.findobj(matplotlib.text.Text) if text.get_text()]
 

@@ -44,7 +44,7 @@ def test_storage_copies_what_it_measures(tmp_path: Path) -> None:
     storage = load("storage")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"photo")
-    with storage.serving(0.0) as address:
-        assert storage.timed("transfer_manager", address, str(tmp_path / "photos"), "down") > 0
-        assert storage.timed("ours, back", address, str(tmp_path / "photos"), "back", str(tmp_path)) > 0
+    with storage.serving(0.0) as url:
+        assert storage.timed("transfer_manager", url, str(tmp_path / "photos"), "down") > 0
+        assert storage.timed("ours, back", url, str(tmp_path / "photos"), "back", str(tmp_path)) > 0
     assert (tmp_path / "back" / "a.jpg").read_bytes() == b"photo"

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_training import Small, Trained
 
 from tfod_helpers.annotations import LabelMap
 
 pytestmark = pytest.mark.tensorflow
 
 
-def test_the_export_folder_alone_detects_as_the_run_does(trained, small, export_folder: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_export_folder_alone_detects_as_the_run_does(trained: Trained, small: Small, export_folder: Path) -> None:
     """Moved elsewhere, it gives the run's best model's detections: boxes to half a pixel, scores to a thousandth."""
     from tfod_helpers import evaluation, training
     from tfod_helpers.detector import Detector
@@ -28,7 +29,7 @@ def test_the_export_folder_alone_detects_as_the_run_does(trained, small, export_
     assert result.ap == pytest.approx(trained.history.best["ap"], abs=1e-3)
 
 
-def test_the_facts_are_the_runs(trained, export_folder: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_facts_are_the_runs(trained: Trained, export_folder: Path) -> None:
     """export.json and the label map say what the run's manifest says."""
     from tfod_helpers.detector import ExportFacts
 
@@ -54,7 +55,7 @@ def test_the_signature_is_the_documented_one(export_folder: Path) -> None:
     }
 
 
-def test_an_older_export_is_replaced_whole(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_older_export_is_replaced_whole(trained: Trained, tmp_path: Path) -> None:
     """Exporting again over an export leaves the new one alone there, with nothing beside it."""
     from tfod_helpers.exporting import saved_model
 
@@ -65,7 +66,7 @@ def test_an_older_export_is_replaced_whole(trained, tmp_path: Path) -> None:  # 
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
-def test_a_foreign_folder_is_left_alone(trained, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_foreign_folder_is_left_alone(trained: Trained, tmp_path: Path) -> None:
     """A folder that holds something else, and a file of that name, are refused and stay as they were."""
     from tfod_helpers.exporting import saved_model
 
@@ -76,7 +77,7 @@ def test_a_foreign_folder_is_left_alone(trained, tmp_path: Path) -> None:  # typ
     assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
 
 
-def test_a_failing_export_leaves_the_old_one(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_failing_export_leaves_the_old_one(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where writing breaks off, the older export still loads and no half one lies beside it."""
     from tfod_helpers.detector import Detector, ExportFacts
     from tfod_helpers.exporting import saved_model
@@ -102,7 +103,7 @@ def test_a_run_without_a_model_cannot_be_exported(tmp_path: Path) -> None:
     assert not (tmp_path / "export").exists()
 
 
-def test_nothing_reaches_the_terminal(trained, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_reaches_the_terminal(trained: Trained, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The graph optimizer's notes stay away, and standard error works again afterwards."""
     import os
 

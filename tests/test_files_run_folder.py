@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -219,7 +220,7 @@ def test_at_every_moment_what_is_there_can_be_gone_on_from(
             assert data.read_text() == f"data {prefix.name[-1]}" * 1000
         moments.append((newest, found.read_manifest()["step"]))
 
-    def watched(act):  # type: ignore[no-untyped-def]
+    def watched(act: Callable[..., object]) -> Callable[..., None]:
         def acting(*given: object) -> None:
             act(*given)
             look(len(moments))

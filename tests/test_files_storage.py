@@ -91,7 +91,7 @@ def test_a_stamp_changes_with_the_file(filled: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("act", [storage.read_bytes, storage.stamp, lambda path: storage.copy(path, path + "2")])
-def test_a_missing_file_is_told(bucket: str, act) -> None:  # type: ignore[no-untyped-def]
+def test_a_missing_file_is_told(bucket: str, act: Callable[..., object]) -> None:
     """A file that is not in the bucket is a FileNotFoundError that names it and says what to do."""
     with pytest.raises(FileNotFoundError, match=rf"{bucket}/none: not there .*Check the bucket and the name"):
         act(f"{bucket}/none")

@@ -70,6 +70,7 @@ def export(folder: Path, *images: str, photos: tuple[str, ...] = ("images/a.jpg"
 
 
 def errors(caught: pytest.ExceptionInfo[DatasetError]) -> list[str]:
+    """The errors for which a data set was refused."""
     return [str(problem) for problem in caught.value.problems if problem.severity == "error"]
 
 

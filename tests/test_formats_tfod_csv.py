@@ -27,12 +27,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def table(folder: Path, rows: str, header: str = HEADER, encoding: str = "utf-8") -> Path:
+    """A table of boxes, written to a file."""
     path = folder / "labels.csv"
     path.write_text(header + rows, encoding=encoding)
     return path
 
 
 def facts(dataset: Dataset) -> list[tuple]:
+    """All that a reader finds out about each photo."""
     return [
         (image.path.name, image.width, image.height, image.boxes_xyxy.tobytes(), image.labels.tobytes())
         for image in dataset
@@ -40,6 +42,7 @@ def facts(dataset: Dataset) -> list[tuple]:
 
 
 def errors(folder: Path, path: Path, **options: object) -> list[str]:
+    """The errors for which a data set was refused."""
     with pytest.raises(DatasetError) as caught:
         tfod_csv.read(folder, path, **options)  # type: ignore[arg-type]
     return [str(problem) for problem in caught.value.problems if problem.severity == "error"]

@@ -60,6 +60,7 @@ def dataset_folder(folder: Path, data: Any, *names: str) -> Path:
 
 
 def errors(caught: pytest.ExceptionInfo[DatasetError]) -> list[str]:
+    """The errors for which a data set was refused."""
     return [str(problem) for problem in caught.value.problems if problem.severity == "error"]
 
 

@@ -104,10 +104,12 @@ def annotation(
 
 
 def errors(caught: pytest.ExceptionInfo[DatasetError]) -> list[str]:
+    """The errors for which a data set was refused."""
     return [str(problem) for problem in caught.value.problems if problem.severity == "error"]
 
 
 def said(dataset: Dataset) -> list[tuple[str, str]]:
+    """The problems that a data set carries: how severe, and what."""
     return [(problem.severity, str(problem)) for problem in dataset.problems]
 
 
@@ -121,6 +123,7 @@ def same(one: Dataset, other: Dataset) -> bool:
 
 
 def odd_folder(shared: Path, folder: Path, *names: str) -> Path:
+    """A folder with some of the odd files."""
     for name in names:
         shutil.copyfile(shared / "data/odd" / name, folder / name)
     return folder

@@ -121,7 +121,7 @@ def test_reading_photos_does_not_begin_with_waiting() -> None:
 
 @each_source
 def test_no_array_is_read_with_pickle(path: Path) -> None:
-    """numpy reads no file that could run code; ruff's rules (S) look for pickle, eval, exec and the like."""
+    """No array file is read that could run code; ruff's rules (S) look for pickle, eval and exec."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
             assert ast.unparse(node.value) == "False", f"{path.name}:{node.value.lineno} allows pickle"

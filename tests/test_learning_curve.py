@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_training import Small
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 
@@ -39,7 +40,7 @@ def test_a_larger_part_holds_every_smaller_one(dataset: Dataset) -> None:
     assert {image.path for image in learning_curve.part_of(dataset, 0.25, seed=1)} != names[1]
 
 
-def test_each_part_is_trained_and_judged_once(small, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_each_part_is_trained_and_judged_once(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row a part with its score and interval, and a second call trains nothing."""
     from small_training import draw_rectangles
 
@@ -59,7 +60,7 @@ def test_each_part_is_trained_and_judged_once(small, tmp_path: Path, monkeypatch
     assert "more" in evaluation.would_more_help(made)
 
 
-def test_wrong_fractions_are_refused(small, dataset: Dataset, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_fractions_are_refused(small: Small, dataset: Dataset, tmp_path: Path) -> None:
     """A fraction of 0 or above 1 is refused before anything is written."""
     from tfod_helpers import learning_curve
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from small_training import Small
 
 pytestmark = pytest.mark.tensorflow
 
 
 @pytest.fixture(scope="module")
-def network(small):  # type: ignore[no-untyped-def]
+def network(small: Small) -> Any:
     """A fresh network of the small config."""
     from tfod_helpers.network.model import build_model
 
     return build_model(small.config)
 
 
-def test_detections_are_in_the_squares_pixels_and_the_label_maps_ids(small, network) -> None:  # type: ignore[no-untyped-def]
+def test_detections_are_in_the_squares_pixels_and_the_label_maps_ids(small: Small, network: Any) -> None:
     """Boxes lie in the square, classes are ids from 1, scores fall, and any number of images goes through one trace."""
     import tensorflow as tf
 
@@ -39,7 +42,7 @@ def test_detections_are_in_the_squares_pixels_and_the_label_maps_ids(small, netw
     assert detect.experimental_get_tracing_count() == 1
 
 
-def test_every_trained_variable_has_a_gradient(small, network) -> None:  # type: ignore[no-untyped-def]
+def test_every_trained_variable_has_a_gradient(small: Small, network: Any) -> None:
     """Nothing is trained that the loss does not depend on, so no warning about it buries the progress bar."""
     import tensorflow as tf
 
@@ -55,7 +58,7 @@ def test_every_trained_variable_has_a_gradient(small, network) -> None:  # type:
     assert not [v.name for v, g in zip(network.trainable_variables, gradients, strict=True) if g is None]
 
 
-def test_freezing_keeps_the_layers_up_to_a_stride(small) -> None:  # type: ignore[no-untyped-def]
+def test_freezing_keeps_the_layers_up_to_a_stride(small: Small) -> None:
     """A train step changes the layers beyond the stride only; frozen batch norms keep their statistics too."""
     import tf_keras
 
@@ -76,7 +79,7 @@ def test_freezing_keeps_the_layers_up_to_a_stride(small) -> None:  # type: ignor
     assert len(changed) > 50
 
 
-def test_freezing_nothing_changes_nothing(small) -> None:  # type: ignore[no-untyped-def]
+def test_freezing_nothing_changes_nothing(small: Small) -> None:
     """A stride of 0 leaves every layer as it is."""
     from tfod_helpers.network.model import build_model, freeze
 
@@ -86,7 +89,7 @@ def test_freezing_nothing_changes_nothing(small) -> None:  # type: ignore[no-unt
     assert len(network.trainable_variables) == before
 
 
-def test_the_train_step_compiles_for_xla(small) -> None:  # type: ignore[no-untyped-def]
+def test_the_train_step_compiles_for_xla(small: Small) -> None:
     """The whole train step compiles with static shapes, which is what a TPU would ask of it, and its loss is finite."""
     import tensorflow as tf
     import tf_keras

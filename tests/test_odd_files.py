@@ -178,6 +178,7 @@ def good(folder: Path) -> Path:
 
 
 def kinds(problems: tuple, *, errors: bool) -> tuple[str, ...]:
+    """The kinds of the errors, or of what is no error."""
     return tuple(problem.kind for problem in problems if (problem.severity == "error") == errors)
 
 

@@ -7,18 +7,20 @@ import importlib
 import itertools
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from small_training import Small, Trained
 
 pytestmark = pytest.mark.tensorflow
 RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
 
 
 @pytest.fixture
-def change():  # type: ignore[no-untyped-def]
+def change() -> Callable[..., Any]:
     """experiment.change."""
     from tfod_helpers import experiment
 
@@ -28,7 +30,7 @@ def change():  # type: ignore[no-untyped-def]
 # --- the average of the weights -------------------------------------------------------------------
 
 
-def test_the_average_follows_the_weights(small, change) -> None:  # type: ignore[no-untyped-def]
+def test_the_average_follows_the_weights(small: Small, change: Callable[..., Any]) -> None:
     """After steps it lies between where the weights began and where they are, and the model to be judged has it."""
     from tfod_helpers.training.steps import Steps
 
@@ -43,7 +45,7 @@ def test_the_average_follows_the_weights(small, change) -> None:  # type: ignore
     assert np.abs(average - now).max() > 1e-4
 
 
-def test_without_an_average_the_last_weights_are_judged(small, change) -> None:  # type: ignore[no-untyped-def]
+def test_without_an_average_the_last_weights_are_judged(small: Small, change: Callable[..., Any]) -> None:
     """With a decay of 0 the model to be judged has the weights as they are, frozen ones among them."""
     from tfod_helpers.network import model
     from tfod_helpers.training.steps import Steps
@@ -58,7 +60,7 @@ def test_without_an_average_the_last_weights_are_judged(small, change) -> None: 
         np.testing.assert_array_equal(judged.numpy(), weight.numpy())
 
 
-def test_the_average_survives_a_checkpoint(small, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_average_survives_a_checkpoint(small: Small, tmp_path: Path) -> None:
     """Restored, weights, average and step are what they were."""
     import tensorflow as tf
 
@@ -97,7 +99,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
-def test_steps_are_fitted_to_the_time_there_is(small, change, counted, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_steps_are_fitted_to_the_time_there_is(
+    small: Small, change: Callable[..., Any], counted: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Half a minute at a hundred steps a second gives about 2,850 steps, said up front; the rate falls over those."""
     from tfod_helpers import training
     from tfod_helpers.training import schedule
@@ -115,7 +119,9 @@ def test_steps_are_fitted_to_the_time_there_is(small, change, counted, tmp_path:
     assert schedule.WarmupCosine(1.0, 10, 100)(55).numpy() == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.55)))
 
 
-def test_a_time_budget_needs_a_schedule_that_can_be_moved(small, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_time_budget_needs_a_schedule_that_can_be_moved(
+    small: Small, change: Callable[..., Any], tmp_path: Path
+) -> None:
     """With a stepwise learning rate the number of steps cannot be fitted, and that is said before any step."""
     from tfod_helpers import training
 
@@ -127,7 +133,14 @@ def test_a_time_budget_needs_a_schedule_that_can_be_moved(small, change, tmp_pat
         training.train(config, tmp_path / "run")
 
 
-def test_training_ends_early_when_ap_no_longer_rises(small, change, counted, tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_training_ends_early_when_ap_no_longer_rises(
+    small: Small,
+    change: Callable[..., Any],
+    counted: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """With a patience of 2, two evaluations below the best end it, and the run counts as finished."""
     from tfod_helpers import evaluation, training
 
@@ -149,7 +162,7 @@ def test_training_ends_early_when_ap_no_longer_rises(small, change, counted, tmp
 # --- searches -------------------------------------------------------------------------------------
 
 
-def test_the_learning_rate_is_where_the_loss_falls(small) -> None:  # type: ignore[no-untyped-def]
+def test_the_learning_rate_is_where_the_loss_falls(small: Small) -> None:
     """It lies between rates that teach nothing and rates that break, and the losses of the ones below are higher."""
     from tfod_helpers import pictures, training
 
@@ -164,7 +177,7 @@ def test_the_learning_rate_is_where_the_loss_falls(small) -> None:  # type: igno
         training.find_learning_rate(small.config, steps=5)
 
 
-def test_batch_sizes_are_tried(small) -> None:  # type: ignore[no-untyped-def]
+def test_batch_sizes_are_tried(small: Small) -> None:
     """Four and eight images are trained in another process and timed; the answer is one of them."""
     from tfod_helpers import training
 
@@ -175,7 +188,7 @@ def test_batch_sizes_are_tried(small) -> None:  # type: ignore[no-untyped-def]
     assert "larger ones were not tried" in str(trial)
 
 
-def test_a_batch_that_does_not_fit_is_no_answer(small, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_batch_that_does_not_fit_is_no_answer(small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the process dies of memory at 8, 4 is the answer; where it dies at once, the error says what to change."""
     from tfod_helpers import training
     from tfod_helpers.training import search
@@ -199,7 +212,7 @@ def test_a_batch_that_does_not_fit_is_no_answer(small, monkeypatch, tmp_path: Pa
         training.find_batch_size(small.config)
 
 
-def test_out_of_memory_says_what_to_do(small, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_out_of_memory_says_what_to_do(small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A device that has no room for the batch ends in advice with the next smaller batch."""
     import tensorflow as tf
 
@@ -218,7 +231,9 @@ def test_out_of_memory_says_what_to_do(small, monkeypatch, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float16"])
-def test_half_precision_trains_and_ships_whole_weights(small, change, kind: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_half_precision_trains_and_ships_whole_weights(
+    small: Small, change: Callable[..., Any], kind: str, tmp_path: Path
+) -> None:
     """The loss falls, weights stay float32, models built afterwards are float32 again, and the best one loads."""
     import tensorflow as tf
     import tf_keras
@@ -248,7 +263,7 @@ def test_a_cpu_keeps_whole_precision() -> None:
 # --- TensorBoard ----------------------------------------------------------------------------------
 
 
-def test_tensorboard_shows_photos_with_both_kinds_of_boxes(trained) -> None:  # type: ignore[no-untyped-def]
+def test_tensorboard_shows_photos_with_both_kinds_of_boxes(trained: Trained) -> None:
     """At every evaluation, training and validation photos are there; the true boxes are drawn in green on them."""
     import tensorflow as tf
     from tensorflow.python.summary.summary_iterator import summary_iterator
@@ -286,7 +301,7 @@ def test_tensorboard_opens_before_the_first_step(tmp_path: Path, monkeypatch: py
 # --- where the time goes --------------------------------------------------------------------------
 
 
-def test_a_run_says_where_its_time_went(trained) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_says_where_its_time_went(trained: Trained) -> None:
     """run.json has the seconds of building, steps, evaluating and saving, of both sessions together."""
     seconds = trained.run.read_manifest()["seconds"]
     assert seconds.keys() == {"building", "steps", "evaluating", "saving"}
