@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(name="runtime")
 def room(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    """The room, which loads TensorFlow, on a machine without TPU and GPU, whatever this one has."""
+    """The module, which loads TensorFlow, on a machine without TPU and GPU, whatever this one has."""
     import tensorflow as tf
 
     from tfod_helpers import runtime
@@ -111,16 +111,16 @@ def test_a_cpu_that_cannot_compute_is_no_answer(runtime, monkeypatch: pytest.Mon
 
 
 def test_a_tpu_that_cannot_be_used_is_not_passed_over_in_silence(runtime, tpu) -> None:  # type: ignore[no-untyped-def]
-    """With a chip and plain tensorflow, the CPU is taken, and told are TensorFlow's own reason and what to install."""
-    told = str(runtime.connect())
-    assert told.startswith("CPU x 1")
-    assert "a TPU is there but this TensorFlow cannot use it (" in told
-    assert "run pip uninstall -y tensorflow && pip install --no-deps --force-reinstall tensorflow-tpu==2.20" in told
+    """With a chip and plain tensorflow the CPU is taken; TensorFlow's own reason and what to install are reported."""
+    said = str(runtime.connect())
+    assert said.startswith("CPU x 1")
+    assert "a TPU is there but this TensorFlow cannot use it (" in said
+    assert "run pip uninstall -y tensorflow && pip install --no-deps --force-reinstall tensorflow-tpu==2.20" in said
     with pytest.raises(RuntimeError, match=r"A TPU is wanted, and a TPU is there but .* without TPUs"):
         runtime.connect(want="TPU")
 
 
-def test_a_tpus_tensorflow_that_was_overwritten_is_told(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_tpus_tensorflow_that_was_overwritten_is_reported(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """Where both packages are installed, the plain one has replaced the files of the other."""
     versions_are(monkeypatch, tensorflow_tpu="2.20.0", libtpu="0.0.21")
     with pytest.raises(RuntimeError, match=r"plain tensorflow .* has overwritten tensorflow-tpu"):
@@ -138,7 +138,7 @@ def test_a_libtpu_that_would_end_the_process_is_not_loaded(runtime, tpu, monkeyp
         runtime.connect(want="TPU")
 
 
-def test_who_holds_the_tpu_is_told(runtime, tpu, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_who_holds_the_tpu_is_reported(runtime, tpu, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Another process that has the chip open is named with its number."""
     code = f"file = open({str(tmp_path / 'accel0')!r}); print(flush=True); input()"
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -157,7 +157,7 @@ def test_a_tpu_is_started_once_and_has_to_compute(runtime, tpu, monkeypatch: pyt
     starts: list[str] = []
     monkeypatch.setattr(tpu, "_start", lambda resolver, name: starts.append(name) or tf.distribute.get_strategy())
     assert re.search(r"a TPU is there but it cannot compute \(TensorFlow computed on .*CPU:0", str(runtime.connect()))
-    monkeypatch.setattr(tpu.computing, "fault_of_strategy", lambda strategy, kind: "")
+    monkeypatch.setattr(tpu, "fault_of_strategy", lambda strategy, kind: "")
     first, second = runtime.connect(), runtime.connect()
     assert starts == ["local"] * 2
     assert second.strategy is first.strategy
@@ -188,7 +188,7 @@ def test_a_named_tpu_that_nobody_answers_for_is_an_error(runtime, monkeypatch: p
     assert f"the TPU '{address}' cannot be reached" in str(connection)
 
 
-def test_a_name_that_google_does_not_know_is_told(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_name_that_google_does_not_know_is_reported(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """A name is looked up where Google Cloud keeps them; on a machine that is not there, this fails in time."""
     monkeypatch.setenv("GCE_METADATA_HOST", "localhost:1")
     with pytest.raises(RuntimeError, match=r"The TPU 'my-tpu' cannot be reached \(.*check its name"):
@@ -198,12 +198,12 @@ def test_a_name_that_google_does_not_know_is_told(runtime, monkeypatch: pytest.M
 # --- GPUs -----------------------------------------------------------------------------------------
 
 
-def test_gpus_that_cannot_compute_are_told_and_the_next_taken(runtime, gpus) -> None:  # type: ignore[no-untyped-def]
+def test_gpus_that_cannot_compute_are_reported_and_the_next_taken(runtime, gpus) -> None:  # type: ignore[no-untyped-def]
     """TensorFlow lists two that it cannot compute on: the CPU is taken, and both are named with TensorFlow's reason."""
-    told = str(runtime.connect())
-    assert told.startswith("CPU x 1")
-    assert "GPU:0 cannot compute (" in told
-    assert "GPU:1 cannot compute (" in told
+    said = str(runtime.connect())
+    assert said.startswith("CPU x 1")
+    assert "GPU:0 cannot compute (" in said
+    assert "GPU:1 cannot compute (" in said
     assert "cpu" in runtime.connect().strategy.extended.worker_devices[0].lower()  # and not the broken one
     with pytest.raises(RuntimeError, match=r"A GPU is wanted, and GPU:0 cannot compute"):
         runtime.connect(want="GPU")
@@ -230,7 +230,7 @@ def test_the_gpus_that_compute_are_taken(runtime, gpus, broken: str | None, monk
     assert connecting.best_precision(connection.strategy) == connection.precision
 
 
-def test_a_gpu_without_its_libraries_is_told(runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_gpu_without_its_libraries_is_reported(runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Driver there, TensorFlow finds none: what to install; or what hides it, where somebody did."""
     from tfod_helpers.runtime import gpu
 
@@ -288,7 +288,7 @@ def test_a_wrong_tf_config_is_quoted_beside_a_right_one(runtime, text: str, what
     assert "del os.environ['TF_CONFIG']" in str(caught.value)
 
 
-def test_a_port_in_use_is_told_at_once(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_port_in_use_is_reported_at_once(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """Something else listens at this machine's port: TensorFlow would wait there until it is killed."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -347,7 +347,7 @@ def test_two_machines_find_each_other(tmp_path: Path) -> None:
 
 
 def test_versions_that_cannot_work_are_refused(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """numpy 2.4 and Python 3.13 are told before any time is spent, numpy with the command that mends it."""
+    """numpy 2.4 and Python 3.13 are refused before any time is spent, numpy with the command that fixes it."""
     runtime.check_versions()
     versions_are(monkeypatch, numpy="2.4.0")
     with pytest.raises(RuntimeError, match=r"pip install 'numpy<2\.4'"):
@@ -359,7 +359,7 @@ def test_versions_that_cannot_work_are_refused(runtime, monkeypatch: pytest.Monk
 
 def test_waiting_ends_and_hands_errors_on() -> None:
     """What comes in time is returned, what it raises is raised, and what does not come is a TimeoutError."""
-    from tfod_helpers.runtime.waiting import bounded
+    from tfod_helpers.runtime.computing import bounded
 
     assert bounded(lambda: 3, 5, "late") == 3
     with pytest.raises(KeyError, match="gone"):

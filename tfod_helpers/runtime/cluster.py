@@ -15,15 +15,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfod_helpers.runtime import computing
-from tfod_helpers.runtime.waiting import bounded
+from tfod_helpers.runtime.computing import bounded, first_line
 
 VARIABLE = "TF_CONFIG"
 _EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 _PATIENCE = 300.0  # seconds until all machines are there
 _NO_USE = {
     "ps": "Parameter servers have no use here, all machines train alike: list this machine under 'worker'",
-    "evaluator": "An evaluator has no use here, training judges the model itself: do not start one",
+    "evaluator": "An evaluator has no use here, training evaluates the model itself: do not start one",
 }
 
 _joined: dict[str, tf.distribute.Strategy] = {}  # TF_CONFIG -> its strategy; a cluster cannot be joined twice
@@ -74,7 +73,7 @@ def read() -> Cluster | None:
         raise _wrong(text, f"{strange[0]!r} is no role; those are 'chief' and 'worker'")
     for name, addresses in cluster.items():
         _check_addresses(text, name, addresses)
-    if role not in cluster:
+    if not isinstance(role, str) or role not in cluster:
         raise _wrong(text, f"the task's type is {role!r}, and the cluster has {' and '.join(map(repr, cluster))}")
     index, count = task.get("index"), len(cluster[role])
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
@@ -106,7 +105,7 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
             raise
         raise RuntimeError(
             f"Several machines have to be joined before TensorFlow computes anything, and it has. Restart, and call "
-            f"runtime.connect() first ({computing.first_line(error)})."
+            f"runtime.connect() first ({first_line(error)})."
         ) from error
     return _joined[text]
 

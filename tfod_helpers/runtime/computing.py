@@ -1,9 +1,14 @@
-"""A device that was found -> whether it really computes."""
+"""A device that was found -> whether it really computes; a call that may never return -> an error in time."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
 import tensorflow as tf
 
+_Result = TypeVar("_Result")
 _SIDE = 128  # of the matrices: every entry of the product is this number, whatever the device rounds to
 
 
@@ -53,3 +58,36 @@ def first_line(error: BaseException) -> str:
 def _fault_of_product(product: tf.Tensor) -> str:
     wrong = int((product.numpy() != _SIDE).sum())
     return f"{wrong} of {_SIDE * _SIDE} numbers of a product of two matrices are wrong" if wrong else ""
+
+
+def bounded(call: Callable[[], _Result], seconds: float, late: str) -> _Result:
+    """Return what a call returns, or give up on it.
+
+    A call into TensorFlow's C++ cannot be stopped, so one that is late goes on in its thread, which ends with the
+    process.
+
+    Args:
+        call: what to do.
+        seconds: how long to wait.
+        late: the error's message.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    results: list[_Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # raised below, in the thread that asked
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(late)
+    if errors:
+        raise errors[0]
+    return results[0]

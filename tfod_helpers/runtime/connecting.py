@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from importlib import metadata
 
 import tensorflow as tf
 
 from tfod_helpers import installing
-from tfod_helpers.runtime import cluster, computing, gpu, tpu, versions
+from tfod_helpers.runtime import cluster, computing, gpu, tpu
 
-# Deprecations of the libraries below are not the reader's to mend.
+# Deprecations of the libraries below are not the reader's to fix.
 tf.get_logger().setLevel("ERROR")
 
 _MENU = "Runtime > Change runtime type"
@@ -59,7 +60,7 @@ def connect(tpu: str = "local", want: str | None = None) -> Connection:
             work, see `check_versions`; a TPU or other machines do not answer in time.
         ValueError: ``want`` is none of these, or TF_CONFIG is not as it should be.
     """
-    versions.check_versions()
+    check_versions()
     if want not in (None, *_KINDS):
         raise ValueError(f"want must be {', '.join(map(repr, _KINDS))} or None, got {want!r}.")
     machines = cluster.read()
@@ -67,15 +68,28 @@ def connect(tpu: str = "local", want: str | None = None) -> Connection:
         return _several(machines, want)
     looks = {"TPU": lambda: _look_for_tpu(tpu), "GPU": gpu.connect, "CPU": _take_cpu}
     reasons: list[str] = []
-    for kind, look in looks.items():
-        if want in (None, kind):
-            strategy, what = look()
-            if strategy is not None:
-                found = _connection(strategy, kind, "; ".join([what, _joined(reasons)] if reasons else [what]))
-                return replace(found, faults=tuple(reason for reason in reasons if not reason.startswith("no ")))
-            reasons.append(what)
-    missing = f"there is {reasons[0]}: {_NOWHERE[want]}" if reasons[0] == f"no {want}" else reasons[0]
-    raise RuntimeError(f"A {want} is wanted, and {missing}. In Colab choose {_KINDS[want]}.")
+    for kind in [want] if want else looks:
+        strategy, what = looks[kind]()
+        if strategy is not None:
+            found = _connection(strategy, kind, "; ".join([what, _joined(reasons)] if reasons else [what]))
+            return replace(found, faults=tuple(reason for reason in reasons if not reason.startswith("no ")))
+        reasons.append(what)
+    missing = f"there is {reasons[0]}: {_NOWHERE[kind]}" if reasons[0] == f"no {kind}" else reasons[0]
+    raise RuntimeError(f"A {kind} is wanted, and {missing}. In Colab choose {_KINDS[kind]}.")
+
+
+def check_versions() -> None:
+    """Refuse versions that are known not to work together, before any time is spent.
+
+    Raises:
+        RuntimeError: the message holds the command that fixes it.
+    """
+    installing.check_python()
+    numpy = metadata.version("numpy")
+    if tuple(map(int, numpy.split(".")[:2])) >= (2, 4):
+        raise RuntimeError(
+            f"numpy {numpy} breaks the Model Garden's evaluation. Run: pip install 'numpy<2.4', then restart."
+        )
 
 
 def best_precision(strategy: tf.distribute.Strategy) -> str:
@@ -109,10 +123,11 @@ def _take_cpu() -> tuple[tf.distribute.Strategy, str]:
     if fault := computing.fault_of("/CPU:0"):  # after a TPU broke off, for example
         raise RuntimeError(f"TensorFlow cannot compute on this machine's CPU any more ({fault}). Restart the session.")
     cores = os.cpu_count() or 1
-    gpus = tf.config.list_physical_devices("GPU")  # left to itself, TensorFlow would take one of these
-    return tf.distribute.OneDeviceStrategy(
-        "/cpu:0"
-    ) if gpus else tf.distribute.get_strategy(), f"{cores} core{'s' * (cores > 1)}"
+    if tf.config.list_physical_devices("GPU"):  # left to itself, TensorFlow would take one of these
+        strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    else:
+        strategy = tf.distribute.get_strategy()
+    return strategy, f"{cores} core{'s' * (cores > 1)}"
 
 
 def _several(machines: cluster.Cluster, want: str | None) -> Connection:

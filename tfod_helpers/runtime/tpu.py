@@ -12,8 +12,7 @@ import tensorflow as tf
 from packaging.version import Version
 
 from tfod_helpers import installing
-from tfod_helpers.runtime import computing
-from tfod_helpers.runtime.waiting import bounded
+from tfod_helpers.runtime.computing import bounded, fault_of_strategy, first_line
 
 _STARTS, _ANSWERS = 180.0, 10.0  # seconds: until a TPU is ready; until an address answers
 _OPEN_FILES = "/proc/[0-9]*/fd/*"
@@ -35,20 +34,20 @@ def connect(name: str) -> tuple[tf.distribute.Strategy | None, str]:
     try:
         resolver = bounded(lambda: _local() if name == "local" else _named(name), _ANSWERS, "nothing answers")
     except (ValueError, RuntimeError, ImportError, OSError, tf.errors.OpError) as error:
-        return None, _refused(name, computing.first_line(error))
+        return None, _refused(name, first_line(error))
     if resolver is None:
         return None, "no TPU"
     try:
         strategy = bounded(lambda: _start(resolver, name), _STARTS, f"not within {_STARTS:.0f} seconds")
     except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
-        reason = computing.first_line(error)
+        reason = first_line(error)
         if name == "local" and not isinstance(error, TimeoutError):
             return None, _unusable(reason)
         raise RuntimeError(
             f"The TPU {name!r} was found and did not start ({reason}). Restart the session, in Colab with Runtime > "
             f"Disconnect and delete runtime, and end what else may use it."
         ) from error
-    if fault := computing.fault_of_strategy(strategy, "TPU"):
+    if fault := fault_of_strategy(strategy, "TPU"):
         return None, f"a TPU is there but it cannot compute ({fault})"
     _strategies[name] = strategy
     return strategy, ""
@@ -60,8 +59,8 @@ def _local() -> tf.distribute.cluster_resolver.TPUClusterResolver | None:
         return None
     libtpu, pinned = installing.installed("libtpu"), installing.pinned("libtpu")
     if installing.installed("tensorflow-tpu") and libtpu and Version(libtpu) > Version(pinned):
-        mend = f"run pip install libtpu=={pinned}, then restart"
-        raise RuntimeError(f"libtpu {libtpu} is installed, which would end this process: {mend}")
+        fix = f"run pip install libtpu=={pinned}, then restart"
+        raise RuntimeError(f"libtpu {libtpu} is installed, which would end this process: {fix}")
     if holder := _holder():
         raise RuntimeError(f"process {holder} holds it: end that session or notebook first, or kill {holder}")
     return tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
@@ -117,6 +116,6 @@ def _unusable(reason: str) -> str:
     if plain:
         lies = f"plain tensorflow {plain} has overwritten tensorflow-tpu" if special else f"it is tensorflow {plain}"
         wanted = f"tensorflow-tpu=={special or tf.__version__} libtpu=={installing.pinned('libtpu')}"
-        mend = f"pip uninstall -y tensorflow && pip install --no-deps --force-reinstall {wanted}"
-        what = f"{lies}, without TPUs: run {mend}, then restart"
+        fix = f"pip uninstall -y tensorflow && pip install --no-deps --force-reinstall {wanted}"
+        what = f"{lies}, without TPUs: run {fix}, then restart"
     return f"a TPU is there but this TensorFlow cannot use it ({reason}): {what}"
