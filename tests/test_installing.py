@@ -313,14 +313,14 @@ def test_a_loaded_package_that_stayed_asks_for_nothing() -> None:
 
 
 def test_another_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python 3.13 is told before anything is installed, with what to do in Colab and elsewhere."""
+    """Python 3.13 is refused before anything is installed, with what to do in Colab and elsewhere."""
     monkeypatch.setattr(installing, "_run", lambda command: pytest.fail(f"ran {command}"))
     monkeypatch.setattr(sys, "version_info", (3, 13, 0))
     with pytest.raises(RuntimeError, match=r"3\.11 or 3\.12 is needed.*Runtime version.*python3\.12 -m venv"):
         installing.install("train")
 
 
-def test_versions_that_cannot_fit_are_told_and_not_tried_for_ever(
+def test_versions_that_cannot_fit_are_reported_and_not_tried_for_ever(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pin that does not please this package itself ends in an error that names it."""

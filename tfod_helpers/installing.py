@@ -56,10 +56,8 @@ def install(*extras: str) -> None:
     """
     check_python()
     started, count = time.monotonic(), 0
-    needs_tpu_build = any(wanted.name == _FOR_TPU for wanted, _ in _requirements(extras))
-    if needs_tpu_build and installed(
-        _PLAIN
-    ):  # its files lie where those of tensorflow-tpu belong: neither is whole now
+    if on_tpu() and installed(_PLAIN) and any(wanted.name == _FOR_TPU for wanted, _ in _requirements(extras)):
+        # Its files lie where those of tensorflow-tpu belong: neither is whole now.
         print(f"Removing {_PLAIN}, which cannot use the TPU.")
         _pip("uninstall", "--yes", _PLAIN, *([_FOR_TPU] if installed(_FOR_TPU) else []))
     wanted: dict[str, str] = {}
