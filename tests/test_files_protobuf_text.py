@@ -46,7 +46,7 @@ def values(text: str) -> dict:
 
 
 def attempt(read: Callable[[], list[Setting]]) -> tuple[list[Setting], TextFormatError | None]:
-    """What was read, or the room's own error; any other goes through."""
+    """What was read, or the reader's own error; any other goes through."""
     try:
         return read(), None
     except TextFormatError as error:
@@ -81,8 +81,8 @@ def test_bytes_of_every_editor_are_read_alike(data: bytes) -> None:
     assert values(decode(data)) == READ
 
 
-def test_a_path_in_the_alphabet_of_windows_is_read() -> None:
-    """A file that is no UTF-8 is read in the alphabet of Western Windows."""
+def test_a_path_in_the_encoding_of_windows_is_read() -> None:
+    """A file that is no UTF-8 is read in the encoding of Western Windows."""
     assert one(decode('label_map_path: "C:/Jos\u00e9/map.pbtxt"'.encode("cp1252"))) == "C:/Jos\u00e9/map.pbtxt"
 
 
@@ -191,7 +191,7 @@ def test_no_text_is_refused(data: bytes) -> None:
 @given(st.one_of(st.binary(max_size=300), st.text(alphabet="ab:{}<>[],;#'\"\\ \n.1-x", max_size=80).map(str.encode)))
 @settings(max_examples=400, deadline=None)
 def test_any_bytes_give_settings_or_the_error(data: bytes) -> None:
-    """Whatever the bytes are, reading ends in settings with a place, or in the room's own error."""
+    """Whatever the bytes are, reading ends in settings with a place, or in the reader's own error."""
     found, error = attempt(lambda: read_settings(decode(data)))
     assert all(one.line > 0 and one.column > 0 for one in found)
     assert error is None or (error.what and error.fix.endswith("."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import re
 import subprocess
@@ -19,7 +20,7 @@ from small_training import draw_rectangles
 
 from tfod_helpers import pipeline_config
 from tfod_helpers.files.protobuf_text import read_settings
-from tfod_helpers.pipeline_config import Carried, NoCounterpartError, OldConfigError
+from tfod_helpers.pipeline_config import Carried, NoCounterpartError, OldConfigError, values
 from tfod_helpers.pipeline_config.rules import rules
 from tfod_helpers.presets import PRESETS
 
@@ -90,7 +91,7 @@ def all_read(old_configs: list[Path]) -> dict[Path, Carried | NoCounterpartError
 
 @tensorflow
 def test_all_real_configs_go_through(all_read: dict[Path, Carried | NoCounterpartError]) -> None:
-    """89 of the 108 have a preset; CenterNets and EfficientDets, and no others, are told what to use instead."""
+    """89 of the 108 have a preset; CenterNets and EfficientDets alone are refused, with what to use instead."""
     refused = [path.name for path, found in all_read.items() if isinstance(found, NoCounterpartError)]
     assert (len(all_read), len(refused)) == (108, 19)
     assert all(re.match(r"center_?net|ssd_efficientdet", name) for name in refused)
@@ -383,12 +384,12 @@ def test_the_first_of_two_values_for_one_place_stands(tmp_path: Path) -> None:
 
 
 @tensorflow
-def test_photos_are_not_mirrored_where_the_file_does_not(tmp_path: Path) -> None:
+def test_photos_are_not_flipped_where_the_file_does_not(tmp_path: Path) -> None:
     """Left and right may matter: a file without a flip gives a config without, and says so."""
     text = SSD.replace("random_horizontal_flip", "random_adjust_hue")
     carried = read(tmp_path, text)
     assert flat(carried)[f"{PARSER}.aug_rand_hflip"] is False
-    assert any("mirror" in note for note in carried.notes)
+    assert any("flips no photos" in note for note in carried.notes)
     assert flat(read(tmp_path))[f"{PARSER}.aug_rand_hflip"] is True
 
 
@@ -452,7 +453,7 @@ def test_records_complete_the_config(tmp_path: Path) -> None:
 
 
 @tensorflow
-def test_unknown_settings_are_told_and_hurt_nothing(tmp_path: Path) -> None:
+def test_unknown_settings_are_listed_and_hurt_nothing(tmp_path: Path) -> None:
     """A field that nobody knows, an extension and a misspelt name are in the table, without a counterpart."""
     text = SSD + "[my.ext] { a: 1 } something { else: 2 }"
     carried = read(tmp_path, text, model="num_clases: 4", train="moon_phase: 3")
@@ -534,7 +535,7 @@ ODD_VALUES = st.one_of(
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_any_value_anywhere_is_carried_or_refused(name: str, old_configs: list[Path], data: st.DataObject) -> None:
-    """Whatever value stands in whatever setting: it is told in the table, or refused by the room's own error."""
+    """Whatever value stands in whatever setting: it is in the table, or refused by the module's own error."""
     (path,) = [one for one in old_configs if one.stem == name]
     text = path.read_text(encoding="utf-8")
     spot = data.draw(st.sampled_from(list(re.finditer(r"(?<=: )[^\s{]+(?=\s)", text))))
@@ -571,8 +572,16 @@ def test_no_rule_hides_another() -> None:
         assert first == pattern, f"{pattern} (rule {number}) is hidden by {first}"
 
 
-def test_importing_the_room_loads_no_tensorflow() -> None:
-    """The room is light until a good config is read: a bad file need not wait for TensorFlow."""
+def test_every_rule_reads_its_value_with_a_function_that_there_is() -> None:
+    """What the table names as 'take' is a function of values.py, and the table gives it as much as it asks for."""
+    taken = [rule.take for rule in rules() if rule.take]
+    assert len(taken) > 50
+    for name, *arguments in taken:
+        inspect.signature(getattr(values, name)).bind("setting", "draft", *arguments)
+
+
+def test_importing_it_loads_no_tensorflow() -> None:
+    """It is light until a good config is read: a bad file need not wait for TensorFlow."""
     code = "import sys, tfod_helpers.pipeline_config; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "tfod_helpers" in done.stdout.split()

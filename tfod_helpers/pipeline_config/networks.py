@@ -198,7 +198,7 @@ def _no_counterpart(family: str, setting: Setting, draft: Draft) -> NoCounterpar
 
 
 def _side(draft: Draft) -> int:
-    """Return the side of the square in which a photo is as large as the old model saw it."""
+    """Return the side of the letterboxed input in which a photo is as large as the old model saw it."""
 
     def pixels(name: str, default: int) -> int:
         setting = draft.find(f"image_resizer.{name}")

@@ -99,11 +99,12 @@ def _carry(where: str, settings: list[Setting]) -> Carried:
     fates = [_decide(setting, draft) for setting in settings]
     notes = _notes(draft, preset)
     config = experiment.change(start, draft.wanted)
+    ours = flatten(config)
     return Carried(
         Path(where),
         preset,
         config,
-        tuple(_row(setting, fate, flatten(config)) for setting, fate in zip(settings, fates, strict=True)),
+        tuple(_row(setting, fate, ours) for setting, fate in zip(settings, fates, strict=True)),
         tuple(one.name for one in settings if _PLACEHOLDER in str(one.value).lower()),
         notes,
     )
@@ -137,7 +138,7 @@ def _notes(draft: Draft, preset: str) -> tuple[str, ...]:
     notes = []
     if keys.FLIP not in draft.wanted:
         draft.want({keys.FLIP: False})
-        notes.append("The file mirrors no photos, so they are not mirrored here: what left and right mean may matter.")
+        notes.append("The file flips no photos, so they are not flipped here: what left and right mean may matter.")
     if draft.find("train_config.num_steps") is None:
         notes.append("The file does not say how many steps: the preset's number of images is seen.")
     batch, usual = draft.ours[keys.BATCH_SIZE], PRESETS[preset].batch_size
