@@ -328,7 +328,7 @@ def test_labels_that_mean_nothing(small, doctor, fitting_batch, monkeypatch: pyt
 def test_a_learning_rate_that_explodes(small, doctor, fitting_batch, change, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """A rate a thousand times too high ends in no number, and the line that finds a better one is named."""
     from tfod_helpers.doctor import trial
-    from tfod_helpers.experiment.config import LEARNING_RATE
+    from tfod_helpers.presets.keys import LEARNING_RATE
 
     monkeypatch.setattr(trial, "_STEPS", 120)
     found = fault(doctor(change(small.config, {LEARNING_RATE: 1e4})), "overfits 8 photos")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -146,7 +147,7 @@ def test_records_of_different_classes_do_not_go_together(make, written) -> None:
 
 
 def test_a_class_without_an_example_is_refused(make, written) -> None:  # type: ignore[no-untyped-def]
-    """What has no training box cannot be learnt, and validation photos without any cannot judge."""
+    """What has no training box cannot be trained, and nothing is evaluated on validation photos without any."""
     with pytest.raises(ValueError, match=r"no example of 'owl' in the training records.*Label some"):
         make(train=written(1), validation=written(50))
     with pytest.raises(ValueError, match="no object in these records"):
@@ -160,6 +161,7 @@ def test_a_config_survives_its_file(make, tmp_path: Path) -> None:  # type: igno
         loaded = experiment.load(experiment.save(config, tmp_path / "config.yaml"))
         assert loaded.as_dict() == config.as_dict()
         assert type(loaded.task) is type(config.task)
+        assert "Chosen for your data" in experiment.explain(loaded) == experiment.explain(config)
         assert experiment.change(loaded, {"trainer.train_steps": 5}).trainer.train_steps == 5
 
 
@@ -193,7 +195,7 @@ def test_steps_grow_with_the_photos(make, written) -> None:  # type: ignore[no-u
     whole = experiment.from_preset("mobilenet_v2_sample").trainer.train_steps
     assert few.trainer.train_steps == round(whole * 0.5 / 50) * 50  # never below half
     assert some.trainer.train_steps == pytest.approx(whole * math.sqrt(0.5), abs=26)
-    assert f"trainer.train_steps = {some.trainer.train_steps}: " in "".join(some.task.reasons)
+    assert {one.setting: one.value for one in some.task.reasons}["trainer.train_steps"] == some.trainer.train_steps
     assert make(train=written(500), train_steps=77).trainer.train_steps == 77
 
 
@@ -231,7 +233,8 @@ def test_small_objects_get_smaller_anchors_or_larger_images(make, written) -> No
     config = make(train=written(60, side=5.0))
     chosen = experiment.changes(config)
     assert "task.model.anchor.anchor_size" in chosen
-    assert all(value in "".join(config.task.reasons) for value in ("overlaps them by half", "%"))
+    whys = {one.setting: one.why for one in config.task.reasons}
+    assert re.search(r"without it \d+% of your boxes .* with it \d+%", whys["task.model.anchor.anchor_size"])
     model = config.task.model
     fitted = dataclasses.replace(
         presets.find("mobilenet_v2_sample"), anchor_size=model.anchor.anchor_size, image_size=model.input_size[0]
@@ -263,12 +266,12 @@ def test_augmentation_by_name(make) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_explain_says_what_will_happen(make, written) -> None:  # type: ignore[no-untyped-def]
-    """Model, start, steps, judging and augmentation in words; what was chosen with its reason; what you changed."""
+    """Model, start, steps, evaluation and augmentation in words; what was chosen with its reason; what you changed."""
     config = experiment.change(make(train=written(500), minutes=20), {"task.train_data.parser.aug_color": 0.5})
     text = experiment.explain(config)
     for part in (
         "squares of 192 pixels", "3 classes apart: cat, dog, owl", "(ImageNet)", "trains on 500 photos",
-        "fitted to 20 minutes", "judged 6 times on 50 photos", "coloured by up to 50%",
+        "fitted to 20 minutes", "evaluated 6 times on 50 photos", "coloured by up to 50%",
         "Chosen for your data:\n- trainer.train_steps = ", "square root of the number",
         "Changed by you:", "task.train_data.parser.aug_color: 0.2 -> 0.5",
     ):  # fmt: skip

@@ -61,7 +61,7 @@ def test_parameters_are_the_built_networks(name: str) -> None:
     size = 2**config.task.model.max_level
     config.task.model.input_size = [size, size, 3]  # the number of parameters does not depend on it
     network = model.task_of(config).build_model()
-    if config.task.preset.startswith(("faster", "mask")):
+    if config.task.is_rcnn:
         weights = network.trainable_weights
     else:
         weights = model.build_model(config).trainable_weights
@@ -95,7 +95,7 @@ def _train_and_ship(name: str, train: Records, validation: Records, image: Label
         name, train=train, validation=validation, image_size=size, batch_size=2, train_steps=3, weights=None
     )
     settings = {"task.model.detection_generator.pre_nms_score_threshold": 0.0, "trainer.validation_interval": 3}
-    if name.startswith(("faster", "mask")):  # a second stage that looks at fewer regions; its network is the same
+    if config.task.is_rcnn:  # a second stage that looks at fewer regions; its network is the same
         regions = {"roi_generator.num_proposals": 50, "roi_generator.test_num_proposals": 50}
         regions |= {"roi_sampler.num_sampled_rois": 32, "detection_generator.max_num_detections": 20}
         regions |= {"mask_sampler.num_sampled_masks": 8} if name.startswith("mask") else {}

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tfod_helpers import pictures, presets, runs
+from tfod_helpers.presets import keys
 
 SETTINGS: dict[str, Any] = {
     "task": {
@@ -126,7 +127,7 @@ def test_an_augmentation_goes_by_its_name(tmp_path: Path) -> None:
 
 def test_what_follows_the_batch_is_not_told_twice(tmp_path: Path) -> None:
     """Steps and rate that only follow the batch stay out of the label; a rate of its own is told."""
-    batch, steps, rate = runs._BATCH, runs._STEPS, runs._RATE
+    batch, steps, rate = keys.BATCH_SIZE, keys.STEPS, keys.LEARNING_RATE
     write(tmp_path, "small", 0.3, {batch: 8, steps: 160, rate: 0.002})
     write(tmp_path, "large", 0.2, {batch: 32, steps: 40, rate: 0.004})
     table = runs.table(tmp_path)

@@ -10,46 +10,32 @@ import yaml
 from tfod_helpers import presets
 from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Run, runs_in
+from tfod_helpers.presets import keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_BATCH, _STEPS = "task.train_data.global_batch_size", "trainer.train_steps"
-_RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
 # What the table calls the settings that are compared most; others go by the last two parts of their names.
 _SHORT = {
-    "task.preset": "preset",
-    "task.weights": "weights",
-    "task.train_images": "training photos",
-    "task.frozen_stride": "frozen stride",
-    "task.model.input_size": "image size",
-    _BATCH: "batch size",
+    keys.PRESET: "preset",
+    keys.WEIGHTS: "weights",
+    keys.TRAIN_IMAGES: "training photos",
+    keys.FROZEN_STRIDE: "frozen stride",
+    keys.IMAGE_SIZE: "image size",
+    keys.BATCH_SIZE: "batch size",
     "augmentation": "augmentation",
-    _STEPS: "steps",
-    _RATE: "learning rate",
-    "task.train_data.parser.aug_rand_hflip": "mirrored",
-    "task.train_data.parser.aug_scale_min": "smallest scale",
-    "task.train_data.parser.aug_scale_max": "largest scale",
-    "task.train_data.parser.aug_aspect": "stretched",
-    "task.train_data.parser.aug_color": "coloured",
-    "task.train_data.parser.aug_mosaic": "mosaic",
-    "task.train_data.seed": "seed",
+    keys.STEPS: "steps",
+    keys.LEARNING_RATE: "learning rate",
+    keys.FLIP: "mirrored",
+    keys.SCALE_MIN: "smallest scale",
+    keys.SCALE_MAX: "largest scale",
+    keys.ASPECT: "stretched",
+    keys.COLOR: "coloured",
+    keys.MOSAIC: "mosaic",
+    keys.SEED: "seed",
 }
 # They follow others, or say where things are, or what was chosen and why.
-_FOLLOWING = (
-    "task.reasons",
-    "task.class_names",
-    "task.train_data.input_path",
-    "task.validation_data.input_path",
-    "task.train_data.parser.max_num_instances",
-    "trainer.checkpoint_interval",
-    "trainer.validation_interval",
-    "trainer.summary_interval",
-    "trainer.steps_per_loop",
-    "trainer.average_decay",
-    "trainer.optimizer_config.learning_rate.cosine.decay_steps",
-    "trainer.optimizer_config.warmup.linear.warmup_steps",
-)
+_FOLLOWING = {*keys.DATA, *keys.FOLLOWING_STEPS} - {keys.TRAIN_IMAGES, keys.NUM_CLASSES}
 
 
 def table(folder: storage.AnyPath) -> pd.DataFrame:
@@ -115,7 +101,7 @@ def _flatten(prefix: str, value: Any, flat: dict[str, Any], name: str) -> None:
 
 
 def _check_same_photos(folder: storage.AnyPath, settings: dict[str, dict[str, Any]]) -> None:
-    counts = {name: flat.get("task.validation_images") for name, flat in settings.items()}
+    counts = {name: flat.get(keys.VALIDATION_IMAGES) for name, flat in settings.items()}
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise ValueError(
@@ -126,23 +112,23 @@ def _check_same_photos(folder: storage.AnyPath, settings: dict[str, dict[str, An
 
 def _differing(settings: dict[str, dict[str, Any]]) -> list[str]:
     """Return the settings in which runs differ, the well-known ones first."""
-    keys = list(dict.fromkeys([*_SHORT, *(key for flat in settings.values() for key in flat)]))
-    different = [key for key in keys if len({json.dumps(flat.get(key)) for flat in settings.values()}) > 1]
-    if "task.preset" in different:  # what follows from it would fill the table
+    known = dict.fromkeys([*_SHORT, *(key for flat in settings.values() for key in flat)])
+    different = [key for key in known if len({json.dumps(flat.get(key)) for flat in settings.values()}) > 1]
+    if keys.PRESET in different:  # what follows from it would fill the table
         return [key for key in different if key in _SHORT]
     return [key for key in different if key not in _FOLLOWING]
 
 
 def _name_augmentations(settings: dict[str, dict[str, Any]]) -> None:
     """Where every run's augmentation is one that has a name, let the name stand for its settings."""
-    keys = {key for chosen in presets.AUGMENTATIONS.values() for key in chosen}
+    named = {key for chosen in presets.AUGMENTATIONS.values() for key in chosen}
     names = {
         run: next((name for name in ("light", "strong", "standard") if _is(name, flat)), None)
         for run, flat in settings.items()
     }
     if None not in names.values() and len(set(names.values())) > 1:
         for run, flat in settings.items():
-            settings[run] = {key: value for key, value in flat.items() if key not in keys}
+            settings[run] = {key: value for key, value in flat.items() if key not in named}
             settings[run]["augmentation"] = names[run]
 
 
@@ -152,11 +138,11 @@ def _is(name: str, flat: dict[str, Any]) -> bool:
 
 def _follows_batch(key: str, settings: dict[str, dict[str, Any]]) -> bool:
     """Whether a setting differs only because the batch does: the rate with its root, the steps against it."""
-    batches = [flat.get(_BATCH) for flat in settings.values()]
+    batches = [flat.get(keys.BATCH_SIZE) for flat in settings.values()]
     values = [flat.get(key) for flat in settings.values()]
-    if key not in (_RATE, _STEPS) or len(set(batches)) < 2 or None in batches + values:
+    if key not in (keys.LEARNING_RATE, keys.STEPS) or len(set(batches)) < 2 or None in batches + values:
         return False
-    power = 0.5 if key == _RATE else -1
+    power = 0.5 if key == keys.LEARNING_RATE else -1
     scaled = [value / batch**power for value, batch in zip(values, batches, strict=True)]
     return max(scaled) <= 1.02 * min(scaled)
 

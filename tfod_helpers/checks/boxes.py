@@ -14,7 +14,6 @@ from tfod_helpers.problems import Problem, Severity
 _THIN = 2.0  # pixels: a side below is a slip of the mouse
 _WHOLE = 0.98  # of both sides of the image
 _SAME = 0.95  # overlap of two boxes that are meant for one object
-_FITS = 0.5  # overlap with an anchor from which it learns the box: RetinaNet's threshold
 _TILE = 256  # boxes that are compared with all others at once: thousands in an image need no gigabytes
 _MANY = 100  # objects: what the Model Garden's models detect at most in an image
 
@@ -39,9 +38,9 @@ def check_boxes(images: Sequence[LabelledImage], label_map: LabelMap, preset: Pr
     sides = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
     thin = sides.min(axis=1, initial=np.inf) < _THIN
     whole = (sides >= _WHOLE * sizes).all(axis=1)
-    overlap = anchors.best_overlap(boxes_xyxy, sizes, preset)
+    matched = anchors.matched(boxes_xyxy, sizes, preset)
     seen = sides * (preset.image_size / sizes.max(axis=1, initial=1))[:, None]  # as the model sees them
-    for at in np.flatnonzero(thin | whole | (overlap < _FITS)):
+    for at in np.flatnonzero(thin | whole | ~matched):
         image, number = images[owners[at]], int(numbers[at])
         width, height = map(coordinate_text, sides[at])
         if thin[at]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,12 +10,12 @@ from tfod_helpers import checks, experiment, presets, records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.doctor.case import Case, FoundFault
 from tfod_helpers.experiment import ExperimentConfig, Preset, fitting
-from tfod_helpers.presets import anchors
+from tfod_helpers.presets import anchors, keys
 from tfod_helpers.problems import DatasetError
 from tfod_helpers.records import Records
 
 _ALL_BYTES = 2e9  # records up to this size are read whole; more would take longer than there is time
-_FITS, _LEAST = 0.9, 0.5  # share of the boxes that some anchor overlaps by half: good, and too few
+_LEAST = 0.5  # share of the boxes that some anchor must overlap by half
 _SAME = 1e-3  # of the image's side: the same box
 _LARGEST = 4  # times the image size: what is tried to fit the boxes
 _WRITE_AGAIN = "Write the records again with records.write, and make the config again with experiment.make."
@@ -121,17 +120,19 @@ def _shown(image: LabelledImage, label_map: LabelMap) -> str:
 def look_at_anchors(case: Case) -> str:
     """See how many of the training boxes some anchor overlaps by half."""
     model, of = as_preset(case.config), case.objects
-    ratios = tuple(case.config.task.model.anchor.aspect_ratios)
-
-    def fit(one: Preset) -> float:
-        return float((anchors.best_overlap(of.boxes_xyxy, of.sizes, one, ratios) >= 0.5).mean())
-
-    share = fit(model)
+    share = anchors.share_matched(of.boxes_xyxy, of.sizes, model)
     found = f"At {model.image_size} pixels {share:.0%} of the training boxes have an anchor that overlaps them by half"
-    if share >= _FITS:
+    if share >= anchors.GOOD_SHARE:
         return f"{found}."
-    better = next(((other, line) for other, line in _others(model) if fit(other) >= max(_FITS, share)), None)
-    fix = f"{better[1]}: then {fit(better[0]):.0%} have one." if better else "Cut the photos into pieces."
+    fix = "Cut the photos into pieces."
+    for setting, value, change in anchors.finer(model, _LARGEST):
+        better = anchors.share_matched(of.boxes_xyxy, of.sizes, dataclasses.replace(model, **change))
+        if better >= anchors.GOOD_SHARE:
+            line = f"config = experiment.change(config, {{{setting!r}: {value}}})"
+            if setting == keys.IMAGE_SIZE:
+                line = f"Use image_size={value[0]} in experiment.make"
+            fix = f"{line}: then {better:.0%} have one."
+            break
     if share < _LEAST:
         raise FoundFault(f"{found}; a box without one is rarely found.", fix)
     return f"{found}; more would with this: {fix}"
@@ -146,15 +147,5 @@ def as_preset(config: ExperimentConfig) -> Preset:
         levels=(model.min_level, model.max_level),
         anchor_size=model.anchor.anchor_size,
         anchor_scales=model.anchor.num_scales,
+        aspect_ratios=tuple(model.anchor.aspect_ratios),
     )
-
-
-def _others(model: Preset) -> Iterable[tuple[Preset, str]]:
-    """Yield models that smaller boxes fit, with the line that makes them; the cheapest first."""
-    smaller = model.anchor_size / 2
-    setting = f'config = experiment.change(config, {{"task.model.anchor.anchor_size": {smaller:g}}})'
-    yield dataclasses.replace(model, anchor_size=smaller), setting
-    stride = 2 ** model.levels[1]
-    step = stride * max(1, round(model.image_size / 4 / stride))
-    for size in range(model.image_size + step, _LARGEST * model.image_size + 1, step):
-        yield dataclasses.replace(model, image_size=size), f"Use image_size={size} in experiment.make"

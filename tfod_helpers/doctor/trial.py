@@ -15,9 +15,9 @@ from tfod_helpers.detector import Detector
 from tfod_helpers.doctor.case import Case, FoundFault
 from tfod_helpers.doctor.data import as_preset
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.experiment.config import BATCH_SIZE, LEARNING_RATE, STEPS, flatten
+from tfod_helpers.experiment.config import flatten
 from tfod_helpers.exporting import saved_model
-from tfod_helpers.presets import anchors
+from tfod_helpers.presets import anchors, keys
 from tfod_helpers.training import search
 from tfod_helpers.training.steps import Steps, precision
 
@@ -56,7 +56,7 @@ def look_at_memory(case: Case) -> str:
             f"A batch of {batch} images of {size} pixels does not fit into memory ({problem}).",
             smaller if half else "Use a smaller image_size, or a smaller preset.",
         )
-    steps = _minutes(flatten(case.config)[STEPS] * batch / case.rate)
+    steps = _minutes(flatten(case.config)[keys.STEPS] * batch / case.rate)
     planned = f"{case.config.trainer.minutes:g} minutes" if case.config.trainer.minutes else steps
     return f"{batch} images of {size} pixels fit, {case.rate:.0f} images a second: the steps take {planned}."
 
@@ -97,7 +97,7 @@ def look_at_learning(case: Case) -> str:
     case.photos = _choose(case)
     few = records.write(case.photos, case.folder / "photos")
     config = _by_heart(experiment.with_records(_small_batch(case.config, few.count), train=few, validation=few))
-    rate = flatten(config)[LEARNING_RATE]
+    rate = flatten(config)[keys.LEARNING_RATE]
     case.say(_minutes(_STEPS * config.task.train_data.global_batch_size / case.rate))
     try:
         history = training.train(config, case.run, strategy=case.connection.strategy)
@@ -135,12 +135,11 @@ def _choose(case: Case) -> Dataset:
 
 def _all_fit(image: LabelledImage, config: ExperimentConfig) -> bool:
     sizes = np.tile([image.width, image.height], (len(image.labels), 1))
-    ratios = tuple(config.task.model.anchor.aspect_ratios)
-    return bool((anchors.best_overlap(image.boxes_xyxy, sizes, as_preset(config), ratios) >= 0.5).all())
+    return bool(anchors.matched(image.boxes_xyxy, sizes, as_preset(config)).all())
 
 
 def _small_batch(config: ExperimentConfig, count: int) -> ExperimentConfig:
-    return experiment.change(config, {BATCH_SIZE: min(count, config.task.train_data.global_batch_size)})
+    return experiment.change(config, {keys.BATCH_SIZE: min(count, config.task.train_data.global_batch_size)})
 
 
 def _by_heart(config: ExperimentConfig) -> ExperimentConfig:
@@ -149,9 +148,9 @@ def _by_heart(config: ExperimentConfig) -> ExperimentConfig:
     The learning rate is the config's own where that is a high one, so that one that is far too high shows.
     """
     settings = {f"task.train_data.parser.{name}": value for name, value in _PLAIN.items()}
-    settings |= {STEPS: _STEPS, "trainer.minutes": 0.0, "trainer.patience": 0}
-    settings |= {"trainer.validation_interval": _STEPS, "trainer.checkpoint_interval": _STEPS}
-    settings[LEARNING_RATE] = max(flatten(config)[LEARNING_RATE], _FASTEST)
+    settings |= {keys.STEPS: _STEPS, keys.MINUTES: 0.0, keys.PATIENCE: 0}
+    settings |= {keys.VALIDATION_INTERVAL: _STEPS, keys.CHECKPOINT_INTERVAL: _STEPS}
+    settings[keys.LEARNING_RATE] = max(flatten(config)[keys.LEARNING_RATE], _FASTEST)
     return experiment.change(config, settings)
 
 

@@ -6,9 +6,6 @@ number of steps, so that a change of one does not silently spoil the others.
 """
 
 from tfod_helpers.experiment.config import (
-    BATCH_SIZE,
-    FOLLOWING_BATCH,
-    STEPS,
     DataConfig,
     DetectionTaskConfig,
     ExperimentConfig,
@@ -17,23 +14,11 @@ from tfod_helpers.experiment.config import (
     from_preset,
 )
 from tfod_helpers.experiment.explaining import explain
-from tfod_helpers.experiment.settings import (
-    augment,
-    change,
-    changes,
-    differences,
-    label_map,
-    load,
-    make,
-    save,
-    with_records,
-)
+from tfod_helpers.experiment.making import make, with_records
+from tfod_helpers.experiment.settings import augment, change, changes, differences, label_map, load, save
 from tfod_helpers.presets import Preset, presets
 
 __all__ = [
-    "BATCH_SIZE",
-    "FOLLOWING_BATCH",
-    "STEPS",
     "DataConfig",
     "DetectionTaskConfig",
     "ExperimentConfig",

@@ -1,41 +1,20 @@
-"""The settings of an experiment: the Model Garden's own, and a few more; filled from a preset."""
+"""The settings of an experiment: the Model Garden's own, and a few more; filled from a preset, without any data."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from official.core import config_definitions, exp_factory
+from official.core import config_definitions
+from official.core.config_definitions import ExperimentConfig
 from official.modeling import hyperparams, optimization
 from official.vision.configs import maskrcnn, retinanet
 
 from tfod_helpers import presets
-from tfod_helpers.presets import Preset
+from tfod_helpers.presets import Preset, keys
 
-ExperimentConfig = config_definitions.ExperimentConfig
-
-LEARNING_RATE = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
-DECAY_STEPS = "trainer.optimizer_config.learning_rate.cosine.decay_steps"
-WARMUP_STEPS = "trainer.optimizer_config.warmup.linear.warmup_steps"
-BATCH_SIZE = "task.train_data.global_batch_size"
-STEPS = "trainer.train_steps"
-SIZE = "task.model.input_size"
-# A batch of another size brings these along.
-FOLLOWING_BATCH = (
-    BATCH_SIZE,
-    LEARNING_RATE,
-    STEPS,
-    DECAY_STEPS,
-    WARMUP_STEPS,
-    "task.reasons",
-    "trainer.average_decay",
-    "trainer.validation_interval",
-    "trainer.checkpoint_interval",
-    "trainer.steps_per_loop",
-    "trainer.summary_interval",
-)
 EVALUATIONS = 6  # of a training, evenly spaced; each costs about as much as fifty steps
 
 
@@ -44,9 +23,9 @@ class _Augmentation(hyperparams.Config):
     """What is added to the Model Garden's augmentation settings.
 
     Attributes:
-        aug_aspect: the cut's width over height varies by up to this factor; 1 leaves it alone.
+        aug_aspect: the crop's width over height varies by up to this factor; 1 leaves it alone.
         aug_color: brightness, contrast and saturation vary by up to this share; 0 leaves them alone.
-        aug_mosaic: share of the training images that are put together from four photos.
+        aug_mosaic: share of the training images that are mosaics of four photos.
     """
 
     aug_aspect: float = 1.0
@@ -79,6 +58,21 @@ class RCNNDataConfig(maskrcnn.DataConfig):
 
 
 @dataclasses.dataclass
+class Reason(hyperparams.Config):
+    """Why a setting was chosen for the data.
+
+    Attributes:
+        setting: its dotted name.
+        value: what it was set to.
+        why: a sentence.
+    """
+
+    setting: str = ""
+    value: Any = None
+    why: str = ""
+
+
+@dataclasses.dataclass
 class _Facts(hyperparams.Config):
     """What a run must know besides the Model Garden's settings.
 
@@ -92,8 +86,11 @@ class _Facts(hyperparams.Config):
             see, edges and colours, is the same in all photos, and most of the time of a step is
             saved with them. 0 trains all layers, as training from scratch always does.
         strides_first: a ResNet's blocks shrink the image in their first convolution; see `presets.Preset`.
-        reasons: what `experiment.make` chose for this data and why, ``setting = value: sentence`` each.
+        reasons: what `experiment.make` chose for this data, and why.
+        is_rcnn: whether it is a Faster or Mask R-CNN, of two stages, and not a RetinaNet.
     """
+
+    is_rcnn: ClassVar[bool] = False
 
     preset: str = ""
     class_names: list[str] = dataclasses.field(default_factory=list)
@@ -102,7 +99,7 @@ class _Facts(hyperparams.Config):
     weights: str | None = None
     frozen_stride: int = 0
     strides_first: bool = False
-    reasons: list[str] = dataclasses.field(default_factory=list)
+    reasons: list[Reason] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -117,6 +114,7 @@ class DetectionTaskConfig(_Facts, retinanet.RetinaNetTask):
 class RCNNTaskConfig(_Facts, maskrcnn.MaskRCNNTask):
     """The Model Garden's Faster and Mask R-CNN task, and what a run must know besides."""
 
+    is_rcnn: ClassVar[bool] = True
     train_data: RCNNDataConfig = dataclasses.field(default_factory=lambda: RCNNDataConfig(is_training=True))
     validation_data: RCNNDataConfig = dataclasses.field(default_factory=RCNNDataConfig)
 
@@ -129,8 +127,8 @@ class TrainerConfig(config_definitions.TrainerConfig):
     """The Model Garden's trainer settings, and a few more.
 
     Attributes:
-        average_decay: how slowly the average of the weights follows them; the average is what is judged and
-            kept, since it is better than the weights of any one step. 0 leaves it out.
+        average_decay: how slowly the average of the weights follows them; the average is what is evaluated
+            and kept, since it is better than the weights of any one step. 0 leaves it out.
         patience: evaluations in a row without a better AP after which training ends; 0 never ends it early.
         minutes: the time that training may take; after its first steps the number of steps is fitted
             to it. 0 sets no limit.
@@ -141,27 +139,6 @@ class TrainerConfig(config_definitions.TrainerConfig):
     minutes: float = 0.0
 
 
-_NAMES = {family: f"tfod_{family}" for family in (presets.RETINANET, presets.FASTER_RCNN, presets.MASK_RCNN)}
-
-
-@exp_factory.register_config_factory(_NAMES[presets.RETINANET])
-def _retinanet() -> ExperimentConfig:
-    return ExperimentConfig(task=DetectionTaskConfig(), trainer=TrainerConfig())
-
-
-@exp_factory.register_config_factory(_NAMES[presets.FASTER_RCNN])
-def _faster_rcnn() -> ExperimentConfig:
-    config = ExperimentConfig(task=RCNNTaskConfig(), trainer=TrainerConfig())
-    model = config.task.model
-    model.include_mask, model.mask_head, model.mask_sampler, model.mask_roi_aligner = False, None, None, None
-    return config
-
-
-@exp_factory.register_config_factory(_NAMES[presets.MASK_RCNN])
-def _mask_rcnn() -> ExperimentConfig:
-    return ExperimentConfig(task=RCNNTaskConfig(), trainer=TrainerConfig())
-
-
 def from_preset(name: str) -> ExperimentConfig:
     """Return a preset's config, without any data.
 
@@ -169,7 +146,8 @@ def from_preset(name: str) -> ExperimentConfig:
         ValueError: there is no such preset.
     """
     preset = presets.find(name)
-    config = exp_factory.get_exp_config(_NAMES[preset.family])
+    kind = RCNNTaskConfig if preset.is_rcnn else DetectionTaskConfig
+    config = ExperimentConfig(task=kind(), trainer=TrainerConfig())
     task = config.task
     task.preset, task.weights, task.frozen_stride = name, "imagenet", preset.frozen_stride
     task.strides_first = preset.strides_first
@@ -186,7 +164,7 @@ def from_preset(name: str) -> ExperimentConfig:
             "warmup": {"type": "linear", "linear": {"warmup_learning_rate": 0.0}},
         }
     )
-    config.override(nest(following(preset.train_steps) | {STEPS: preset.train_steps}))
+    config.override(nest(following(preset.train_steps) | {keys.STEPS: preset.train_steps}))
     return config
 
 
@@ -200,13 +178,15 @@ def _describe_model(model: retinanet.RetinaNet | maskrcnn.MaskRCNN, preset: Pres
         model.decoder.type = "fpn"
         model.decoder.fpn.num_filters, model.decoder.fpn.use_separable_conv = preset.filters, preset.separable
     model.anchor.num_scales, model.anchor.anchor_size = preset.anchor_scales, preset.anchor_size
-    model.anchor.aspect_ratios = list(presets.ASPECT_RATIOS)
+    model.anchor.aspect_ratios = list(preset.aspect_ratios)
     model.norm_activation.activation = preset.activation
     # The default of 0.99 averages over hundreds of steps, too slow for runs of hundreds of steps.
     model.norm_activation.norm_momentum = 0.9
     model.detection_generator.nms_version = "batched"
     model.detection_generator.pre_nms_score_threshold = 0.01
-    if preset.family == presets.RETINANET:
+    if preset.family == presets.FASTER_RCNN:
+        model.include_mask, model.mask_head, model.mask_sampler, model.mask_roi_aligner = False, None, None, None
+    if not preset.is_rcnn:
         model.head.num_filters, model.head.num_convs = preset.filters, preset.head_convs
         model.head.use_separable_conv = preset.separable
 
@@ -225,14 +205,14 @@ def following(train_steps: int) -> dict[str, float]:
     """Return the settings that follow the number of steps."""
     interval = max(1, math.ceil(train_steps / EVALUATIONS))
     return {
-        DECAY_STEPS: train_steps,
-        WARMUP_STEPS: max(1, min(100, train_steps // 20)),
+        keys.DECAY_STEPS: train_steps,
+        keys.WARMUP_STEPS: max(1, min(100, train_steps // 20)),
         # Over about the last tenth of the steps.
-        "trainer.average_decay": min(0.999, max(0.0, 1 - 10 / max(train_steps, 1))),
-        "trainer.validation_interval": interval,
-        "trainer.checkpoint_interval": interval,
-        "trainer.steps_per_loop": min(20, interval),
-        "trainer.summary_interval": min(20, interval),
+        keys.AVERAGE_DECAY: min(0.999, max(0.0, 1 - 10 / max(train_steps, 1))),
+        keys.VALIDATION_INTERVAL: interval,
+        keys.CHECKPOINT_INTERVAL: interval,
+        keys.STEPS_PER_LOOP: min(20, interval),
+        keys.SUMMARY_INTERVAL: min(20, interval),
     }
 
 

@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 from tfod_helpers import presets
-from tfod_helpers.experiment.config import BATCH_SIZE, LEARNING_RATE, STEPS, WARMUP_STEPS, ExperimentConfig, flatten
+from tfod_helpers.experiment.config import ExperimentConfig, Parser, RCNNParser, flatten
 from tfod_helpers.experiment.settings import changes
+from tfod_helpers.presets import keys
 
 
 def explain(config: ExperimentConfig) -> str:
@@ -17,12 +18,12 @@ def explain(config: ExperimentConfig) -> str:
         config: from `make` or `change`.
     """
     flat = flatten(config)
-    reasons = dict(reason.split(" = ", 1) for reason in config.task.reasons)
-    chosen = {name: text for name, text in reasons.items() if text.startswith(f"{flat.get(name)}: ")}
-    yours = {name: pair for name, pair in changes(config).items() if name not in chosen and not _follows(name)}
-    parts = [*_model(config), *_training(config, flat), *_augmentation(flat)]
+    chosen = {one.setting: one for one in config.task.reasons if flat[one.setting] == one.value}
+    settled = {*chosen, *keys.FOLLOWING_STEPS}
+    yours = {name: pair for name, pair in changes(config).items() if name not in settled}
+    parts = [*_model(config), *_training(config, flat), *_augmentation(config.task.train_data.parser)]
     if chosen:
-        parts += ["", "Chosen for your data:", *(f"- {name} = {text}." for name, text in chosen.items())]
+        parts += ["", "Chosen for your data:", *(f"- {name} = {one.value}: {one.why}." for name, one in chosen.items())]
     if yours:
         parts += ["", "Changed by you:", *(f"- {name}: {old!r} -> {new!r}" for name, (old, new) in yours.items())]
     return "\n".join(parts)
@@ -50,40 +51,31 @@ def _model(config: ExperimentConfig) -> list[str]:
 
 
 def _training(config: ExperimentConfig, flat: dict[str, Any]) -> list[str]:
-    task, steps, batch = config.task, flat[STEPS], flat[BATCH_SIZE]
+    task, steps, batch, rate = config.task, flat[keys.STEPS], flat[keys.BATCH_SIZE], flat[keys.LEARNING_RATE]
     seen = steps * batch / max(task.train_images, 1)
     lines = [
         f"It trains on {task.train_images} photos, {batch} a step, for {steps} steps: each is seen {seen:.0f} times.",
-        f"The learning rate rises to {flat[LEARNING_RATE]:.2g} in {flat[WARMUP_STEPS]} steps and then falls to 0.",
+        f"The learning rate rises to {rate:.2g} in {flat[keys.WARMUP_STEPS]} steps and then falls to 0.",
     ]
     if config.trainer.minutes:
         lines.append(f"After its first steps their number is fitted to {config.trainer.minutes:g} minutes.")
     times = -(-steps // config.trainer.validation_interval)
     lines.append(
-        f"It is judged {times} times on {task.validation_images} photos that it never learns from; the best is kept."
+        f"It is evaluated {times} times on {task.validation_images} photos that it never trains on; the best is kept."
     )
     if config.trainer.patience:
         lines.append(f"It ends early after {config.trainer.patience} of them without a better AP.")
     return lines
 
 
-def _augmentation(flat: dict[str, Any]) -> list[str]:
-    parser = {
-        name.rsplit(".", 1)[1]: value for name, value in flat.items() if name.startswith("task.train_data.parser.")
-    }
-    parts = [f"shown {parser['aug_scale_min']:g} to {parser['aug_scale_max']:g} times as large"]
-    if parser["aug_rand_hflip"]:
+def _augmentation(parser: Parser | RCNNParser) -> list[str]:
+    parts = [f"shown {parser.aug_scale_min:g} to {parser.aug_scale_max:g} times as large"]
+    if parser.aug_rand_hflip:
         parts.append("mirrored half of the time")
-    if parser["aug_aspect"] > 1:
-        parts.append(f"stretched by up to {parser['aug_aspect'] - 1:.0%}")
-    if parser["aug_color"]:
-        parts.append(f"coloured by up to {parser['aug_color']:.0%}")
-    if parser["aug_mosaic"]:
-        parts.append(f"put together four at a time in {parser['aug_mosaic']:.0%} of the images")
+    if parser.aug_aspect > 1:
+        parts.append(f"stretched by up to {parser.aug_aspect - 1:.0%}")
+    if parser.aug_color:
+        parts.append(f"coloured by up to {parser.aug_color:.0%}")
+    if parser.aug_mosaic:
+        parts.append(f"put together four at a time in {parser.aug_mosaic:.0%} of the images")
     return [f"Each time, photos vary: {', '.join(parts)}."]
-
-
-def _follows(name: str) -> bool:
-    """Whether a setting only follows the number of steps."""
-    following = ("_interval", "_steps", "steps_per_loop", "average_decay")
-    return name.startswith("trainer.") and name.endswith(following) and name != STEPS

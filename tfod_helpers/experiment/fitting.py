@@ -6,40 +6,20 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from tfod_helpers import records
 from tfod_helpers.annotations import LabelMap
-from tfod_helpers.experiment.config import BATCH_SIZE, LEARNING_RATE, SIZE, STEPS
-from tfod_helpers.presets import PHOTOS, Preset, anchors
+from tfod_helpers.experiment.config import Reason
+from tfod_helpers.presets import PHOTOS, Preset, anchors, keys
 from tfod_helpers.records import Records
 
-ASPECTS, ANCHOR_SIZE = "task.model.anchor.aspect_ratios", "task.model.anchor.anchor_size"
-MIRROR = "task.train_data.parser.aug_rand_hflip"
-
-_FITS = 0.9  # share of the boxes that some anchor must overlap by half
-_GAIN = 0.05  # of that share; for less, the preset's own settings stay
+_GAIN = 0.05  # in the share of boxes that an anchor matches; for less, the preset's own settings stay
 _LARGEST = 2.0  # times the preset's image size: twice the side is four times the time
 _SCRATCH = 3.0  # times the preset's learning rate, which is for pretrained weights
 _STEPS_RANGE = (0.5, 4.0)  # times the preset's
 _SIDED = re.compile(r"(^|[^a-z])(left|right)([^a-z]|$)", re.IGNORECASE)
-
-
-@dataclasses.dataclass(frozen=True)
-class Chosen:
-    """One setting that follows the data.
-
-    Attributes:
-        setting: its dotted name.
-        value: what it is set to.
-        why: a sentence.
-    """
-
-    setting: str
-    value: Any
-    why: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +49,7 @@ def read_boxes(train: Records) -> Boxes:
     return Boxes(np.concatenate(boxes), np.concatenate(sizes), dict(zip(names, counts.tolist(), strict=True)))
 
 
-def choose(preset: Preset, train: Records, of: Boxes, weights: str | None, given: set[str]) -> list[Chosen]:
+def choose(preset: Preset, train: Records, of: Boxes, weights: str | None, given: set[str]) -> list[Reason]:
     """Return the settings in which this data needs something other than the preset.
 
     Args:
@@ -86,73 +66,53 @@ def choose(preset: Preset, train: Records, of: Boxes, weights: str | None, given
         *_choose_rate(preset, weights),
         *_choose_mirror(train.label_map),
     ]
-    return [one for one in chosen if one.setting not in given]
+    return list({one.setting: one for one in chosen if one.setting not in given}.values())
 
 
-def _choose_shape(preset: Preset, of: Boxes, given: set[str]) -> Iterator[Chosen]:
+def _choose_shape(preset: Preset, of: Boxes, given: set[str]) -> Iterator[Reason]:
     """Choose anchors and image size so that anchors fit the boxes; the anchors first, since they cost nothing."""
-    fit = _fit(preset, of)
-    if not len(of.sizes) or fit >= _FITS or given & {SIZE, ASPECTS, ANCHOR_SIZE}:
+    fit = anchors.share_matched(of.boxes_xyxy, of.sizes, preset)
+    if given & {keys.IMAGE_SIZE, keys.ASPECT_RATIOS, keys.ANCHOR_SIZE}:
         return
-    for name, value, other in _variants(preset):
-        better = _fit(other, of)
-        if better >= fit + _GAIN:
-            yield Chosen(
-                name,
-                value,
-                f"with the preset's {fit:.0%} of your boxes have an anchor that overlaps them by half, so with "
-                f"{better:.0%}; a box without one is rarely found",
-            )
-            preset, fit = other, better
-        if fit >= _FITS:
+    for name, value, change in anchors.finer(preset, _LARGEST):
+        if fit >= anchors.GOOD_SHARE:
             return
+        other = dataclasses.replace(preset, **change)
+        better = anchors.share_matched(of.boxes_xyxy, of.sizes, other)
+        if better >= fit + _GAIN:
+            why = (
+                f"without it {fit:.0%} of your boxes have an anchor that overlaps them by half, with it {better:.0%}; "
+                "a box without one is rarely found"
+            )
+            yield Reason(setting=name, value=value, why=why)
+            preset, fit = other, better
 
 
-def _variants(preset: Preset) -> Iterator[tuple[str, Any, Preset]]:
-    smaller = preset.anchor_size / 2
-    yield ANCHOR_SIZE, smaller, dataclasses.replace(preset, anchor_size=smaller)
-    stride = 2 ** preset.levels[1]
-    size = preset.image_size
-    while (size := size + stride * max(1, round(size / 4 / stride))) <= _LARGEST * preset.image_size:
-        yield SIZE, [size, size, 3], dataclasses.replace(preset, image_size=size)
-
-
-def _fit(preset: Preset, of: Boxes) -> float:
-    if not len(of.sizes):
-        return 1.0
-    return float((anchors.best_overlap(of.boxes_xyxy, of.sizes, preset) >= 0.5).mean())
-
-
-def _choose_batch(preset: Preset, train: Records) -> Iterator[Chosen]:
+def _choose_batch(preset: Preset, train: Records) -> Iterator[Reason]:
     if train.count < preset.batch_size:
-        yield Chosen(BATCH_SIZE, train.count, f"there are only {train.count} training photos")
+        yield Reason(setting=keys.BATCH_SIZE, value=train.count, why=f"there are only {train.count} training photos")
 
 
-def _choose_steps(preset: Preset, train: Records) -> Iterator[Chosen]:
+def _choose_steps(preset: Preset, train: Records) -> Iterator[Reason]:
     # Twice the photos are not worth twice the steps: they share most of what there is to learn.
     factor = float(np.clip(math.sqrt(train.count / PHOTOS), *_STEPS_RANGE))
     steps = round(preset.train_steps * factor / 50) * 50
     if not 0.9 < factor < 1.1:
-        yield Chosen(
-            STEPS,
-            steps,
+        why = (
             f"the preset's {preset.train_steps} are for about {PHOTOS} photos; with {train.count} they grow with the "
-            f"square root of the number, between {_STEPS_RANGE[0]:g} and {_STEPS_RANGE[1]:g} times",
+            f"square root of the number, between {_STEPS_RANGE[0]:g} and {_STEPS_RANGE[1]:g} times"
         )
+        yield Reason(setting=keys.STEPS, value=steps, why=why)
 
 
-def _choose_rate(preset: Preset, weights: str | None) -> Iterator[Chosen]:
+def _choose_rate(preset: Preset, weights: str | None) -> Iterator[Reason]:
     if weights is None:
-        yield Chosen(
-            LEARNING_RATE,
-            _SCRATCH * preset.learning_rate,
-            f"{_SCRATCH:g} times the preset's, since from random values there is nothing to lose by larger steps",
-        )
+        why = f"{_SCRATCH:g} times the preset's, since from random values there is nothing to lose by larger steps"
+        yield Reason(setting=keys.LEARNING_RATE, value=_SCRATCH * preset.learning_rate, why=why)
 
 
-def _choose_mirror(label_map: LabelMap) -> Iterator[Chosen]:
+def _choose_mirror(label_map: LabelMap) -> Iterator[Reason]:
     sided = [name for name in label_map if _SIDED.search(name)]
     if sided:
-        yield Chosen(
-            MIRROR, False, f"a mirrored {sided[0]!r} would be called by the wrong name, so photos are not mirrored"
-        )
+        why = f"a mirrored {sided[0]!r} would be called by the wrong name, so photos are not mirrored"
+        yield Reason(setting=keys.FLIP, value=False, why=why)

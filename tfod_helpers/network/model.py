@@ -83,13 +83,13 @@ Task = DetectionTask | RCNNTask
 
 def task_of(config: ExperimentConfig) -> Task:
     """Return the Model Garden's task of a config: its network, its losses and its inputs."""
-    return (RCNNTask if isinstance(config.task, RCNNTaskConfig) else DetectionTask)(config.task)
+    return (RCNNTask if config.task.is_rcnn else DetectionTask)(config.task)
 
 
 def build_model(config: ExperimentConfig) -> tf_keras.Model:
     """Return the config's network with fresh weights, every variable made."""
     model = task_of(config).build_model()
-    if not isinstance(config.task, RCNNTaskConfig):  # the R-CNN task has made its variables already
+    if not config.task.is_rcnn:  # the R-CNN task has made its variables already
         model(tf_keras.Input(config.task.model.input_size), training=True)
     return model
 

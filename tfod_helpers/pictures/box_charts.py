@@ -31,7 +31,6 @@ _CELLS = 40  # of the heat map, in each direction
 _SHADES = 12  # so few that a notebook stays small, and that a shade is found on the scale
 _MOST_MAPS = 6  # that fit on a page: all boxes, and the five most common classes
 _ASPECTS = (0.75, 1.5)  # a map is no narrower and no wider, whatever the photos are
-_FIT = 0.5  # from this overlap on RetinaNet takes an anchor for an object's
 _MOST_POINTS = 4000  # dots of which a chart shows the density; of more an even selection is drawn
 _GREY_DOTS = "#9A9A9A"
 
@@ -178,7 +177,7 @@ def _draw_anchors(axes: Axes, images: list[LabelledImage], preset: presets.Prese
     """Draw each box and each anchor by width and height; return what the headline says of them."""
     boxes_xyxy = np.concatenate([image.boxes_xyxy for image in images])
     sizes = np.concatenate([np.full((len(image.labels), 2), (image.width, image.height)) for image in images])
-    fits = anchors.best_overlap(boxes_xyxy, sizes, preset) >= _FIT
+    fits = anchors.matched(boxes_xyxy, sizes, preset)
     sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * (preset.image_size / sizes.max(1, keepdims=True, initial=1))
     shapes = anchors.shapes(preset).reshape(-1, 2)
     some = np.linspace(0, len(sides) - 1, min(len(sides), _MOST_POINTS)).astype(int)

@@ -6,37 +6,36 @@ by few of them or by none, and is rarely found.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from tfod_helpers.presets.models import ASPECT_RATIOS, Preset
+from tfod_helpers.presets import keys
+from tfod_helpers.presets.models import Preset
+
+MATCHED = 0.5  # from this overlap on a RetinaNet takes an anchor for a box's
+GOOD_SHARE = 0.9  # of the boxes of a dataset that some anchor should match
 
 
-def shapes(preset: Preset, aspect_ratios: Sequence[float] = ASPECT_RATIOS) -> np.ndarray:
+def shapes(preset: Preset) -> np.ndarray:
     """Return the anchors' widths and heights.
 
     As in ``official.vision.ops.anchor``: on level n, sides of ``anchor_size`` times the stride of 2 to
     the n pixels, in steps of an equal factor within the octave, each in every aspect ratio.
-
-    Args:
-        preset: the model.
-        aspect_ratios: width / height of each; left out, those of every preset.
 
     Returns:
         float32, shape (levels, k, 2), ``[width, height]`` in pixels of the model's input.
     """
     strides = 2.0 ** np.arange(preset.levels[0], preset.levels[1] + 1)
     octave = 2.0 ** (np.arange(preset.anchor_scales) / preset.anchor_scales)
-    roots = np.sqrt(np.array(aspect_ratios))  # an aspect ratio is width / height
+    roots = np.sqrt(np.array(preset.aspect_ratios))  # an aspect ratio is width / height
     sides = preset.anchor_size * strides[:, None, None, None] * octave[:, None, None]
     shaped = sides * np.stack([roots, 1 / roots], axis=-1)
     return shaped.reshape(len(strides), -1, 2).astype(np.float32)
 
 
-def best_overlap(
-    boxes_xyxy: np.ndarray, sizes: np.ndarray, preset: Preset, aspect_ratios: Sequence[float] = ASPECT_RATIOS
-) -> np.ndarray:
+def best_overlap(boxes_xyxy: np.ndarray, sizes: np.ndarray, preset: Preset) -> np.ndarray:
     """Return the highest intersection over union that any of the preset's anchors has with each box.
 
     Args:
@@ -44,7 +43,6 @@ def best_overlap(
         sizes: shape (n, 2), ``[width, height]`` of the photo that each box is in; the photo is scaled to
             fit the model's square input, from the top left corner.
         preset: the model.
-        aspect_ratios: of its anchors, width / height; left out, those of every preset.
 
     Returns:
         float32, shape (n,).
@@ -53,7 +51,7 @@ def best_overlap(
     boxes_xyxy = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4) * scale[:, None]
     centres, sides = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
     best = np.zeros(len(boxes_xyxy), np.float32)
-    for level, shaped in enumerate(shapes(preset, aspect_ratios), start=preset.levels[0]):
+    for level, shaped in enumerate(shapes(preset), start=preset.levels[0]):
         stride = 2**level
         # Of anchors of one shape the one with the nearest centre overlaps most.
         cell = np.clip(np.floor(centres / stride), 0, -(-preset.image_size // stride) - 1)
@@ -62,3 +60,30 @@ def best_overlap(
         union = sides.prod(axis=1)[:, None] + shaped.prod(axis=1) - both
         best = np.maximum(best, (both / union).max(axis=1))
     return best
+
+
+def matched(boxes_xyxy: np.ndarray, sizes: np.ndarray, preset: Preset) -> np.ndarray:
+    """Say of each box whether an anchor overlaps it by half; takes what `best_overlap` does. bool, shape (n,)."""
+    return best_overlap(boxes_xyxy, sizes, preset) >= MATCHED
+
+
+def share_matched(boxes_xyxy: np.ndarray, sizes: np.ndarray, preset: Preset) -> float:
+    """Return the share of the boxes that an anchor overlaps by half, 1 where there is no box."""
+    return float(matched(boxes_xyxy, sizes, preset).mean()) if len(sizes) else 1.0
+
+
+def finer(preset: Preset, largest: float) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Yield changes after which anchors fit smaller boxes, the cheapest first.
+
+    Args:
+        preset: the model.
+        largest: up to how many times the preset's image size to go.
+
+    Yields:
+        The setting's name, its new value, and the same change as fields of a `Preset`.
+    """
+    smaller = preset.anchor_size / 2
+    yield keys.ANCHOR_SIZE, smaller, {"anchor_size": smaller}
+    size, stride = preset.image_size, 2 ** preset.levels[1]
+    while (size := size + stride * max(1, round(size / 4 / stride))) <= largest * preset.image_size:
+        yield keys.IMAGE_SIZE, [size, size, 3], {"image_size": size}

@@ -5,32 +5,31 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from tfod_helpers.presets import keys
 from tfod_helpers.problems import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RETINANET, FASTER_RCNN, MASK_RCNN = "retinanet", "faster_rcnn", "mask_rcnn"
-ASPECT_RATIOS = (0.5, 1.0, 2.0)  # of every preset's anchors, width / height: the Model Garden's
 PHOTOS = 1000  # the schedules are for about this many training photos; `experiment.make` fits them to others
 
-_PARSER = "task.train_data.parser."
 # How strongly training images vary. `standard` leaves the preset's own scale; the others replace it.
 AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "light": {
-        f"{_PARSER}aug_scale_min": 0.8,
-        f"{_PARSER}aug_scale_max": 1.25,
-        f"{_PARSER}aug_aspect": 1.1,
-        f"{_PARSER}aug_color": 0.1,
-        f"{_PARSER}aug_mosaic": 0.0,
+        keys.SCALE_MIN: 0.8,
+        keys.SCALE_MAX: 1.25,
+        keys.ASPECT: 1.1,
+        keys.COLOR: 0.1,
+        keys.MOSAIC: 0.0,
     },
-    "standard": {f"{_PARSER}aug_aspect": 1.3, f"{_PARSER}aug_color": 0.2, f"{_PARSER}aug_mosaic": 0.0},
+    "standard": {keys.ASPECT: 1.3, keys.COLOR: 0.2, keys.MOSAIC: 0.0},
     "strong": {
-        f"{_PARSER}aug_scale_min": 0.5,
-        f"{_PARSER}aug_scale_max": 1.6,
-        f"{_PARSER}aug_aspect": 1.5,
-        f"{_PARSER}aug_color": 0.4,
-        f"{_PARSER}aug_mosaic": 0.3,
+        keys.SCALE_MIN: 0.5,
+        keys.SCALE_MAX: 1.6,
+        keys.ASPECT: 1.5,
+        keys.COLOR: 0.4,
+        keys.MOSAIC: 0.3,
     },
 }
 
@@ -62,6 +61,7 @@ class Preset:
         levels: lowest and highest pyramid level; level n has a stride of 2 to the n pixels.
         anchor_size: smallest side of an anchor on a level, in strides.
         anchor_scales: anchor sizes per octave.
+        aspect_ratios: of the anchors, width / height; every preset has the Model Garden's.
         batch_size: images a step.
         train_steps: steps in all.
         learning_rate: highest learning rate (Adam) at ``batch_size``, from pretrained weights.
@@ -87,6 +87,7 @@ class Preset:
     levels: tuple[int, int] = (3, 7)
     anchor_size: float = 3.0
     anchor_scales: int = 3
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     batch_size: int = 32
     train_steps: int = 3000
     learning_rate: float = 1e-3

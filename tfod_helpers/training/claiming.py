@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfod_helpers import __version__, experiment, records
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files.run_folder import Run
+from tfod_helpers.presets import keys
 from tfod_helpers.records import Records
 
 
@@ -44,8 +45,8 @@ def claim(run: Run, config: ExperimentConfig) -> bool:
     _refuse_other_data(run, manifest.get("data", {}), data)
     other = experiment.differences(experiment.load(run.config_path), config)
     other = {name: pair for name, pair in other.items() if not name.endswith(".input_path")}  # settled above
-    if experiment.BATCH_SIZE in other and not manifest.get("finished"):
-        other = {name: pair for name, pair in other.items() if name not in experiment.FOLLOWING_BATCH}
+    if keys.BATCH_SIZE in other and not manifest.get("finished"):
+        other = {name: pair for name, pair in other.items() if name not in keys.FOLLOWING_BATCH}
         if not other:
             experiment.save(config, run.config_path)
     if other:

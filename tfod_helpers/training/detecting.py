@@ -13,7 +13,7 @@ import tf_keras
 from tfod_helpers import experiment
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector
-from tfod_helpers.experiment import ExperimentConfig, RCNNTaskConfig
+from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files.run_folder import Run, find_run
 from tfod_helpers.network.model import build_model, detect_function
 
@@ -67,7 +67,7 @@ def of_model(
         masks: let a Mask R-CNN return masks; otherwise they are not computed, and they take most of the memory.
     """
     side = config.task.model.input_size[0]
-    batch = _RCNN_BATCH if isinstance(config.task, RCNNTaskConfig) else _BATCH
+    batch = _RCNN_BATCH if config.task.is_rcnn else _BATCH
     detect = detect_function(model, config)
 
     # One batch shape: the last, smaller batch would be traced anew, which takes longer than all others.

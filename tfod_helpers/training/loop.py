@@ -20,6 +20,7 @@ from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files.run_folder import Keeper, Run
 from tfod_helpers.network import weights
 from tfod_helpers.network.model import freeze
+from tfod_helpers.presets import keys
 from tfod_helpers.training import detecting, history, machines, resuming
 from tfod_helpers.training.detecting import PhotoSet
 from tfod_helpers.training.events import Events
@@ -211,7 +212,7 @@ class Training:
             row[PLANNED] = steps
         if steps != self.total:
             self.total = steps
-            self.every = experiment.config.following(steps)["trainer.validation_interval"]
+            self.every = experiment.config.following(steps)[keys.VALIDATION_INTERVAL]
         if isinstance(self.steps.rate, WarmupCosine) and self.config.trainer.minutes:
             self.steps.rate.steps.assign(steps)
 

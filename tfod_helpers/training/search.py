@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from tfod_helpers import experiment, runtime
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.experiment.config import BATCH_SIZE
 from tfod_helpers.network import weights
 from tfod_helpers.network.model import freeze
+from tfod_helpers.presets import keys
 from tfod_helpers.training.steps import BadLossError, Steps, precision
 
 _WORTH = 1.05  # times as fast: for less a larger batch is not worth its memory
@@ -140,7 +140,7 @@ def _trial(path: str, steps: int, sizes: list[int]) -> None:
         score.write_text("1000")  # of all processes this is the one to stop when memory ends
     strategy = runtime.connect().strategy
     for size in sizes:
-        config = experiment.change(experiment.load(path), {BATCH_SIZE: size})
+        config = experiment.change(experiment.load(path), {keys.BATCH_SIZE: size})
         with strategy.scope(), precision(config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)):
             made = Steps(config)
             freeze(made.model, config.task.frozen_stride if config.task.weights else 0)

@@ -36,7 +36,7 @@ def anchor_boxes(task: TaskConfig) -> dict[str, tf.Tensor]:
 
 def for_task(task: TaskConfig) -> Callable[[Seen, int], Targets]:
     """Return the function from what is seen, and the room for objects, to the targets that the task's losses take."""
-    return _rcnn(task) if hasattr(task.model, "rpn_head") else _retinanet(task)
+    return _rcnn(task) if task.is_rcnn else _retinanet(task)
 
 
 def _retinanet(task: TaskConfig) -> Callable[[Seen, int], Targets]:

@@ -1,0 +1,115 @@
+"""Records + a preset -> an ExperimentConfig that fits the data."""
+
+from __future__ import annotations
+
+import copy
+import os
+
+from tfod_helpers import presets
+from tfod_helpers.experiment import fitting, settings
+from tfod_helpers.experiment.config import ExperimentConfig, flatten, from_preset
+from tfod_helpers.experiment.settings import change, check
+from tfod_helpers.presets import keys
+from tfod_helpers.records import Records
+
+
+def make(
+    preset: str,
+    *,
+    train: Records,
+    validation: Records,
+    image_size: int | None = None,
+    batch_size: int | None = None,
+    train_steps: int | None = None,
+    learning_rate: float | None = None,
+    augmentation: str | None = None,
+    minutes: float | None = None,
+    weights: str | os.PathLike[str] | None = "imagenet",
+) -> ExperimentConfig:
+    """Return the settings of one experiment: the preset's, fitted to the data. `explain` says what was chosen and why.
+
+    Args:
+        preset: a name from `presets()`.
+        train: the records to train on; their boxes are read.
+        validation: the records to evaluate on, never trained on.
+        image_size: side of the model's square input in pixels, a multiple of the coarsest stride; left out, the
+            preset's, or larger where the objects are too small for it.
+        batch_size: images a step, over all devices together.
+        train_steps: steps in all; left out, they follow the number of photos.
+        learning_rate: the highest one; left out, the preset's, scaled to the batch size.
+        augmentation: how strongly training images vary: ``light``, ``standard`` or ``strong``; left out, the preset's.
+        minutes: the time that training may take; the number of steps is then fitted to it.
+        weights: ``imagenet``, ``coco``, the folder of an earlier run, or None to train from scratch.
+
+    Raises:
+        ValueError: there is no such preset, the records have different label maps or a class without an example, or
+            a number cannot be used.
+    """
+    config = from_preset(preset)
+    config.task.weights = None if weights is None else os.fspath(weights)
+    wanted = {
+        keys.IMAGE_SIZE: [image_size, image_size, 3] if image_size else None,
+        keys.BATCH_SIZE: batch_size,
+        keys.STEPS: train_steps,
+        keys.LEARNING_RATE: learning_rate,
+        keys.MINUTES: None if minutes is None else float(minutes),
+    }
+    given = {key: value for key, value in wanted.items() if value is not None}
+    if augmentation is not None:
+        given |= settings.augmentation(augmentation)
+    boxes = _check_records(train, validation)
+    reasons = fitting.choose(presets.find(preset), train, boxes, config.task.weights, set(given))
+    fitted = {one.setting: one.value for one in reasons}
+    # Steps and rate are chosen for the preset's batch, and follow another one like the preset's own.
+    config = change(config, {key: fitted.pop(key) for key in (keys.STEPS, keys.LEARNING_RATE) if key in fitted})
+    config = change(_with_data(config, train, validation), fitted | given)
+    flat = flatten(config)
+    config.task.reasons = [one.replace(value=flat[one.setting]) for one in reasons]
+    return config
+
+
+def with_records(config: ExperimentConfig, *, train: Records, validation: Records) -> ExperimentConfig:
+    """Return a copy of a config that trains on other records, all other settings as they were.
+
+    For a config without data, such as one that was read from an older program's file.
+
+    Raises:
+        ValueError: the records have different label maps, a class without an example, or do not fit the settings.
+    """
+    _check_records(train, validation)
+    before = config.task.model.num_classes - 1
+    if before > 0 and before != len(train.label_map):
+        print(f"The config was for {before} classes; the records have {len(train.label_map)}, and they are taken.")
+    changed = _with_data(copy.deepcopy(config), train, validation)
+    check(changed)
+    return changed
+
+
+def _check_records(train: Records, validation: Records) -> fitting.Boxes:
+    if train.label_map != validation.label_map:
+        raise ValueError(
+            f"The records have different classes: training {train.label_map.describe()}; validation "
+            f"{validation.label_map.describe()}. Read both with the same label_map and write them again."
+        )
+    if not validation.boxes:
+        raise ValueError(
+            f"{validation.pattern}: no object in these records, so no model can be evaluated. Label some photos."
+        )
+    boxes = fitting.read_boxes(train)
+    missing = [name for name, count in boxes.counts.items() if not count]
+    if missing:
+        raise ValueError(
+            f"{train.pattern}: no example of {', '.join(map(repr, missing[:10]))} in the training records, so it "
+            f"cannot be trained. Label some, or read the annotations with a label map without it."
+        )
+    return boxes
+
+
+def _with_data(config: ExperimentConfig, train: Records, validation: Records) -> ExperimentConfig:
+    task = config.task
+    task.class_names = list(train.label_map)
+    task.model.num_classes = len(train.label_map) + 1  # and the background
+    task.train_images, task.validation_images = train.count, validation.count
+    task.train_data.input_path, task.validation_data.input_path = train.pattern, validation.pattern
+    task.train_data.parser.max_num_instances = max(train.max_boxes, 1)
+    return config
