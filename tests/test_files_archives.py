@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tfod_helpers.files import archives
+from tfod_helpers.files import archives, workspace
 from tfod_helpers.files.archives import entries, unpacking
 
 FILES = {"photos/a.jpg": b"\xff\xd8 a", "photos/ação cão (1).jpg": os.urandom(3000), "labels/猫.xml": b"<a/>" * 50}
@@ -352,8 +352,11 @@ def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_disk_that_is_too_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would not fit is refused with both numbers, before anything is written."""
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(OSError, match=r"it unfolds to 0 MB, and .* has 0 MB free. Free some space or choose another"):
+    monkeypatch.setattr(workspace.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(
+        OSError,
+        match=r"p\.zip: the disk is full: 0.0 MB are to come, and .* has 0.0 MB free",
+    ):
         archives.unpack(zipped(tmp_path / "p.zip"))
     assert [path.name for path in tmp_path.iterdir()] == ["p.zip"]
 
@@ -414,7 +417,7 @@ def test_disk_that_becomes_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(unpacking, "_write", full)
-    with pytest.raises(OSError, match=r"p\.zip: the disk became full, and .* MB free\. Free some space"):
+    with pytest.raises(OSError, match=r"p\.zip: the disk is full: .* MB free\. Free some space"):
         archives.unpack(zipped(tmp_path / "p.zip"))
     assert [path.name for path in tmp_path.iterdir()] == ["p.zip"]
 

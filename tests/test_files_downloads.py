@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfod_helpers.files import downloads, storage
+from tfod_helpers.files import downloads, storage, workspace
 from tfod_helpers.files.downloads import DownloadError, answers, fetching, parts
 
 DATA = np.random.default_rng(0).bytes(300_000)
@@ -229,7 +229,7 @@ def test_server_that_is_busy_is_waited_for(site: Site, tmp_path: Path, waits: li
     [
         (says(500), 4, "answers 500 (Internal Server Error). Try again later."),
         (says(403), 1, "answers 403 (Forbidden): not to anonymous users. Fetch it by hand"),
-        (says(404), 1, "answers 404 (Not Found): it is not there, or no longer. Check the address."),
+        (says(404), 1, "answers 404 (Not Found): it is not there, or no longer. Check the URL."),
         (says(418), 1, "answers 418 (I'm a Teapot). Fetch it by hand"),
         (
             says(200, b"<p>Log in</p>", Content_Type="text/html; charset=utf-8"),
@@ -260,10 +260,10 @@ def test_what_cannot_be_had_is_told(
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("http://nobody.invalid/a.h5", "no machine is called nobody.invalid: the address is wrong, or this machine is"),
+        ("http://nobody.invalid/a.h5", "no machine is called nobody.invalid: the URL is wrong, or this machine is"),
         ("http://127.0.0.1:9/a.h5", "the connection failed ([Errno 111] Connection refused)"),
-        ("file:///etc/passwd", "this is no address of a file. Give one with https://"),
-        ("weights.h5", "this is no address of a file"),
+        ("file:///etc/passwd", "this is no URL of a file. Give one with https://"),
+        ("weights.h5", "this is no URL of a file"),
     ],
 )
 def test_no_network_and_no_address(address: str, words: str, tmp_path: Path, waits: list[float]) -> None:
@@ -396,8 +396,8 @@ def test_full_disk_is_told_before_a_byte_comes(
     site: Site, tmp_path: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that is too small for the rest of the file is an error that says how much is missing."""
-    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100_000))
-    with pytest.raises(DownloadError, match=r"the disk is full: 0\.3 MB are to come, and .* has 0\.1 MB free"):
+    monkeypatch.setattr(workspace.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100_000))
+    with pytest.raises(OSError, match=r"the disk is full: 0\.3 MB are to come, and .* has 0\.1 MB free"):
         downloads.fetch(site.address, tmp_path / "weights.h5")
     assert not left(tmp_path)
 
@@ -424,7 +424,8 @@ def test_file_in_a_bucket(bucket: str, tmp_path: Path) -> None:
 
 def start(address: str, path: Path) -> subprocess.Popen[bytes]:
     """Start a process that fetches a file."""
-    code = "import sys; from tfod_helpers.files import downloads; downloads.fetch(*sys.argv[1:3], sha256=sys.argv[3])"
+    code = "import sys; from pathlib import Path; from tfod_helpers.files import downloads; "
+    code += "downloads.fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])"
     command = [sys.executable, "-c", code, address, str(path), SHA256]
     return subprocess.Popen(command, env=os.environ | {"no_proxy": "*"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -466,7 +467,7 @@ def test_two_processes_want_the_same_file(site: Site, tmp_path: Path) -> None:
     assert (tmp_path / "weights.h5").read_bytes() == DATA
     assert left(tmp_path) == ["weights.h5"]
     assert site.asked == [None]
-    assert sorted("another process is downloading it" in out for out in outs) == [False, True]
+    assert sorted("another process is making it" in out for out in outs) == [False, True]
     site.plan = [site.gives(pause=0.05)]
     first = start(site.address, tmp_path / "other.h5")
     wait_for(lambda: site.sent > len(DATA) + 50_000)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import hashlib
 import io
 import json
 import re
 import shutil
-import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ from test_laws import PACKAGE, SOURCES, FunctionNode, public
 from tfod_helpers import checks, formats, photos, records
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.annotations.label_map import read_numbered
-from tfod_helpers.files import archives, downloads, storage
+from tfod_helpers.files import storage
 from tfod_helpers.formats import FORMATS, coco, tfrecord_files
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.problems import DatasetError
@@ -131,23 +129,6 @@ def label_maps(ground: Ground) -> None:
         LabelMap.read(f"{ground.bucket}/bad.pbtxt")
     with pytest.raises(DatasetError, match=rf"{ground.bucket}/bad.pbtxt: 1 problem:\n  {ground.bucket}/bad.pbtxt: "):
         known_classes(f"{ground.bucket}/bad.pbtxt", [])
-
-
-@door("files.archives.unpacking.unpack")
-def an_archive(ground: Ground) -> None:
-    """An archive of a bucket is unpacked here, in a bucket, and told with its address where it is none."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("a/photo.jpg", layouts.JPEG)
-    storage.write_bytes(f"{ground.bucket}/p.zip", packed.getvalue())
-    assert held(archives.unpack(f"{ground.bucket}/p.zip"))["a/photo.jpg"] == layouts.JPEG
-    assert held(archives.unpack(f"{ground.bucket}/p.zip", ground.here / "out"))["a/photo.jpg"] == layouts.JPEG
-    made = archives.unpack(ground.bucket + "/p.zip", f"{ground.bucket}/out")
-    assert storage.address(made) == f"{ground.bucket}/out"
-    assert ground.written()["a/photo.jpg"] == layouts.JPEG
-    storage.write_bytes(f"{ground.bucket}/bad.zip", b"no archive")
-    with pytest.raises(archives.ArchiveError, match=rf"^{ground.bucket}/bad.zip: this is no zip"):
-        archives.unpack(f"{ground.bucket}/bad.zip")
 
 
 @door("photos.photo.opened", "photos.photo.read_info", "photos.pixels.letterbox", "photos.pixels.to_rgb")
@@ -331,23 +312,6 @@ def a_report(ground: Ground) -> None:
     kind = storage.client.blob(page)
     kind.reload()
     assert kind.content_type == "text/html"
-
-
-@door("files.downloads.fetching.fetch")
-def a_download(ground: Ground) -> None:
-    """A file goes from an address into a bucket; what is there and passes is kept, and what does not is replaced."""
-    storage.write_bytes(f"{ground.bucket}/from", b"weights")
-    proof = hashlib.sha256(b"weights").hexdigest()
-    for there in (None, b"damaged", b"weights"):
-        if there:
-            storage.write_bytes(f"{ground.bucket}/to", there)
-        before = storage.stamp(f"{ground.bucket}/to") if there == b"weights" else None
-        made = downloads.fetch(f"{ground.bucket}/from", f"{ground.bucket}/to", sha256=proof)
-        assert storage.read_bytes(made) == b"weights"
-        assert before in (None, storage.stamp(f"{ground.bucket}/to"))
-    storage.delete(f"{ground.bucket}/to")
-    storage.write_bytes(f"{ground.bucket}/from", b"newer")
-    assert storage.read_bytes(downloads.fetch(f"{ground.bucket}/from", f"{ground.bucket}/to")) == b"newer"
 
 
 @door("experiment.settings.load", "experiment.settings.save", tensorflow=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from faults import LASTING, MESSAGES, PASSING, Faults, be_patient, faults  # noqa: F401 - a fixture
 
-from tfod_helpers.files import storage
+from tfod_helpers.files import storage, workspace
 from tfod_helpers.files.storage import files, folders
 
 ROOT = Path(__file__).parents[1]
@@ -324,8 +324,8 @@ def test_what_cannot_be_copied_is_told_before(bucket: str, tmp_path: Path, monke
     storage.delete(f"{bucket}/set/a")
     usage = os.statvfs_result
     assert usage
-    monkeypatch.setattr(folders.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0}))
-    with pytest.raises(OSError, match=r"gs://.*/set: the disk is full: 0 MB are to come.*Free some space") as caught:
+    monkeypatch.setattr(workspace.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0}))
+    with pytest.raises(OSError, match=r"gs://.*/set: the disk is full: 0.1 MB are to come.*Free some space") as caught:
         storage.download_folder(f"{bucket}/set", tmp_path / "back")
     assert caught.value.errno == errno.ENOSPC
 

@@ -12,6 +12,7 @@ import tarfile
 import time
 import types
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -423,7 +424,7 @@ def test_local_disk_that_is_too_small(name: str, far: Path, near: Path, monkeypa
     (far / "photos.zip").write_bytes(zipped())
     fill(far / "pets", FILES)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100))
-    with pytest.raises(OSError, match=r"0 MB are to be copied, and .*data has 0 MB free") as caught:
+    with pytest.raises(OSError, match=r"the disk is full: 0.0 MB are to come, and .* has 0.0 MB free") as caught:
         sources.local(far / name, near)
     assert not isinstance(caught.value, drive.DriveError)
 
@@ -612,21 +613,21 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def download_folder(address: str, local: Path) -> None:
         source = tmp_path / address.removeprefix("gs://")
-        for name in storage.sizes(address, nested=True):
+        for name in storage.stamps(address):
             here = local / name
             if not here.exists() or here.read_bytes() != (source / name).read_bytes():
                 here.parent.mkdir(parents=True, exist_ok=True)
                 with workspace.whole_file(here) as part:
                     part.write_bytes((source / name).read_bytes())
 
-    def sizes(address: str, nested: bool) -> dict[str, int]:
+    def stamps(address: str) -> dict[str, tuple[int, int]]:
         found = contents(tmp_path / address.removeprefix("gs://"))
         if not found:
             raise OSError(f"{address}: Cloud Storage did not do it")
-        return {name: len(data) for name, data in found.items()}
+        return {name: (len(data), zlib.crc32(data)) for name, data in found.items()}
 
     monkeypatch.setattr(storage, "download_folder", download_folder, raising=False)
-    monkeypatch.setattr(storage, "sizes", sizes)
+    monkeypatch.setattr(storage, "stamps", stamps)
     fill(tmp_path / "bucket" / "sets" / "pets", FILES)
     return tmp_path / "bucket"
 
@@ -649,12 +650,15 @@ def test_folder_in_a_bucket(there: Path, near: Path, capsys: pytest.CaptureFixtu
 
 
 def test_folder_of_a_bucket_that_was_worked_in(there: Path, near: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What was mended here is not overwritten, and another folder of the same name does not take its place."""
+    """What was fixed here is not overwritten, and another folder of the same name does not take its place."""
     folder = sources.local("gs://bucket/sets/pets", near)
-    (folder / "train/a.xml").write_text("mended")
+    (folder / "train/a.xml").write_text("fixed")
     assert sources.local("gs://bucket/sets/pets", near) == folder
-    assert "Files were changed here, so nothing is fetched." in capsys.readouterr().out
-    assert (folder / "train/a.xml").read_text() == "mended"
+    assert "there already, from gs://bucket/sets/pets, which did not change" in capsys.readouterr().out
+    fill(there / "sets/pets", {"c.jpg": b"c"})
+    with pytest.raises(FileExistsError, match=r"its files were changed since .* Choose another folder, or delete"):
+        sources.local("gs://bucket/sets/pets", near)
+    assert (folder / "train/a.xml").read_text() == "fixed"
     fill(there / "other" / "pets", FILES)
     with pytest.raises(
         FileExistsError, match=r"made from gs://bucket/sets/pets, and gs://bucket/other/pets has the same"
@@ -678,9 +682,9 @@ def test_folder_of_a_bucket_that_does_not_answer(
     assert left(near) == [".pets.copying"]
     monkeypatch.setattr(storage, "download_folder", download)
     folder = sources.local("gs://bucket/sets/pets", near)
-    monkeypatch.setattr(storage, "download_folder", breaks_off)
+    monkeypatch.setattr(storage, "stamps", lambda _: breaks_off("", near / "none"))
     assert sources.local("gs://bucket/sets/pets", near) == folder
-    assert "it cannot be known whether that changed (the network is gone)" in capsys.readouterr().out
+    assert "it cannot be known whether that changed" in capsys.readouterr().out
     assert contents(folder) == FILES
 
 

@@ -66,7 +66,7 @@ class FixableError(Exception):
         self.where, self.what, self.fix = where, what, fix
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}. {self.fix}"
+        return f"{self.where}: {self.what}. {self.fix.rstrip('.')}."
 
 
 class DatasetError(ValueError):

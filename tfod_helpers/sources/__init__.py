@@ -8,8 +8,8 @@
 * `copying` does the same with a folder on Drive or in a bucket, and `uploads` with what the browser sends.
 """
 
+from tfod_helpers.sources.bringing import SourceError
 from tfod_helpers.sources.door import local
-from tfod_helpers.sources.errors import SourceError
 from tfod_helpers.sources.samples import Mistake, mistakes
 
 __all__ = ["Mistake", "SourceError", "local", "mistakes"]

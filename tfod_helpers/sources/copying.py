@@ -5,7 +5,7 @@ The copy gathers in a hidden folder beside its place, which a killed process lea
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -19,7 +19,7 @@ from tfod_helpers import drive
 from tfod_helpers.files import archives, storage, workspace
 from tfod_helpers.files.archives import marks
 from tfod_helpers.sources import bringing
-from tfod_helpers.sources.errors import SourceError
+from tfod_helpers.sources.bringing import SourceError
 
 _AT_ONCE = 16  # Drive answers slowly, and many at a time
 # Google's own documents, which have no bytes that could be copied; and what systems add to folders.
@@ -30,95 +30,70 @@ _ARCHIVES_ONLY = (".txt", ".md", ".pdf", ".ipynb", ".py")  # what may lie beside
 Stamp = tuple[int, int]  # bytes, and when it was changed, in nanoseconds
 
 
-def copy(source: Path, folder: Path) -> Path:
-    """Return the folder with a copy of another one, whole or not at all; one that is there and unchanged is kept.
+class DriveFolder:
+    """A folder on Drive or another network."""
 
-    What a killed process copied is gone on with. Of a folder that changed, only the files that did are copied.
+    def __init__(self, path: Path) -> None:
+        """List its files.
 
-    Args:
-        source: the folder, on Drive or another network.
-        folder: the folder that the copy is made in.
+        Raises:
+            SourceError: it holds nothing, or only archives.
+            drive.DriveError: Drive does not answer.
+        """
+        self.path = path
+        self.key, self.shown, self.name = os.path.abspath(path), str(path), path.name
+        with drive.told(path):
+            self._files = dict(_listed(path))
+        refuse_archives_only(path, self._files)
 
-    Raises:
-        SourceError: it holds nothing, or only archives; or it changed meanwhile.
-        FileExistsError: there are other files in the new folder, or they were changed.
-        OSError: the disk is too small, or Drive does not answer.
-    """
-    target = folder / bringing.plain_name(source.name)
-    with drive.told(source):
-        files = dict(_listed(source))
-    refuse_archives_only(source, files)
-    version = bringing.digest(sorted((name, *stamp) for name, stamp in files.items()))
-    origin = {"from": bringing.digest(os.path.abspath(source)), "shown": str(source), "version": version}
-    with bringing.alone(target):
-        if bringing.is_there(target, origin):
-            return target
-        bringing.clear_leftovers(target)
-        staging = _staging(target)
-        _fill(staging, source, target, files)
-        _put(staging, target, origin)
-    return target
+    def version(self) -> str:
+        """Return what changes with a file's name, size or time."""
+        return bringing.digest(sorted((name, *stamp) for name, stamp in self._files.items()))
+
+    def make(self, target: Path, origin: dict[str, Any]) -> None:
+        """Copy the files that are not there yet."""
+        with _staging(target, origin) as staging:
+            _fill(staging, self.path, target, self._files)
 
 
-def copy_from_bucket(address: str, folder: Path, name: str) -> Path:
-    """Return the folder with a copy of one in a bucket, whole or not at all.
+class BucketFolder:
+    """A folder in a bucket, or all of a bucket."""
 
-    Files that were changed here are kept: then nothing is fetched, and a line says so.
+    def __init__(self, address: str) -> None:
+        """Name a folder, which is not looked at yet."""
+        self.key = self.shown = address.rstrip("/")
+        bucket, inside = storage.bucket_and_name(address)
+        self.name = inside.rpartition("/")[2] or bucket
 
-    Args:
-        address: ``gs://bucket/folder``.
-        folder: the folder that the copy is made in.
-        name: what the copy is to be called.
-
-    Raises:
-        FileExistsError: there are other files in the new folder.
-        FileNotFoundError: there is no such folder in the bucket.
-        OSError: it cannot be had, or the disk is too small.
-    """
-    target = folder / bringing.plain_name(name)
-    origin = {"from": bringing.digest(address), "shown": address, "version": None}
-    with bringing.alone(target):
-        known = bringing.made_from(target, origin)
-        if known is None:
-            marks.refuse_others(target, address)
-        elif marks.is_changed(target):
-            print(f"{target}: there already, from {address}. Files were changed here, so nothing is fetched.")
-            return target
-        bringing.clear_leftovers(target)
-        staging = _staging(target)
+    def version(self) -> str | None:
+        """Return what changes with a file, or None where the bucket does not answer."""
         try:
-            if known is not None:
-                _link_missing(target, staging)
-            storage.download_folder(address, staging)
-            _delete_others(staging, storage.sizes(address, nested=True))
+            return bringing.digest(sorted((name, *stamp) for name, stamp in storage.stamps(self.key).items()))
         except (FileNotFoundError, PermissionError):
             raise
-        except OSError as error:
-            if known is None:
-                raise
-            print(f"{target}: there already, from {address}; it cannot be known whether that changed ({error}).")
-            return target
-        if known is not None and marks.fingerprint(staging) == marks.fingerprint(target):
-            shutil.rmtree(staging)
-            print(f"{target}: there already, from {address}, which did not change.")
-            return target
-        _put(staging, target, origin)
-    return target
+        except OSError:  # the network's
+            return None
+
+    def make(self, target: Path, origin: dict[str, Any]) -> None:
+        """Fetch the files that are not there yet."""
+        with _staging(target, origin) as staging:
+            if target.exists():
+                _link_missing(target, staging)
+            storage.download_folder(self.key, staging)
+            _delete_others(staging, storage.stamps(self.key))
 
 
-def _staging(target: Path) -> Path:
+@contextlib.contextmanager
+def _staging(target: Path, origin: dict[str, Any]) -> Iterator[Path]:
+    """Give a hidden folder to fill, which becomes the target when the block ends well, and else stays."""
+    bringing.clear_leftovers(target)
     staging = target.with_name(f".{target.name}.copying")
     staging.mkdir(exist_ok=True)
-    return staging
-
-
-def _put(staging: Path, target: Path, origin: dict[str, Any]) -> None:
-    """Give a whole copy its name."""
+    yield staging
     marks.write(staging, origin)
     with workspace.whole_folder(target) as part:
         part.rmdir()
         staging.rename(part)
-    bringing.print_done(target, origin["shown"])
 
 
 def _link_missing(folder: Path, staging: Path) -> None:
@@ -178,11 +153,9 @@ def _fill(staging: Path, source: Path, target: Path, files: Mapping[str, Stamp])
             (staging / name).unlink(missing_ok=True)
             shutil.copy2(target / name, staging / name)
             del missing[name]
-    needed, free = sum(size for size, _ in missing.values()), shutil.disk_usage(staging).free
-    if needed > free:
-        what = f"{needed / 1e6:,.0f} MB are to be copied, and {target.parent} has {free / 1e6:,.0f} MB free"
-        raise OSError(errno.ENOSPC, f"{source}: {what}. Free some space or choose another folder.")
-    _copy_all(source, staging, missing, needed)
+    needed = sum(size for size, _ in missing.values())
+    with workspace.room_for(source, target.parent, needed):
+        _copy_all(source, staging, missing, needed)
     _delete_others(staging, files)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tfod_helpers import drive
 from tfod_helpers.files import archives, storage
 from tfod_helpers.sources import bringing, copying, kaggle, links, places, samples, uploads
-from tfod_helpers.sources.errors import SourceError
+from tfod_helpers.sources.bringing import SourceError
 
 
 def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data") -> Path:
@@ -90,10 +90,7 @@ def _near(folder: Path, where: str) -> Path:
 def _of_bucket(address: str, folder: Path) -> Path:
     if archives.is_archive(address):
         return bringing.bring(places.BucketArchive(address), folder)
-    name = storage.split(address.rstrip("/"))[1]
-    if not address.removeprefix("gs://").rstrip("/").count("/"):  # the whole bucket
-        name = address.removeprefix("gs://").rstrip("/")
-    return copying.copy_from_bucket(address.rstrip("/"), folder, name)
+    return bringing.bring(copying.BucketFolder(address), folder)
 
 
 def _of_path(path: Path, folder: Path) -> Path:
@@ -103,7 +100,7 @@ def _of_path(path: Path, folder: Path) -> Path:
     with drive.told(path):
         os.stat(path)
         if path.is_dir():
-            return copying.copy(path, folder) if drive.is_far(path) else _as_it_is(path)
+            return bringing.bring(copying.DriveFolder(path), folder) if drive.is_far(path) else _as_it_is(path)
         if not archives.is_archive(path) and not zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
             fix = f"Give the folder that it is in: sources.local({str(path.parent)!r})"
             raise SourceError(str(path), "this is a single file, and no archive", fix)

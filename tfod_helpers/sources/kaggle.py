@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tfod_helpers import drive
 from tfod_helpers.files import downloads
-from tfod_helpers.sources.errors import SourceError
+from tfod_helpers.sources.bringing import Archive, SourceError
 
 _KAGGLE = "https://www.kaggle.com"
 _TIMEOUT_SECONDS = 15.0
@@ -34,7 +34,7 @@ def is_kaggle(where: str) -> bool:
     return re.match(r"kaggle:|https?://(www\.)?kaggle\.com(/|$)", where, re.IGNORECASE) is not None
 
 
-class KaggleArchive:
+class KaggleArchive(Archive):
     """A data set on Kaggle.
 
     Args:

@@ -9,8 +9,7 @@ import re
 import urllib.parse
 from dataclasses import dataclass
 
-from tfod_helpers.sources.bringing import without_ending
-from tfod_helpers.sources.errors import SourceError
+from tfod_helpers.sources.bringing import SourceError, without_ending
 
 # It asks for no confirmation, which Google otherwise wants for files that are too large to be searched for viruses.
 _DRIVE_ADDRESS = "https://drive.usercontent.google.com/download"

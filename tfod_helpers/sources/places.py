@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import http.client
 import os
-import shutil
 import urllib.request
 from pathlib import Path
 
 from tqdm import tqdm
 
 from tfod_helpers import drive
-from tfod_helpers.files import downloads, storage
-from tfod_helpers.sources import links
-from tfod_helpers.sources.bringing import without_ending
-from tfod_helpers.sources.errors import SourceError
+from tfod_helpers.files import downloads, storage, workspace
+from tfod_helpers.sources import bringing, links
+from tfod_helpers.sources.bringing import SourceError, without_ending
 
 _PIECE = 1 << 22  # bytes: each reading on Drive is a question to Google, so few large ones
 _TIMEOUT_SECONDS = 10.0  # for the question whether an address holds what it held
 
 
-class LocalArchive:
+class LocalArchive(bringing.Archive):
     """An archive on this machine's disk, which is unpacked where it is."""
 
     def __init__(self, path: Path) -> None:
@@ -64,15 +61,15 @@ class FarArchive(LocalArchive):
     def _copy(self, part: Path, total: int) -> None:
         with part.open("ab") as file, self.path.open("rb", buffering=0) as source:
             offset = source.seek(file.tell())
-            if total - offset > (free := shutil.disk_usage(part.parent).free):
-                what = f"{total / 1e6:,.0f} MB are to be copied, and {part.parent.parent} has {free / 1e6:,.0f} MB free"
-                raise OSError(errno.ENOSPC, f"{self.path}: {what}. Free some space or choose another folder.")
-            with tqdm(total=total, initial=offset, unit="B", unit_scale=True, desc=self.path.name, delay=1) as bar:
+            with (
+                workspace.room_for(self.path, part.parent, total - offset),
+                tqdm(total=total, initial=offset, unit="B", unit_scale=True, desc=self.path.name, delay=1) as bar,
+            ):
                 while piece := source.read(_PIECE):
                     bar.update(file.write(piece))
 
 
-class WebArchive:
+class WebArchive(bringing.Archive):
     """An archive behind an address."""
 
     def __init__(self, link: links.Link) -> None:
@@ -100,7 +97,7 @@ class WebArchive:
             raise SourceError(self.shown, error.what, fix) from None
 
 
-class BucketArchive:
+class BucketArchive(bringing.Archive):
     """An archive in a Cloud Storage bucket."""
 
     def __init__(self, address: str) -> None:

@@ -71,7 +71,7 @@ def broken_sample(folder: Path) -> Path:
     """
     target = folder / BROKEN
     origin = {"from": BROKEN, "shown": "the drawn sample", "version": _VERSION}
-    with bringing.alone(target):
+    with workspace.alone(target):
         if bringing.is_there(target, origin):
             return target
         with workspace.whole_folder(target) as part:

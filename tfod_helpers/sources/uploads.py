@@ -10,7 +10,7 @@ from tfod_helpers import drive
 from tfod_helpers.files import archives, workspace
 from tfod_helpers.files.archives import marks
 from tfod_helpers.sources import bringing
-from tfod_helpers.sources.errors import SourceError
+from tfod_helpers.sources.bringing import SourceError
 
 NAME = "upload"
 _ORIGIN = {"from": NAME, "shown": "an upload", "version": 1}

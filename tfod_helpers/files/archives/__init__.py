@@ -10,7 +10,7 @@ bytes that unfold to terabytes. All of that is refused before anything is writte
 """
 
 from tfod_helpers.files.archives.entries import ENDINGS, is_archive
-from tfod_helpers.files.archives.errors import ArchiveError
+from tfod_helpers.files.archives.names import ArchiveError
 from tfod_helpers.files.archives.unpacking import unpack
 
 __all__ = ["ENDINGS", "ArchiveError", "is_archive", "unpack"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tfod_helpers.files.archives import names
-from tfod_helpers.files.archives.errors import AGAIN, NO_TRUST, ArchiveError
+from tfod_helpers.files.archives.names import AGAIN, NO_TRUST, ArchiveError
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _OTHERS = {b"Rar!": "RAR", b"7z\xbc\xaf": "7z", b"\x28\xb5\x2f\xfd": "Zstandard"}
@@ -74,12 +74,12 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
 def _no_archive(path: Path, start: bytes) -> ArchiveError:
     if start.lstrip()[:1] == b"<":
         fix = "Download it again, from the file's own address."
-        return ArchiveError(path, "this is a web page, not an archive", fix)
+        return ArchiveError(str(path), "this is a web page, not an archive", fix)
     if kind := next((kind for magic, kind in _OTHERS.items() if start.startswith(magic)), None):
         fix = "Unpack it yourself and give the folder, or pack it as zip."
-        return ArchiveError(path, f"this is a {kind} file", fix)
+        return ArchiveError(str(path), f"this is a {kind} file", fix)
     what = f"this is no zip or tar file, it starts with {start[:16]!r}" if start else "the file is empty"
-    return ArchiveError(path, what, AGAIN)
+    return ArchiveError(str(path), what, AGAIN)
 
 
 class _Stream:
@@ -91,7 +91,7 @@ class _Stream:
 
     def read(self, size: int) -> bytes:
         if size > _LARGEST_HEADER or self._file.tell() > self._most:
-            raise ArchiveError(self._path, "its headers would unfold to more than those of photos do", NO_TRUST)
+            raise ArchiveError(str(self._path), "its headers would unfold to more than those of photos do", NO_TRUST)
         return self._file.read(size)
 
 
@@ -118,17 +118,19 @@ def checked(path: Path, archive: zipfile.ZipFile | tarfile.TarFile, most: int) -
         size += entry.size  # counted as they come, so that a tar is not unfolded to find out how large it is
         if size > most:
             told = f"its {path.stat().st_size / 1e6:,.1f} MB would unfold to {size / 1e6:,.0f} MB or more"
-            raise ArchiveError(path, f"{told}, as no set of photos does", NO_TRUST)
+            raise ArchiveError(str(path), f"{told}, as no set of photos does", NO_TRUST)
         if number > _MOST_ENTRIES:
-            raise ArchiveError(path, f"it holds more than {_MOST_ENTRIES:,} files, as no set of photos does", NO_TRUST)
+            raise ArchiveError(
+                str(path), f"it holds more than {_MOST_ENTRIES:,} files, as no set of photos does", NO_TRUST
+            )
         name = names.safe_name(path, entry.name)
         if name in found:
-            raise ArchiveError(path, f"it holds {name!r} twice", "Pack it again.")
+            raise ArchiveError(str(path), f"it holds {name!r} twice", "Pack it again.")
         if name:
             found[name] = entry
     folders = {name[:place] for name in found for place in [i for i, letter in enumerate(name) if letter == "/"]}
     for name in sorted(folders & found.keys()):
-        raise ArchiveError(path, f"{name!r} in it is a file and a folder", "Pack it again.")
+        raise ArchiveError(str(path), f"{name!r} in it is a file and a folder", "Pack it again.")
     return found
 
 
@@ -140,9 +142,9 @@ def _in_zip(path: Path, archive: zipfile.ZipFile) -> Iterator[Entry]:
     for info in archive.infolist():
         kind = info.external_attr >> 28  # of stat(2): 4 a folder, 8 a file; 0 from systems without it
         if info.flag_bits & _ENCRYPTED:
-            raise ArchiveError(path, "it has a password", "Unpack it yourself, and give the folder.")
+            raise ArchiveError(str(path), "it has a password", "Unpack it yourself, and give the folder.")
         if kind not in (0, 4, 8):
-            raise ArchiveError(path, f"{info.filename!r} is a link or a device, not a file", NO_TRUST)
+            raise ArchiveError(str(path), f"{info.filename!r} is a link or a device, not a file", NO_TRUST)
         if not info.is_dir():
             files.append(info)
     read_names = _names_in_zip(archive, files)
@@ -178,7 +180,7 @@ def _in_tar(path: Path, archive: tarfile.TarFile) -> Iterator[Entry]:
 
     for info in archive:
         if not (info.isreg() or info.isdir()):
-            raise ArchiveError(path, f"{info.name!r} is a link or a device, not a file", NO_TRUST)
+            raise ArchiveError(str(path), f"{info.name!r} is a link or a device, not a file", NO_TRUST)
         if info.isreg():
             data = info.name.encode("utf-8", "surrogateescape")
             yield Entry(names.as_utf_8(data) or data.decode("latin-1"), info.size, opener(info))
@@ -186,6 +188,6 @@ def _in_tar(path: Path, archive: tarfile.TarFile) -> Iterator[Entry]:
     stream: Any = archive.fileobj
     stream.seek(archive.offset)
     if stream.read(_BLOCK) != bytes(_BLOCK):
-        raise ArchiveError(path, "it is cut short or damaged, its end is missing", AGAIN)
+        raise ArchiveError(str(path), "it is cut short or damaged, its end is missing", AGAIN)
     while stream.read(_PIECE):  # to its end, where the sums stand that prove the whole of it
         pass

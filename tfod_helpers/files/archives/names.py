@@ -15,7 +15,10 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tfod_helpers.files.archives.errors import NO_TRUST, ArchiveError
+from tfod_helpers.problems import FixableError
+
+NO_TRUST = "Do not use this archive."
+AGAIN = "Copy or download it again."
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 1000  # bytes, as most file systems allow; letters
 _SHORT = _LONGEST_NAME // 4  # letters: in UTF-8 none has more than four bytes
@@ -40,6 +43,10 @@ _MOST_ASKED = 30  # names that are looked for in the annotations
 _UNICODE_PATH = 0x7075  # an extra field of a zip (APPNOTE.TXT, 4.6.9)
 
 
+class ArchiveError(FixableError, ValueError):
+    """An archive that cannot be unpacked, or should not be; ``where`` is its path."""
+
+
 def safe_name(path: Path, name: str) -> str:
     """Return a name with plain separators; empty where it is one that an operating system adds.
 
@@ -52,12 +59,12 @@ def safe_name(path: Path, name: str) -> str:
     """
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if not parts or ".." in parts or "\0" in name or _OUTSIDE.match(name):
-        raise ArchiveError(path, f"{name!r} would be written outside of the folder", NO_TRUST)
+        raise ArchiveError(str(path), f"{name!r} would be written outside of the folder", NO_TRUST)
     if len(name) > _LONGEST_PATH or (
         len(name) > _SHORT and any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts)
     ):
         what = f"it holds a name of {len(name)} letters, {name[:40]!r}..."
-        raise ArchiveError(path, what, "Pack it with shorter names.")
+        raise ArchiveError(str(path), what, "Pack it with shorter names.")
     passed_over = any(part in _PASSED_OVER or part.startswith("._") for part in parts)
     return "" if passed_over else "/".join(parts)
 

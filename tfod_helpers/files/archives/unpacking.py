@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import lzma
 import os
-import shutil
 import struct
 import tarfile
 import zipfile
@@ -16,13 +15,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import workspace
 from tfod_helpers.files.archives import entries, marks
 from tfod_helpers.files.archives.entries import ENDINGS, Entry
-from tfod_helpers.files.archives.errors import AGAIN, NO_TRUST, ArchiveError
+from tfod_helpers.files.archives.names import AGAIN, NO_TRUST, ArchiveError
 
 _PIECE = 1 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PHOTOS_AND_RECORDS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".tfrecord", ".record")
 # What the libraries raise for damaged data.
 _DAMAGED = (
@@ -38,13 +36,7 @@ _DAMAGED = (
 )
 
 
-@storage.buckets_too("path", writes="folder", replaces=True)
-def unpack(
-    path: str | os.PathLike[str],
-    folder: str | os.PathLike[str] | None = None,
-    *,
-    origin: Mapping[str, Any] | None = None,
-) -> Path:
+def unpack(path: Path, folder: Path | None = None, *, origin: Mapping[str, Any] | None = None) -> Path:
     """Unpack a zip or tar file into a folder, whole or not at all.
 
     A folder that was made from the same, unchanged file is kept as it is, with all that was changed in it. Where an
@@ -67,10 +59,9 @@ def unpack(
         ArchiveError: it is no archive, is cut short, has a password, or holds what would not stay in the folder.
         OSError: the disk is too small.
     """
-    path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such archive. Check the path.")
-    folder = _beside(path) if folder is None else Path(folder).expanduser()
+    folder = folder or _beside(path)
     stat = path.stat()
     origin = origin or {"name": path.name, "bytes": stat.st_size, "changed": stat.st_mtime_ns}
     if marks.read(folder) == origin:
@@ -103,20 +94,22 @@ def _unpack_into(path: Path, part: Path, folder: Path, most: int) -> dict[str, i
         with entries.opened(path) as archive:
             found = entries.checked(path, archive, most)
             if not found:
-                raise ArchiveError(path, "there are no files in it", "Pack the folder of your photos and annotations.")
+                raise ArchiveError(
+                    str(path), "there are no files in it", "Pack the folder of your photos and annotations."
+                )
             _write_all(path, found, part, folder)
             return {name: entry.size for name, entry in found.items()}
     except ArchiveError:
         raise
     except NotImplementedError as error:  # such as Deflate64, of Windows' own zips above 2 GB
         fix = "Unpack it yourself, and give the folder."
-        raise ArchiveError(path, f"it is packed in a way that cannot be unpacked here ({error})", fix) from error
+        raise ArchiveError(str(path), f"it is packed in a way that cannot be unpacked here ({error})", fix) from error
     except _DAMAGED as error:
-        raise ArchiveError(path, f"it is damaged or cut short ({error})", AGAIN) from error
+        raise ArchiveError(str(path), f"it is damaged or cut short ({error})", AGAIN) from error
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):  # the disk's; what damaged data leads to has no other number
             raise
-        raise ArchiveError(path, f"it is damaged or cut short ({error})", AGAIN) from error
+        raise ArchiveError(str(path), f"it is damaged or cut short ({error})", AGAIN) from error
 
 
 def _unpack_inner(path: Path, part: Path, folder: Path, names: Collection[str], most: int) -> None:
@@ -128,39 +121,29 @@ def _unpack_inner(path: Path, part: Path, folder: Path, names: Collection[str], 
         target = _beside(inner)
         try:
             if target.exists():
-                raise ArchiveError(inner, f"beside it is {target.name!r} already", "Pack it again.")
+                raise ArchiveError(str(inner), f"beside it is {target.name!r} already", "Pack it again.")
             target.mkdir()
             most -= sum(_unpack_into(inner, target, folder, most).values())
         except ArchiveError as error:
-            raise ArchiveError(path, f"{name!r} in it is an archive too: {error.what}", error.fix) from error
+            raise ArchiveError(str(path), f"{name!r} in it is an archive too: {error.what}", error.fix) from error
         inner.unlink()
 
 
 def _write_all(path: Path, found: dict[str, Entry], part: Path, folder: Path) -> None:
     size = sum(entry.size for entry in found.values())
-    if size > shutil.disk_usage(folder.parent).free:
-        raise _too_small(f"{path}: it unfolds to {size / 1e6:,.0f} MB", folder)
     root = str(part)
     made = {""}  # thousands of files share a few folders
-    try:
-        with tqdm(total=size, desc=f"Unpacking {path.name}", unit="B", unit_scale=True, delay=1) as bar:
-            for name, entry in found.items():
-                within = name.rpartition("/")[0]
-                if within not in made:
-                    os.makedirs(os.path.join(root, within), exist_ok=True)
-                    made.add(within)
-                _write(path, name, entry, os.path.join(root, name))
-                bar.update(entry.size)
-    except OSError as error:  # others may fill the disk meanwhile
-        if error.errno not in _FULL:
-            raise
-        raise _too_small(f"{path}: the disk became full", folder) from error
-
-
-def _too_small(what: str, folder: Path) -> OSError:
-    free = shutil.disk_usage(folder.parent).free
-    told = f"{what}, and {folder.parent} has {free / 1e6:,.0f} MB free"
-    return OSError(errno.ENOSPC, f"{told}. Free some space or choose another folder.")
+    with (
+        workspace.room_for(path, folder.parent, size),
+        tqdm(total=size, desc=f"Unpacking {path.name}", unit="B", unit_scale=True, delay=1) as bar,
+    ):
+        for name, entry in found.items():
+            within = name.rpartition("/")[0]
+            if within not in made:
+                os.makedirs(os.path.join(root, within), exist_ok=True)
+                made.add(within)
+            _write(path, name, entry, os.path.join(root, name))
+            bar.update(entry.size)
 
 
 def _write(path: Path, name: str, entry: Entry, target: str) -> None:
@@ -168,12 +151,12 @@ def _write(path: Path, name: str, entry: Entry, target: str) -> None:
     left = entry.size
     source = entry.open()
     if source is None:
-        raise ArchiveError(path, f"{name!r} in it cannot be read", AGAIN)
+        raise ArchiveError(str(path), f"{name!r} in it cannot be read", AGAIN)
     with source, open(target, "xb") as file:
         while piece := source.read(_PIECE):
             left -= len(piece)
             if left < 0:
-                raise ArchiveError(path, f"{name!r} in it is larger than it says", NO_TRUST)
+                raise ArchiveError(str(path), f"{name!r} in it is larger than it says", NO_TRUST)
             file.write(piece)
     if left:
-        raise ArchiveError(path, f"{name!r} in it is cut short", AGAIN)
+        raise ArchiveError(str(path), f"{name!r} in it is cut short", AGAIN)

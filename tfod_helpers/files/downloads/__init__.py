@@ -1,6 +1,6 @@
-"""An address -> a file: goes on where it was cut off, comes whole or not at all, and proves what came.
+"""A URL -> a file: a download resumes where it broke off, comes whole or not at all, and is proven.
 
-* `fetch` is the door; `DownloadError` says why a file could not be had, and what to do.
+* `fetch` downloads; `DownloadError` says why a file could not be had, and what to do.
 * `parts` keeps the bytes that came so far, for this process and for the next.
 * `answers` says what a server's or a network's refusal means.
 """

@@ -12,21 +12,13 @@ import urllib.error
 import urllib.parse
 from pathlib import Path
 
+from tfod_helpers.problems import FixableError
+
 _COMES_BACK = {408, 425, 429, 500, 502, 503, 504}  # answers after which trying again is worth it
 
 
-class DownloadError(OSError):
-    """A file that could not be fetched.
-
-    Attributes:
-        address: where from.
-        what: what went wrong.
-        fix: what to do.
-    """
-
-    def __init__(self, address: str, what: str, fix: str) -> None:
-        super().__init__(f"{address}: {what}. {fix}")
-        self.address, self.what, self.fix = address, what, fix
+class DownloadError(FixableError, OSError):
+    """A file that could not be fetched; ``where`` is its URL."""
 
 
 class Again(Exception):  # noqa: N818 - no error yet: another attempt may do
@@ -48,11 +40,11 @@ def by_hand(path: Path) -> str:
     return f"Fetch it by hand, in a browser or from somebody who has it, and put it at {path}."
 
 
-def refused(address: str, path: Path, error: urllib.error.HTTPError) -> DownloadError | Again:
+def refused(url: str, path: Path, error: urllib.error.HTTPError) -> DownloadError | Again:
     """Return what an answer other than success means.
 
     Args:
-        address: what was asked for.
+        url: what was asked for.
         path: the file that was to be made.
         error: the answer.
     """
@@ -60,28 +52,28 @@ def refused(address: str, path: Path, error: urllib.error.HTTPError) -> Download
     if error.code in _COMES_BACK:
         return Again(what, wait=_asked_wait(error.headers.get("Retry-After")))
     if error.code in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-        return DownloadError(address, f"{what}: not to anonymous users", by_hand(path))
+        return DownloadError(url, f"{what}: not to anonymous users", by_hand(path))
     if error.code in (http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE):
-        return DownloadError(address, f"{what}: it is not there, or no longer", "Check the address.")
-    return DownloadError(address, what, by_hand(path))
+        return DownloadError(url, f"{what}: it is not there, or no longer", "Check the URL.")
+    return DownloadError(url, what, by_hand(path))
 
 
-def broken(address: str, path: Path, error: Exception) -> DownloadError | Again:
+def broken(url: str, path: Path, error: Exception) -> DownloadError | Again:
     """Return what a connection that failed means.
 
     Args:
-        address: what was asked for.
+        url: what was asked for.
         path: the file that was to be made.
         error: what the connection raised.
     """
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, ssl.SSLCertVerificationError):
         fix = "Check this machine's clock, and whether its network reads along."
-        return DownloadError(address, f"its certificate is not to be trusted ({reason})", fix)
+        return DownloadError(url, f"its certificate is not to be trusted ({reason})", fix)
     fix = f"Connect this machine to the internet, or fetch the file by hand and put it at {path}."
     if isinstance(reason, socket.gaierror):
-        host = urllib.parse.urlsplit(address).hostname
-        return Again(f"no machine is called {host}: the address is wrong, or this machine is offline", fix)
+        host = urllib.parse.urlsplit(url).hostname
+        return Again(f"no machine is called {host}: the URL is wrong, or this machine is offline", fix)
     if isinstance(reason, TimeoutError):
         return Again("the server went silent", fix)
     return Again(f"the connection failed ({str(reason) or type(reason).__name__})", fix)

@@ -1,13 +1,10 @@
-"""An address -> a file, attempt by attempt, each of which goes on where the last one stopped."""
+"""A URL -> a file, attempt by attempt, each of which goes on where the last one stopped."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
-import os
 import re
-import shutil
 import time
 import urllib.error
 import urllib.parse
@@ -32,7 +29,6 @@ _SLOW_SECONDS, _SLOWEST = 60.0, 1000  # so long below so many bytes a second is 
 _PIECE = 1 << 16
 _PAGE_ENDINGS = (".html", ".htm")
 _PAGE_STARTS = (b"<!doctype html", b"<html", b"<head")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Check = Callable[[Path], None]
 
@@ -61,8 +57,8 @@ class _Proof:
 
 
 def fetch(
-    address: str,
-    path: str | os.PathLike[str],
+    url: str,
+    path: Path,
     *,
     sha256: str | None = None,
     md5: str | None = None,
@@ -75,40 +71,32 @@ def fetch(
     with. Where two processes want the same file, one waits for the other.
 
     Args:
-        address: ``https://``, ``http://`` or ``gs://``.
-        path: the file to make, here or in a bucket; missing folders are made.
+        url: ``https://``, ``http://`` or ``gs://``.
+        path: the file to make; missing folders are made.
         sha256: the file's hash, in hexadecimal, where it is known.
         md5: the same of another kind. Where neither is given, the MD5 that Google's servers tell is taken.
         check: takes the file before it gets its name, and raises ValueError where it is the wrong one.
-        headers: what is said to this address besides, such as a key. It is said to no other that it redirects to.
+        headers: what is said to this server besides, such as a key. It is said to no other that it redirects to.
 
     Returns:
         The path.
 
     Raises:
-        DownloadError: it could not be had, is not the right one, or does not fit the disk.
-        OSError: it is in a bucket and could not be had, or the folder cannot be written.
+        DownloadError: it could not be had, or is not the right one.
+        OSError: it is in a bucket and could not be had, or the disk is too small.
     """
-    if storage.is_remote(path):
-        with storage.writing(path, keeps=True) as local:
-            try:
-                storage.mirror(path)
-            except FileNotFoundError:
-                local.unlink(missing_ok=True)  # what was in the bucket once counts no more
-            fetch(address, local, sha256=sha256, md5=md5, check=check)
-        return Path(path)
-    path, proof = Path(path).expanduser(), _Proof(sha256, md5, check)
+    proof = _Proof(sha256, md5, check)
     if _is_there(path, proof):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    if storage.is_remote(address):
-        _copy_from_bucket(address, path, proof)
-    elif urllib.parse.urlsplit(address).scheme in ("http", "https"):
-        with parts.opened(path, address) as part:
+    if storage.is_remote(url):
+        _copy_from_bucket(url, path, proof)
+    elif urllib.parse.urlsplit(url).scheme in ("http", "https"):
+        with parts.opened(path, url) as part:
             if not _is_there(path, proof, silent=True):  # another process may have brought it meanwhile
                 _Download(path, part, proof, headers).go()
     else:
-        raise DownloadError(address, "this is no address of a file", "Give one with https://, http:// or gs://.")
+        raise DownloadError(url, "this is no URL of a file", "Give one with https://, http:// or gs://.")
     return path
 
 
@@ -123,13 +111,13 @@ def _is_there(path: Path, proof: _Proof, silent: bool = False) -> bool:
     return False
 
 
-def _copy_from_bucket(address: str, path: Path, proof: _Proof) -> None:
+def _copy_from_bucket(url: str, path: Path, proof: _Proof) -> None:
     with workspace.whole_file(path) as part:
-        storage.download(address, part)
+        storage.download(url, part)
         try:
             proof.hold(part)
         except ValueError as error:
-            raise DownloadError(address, str(error), "Check the address.") from error
+            raise DownloadError(url, str(error), "Check the URL.") from error
 
 
 class _Download:
@@ -151,7 +139,7 @@ class _Download:
             except Again as again:
                 failures = 1 if self.part.size - before >= _PROGRESS else failures + 1
                 if failures == _ATTEMPTS:
-                    raise DownloadError(self.part.address, again.what, again.fix) from again
+                    raise DownloadError(self.part.url, again.what, again.fix) from again
                 wait = _WAIT_SECONDS * 2 ** (failures - 1) if again.wait is None else again.wait
                 wait = min(wait, _LONGEST_WAIT_SECONDS)
                 print(f"{self.path.name}: {again.what}; trying again in {wait:.0f} s.", flush=True)
@@ -171,7 +159,7 @@ class _Download:
         if offset:
             headers |= {"Range": f"bytes={offset}-", "If-Range": known["version"]}
         try:
-            request = urllib.request.Request(self.part.address, headers=headers)
+            request = urllib.request.Request(self.part.url, headers=headers)
             for name, value in self.headers.items():
                 request.add_unredirected_header(name, value)
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
@@ -181,13 +169,9 @@ class _Download:
                 if offset and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                     self.part.discard()
                     raise Again("the file is another one now, and shorter") from error
-                raise refused(self.part.address, self.path, error) from error
+                raise refused(self.part.url, self.path, error) from error
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
-            raise broken(self.part.address, self.path, error) from error
-        except OSError as error:
-            if error.errno in _FULL:
-                raise self._full() from error
-            raise
+            raise broken(self.part.url, self.path, error) from error
 
     def _receive(self, answer: Any, offset: int) -> None:
         self._refuse_page(answer, answer.headers.get_content_type() == "text/html")
@@ -202,9 +186,8 @@ class _Download:
             self.resumed, offset = False, 0
             total = int(answer.headers.get("Content-Length") or 0) or None
             self.part.describe(answer.headers, total)
-        if total and total - offset > shutil.disk_usage(self.path.parent).free:
-            raise self._full(total - offset)
-        self._write(answer, offset, total)
+        with workspace.room_for(self.path, self.path.parent, total - offset if total else 0):
+            self._write(answer, offset, total)
         if total and self.part.size != total:
             raise Again(f"the connection broke off after {self.part.size:,} of {total:,} bytes")
 
@@ -225,14 +208,14 @@ class _Download:
                     began, since = time.monotonic(), 0
 
     def _refuse_page(self, answer: Any, page: bool) -> None:
-        address = self.part.address
-        if address.startswith("https:") and not answer.url.startswith("https:"):
+        url = self.part.url
+        if url.startswith("https:") and not answer.url.startswith("https:"):
             what = f"it leads to {answer.url}, where anybody on the way could change the file"
-            raise DownloadError(address, what, "Fetch it from another address.")
+            raise DownloadError(url, what, "Fetch it from another URL.")
         if page and not self.path.name.lower().endswith(_PAGE_ENDINGS):
             host = urllib.parse.urlsplit(answer.url).netloc
             what = f"{host} sent a web page, such as one to log in, and not the file"
-            raise DownloadError(address, what, by_hand(self.path))
+            raise DownloadError(url, what, by_hand(self.path))
 
     def _prove(self) -> None:
         try:
@@ -241,10 +224,4 @@ class _Download:
             self.part.discard()
             if self.resumed:  # what was there before may have been damaged on the disk
                 raise Again(f"{error}; fetching it from the start") from error
-            raise DownloadError(self.part.address, str(error), by_hand(self.path)) from error
-
-    def _full(self, needed: int | None = None) -> DownloadError:
-        free = shutil.disk_usage(self.path.parent).free
-        size = f"{needed / 1e6:,.1f} MB are to come, and " if needed else ""
-        what = f"the disk is full: {size}{self.path.parent} has {free / 1e6:,.1f} MB free"
-        return DownloadError(self.part.address, what, "Free some space and start again; what came so far is kept.")
+            raise DownloadError(self.part.url, str(error), by_hand(self.path)) from error

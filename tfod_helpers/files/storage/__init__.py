@@ -4,7 +4,6 @@
 nothing here opens a file or a bucket to anybody.
 """
 
-from tfod_helpers.files.storage.doors import buckets_too, writing
 from tfod_helpers.files.storage.files import (
     copy,
     delete,
@@ -14,6 +13,7 @@ from tfod_helpers.files.storage.files import (
     read_stamped,
     sizes,
     stamp,
+    stamps,
     upload,
     write_bytes,
 )
@@ -27,7 +27,6 @@ __all__ = [
     "Transferred",
     "address",
     "bucket_and_name",
-    "buckets_too",
     "copy",
     "delete",
     "download",
@@ -43,10 +42,10 @@ __all__ = [
     "sizes",
     "split",
     "stamp",
+    "stamps",
     "upload",
     "upload_folder",
     "whole_file",
     "whole_folder",
     "write_bytes",
-    "writing",
 ]

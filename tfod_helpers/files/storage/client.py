@@ -9,7 +9,6 @@ a name that is known, or deletes it, so that doing it twice is doing it once.
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = (10.0, 60.0)  # for a connection, and for the next bytes
 TRIES = 3  # where a checksum was wrong, which the client does not try again
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def client() -> storage.Client:

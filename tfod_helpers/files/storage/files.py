@@ -217,6 +217,17 @@ def sizes(folder: AnyPath, start: str = "", nested: bool = False) -> dict[str, i
         return {name: found.size for name, found in listed(folder, start, nested).items()}
 
 
+def stamps(folder: AnyPath) -> dict[str, tuple[int, int]]:
+    """Return the files of a folder of a bucket and of those in it, each with its `stamp`.
+
+    Raises:
+        FileNotFoundError: there is no such bucket.
+        OSError: it cannot be listed.
+    """
+    with explained(folder):
+        return {name: (found.size, found.generation) for name, found in listed(folder).items()}
+
+
 def listed(folder: AnyPath, start: str = "", nested: bool = True) -> dict[str, Stored]:
     """Return what the bucket knows of the files of a folder, by name; call it within `refusals.explained`.
 

@@ -7,13 +7,11 @@ the same call. What else is in the target stays as it is: nothing is deleted.
 from __future__ import annotations
 
 import contextlib
-import errno
+import glob
 import os
 import re
-import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,24 +20,16 @@ from tqdm import tqdm
 from tqdm.utils import CallbackIOWrapper
 
 from tfod_helpers.files import workspace
-from tfod_helpers.files.storage import client, files
+from tfod_helpers.files.storage import files
 from tfod_helpers.files.storage.files import Stored
 from tfod_helpers.files.storage.paths import AnyPath, address, is_remote, join
 from tfod_helpers.files.storage.refusals import explained
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 _THREADS = 8  # as many as Google's client has connections for without opening new ones (10)
 _MOST_FAILURES = 10  # files; the reason is then one that all share, such as a right that is missing
 _SHOWN = 5  # failures that an error lists before it counts the rest
 _LARGE = 8 << 20  # bytes: of a larger file, what came is kept for the next call
 _LONGEST_NAME = 1024  # bytes, as Cloud Storage allows
-_LEFT_BEHIND = re.compile(r"\..+\.part(\.json|\.lock)?|\..+\.[a-z0-9_]{8}\.old")  # by a write that was broken off
-
-Move = Callable[[str, Callable[[int], None]], bool]
 
 
 @dataclass(frozen=True)
@@ -102,12 +92,13 @@ def upload_folder(local: AnyPath, folder: AnyPath, *, threads: int = _THREADS) -
     with explained(folder):
         there = files.listed(folder)
 
-    def send(name: str, count: Callable[[int], None]) -> bool:
+    def send(name: str, bar: tqdm) -> bool:
         if name in there and files.is_equal(root / name, there[name]):
+            bar.update(sizes[name])
             return False
         with explained(join(folder, name)), (root / name).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            files.send(join(folder, name), CallbackIOWrapper(count, file, "read"), size)
+            files.send(join(folder, name), CallbackIOWrapper(bar.update, file, "read"), size)
             return True
 
     return _move_all(address(folder), "Uploading", sizes, send, threads)
@@ -135,81 +126,52 @@ def download_folder(folder: AnyPath, local: AnyPath, *, threads: int = _THREADS)
         raise FileNotFoundError(f"{address(folder)}: there are no files in this folder of the bucket. Check it: {look}")
     _refuse_unsafe(folder, there)
     root.mkdir(parents=True, exist_ok=True)
-    missing = sum(one.size for name, one in there.items() if _size(root / name) != one.size)
-    if missing > shutil.disk_usage(root).free:
-        raise _full(address(folder), root, f"{missing / 1e6:,.0f} MB are to come, and ")
+    missing = [one.size for name, one in there.items() if not _is_as_large(root / name, one)]
 
-    def fetch(name: str, count: Callable[[int], None]) -> bool:
-        return fetch_file(join(folder, name), there[name], root / name, count)
+    def fetch(name: str, bar: tqdm) -> bool:
+        return fetch_file(join(folder, name), there[name], root / name, bar)
 
-    return _move_all(address(folder), "Downloading", {name: one.size for name, one in there.items()}, fetch, threads)
+    sizes = {name: one.size for name, one in there.items()}
+    with workspace.room_for(address(folder), root, sum(missing)):
+        return _move_all(address(folder), "Downloading", sizes, fetch, threads)
 
 
 # --- all files ------------------------------------------------------------------------------------
 
 
-def _move_all(folder: str, doing: str, sizes: Mapping[str, int], move: Move, threads: int) -> Transferred:
-    """Move every file in threads; what fails is told in the end, when the others are done."""
+def _move_all(
+    folder: str, doing: str, sizes: Mapping[str, int], move: Callable[[str, tqdm], bool], threads: int
+) -> Transferred:
+    """Move every file in threads; what fails is raised in the end, when the others are done.
+
+    Args:
+        folder: the address of the folder in the bucket.
+        doing: what the progress bar calls it.
+        sizes: the files by name, with their sizes in bytes.
+        move: moves one file, and tells the bar of its bytes; returns whether it was not there already.
+        threads: how many files are moved at once.
+    """
     if threads < 1:
         raise ValueError(f"threads must be 1 or more, got {threads}.")
     results: dict[str, bool] = {}
     failures: dict[str, Exception] = {}
-    with (
-        tqdm(total=sum(sizes.values()), desc=f"{doing} {folder}", unit="B", unit_scale=True, delay=1) as bar,
-        _stopped_at_once(ThreadPoolExecutor(threads)) as pool,
-    ):
-        one = _counted(move, sizes, bar)
-        waiting = {pool.submit(one, name): name for name in sizes}
-        for done in as_completed(waiting):
-            name = waiting[done]
-            if done.cancelled():
-                continue
-            if not (error := done.exception()):
-                results[name] = done.result()
-            elif isinstance(error, OSError | ValueError):
-                failures[join(folder, name)] = error
-                if len(failures) == _MOST_FAILURES:
-                    _cancel(waiting)
-            else:
-                raise error
+    pool = ThreadPoolExecutor(threads)
+    with tqdm(total=sum(sizes.values()), desc=f"{doing} {folder}", unit="B", unit_scale=True, delay=1) as bar:
+        waiting = {pool.submit(move, name, bar): name for name in sizes}
+        try:
+            for done in (done for done in as_completed(waiting) if not done.cancelled()):
+                try:
+                    results[waiting[done]] = done.result()
+                except (OSError, ValueError) as error:
+                    failures[join(folder, waiting[done])] = error
+                    if len(failures) == _MOST_FAILURES:
+                        pool.shutdown(wait=False, cancel_futures=True)
+        finally:  # after Ctrl+C too: nothing new is begun, and what is on its way is finished
+            pool.shutdown(wait=True, cancel_futures=True)
     if failures:
         raise TransferError(folder, failures, len(results), len(sizes))
     copied = [name for name, was_copied in results.items() if was_copied]
     return Transferred(len(copied), sum(sizes[name] for name in copied), len(results) - len(copied))
-
-
-def _counted(move: Move, sizes: Mapping[str, int], bar: tqdm) -> Callable[[str], bool]:
-    """Return what moves one file and tells the bar of its bytes, once each, however often they are tried."""
-    lock = threading.Lock()
-
-    def one(name: str) -> bool:
-        seen = 0
-
-        def count(size: int) -> None:
-            nonlocal seen
-            with lock:
-                bar.update(step := min(size, sizes[name] - seen))
-            seen += step
-
-        moved = move(name, count)
-        count(sizes[name] - seen)
-        return moved
-
-    return one
-
-
-@contextlib.contextmanager
-def _stopped_at_once(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
-    """Give a pool that begins nothing new after Ctrl+C or an error; what is on its way is finished."""
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _cancel(waiting: Mapping[Future[bool], str]) -> None:
-    for other in waiting:
-        other.cancel()
 
 
 def _checked_sides(local: AnyPath, folder: AnyPath) -> Path:
@@ -236,19 +198,14 @@ def _local_files(root: Path) -> Iterator[tuple[str, int]]:
         if os.path.islink(at) and any(os.path.samefile(at, other) for other in above):  # it leads back
             folders.clear()
             continue
-        folders[:] = sorted(folder for folder in folders if not is_left_behind(folder))
-        for path in (Path(at, name) for name in sorted(names) if not is_left_behind(name)):
+        folders[:] = sorted(folder for folder in folders if not workspace.is_unfinished(folder))
+        for path in (Path(at, name) for name in sorted(names) if not workspace.is_unfinished(name)):
             name = path.relative_to(root).as_posix()
             if not _can_be_named(name):
                 raise ValueError(f"{path!r}: a bucket can have no file of this name. Rename it.")
             if not path.is_file():
                 raise ValueError(f"{path}: this is no file, or a link to nothing. Take it out of the folder.")
             yield name, path.stat().st_size
-
-
-def is_left_behind(name: str) -> bool:
-    """Whether a file's name is one that a write gives to what is not whole yet."""
-    return bool(_LEFT_BEHIND.fullmatch(name))
 
 
 def _can_be_named(name: str) -> bool:
@@ -258,11 +215,8 @@ def _can_be_named(name: str) -> bool:
         return False
 
 
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+def _is_as_large(path: Path, stored: Stored) -> bool:
+    return path.exists() and path.stat().st_size == stored.size
 
 
 def _refuse_unsafe(folder: AnyPath, names: Mapping[str, Stored]) -> None:
@@ -281,64 +235,42 @@ def _refuse_unsafe(folder: AnyPath, names: Mapping[str, Stored]) -> None:
 # --- one file of a bucket -------------------------------------------------------------------------
 
 
-def fetch_file(path: AnyPath, stored: Stored, target: Path, count: Callable[[int], None] = lambda size: None) -> bool:
+def fetch_file(path: AnyPath, stored: Stored, target: Path, bar: tqdm | None = None) -> bool:
     """Fetch a file, whole or not at all, unless it is here and equal; return whether it was fetched.
 
     Args:
         path: its address.
         stored: which version.
         target: the file to make.
-        count: is told of the bytes as they come.
+        bar: is told of the bytes as they come.
 
     Raises:
         OSError: it cannot be fetched, or does not fit the disk.
     """
+    count: Callable[[int], object] = bar.update if bar is not None else lambda size: None
     if files.is_equal(target, stored):
+        count(stored.size)
         return False
-    try:
-        with explained(path), _part(target, stored) as file:
-            count(file.seek(0, os.SEEK_END))
-            files.fetch(path, stored, CallbackIOWrapper(count, file, "write"))
-    except OSError as error:
-        if error.errno in client.FULL:
-            raise _full(address(path), target.parent) from error
-        raise
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with workspace.room_for(address(path), target.parent), explained(path), _part(target, stored) as file:
+        count(file.seek(0, os.SEEK_END))
+        files.fetch(path, stored, CallbackIOWrapper(count, file, "write"))
     return True
 
 
 @contextlib.contextmanager
 def _part(target: Path, stored: Stored) -> Iterator[IO[bytes]]:
     """Give a file to write to, which gets the name of the target in the end; of a large one, what came is kept."""
+    if stored.size < _LARGE or not workspace.CAN_LOCK:
+        with workspace.whole_file(target) as path, path.open("r+b") as file:
+            yield file
+        return
     part = target.with_name(f".{target.name}.{stored.generation}.part")
-    if stored.size >= _LARGE and (file := _alone(part)):
-        with file:
+    with workspace.alone(target):
+        with part.open("a+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            part.replace(target)
-        older = re.compile(rf"\.{re.escape(target.name)}\.\d+\.part")
-        for other in [other for other in target.parent.iterdir() if older.fullmatch(other.name)]:
+        part.replace(target)
+        for other in target.parent.glob(f".{glob.escape(target.name)}.*[0-9].part"):
             other.unlink(missing_ok=True)  # of a version that is no longer there
-    else:
-        with workspace.whole_file(target) as path, path.open("r+b") as file:
-            yield file
-
-
-def _alone(part: Path) -> IO[bytes] | None:
-    """Open a file to add to it, or return None where another process has it open, or the disk knows no locks."""
-    if fcntl is None:
-        return None
-    part.parent.mkdir(parents=True, exist_ok=True)
-    file = part.open("a+b")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        return None
-    return file
-
-
-def _full(path: str, folder: Path, needed: str = "") -> OSError:
-    free = shutil.disk_usage(folder).free
-    told = f"{path}: the disk is full: {needed}{folder} has {free / 1e6:,.0f} MB free"
-    return OSError(errno.ENOSPC, f"{told}. Free some space or choose another folder, and run it again.")

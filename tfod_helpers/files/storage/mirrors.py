@@ -73,7 +73,7 @@ def mirror(path: AnyPath, *, around: bool = False) -> Path:
 def _remove_all_but(place: Path, names: Mapping[str, Stored]) -> None:
     for at, inside, here in os.walk(place, topdown=False):
         for path in (Path(at, name) for name in here):
-            if path.relative_to(place).as_posix() not in names and not folders.is_left_behind(path.name):
+            if path.relative_to(place).as_posix() not in names and not workspace.is_unfinished(path.name):
                 path.unlink(missing_ok=True)
         for path in (Path(at, name) for name in inside):
             with contextlib.suppress(OSError):  # it has files in it
