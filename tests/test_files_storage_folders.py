@@ -325,7 +325,7 @@ def test_what_cannot_be_copied_is_told_before(bucket: str, tmp_path: Path, monke
     usage = os.statvfs_result
     assert usage
     monkeypatch.setattr(workspace.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 0}))
-    with pytest.raises(OSError, match=r"gs://.*/set: the disk is full: 0.1 MB are to come.*Free some space") as caught:
+    with pytest.raises(OSError, match=r"gs://.*/set: the disk is full: 0.0 MB are to come.*Free some space") as caught:
         storage.download_folder(f"{bucket}/set", tmp_path / "back")
     assert caught.value.errno == errno.ENOSPC
 

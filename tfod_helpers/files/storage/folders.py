@@ -165,7 +165,8 @@ def _move_all(
                 except (OSError, ValueError) as error:
                     failures[join(folder, waiting[done])] = error
                     if len(failures) == _MOST_FAILURES:
-                        pool.shutdown(wait=False, cancel_futures=True)
+                        for other in waiting:
+                            other.cancel()
         finally:  # after Ctrl+C too: nothing new is begun, and what is on its way is finished
             pool.shutdown(wait=True, cancel_futures=True)
     if failures:
