@@ -65,8 +65,8 @@ def check(raw: RawImage, path: str, known: LabelMap | None, masks: bool, problem
         for kind, what, fix in faults:
             place = f"{item.place} ({item.name!r})" if item.name else item.place
             problem = raw.problem(what, fix, kind=kind, photo=path)
-            about = {"object": place, "size": size, "box_xyxy": box_xyxy, "label": item.name}
-            problems.append(dataclasses.replace(problem, **about))
+            problem = dataclasses.replace(problem, object=place, size=size, box_xyxy=box_xyxy, label=item.name)
+            problems.append(problem)
     if not raw.objects:
         what, fix = "it has no objects", f"{name} is kept as background."
         problems.append(raw.problem(what, fix, "note", kind="image without objects", photo=path))

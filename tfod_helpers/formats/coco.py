@@ -63,7 +63,7 @@ def _is_ours(path: Path) -> bool:
     data = parsing.beginning_of_json(path)
     if not isinstance(data, dict):
         return False
-    entries = next((data[name] for name in _LISTS if isinstance(data.get(name), list) and data[name]), [{}])
+    entries: list[Any] = next((data[name] for name in _LISTS if isinstance(data.get(name), list) and data[name]), [{}])
     known = {"file_name", "image_id", "supercategory"} & set(entries[0] if isinstance(entries[0], dict) else ())
     return bool(known) or sum(isinstance(data.get(name), list) for name in _LISTS) >= 2
 
@@ -177,8 +177,9 @@ def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any,
 def _corners(item: dict[str, Any]) -> Bounds:
     """Return xmin, ymin, xmax and ymax of an entry's ``bbox``, or raise ValueError with what is wrong with it."""
     bbox = item.get("bbox")
-    numbers = [parsing.number(value) for value in bbox] if isinstance(bbox, list) else []
-    if len(numbers) != 4 or None in numbers:
+    values = map(parsing.number, bbox) if isinstance(bbox, list) and len(bbox) == 4 else ()
+    numbers = [value for value in values if value is not None]
+    if len(numbers) != 4:
         raise ValueError(f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]")
     x, y, width, height = numbers
     return x, y, x + width, y + height
@@ -203,7 +204,7 @@ def _outline_fault(outline: Any, size: tuple[Any, Any]) -> str | None:
     shown = f"{size[0]:g} x {size[1]:g}"
     if not isinstance(outline, dict) or outline.get("size") != [size[1], size[0]]:
         return f"is {reprlib.repr(outline)}, neither polygons nor a mask of {shown}"
-    counts = outline.get("counts")
+    counts: Any = outline.get("counts")
     try:
         lengths = counts if isinstance(counts, list) else masks.run_lengths(counts.encode("ascii"))
     except (ValueError, TypeError, AttributeError):
@@ -301,7 +302,8 @@ def _annotations(image: LabelledImage, image_id: int) -> Iterator[dict[str, Any]
     # In float64 the difference of two float32 is exact, so that adding it again gives the same float32.
     boxes_xyxy = image.boxes_xyxy.astype(np.float64).tolist()
     for number, (xmin, ymin, xmax, ymax) in enumerate(boxes_xyxy):
-        area, outline = (xmax - xmin) * (ymax - ymin), list[Any]()
+        outline: Any = []
+        area = (xmax - xmin) * (ymax - ymin)
         if image.masks:
             outline = {"size": [image.height, image.width], "counts": image.masks[number].decode()}
             area = float(coder.area(outline))

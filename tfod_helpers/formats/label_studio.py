@@ -73,7 +73,7 @@ def _raw_image(where: str, number: int, task: Any, name_of: _NameFinder, found: 
         return RawImage(where, place, fault=("it names no image", _EXPORT_AGAIN))
     if not isinstance(data, dict):
         return _to_image(where, place, filename, label_studio_shapes.from_minimal(task))
-    annotations = next((task[key] for key in _ANNOTATIONS if key in task), [])
+    annotations: Any = next((task[key] for key in _ANNOTATIONS if key in task), [])
     if not isinstance(annotations, list) or len(parsing.dicts(annotations)) != len(annotations):
         fault = f"its annotations are {reprlib.repr(annotations)}", _EXPORT_AGAIN
         return RawImage(where, place, filename, fault=fault)
@@ -148,7 +148,7 @@ class _NameFinder:
             if known := self._photos.find(name, ""):
                 return known[0] if len(known) == 1 else name
         for name in names:
-            known = self._cleaned.get(name.rpartition("/")[2], ())
+            known = self._cleaned.get(name.rpartition("/")[2], [])
             if len(known) == 1:
                 return known[0]
         return names[-1] if names else ""

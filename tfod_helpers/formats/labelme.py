@@ -17,7 +17,7 @@ import math
 import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tfod_helpers.formats import folders, parsing, shapes
 from tfod_helpers.formats.format import Format
@@ -95,8 +95,8 @@ def _objects(items: list[Any], size: tuple[float | None, float | None]) -> Itera
         key = piece.name, group
         if key in pieces:
             known = pieces[key]
-            xmin, ymin, xmax, ymax = zip(known.coordinates, piece.coordinates, strict=True)
-            bounds = min(xmin), min(ymin), max(xmax), max(ymax)
+            corners = cast("list[float]", [*known.coordinates, *piece.coordinates])
+            bounds = shapes.around(list(zip(corners[::2], corners[1::2], strict=True)))
             piece = RawObject(f"{known.place} and {number}", piece.name, bounds)
         pieces[key] = piece
     yield from pieces.values()

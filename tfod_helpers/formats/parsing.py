@@ -25,7 +25,7 @@ _SAVE_AGAIN = "Save the annotation again from the labelling tool, or delete it."
 _BEGINNING = 65_536  # bytes
 _DEEPEST = 100  # no tool nests deeper; kept low so that looking at a file costs little
 _MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\],]', re.DOTALL)
-_SAFE = {
+_SAFE: dict[str, Any] = {
     "resolve_entities": False,
     "no_network": True,
     "load_dtd": False,

@@ -144,7 +144,8 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
     for number in range(count):
         class_name, fault = names.of(*(column[number] if len(column) else None for column in (texts, labels)))
         box = [float(column[number]) if _is_numbers(column) else None for column in corners]
-        if not fault and all(value is not None for value in box) and max(map(abs, box)) > _IN_PIXELS:
+        numbers = [abs(value) for value in box if value is not None]
+        if not fault and len(numbers) == len(box) and max(numbers) > _IN_PIXELS:
             fault = f"the box {box} is in pixels, not in fractions of the image", _WRITE_AGAIN
         in_crowd = bool(len(crowd) == count and _is_numbers(crowd) and crowd[number])
         objects.append(RawObject(f"{place}, object {number + 1}", class_name, box, fault, True, in_crowd))
@@ -159,6 +160,7 @@ class _Names:
     """
 
     def __init__(self, label_map: LabelMap | str | os.PathLike[str] | None) -> None:
+        self.label_map: LabelMap | None
         self._found: dict[int, str] = {}
         if isinstance(label_map, str | os.PathLike):
             self.label_map, self._ids = _with_ids(storage.mirror(label_map))

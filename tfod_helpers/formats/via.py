@@ -259,7 +259,7 @@ def _shape_of_version_3(xy: Any) -> dict[str, Any]:
         return {"name": "ellipse", **dict(zip(("cx", "cy", "rx", "ry"), numbers, strict=False))}
     if kind in _OUTLINES:
         return {"name": "polygon", "all_points_x": numbers[::2], "all_points_y": numbers[1::2]}
-    return {"name": _OTHERS.get(kind, reprlib.repr(xy))}
+    return {"name": _OTHERS.get(kind or 0, reprlib.repr(xy))}
 
 
 FORMAT = Format(title="VGG Image Annotator (VIA)", find=_find, sources=_sources)

@@ -51,7 +51,9 @@ def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
 
 def _without_annotation(part: Part, there: set[str]) -> Iterator[Problem]:
     path = _list_of(part)
-    for stem in sorted((part.only or frozenset()) - there) if path else ():
+    if path is None:
+        return
+    for stem in sorted((part.only or frozenset()) - there):
         what, fix = f"it names {stem!r}, which has no annotation", "Take the name out of the list, or label the photo."
         yield Problem(where=path.name, what=what, fix=fix, severity="warning", kind="listed and not annotated")
 
