@@ -6,18 +6,6 @@ what their files say to `labelled_images`, which pairs it with the photos and ch
 TensorFlow Datasets by name.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from tfod_helpers.formats.recognise import FORMATS, find_format, read, write
+from tfod_helpers.formats.recognise import FORMATS, find_format, read, write
 
 __all__ = ["FORMATS", "find_format", "read", "write"]
-
-
-def __getattr__(name: str) -> Any:
-    # Whoever imports one format need not wait for all of them.
-    if name in __all__:
-        from tfod_helpers.formats import recognise
-
-        return getattr(recognise, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -36,7 +36,8 @@ def _is_ours(path: Path) -> bool:
 
 
 def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
-    root = _load(path)
+    fix = "Give the annotations.xml of a CVAT export."
+    root = parsing.load(path, ".xml", lambda data: parsing.parse_xml(data, "annotations", fix))
     reading.classes = [*dict.fromkeys((*reading.classes, *_declared(root)))]
     images, tracks = parsing.children(root, "image"), parsing.children(root, "track")
     subsets = {item.get("subset", "") for item in (*images, *tracks)}
@@ -48,18 +49,6 @@ def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tu
         raise parsing.refused(path, what, "In CVAT, export the dataset as 'CVAT for images 1.1'.")
     for subset, raw in _frames(path.name, root, tracks):
         yield subset if named else "", raw
-
-
-def _load(path: Path) -> etree._Element:
-    data = parsing.read_bytes(path, ".xml")
-    try:
-        root = parsing.parse_xml(data)
-    except parsing.UnusableError as error:
-        raise parsing.refused(path, *error.args) from None
-    if (name := parsing.tag(root)) != "annotations":
-        fix = "Give the annotations.xml of a CVAT export."
-        raise parsing.refused(path, f"its root is <{name}>, not <annotations>", fix)
-    return root
 
 
 def _declared(root: etree._Element) -> list[str]:

@@ -23,7 +23,6 @@ from tfod_helpers.formats import folders, parsing, shapes
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import DatasetError
 
 _ENDINGS = (".json",)
 _LOOKED_AT = 3  # files of a folder
@@ -69,12 +68,9 @@ def _read_file(folder: Path, name: str) -> RawImage:
     """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
     stem = Path(name).stem
     try:
-        data = parsing.load_json(folder / name)
-    except DatasetError as error:
-        problem = error.problems[0]
-        return RawImage(name, stem=stem, fault=(problem.what, problem.fix))
-    except FileNotFoundError:
-        return RawImage(name, stem=stem, fault=("the file is gone", "Put it back, or read the folder again."))
+        data = parsing.parse_json(parsing.contents(folder / name))
+    except parsing.UnusableError as error:
+        return RawImage(name, stem=stem, fault=error.args)
     if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):
         fix = "Move it away: this is no LabelMe annotation."
         return RawImage(name, stem=stem, fault=("it has no list of shapes", fix))

@@ -6,14 +6,15 @@ A file may come from anywhere: nothing that it names is opened, and nothing in i
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import math
 import re
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from lxml import etree
 
@@ -34,7 +35,12 @@ _SAFE: dict[str, Any] = {
     "remove_comments": True,
     "remove_pis": True,
 }
+Parsed = TypeVar("Parsed")
 _PARSER = etree.XMLParser(**_SAFE)
+
+
+class UnusableError(Exception):
+    """An annotation file that cannot be used at all; its args are (what, fix)."""
 
 
 def refused(path: Path, what: str, fix: str) -> DatasetError:
@@ -42,13 +48,18 @@ def refused(path: Path, what: str, fix: str) -> DatasetError:
     return problems.refused(path, what, fix, where=path.name, kind="annotation unreadable")
 
 
-def read_bytes(path: Path, ending: str) -> bytes:
-    """Return what an annotation file that somebody named holds.
+def load(path: Path, ending: str, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """Return what an annotation file holds that somebody named.
+
+    Args:
+        path: the file.
+        ending: of such files; where it is a folder, those in it are named.
+        parse: takes the bytes; raises UnusableError.
 
     Raises:
         FileNotFoundError: there is no such file.
-        IsADirectoryError: it is a folder; the message names its files with that ending.
-        DatasetError: it cannot be opened.
+        IsADirectoryError: it is a folder.
+        DatasetError: it cannot be read.
     """
     if path.is_dir():
         files = ", ".join(sorted(child.name for child in path.glob(f"*{ending}"))[:5]) or "none"
@@ -57,44 +68,43 @@ def read_bytes(path: Path, ending: str) -> bytes:
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such annotation file. Check the path.")
     try:
+        return parse(contents(path))
+    except UnusableError as error:
+        raise refused(path, *error.args) from error
+
+
+def contents(path: Path) -> bytes:
+    """Return the bytes of a file, or raise UnusableError."""
+    try:
         return path.read_bytes()
     except OSError as error:
-        raise refused(path, f"it cannot be opened ({error.strerror})", "Check the file and its permissions.") from error
+        what = f"it cannot be opened ({error.strerror})"
+        raise UnusableError(what, "Check the file and its permissions.") from error
+
+
+# --- JSON -----------------------------------------------------------------------------------------
 
 
 def load_json(path: Path) -> Any:
-    """Read a JSON file in UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        IsADirectoryError: it is a folder.
-        DatasetError: it cannot be read as JSON.
-    """
-    data = read_bytes(path, ".json")
-    try:
-        return parse_json(data)
-    except ValueError as error:
-        raise refused(path, str(error), _EXPORT_AGAIN) from error
+    """Read a JSON file as `load` does."""
+    return load(path, ".json", parse_json)
 
 
 def parse_json(data: bytes) -> Any:
-    """Return what the bytes of a JSON file hold.
+    """Return what a JSON file holds: UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
 
     Raises:
-        ValueError: they are no JSON; the message says why.
+        UnusableError: it is no JSON.
     """
     if not data.strip():
-        raise ValueError("the file is empty")
+        raise UnusableError("the file is empty", _EXPORT_AGAIN)
     try:
         # utf-8-sig where json's own guess would stumble over the byte order mark
         return json.loads(data.decode("utf-8-sig") if data.startswith(b"\xef\xbb\xbf") else data)
     except RecursionError:
-        raise ValueError("it cannot be read as JSON (nested too deeply)") from None
+        raise UnusableError("it cannot be read as JSON (nested too deeply)", _EXPORT_AGAIN) from None
     except ValueError as error:  # also UnicodeDecodeError, and a number of thousands of digits
-        raise ValueError(f"it cannot be read as JSON ({error})") from None
-
-
-# --- JSON -----------------------------------------------------------------------------------------
+        raise UnusableError(f"it cannot be read as JSON ({error})", _EXPORT_AGAIN) from None
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:
@@ -183,15 +193,16 @@ def _closed(text: str) -> str:
 # --- XML ------------------------------------------------------------------------------------------
 
 
-class UnusableError(Exception):
-    """An XML file that cannot be used at all; its args are (what, fix)."""
-
-
-def parse_xml(data: bytes) -> etree._Element:
+def parse_xml(data: bytes, name: str, fix: str) -> etree._Element:
     """Return the root of an annotation.
 
+    Args:
+        data: the file.
+        name: what the root must be called.
+        fix: what to do where it is not.
+
     Raises:
-        UnusableError: it is empty, no XML, or declares entities.
+        UnusableError: it is empty, no XML, declares entities, or is something else.
     """
     if not data.strip():
         raise UnusableError("the file is empty", _SAVE_AGAIN)
@@ -199,12 +210,14 @@ def parse_xml(data: bytes) -> etree._Element:
         root = etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as error:
         encoding = "encoding" in error.msg or "UTF-8" in error.msg
-        fix = "Save the file as UTF-8, or name its encoding in the first line." if encoding else _SAVE_AGAIN
-        raise UnusableError(f"it cannot be read as XML ({error.msg})", fix) from None
+        save = "Save the file as UTF-8, or name its encoding in the first line." if encoding else _SAVE_AGAIN
+        raise UnusableError(f"it cannot be read as XML ({error.msg})", save) from None
     declared = root.getroottree().docinfo.internalDTD
     if declared is not None and any(True for _ in declared.iterentities()):
-        fix = "Delete its <!DOCTYPE ...> if you trust where the file is from."
-        raise UnusableError("it declares entities, which no labelling tool does and an attack would", fix)
+        what = "it declares entities, which no labelling tool does and an attack would"
+        raise UnusableError(what, "Delete its <!DOCTYPE ...> if you trust where the file is from.")
+    if tag(root) != name:
+        raise UnusableError(f"its root is <{tag(root)}>, not <{name}>", fix)
     return root
 
 
@@ -247,22 +260,20 @@ class Row(NamedTuple):
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
-    """Return the rows of a CSV file that are not blank.
+    """Return the rows of a CSV file that are not blank, read as `load` does."""
+    return load(path, ".csv", functools.partial(_parse_table, columns))
 
-    Raises:
-        FileNotFoundError: there is no such file.
-        IsADirectoryError: it is a folder.
-        DatasetError: it is no table with these columns.
-    """
+
+def _parse_table(columns: Sequence[str], data: bytes) -> list[Row]:
     try:
-        text = read_bytes(path, ".csv").decode("utf-8-sig")
-        header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+        text = io.StringIO(data.decode("utf-8-sig"), newline="")
+        header, *rows = list(csv.reader(text, strict=True)) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise refused(path, f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
+        raise UnusableError(f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
     header = [column.strip().lstrip("#") for column in header]
     if missing := [column for column in columns if column not in header]:
         fix = f"The first row must name {', '.join(columns)}, with commas between them."
-        raise refused(path, f"columns are missing: {', '.join(missing)}; the first row is {header}", fix)
+        raise UnusableError(f"columns are missing: {', '.join(missing)}; the first row is {header}", fix)
     found = []
     for number, cells in enumerate(rows, start=2):
         what = f"the row has {len(cells)} fields, and the first row {len(header)}"

@@ -204,7 +204,7 @@ def _csv_region(texts: dict[str, str]) -> Any:
     for key, column in (("shape_attributes", _COLUMNS[2]), ("region_attributes", _COLUMNS[3])):
         try:
             region[key] = parsing.parse_json(texts[column].encode("utf-8", "replace"))
-        except ValueError:
+        except parsing.UnusableError:
             region[key] = texts[column]
     return region
 

@@ -78,11 +78,8 @@ def read_file(folder: str, name: str) -> RawImage:
     """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
     stem = name[: -len(_ENDINGS[0])]
     try:
-        with open(f"{folder}/{name}", "rb") as file:
-            root = _parse(file.read())
-    except OSError as error:
-        fault = f"it cannot be opened ({error.strerror})", "Check the file and its permissions."
-        return RawImage(name, stem=stem, fault=fault)
+        data = parsing.contents(Path(folder, name))
+        root = parsing.parse_xml(data, "annotation", "Move it away: this is no Pascal VOC annotation.")
     except parsing.UnusableError as error:
         return RawImage(name, stem=stem, fault=error.args)
     found = _children(root)
@@ -91,15 +88,6 @@ def read_file(folder: str, name: str) -> RawImage:
     return RawImage(
         name, "", _text(found, "filename") or "", stem, (_text(size, "width"), _text(size, "height")), objects
     )
-
-
-def _parse(data: bytes) -> etree._Element:
-    """Return the root of an annotation, or raise `parsing.UnusableError`."""
-    root = parsing.parse_xml(data)
-    if (name := parsing.tag(root)) != "annotation":
-        fix = "Move it away: this is no Pascal VOC annotation."
-        raise parsing.UnusableError(f"its root is <{name}>, not <annotation>", fix)
-    return root
 
 
 def _read_object(number: int, element: etree._Element) -> RawObject:
