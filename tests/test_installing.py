@@ -333,7 +333,7 @@ def test_versions_that_cannot_fit_are_reported_and_not_tried_for_ever(
 def test_uv_is_taken_where_it_is_there_and_pip_where_it_fails(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """uv installs for this very Python; where it cannot, pip gets the same list."""
+    """With uv, it installs for this very Python; where it cannot, pip gets the same list."""
     seen: list[list[str]] = []
 
     def run(command: list[str]) -> str:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(name="runtime")
-def room(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def room(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module, which loads TensorFlow, on a machine without TPU and GPU, whatever this one has."""
     import tensorflow as tf
 
@@ -41,7 +42,7 @@ def room(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
-def tpu(runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ignore[no-untyped-def]
+def tpu(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The module of TPUs, on a machine with the device file of one."""
     from tfod_helpers.runtime import tpu
 
@@ -52,7 +53,7 @@ def tpu(runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: igno
 
 
 @pytest.fixture
-def gpus(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def gpus(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two GPUs that TensorFlow lists, and that are not there."""
     import tensorflow as tf
 
@@ -77,7 +78,7 @@ def versions_are(monkeypatch: pytest.MonkeyPatch, **versions: str | None) -> Non
 # --- what there is --------------------------------------------------------------------------------
 
 
-def test_a_cpu_is_said_to_be_one(runtime) -> None:  # type: ignore[no-untyped-def]
+def test_a_cpu_is_said_to_be_one(runtime: ModuleType) -> None:
     """With no TPU and no GPU the CPU is taken; one sentence says what is missing and which menu changes it."""
     connection = runtime.connect()
     assert (connection.kind, connection.devices, connection.precision) == ("CPU", 1, "float32")
@@ -88,7 +89,7 @@ def test_a_cpu_is_said_to_be_one(runtime) -> None:  # type: ignore[no-untyped-de
 
 
 @pytest.mark.parametrize(("kind", "menu"), [("TPU", "v5e-1 TPU"), ("GPU", "T4 GPU")])
-def test_what_is_wanted_and_missing_is_an_error(runtime, kind: str, menu: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_wanted_and_missing_is_an_error(runtime: ModuleType, kind: str, menu: str) -> None:
     """It says what was looked for, and the menu that has it; the CPU, which is there, is taken where it is wanted."""
     with pytest.raises(RuntimeError, match=rf"A {kind} is wanted, and there is no {kind}: no .*/dev/.*type > {menu}\."):
         runtime.connect(want=kind)
@@ -97,7 +98,7 @@ def test_what_is_wanted_and_missing_is_an_error(runtime, kind: str, menu: str) -
         runtime.connect(want="tpu")
 
 
-def test_a_cpu_that_cannot_compute_is_no_answer(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_cpu_that_cannot_compute_is_no_answer(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """The matrices are really multiplied: one wrong number of the product is found."""
     import tensorflow as tf
 
@@ -110,7 +111,7 @@ def test_a_cpu_that_cannot_compute_is_no_answer(runtime, monkeypatch: pytest.Mon
 # --- TPUs -----------------------------------------------------------------------------------------
 
 
-def test_a_tpu_that_cannot_be_used_is_not_passed_over_in_silence(runtime, tpu) -> None:  # type: ignore[no-untyped-def]
+def test_a_tpu_that_cannot_be_used_is_not_passed_over_in_silence(runtime: ModuleType, tpu: ModuleType) -> None:
     """With a chip and plain tensorflow the CPU is taken; TensorFlow's own reason and what to install are reported."""
     said = str(runtime.connect())
     assert said.startswith("CPU x 1")
@@ -120,14 +121,18 @@ def test_a_tpu_that_cannot_be_used_is_not_passed_over_in_silence(runtime, tpu) -
         runtime.connect(want="TPU")
 
 
-def test_a_tpus_tensorflow_that_was_overwritten_is_reported(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_tpus_tensorflow_that_was_overwritten_is_reported(
+    runtime: ModuleType, tpu: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where both packages are installed, the plain one has replaced the files of the other."""
     versions_are(monkeypatch, tensorflow_tpu="2.20.0", libtpu="0.0.21")
     with pytest.raises(RuntimeError, match=r"plain tensorflow .* has overwritten tensorflow-tpu"):
         runtime.connect(want="TPU")
 
 
-def test_a_libtpu_that_would_end_the_process_is_not_loaded(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_libtpu_that_would_end_the_process_is_not_loaded(
+    runtime: ModuleType, tpu: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A newer libtpu than the one that works is refused before the chip is touched; an older one is tried."""
     monkeypatch.setattr(tpu, "_start", lambda resolver, name: pytest.fail("it was loaded"))
     versions_are(monkeypatch, tensorflow_tpu="2.20.0", tensorflow=None, libtpu="0.0.51")
@@ -138,7 +143,7 @@ def test_a_libtpu_that_would_end_the_process_is_not_loaded(runtime, tpu, monkeyp
         runtime.connect(want="TPU")
 
 
-def test_who_holds_the_tpu_is_reported(runtime, tpu, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_who_holds_the_tpu_is_reported(runtime: ModuleType, tpu: ModuleType, tmp_path: Path) -> None:
     """Another process that has the chip open is named with its number."""
     code = f"file = open({str(tmp_path / 'accel0')!r}); print(flush=True); input()"
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -150,7 +155,9 @@ def test_who_holds_the_tpu_is_reported(runtime, tpu, tmp_path: Path) -> None:  #
         holder.communicate(b"\n")
 
 
-def test_a_tpu_is_started_once_and_has_to_compute(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_tpu_is_started_once_and_has_to_compute(
+    runtime: ModuleType, tpu: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What started and computes elsewhere is no TPU; a second connection takes the first's strategy, as it is."""
     import tensorflow as tf
 
@@ -165,7 +172,9 @@ def test_a_tpu_is_started_once_and_has_to_compute(runtime, tpu, monkeypatch: pyt
     assert "the TPU of this machine, 1 chip." in str(first)
 
 
-def test_a_tpu_that_never_starts_is_given_up(runtime, tpu, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_tpu_that_never_starts_is_given_up(
+    runtime: ModuleType, tpu: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After the time that a TPU takes, the error says so and what to do, instead of waiting for ever."""
     never = threading.Event()
     monkeypatch.setattr(tpu, "_start", lambda resolver, name: never.wait())
@@ -175,7 +184,7 @@ def test_a_tpu_that_never_starts_is_given_up(runtime, tpu, monkeypatch: pytest.M
     never.set()
 
 
-def test_a_named_tpu_that_nobody_answers_for_is_an_error(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_named_tpu_that_nobody_answers_for_is_an_error(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who names a TPU does not mean a CPU; the name in TPU_NAME is a wish, and the sentence says what became of it."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -188,7 +197,7 @@ def test_a_named_tpu_that_nobody_answers_for_is_an_error(runtime, monkeypatch: p
     assert f"the TPU '{address}' cannot be reached" in str(connection)
 
 
-def test_a_name_that_google_does_not_know_is_reported(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_name_that_google_does_not_know_is_reported(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name is looked up where Google Cloud keeps them; on a machine that is not there, this fails in time."""
     monkeypatch.setenv("GCE_METADATA_HOST", "localhost:1")
     with pytest.raises(RuntimeError, match=r"The TPU 'my-tpu' cannot be reached \(.*check its name"):
@@ -198,7 +207,7 @@ def test_a_name_that_google_does_not_know_is_reported(runtime, monkeypatch: pyte
 # --- GPUs -----------------------------------------------------------------------------------------
 
 
-def test_gpus_that_cannot_compute_are_reported_and_the_next_taken(runtime, gpus) -> None:  # type: ignore[no-untyped-def]
+def test_gpus_that_cannot_compute_are_reported_and_the_next_taken(runtime: ModuleType, gpus: None) -> None:
     """TensorFlow lists two that it cannot compute on: the CPU is taken, and both are named with TensorFlow's reason."""
     said = str(runtime.connect())
     assert said.startswith("CPU x 1")
@@ -210,7 +219,9 @@ def test_gpus_that_cannot_compute_are_reported_and_the_next_taken(runtime, gpus)
 
 
 @pytest.mark.parametrize("broken", [None, "/GPU:0"])
-def test_the_gpus_that_compute_are_taken(runtime, gpus, broken: str | None, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_the_gpus_that_compute_are_taken(
+    runtime: ModuleType, gpus: None, broken: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two together where both compute; where one does not, the other alone, and the broken one is named."""
     import tensorflow as tf
 
@@ -230,7 +241,9 @@ def test_the_gpus_that_compute_are_taken(runtime, gpus, broken: str | None, monk
     assert connecting.best_precision(connection.strategy) == connection.precision
 
 
-def test_a_gpu_without_its_libraries_is_reported(runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_gpu_without_its_libraries_is_reported(
+    runtime: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Driver there, TensorFlow finds none: what to install; or what hides it, where somebody did."""
     from tfod_helpers.runtime import gpu
 
@@ -279,7 +292,9 @@ def free_ports(count: int) -> Iterator[int]:
         (config_of([1]).replace('"type": "worker"', '"type": "evaluator"'), r"'evaluator'\. An evaluator has no use"),
     ],
 )
-def test_a_wrong_tf_config_is_quoted_beside_a_right_one(runtime, text: str, what: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrong_tf_config_is_quoted_beside_a_right_one(
+    runtime: ModuleType, text: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The error says what stands there, what is wrong with it, what it should look like, and how to do without."""
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match=what) as caught:
@@ -288,7 +303,7 @@ def test_a_wrong_tf_config_is_quoted_beside_a_right_one(runtime, text: str, what
     assert "del os.environ['TF_CONFIG']" in str(caught.value)
 
 
-def test_a_port_in_use_is_reported_at_once(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_port_in_use_is_reported_at_once(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Something else listens at this machine's port: TensorFlow would wait there until it is killed."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -297,14 +312,16 @@ def test_a_port_in_use_is_reported_at_once(runtime, monkeypatch: pytest.MonkeyPa
             runtime.connect()
 
 
-def test_one_machine_alone_needs_no_others(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_one_machine_alone_needs_no_others(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Vertex AI sets TF_CONFIG for a single machine too: it takes its own runtime."""
     alone = {"cluster": {"chief": ["10.0.0.1:2222"]}, "task": {"type": "chief", "index": 0}, "environment": "cloud"}
     monkeypatch.setenv("TF_CONFIG", json.dumps(alone))
     assert runtime.connect().why.startswith(f"{os.cpu_count()} core")
 
 
-def test_tensorflow_that_has_computed_cannot_join_others(runtime, monkeypatch: pytest.MonkeyPatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_tensorflow_that_has_computed_cannot_join_others(
+    runtime: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It has to be the first thing that a session does; the error says so. A TPU is not what machines join by."""
     import tensorflow as tf
 
@@ -346,7 +363,7 @@ def test_two_machines_find_each_other(tmp_path: Path) -> None:
 # --- versions -------------------------------------------------------------------------------------
 
 
-def test_versions_that_cannot_work_are_refused(runtime, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_versions_that_cannot_work_are_refused(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """numpy 2.4 and Python 3.13 are refused before any time is spent, numpy with the command that fixes it."""
     runtime.check_versions()
     versions_are(monkeypatch, numpy="2.4.0")
