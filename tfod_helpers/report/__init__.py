@@ -1,5 +1,5 @@
 """An `Evaluation` -> a page that any browser shows, and its numbers in files."""
 
-from tfod_helpers.report.writing import numbers, write
+from tfod_helpers.report.writing import write
 
-__all__ = ["numbers", "write"]
+__all__ = ["write"]

@@ -50,7 +50,7 @@ p { margin: .4rem 0 .8rem; max-width: 46rem; } .lead { font-size: 1.1rem; } .fai
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
 th { font-weight: 600; border-bottom: 2px solid #bbb; }
-.text { text-align: left; min-width: 6.5rem; } .whole { white-space: nowrap; }
+.text { text-align: left; } .text:not(:first-child) { min-width: 8rem; } .whole { white-space: nowrap; }
 figure { margin: .5rem 0 1rem; overflow-x: auto; } img { display: block; width: 100%; height: auto; }
 @media (max-width: 40rem) { img { width: 42rem; max-width: none; } .photos img { width: 100%; min-width: 30rem; } }
 @media print { body { max-width: none; font-size: 11pt; padding: 0; } h2 { break-after: avoid; }
@@ -107,21 +107,21 @@ def in_a_sentence(evaluation: Evaluation) -> str:
     Args:
         evaluation: what to report.
     """
-    point = evaluation.best
+    best = evaluation.best
     words = (
-        f"Asked for what it is sure of by {point.threshold:.2f} or more, it finds {_of_100(point.recall)} objects, and "
-        f"{_of_100(point.precision)} of its finds are right. Its AP, which also asks how well the boxes fit, is "
-        f"{evaluation.ap:.2f} of 1."
+        f"At a confidence threshold of {best.threshold:.2f} it detects {_of_100(best.recall)} objects, and "
+        f"{_of_100(best.precision)} of its detections are right. Its AP, which also measures how well the boxes fit, "
+        f"is {evaluation.ap:.2f} of 1."
     )
     low, high = evaluation.intervals.get("ap", (math.nan, math.nan))
     if math.isnan(low):
         return words
     words += (
-        f" Judged on {pictures.counted(evaluation.images, 'photo')}, that is known only so far: with other photos of "
-        f"the same kind it would mostly lie between {low:.2f} and {high:.2f}."
+        f" That is measured on {pictures.counted(evaluation.images, 'photo')}: on others of the same kind it would "
+        f"mostly lie between {low:.2f} and {high:.2f}."
     )
     if high - low > _WIDE:
-        words += " Four times as many labelled photos to judge on would halve that range."
+        words += " Four times as many labelled photos to evaluate on would halve that range."
     return words
 
 
@@ -131,51 +131,51 @@ def _of_100(share: float) -> str:
 
 def _scores(evaluation: Evaluation) -> str:
     rows = [
-        ("", name, _score(value), _interval(evaluation, name.lower()), _COCO_MEANING[name])
+        (name, _score(value, *evaluation.intervals.get(name.lower(), ())), _COCO_MEANING[name])
         for name, value in evaluation.coco.items()
     ]
-    table = _table(("", "score", "95 % interval", "what it measures"), [row[1:] for row in rows], text=(0, 3))
+    table = _table(("", "score (95 % interval)", "what it measures"), rows, text=(0, 2))
     words = (
         "<p>1 is perfect. An interval holds what 95 of 100 other sets of such photos would give; two detectors whose "
         "intervals overlap widely may be equally good. A dash: no such object in these photos.</p>"
     )
-    chart = _figure(pictures.plot_evaluation(evaluation), "Precision and recall, AP of each class, confusions")
+    chart = _figure(pictures.plot_evaluation(evaluation), "Precision and recall, AP of each class, confusion matrix")
     return _section("Scores", words, table, chart)
 
 
 def _classes(evaluation: Evaluation) -> str:
-    head = ("class", "objects", "AP", "95 %", "AP50", "95 %", "small", "medium", "large")
-    head += ("best confidence", "right", "found", "F1")
+    head = ("class", "objects", "AP (95 %)", "AP50 (95 %)", "small", "medium", "large")
+    head += ("threshold", "precision", "recall", "F1")
+    columns = ("ap_small", "ap_medium", "ap_large", "best_threshold", "precision", "recall", "f1")
     rows = []
-    for name, row in evaluation.per_class.head(_MOST_CLASSES).iterrows():
-        sizes = (_score(row[f"ap_{size}"]) for size in ("small", "medium", "large"))
-        best = (_score(row[column]) for column in ("best_threshold", "precision", "recall", "f1"))
-        ends = [_range(row[f"{column}_low"], row[f"{column}_high"]) for column in ("ap", "ap50")]
-        scores = (_score(row["ap"]), ends[0], _score(row["ap50"]), ends[1])
-        rows.append((str(name), f"{int(row['boxes']):,}", *scores, *sizes, *best))
+    for name, row in evaluation.per_class.head(_MOST_CLASSES).to_dict("index").items():
+        scores = (_score(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("ap", "ap50"))
+        rows.append((str(name), f"{int(row['boxes']):,}", *scores, *(_score(row[column]) for column in columns)))
     left_out = len(evaluation.per_class) - len(rows)
     more = f"<p>{left_out:,} more classes are in evaluation.json.</p>" if left_out > 0 else ""
     words = (
-        "<p>AP by the size of the objects; then the confidence at which the class does best, and what is right and "
-        "found there.</p>"
+        "<p>AP by the size of the objects; then the confidence threshold of the highest F1, with precision, recall "
+        "and F1 there.</p>"
     )
     return _section("Each class", words, _table(head, rows, text=(0,)), more)
 
 
 def _confidence(evaluation: Evaluation) -> str:
     return _section(
-        "Which confidence to ask for, and what it is worth",
-        "<p>The lower the confidence asked for, the more is found and the more of it is wrong. F1 weighs both.</p>",
-        _figure(pictures.plot_thresholds(evaluation), "F1 by confidence, and the best confidence of each class"),
+        "Which confidence threshold to choose, and what a confidence is worth",
+        "<p>The lower the threshold, the higher the recall and the lower the precision. F1 weighs both.</p>",
+        _figure(
+            pictures.plot_thresholds(evaluation), "F1 by confidence threshold, and the best threshold of each class"
+        ),
         f"<p>{escape(str(evaluation.calibration))}</p>",
-        _figure(pictures.plot_calibration(evaluation), "Share of right detections by confidence"),
+        _figure(pictures.plot_calibration(evaluation), "Precision by confidence"),
     )
 
 
 def _mistakes(evaluation: Evaluation, mistakes: pd.DataFrame) -> str:
     words = (
-        f"<p>At confidence {evaluation.threshold:.2f}, a few of each kind, the worst first. Many of one kind say what "
-        f"to do: missed or wrong class, label more such photos; badly placed, train longer or at a larger size; "
+        f"<p>At confidence {evaluation.threshold:.2f}, a few of each kind, the worst first. The commonest kind says "
+        f"what to do: missed or wrong class, label more such photos; badly placed, train longer or at a larger size; "
         f"background, add photos without objects.</p>"
     )
     gallery = _figure(pictures.show_mistakes(evaluation), "The worst mistakes", "photos") if len(mistakes) else ""
@@ -187,13 +187,19 @@ def _suspects(evaluation: Evaluation, suspects: pd.DataFrame) -> str:
     if not len(likely):
         return _section("Labels to look at again", "<p>The detector contradicts none.</p>")
     rows = [
-        (f"{row.score:.2f}", row.reason, _link(row.path), str(row.object or "new"), _corners(row.box_xyxy))
-        for row in likely.itertuples()
+        (
+            f"{row['score']:.2f}",
+            row["reason"],
+            _link(row["path"]),
+            str(row["object"] or "new"),
+            ", ".join(f"{value:.0f}" for value in row["box_xyxy"]),
+        )
+        for row in likely.to_dict("records")
     ]
     head = ("score", "why", "photo", "object", "box (pixels)")
     words = (
         "<p>Here the detector sees something else than the label says. Often the detector is wrong; where the label "
-        "is, mending it helps more than another photo. All labels, in this order, are in label_errors.csv.</p>"
+        "is, correcting it helps more than another photo. All labels, in this order, are in label_errors.csv.</p>"
     )
     gallery = _figure(pictures.show_label_errors(evaluation), "Labels that are probably wrong", "photos")
     return _section("Labels to look at again", words, gallery, _table(head, rows, text=(1, 2), ready=(2,)))
@@ -243,17 +249,12 @@ def _link(path: str) -> str:
     return f'<a href="{escape(Path(path).absolute().as_uri())}" title="{escape(path)}">{name}</a>'
 
 
-def _corners(box_xyxy: Sequence[float]) -> str:
-    return ", ".join(f"{value:.0f}" for value in box_xyxy)
-
-
 def _interval(evaluation: Evaluation, name: str) -> str:
-    return _range(*evaluation.intervals.get(name, (math.nan, math.nan)))
-
-
-def _range(low: float, high: float) -> str:
+    low, high = evaluation.intervals.get(name, (math.nan, math.nan))
     return "" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
 
 
-def _score(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"  # noqa: RUF001 - the dash of a table
+def _score(value: float, low: float = math.nan, high: float = math.nan) -> str:
+    if math.isnan(value):
+        return "–"  # noqa: RUF001 - the dash of a table
+    return f"{value:.2f}" + ("" if math.isnan(low) else f" ({low:.2f} to {high:.2f})")

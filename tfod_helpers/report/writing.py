@@ -5,6 +5,7 @@ The page stands alone: its pictures lie within it, it loads nothing and runs no 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -55,21 +56,15 @@ def write(
     with storage.whole_folder(folder, replaces=True) as part:
         (part / REPORT).write_text(html, encoding="utf-8")
         (part / NUMBERS).write_text(
-            json.dumps(numbers(evaluation, mistakes), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            json.dumps(_numbers(evaluation, mistakes), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
             encoding="utf-8",
         )
         _for_spreadsheets(suspects).to_csv(part / LABELS, index=False, encoding="utf-8")
     return Path(folder) / REPORT
 
 
-def numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:
-    """Return every number of an evaluation as JSON can hold it; what is unknown is None.
-
-    Args:
-        evaluation: what to report.
-        mistakes: its mistakes, which are counted by kind.
-    """
-    speed = evaluation.speed
+def _numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:
+    """Return every number of an evaluation as JSON can hold it; what is unknown is None."""
     return _plain(
         {
             "tfod_helpers": __version__,
@@ -94,7 +89,7 @@ def numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:
                 "excess": evaluation.calibration.excess,
             },
             "mistakes": mistakes["kind"].value_counts().to_dict(),
-            "speed": speed and {"ms": speed.ms, "images_per_second": speed.images_per_second, "images": speed.images},
+            "speed": evaluation.speed and dataclasses.asdict(evaluation.speed),
             "notes": evaluation.notes,
         }
     )
