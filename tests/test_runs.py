@@ -92,7 +92,7 @@ def test_runs_of_before_have_no_intervals(tmp_path: Path) -> None:
 
 
 def test_what_does_not_compare_is_refused(tmp_path: Path) -> None:
-    """Runs judged on different photos, a damaged file, no run and no folder each say what to do."""
+    """Runs evaluated on different photos, a damaged file, no run and no folder each say what to do."""
     with pytest.raises(FileNotFoundError, match="there is no such folder"):
         runs.table(tmp_path / "typo")
     with pytest.raises(FileNotFoundError, match=r"no run with a model in it; it holds no folder"):
@@ -125,8 +125,8 @@ def test_an_augmentation_goes_by_its_name(tmp_path: Path) -> None:
     assert runs.table(tmp_path).loc["own", "coloured"] == 0.77
 
 
-def test_what_follows_the_batch_is_not_told_twice(tmp_path: Path) -> None:
-    """Steps and rate that only follow the batch stay out of the label; a rate of its own is told."""
+def test_what_follows_the_batch_is_said_once(tmp_path: Path) -> None:
+    """Steps and rate that only follow the batch stay out of the label; a rate of its own is there."""
     batch, steps, rate = keys.BATCH_SIZE, keys.STEPS, keys.LEARNING_RATE
     write(tmp_path, "small", 0.3, {batch: 8, steps: 160, rate: 0.002})
     write(tmp_path, "large", 0.2, {batch: 32, steps: 40, rate: 0.004})
@@ -135,3 +135,21 @@ def test_what_follows_the_batch_is_not_told_twice(tmp_path: Path) -> None:
     assert {"steps", "learning rate"} <= set(table.columns)
     write(tmp_path, "own", 0.1, {batch: 32, steps: 40, rate: 0.001})
     assert runs.table(tmp_path)["label"].tolist()[2] == "batch size 32, learning rate 0.001"
+
+
+def test_the_table_is_ready_to_be_shown(tmp_path: Path) -> None:
+    """Every number has the digits that tell, a small learning rate too, and no cell needs more room than there is."""
+    for name, rate in (("fast", 0.0092345), ("slow", 0.0000923456)):
+        write(tmp_path, name, 0.123456, {keys.LEARNING_RATE: rate, keys.IMAGE_SIZE: [int(rate * 1e6)] * 2 + [3]})
+    table = runs.table(tmp_path)
+    assert table["learning rate"].tolist() == [0.00923, 9.23e-05]
+    assert table["image size"].tolist() == [9234, 92]
+    assert table["ap"].tolist() == [0.123, 0.123]
+    assert table["label"].tolist() == [
+        "image size 9234, learning rate 0.00923",
+        "image size 92, learning rate 9.23e-05",
+    ]
+    shown = table.drop(columns="label").to_html()
+    assert "..." not in shown
+    assert "0.009230" in shown
+    assert "0.000092" in shown

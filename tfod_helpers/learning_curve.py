@@ -30,17 +30,17 @@ def measure(
     strategy: tf.distribute.Strategy | None = None,
     **settings: Any,
 ) -> pd.DataFrame:
-    """Train on growing parts of a training set, and judge each model on the same photos.
+    """Train on growing parts of a training set, and evaluate each model on the same photos.
 
-    Each part holds the smaller ones, and of each class about its share. Called again, it goes on where it stopped.
+    Each part holds the smaller ones, and of each class about its share. Called again, it resumes where it stopped.
 
     Args:
         preset: as for `experiment.make`.
         train: the whole training set.
-        validation: the records to judge on.
+        validation: the records to evaluate on.
         folder: for the parts' records and runs; also one of Drive or ``gs://``.
         fractions: sizes of the parts, as shares of the training set.
-        seed: draws the parts.
+        seed: of the random parts.
         strategy: as for `training.train`.
         settings: what else `experiment.make` takes.
 
@@ -73,7 +73,7 @@ def part_of(dataset: Dataset, fraction: float, seed: int = 0) -> Dataset:
     Args:
         dataset: the whole.
         fraction: above 0 and at most 1.
-        seed: draws the images.
+        seed: of the random images.
     """
     random = np.random.default_rng(seed)
     groups: dict[int, list[int]] = {}

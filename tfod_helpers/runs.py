@@ -47,33 +47,34 @@ def table(folder: storage.AnyPath) -> pd.DataFrame:
     Returns:
         A row a run by its folder's name, the best AP first: a column for each setting in which they differ; ``ap`` and
         ``ap50`` with their 95 % intervals (``ap_low`` ...), the ``step`` of the best model, ``minutes`` of training,
-        ``finished``, and ``label``, the settings that differ in words. `pictures.plot_runs` draws it.
+        ``finished``, and ``label``, the settings that differ in words. Numbers are rounded, ready to be shown.
+        `pictures.plot_runs` draws it.
 
     Raises:
         FileNotFoundError: there is no such folder, or no run with a model in it.
-        ValueError: a run's file is damaged, or the runs were judged on different numbers of photos.
+        ValueError: a run's file is damaged, or the runs were evaluated on different numbers of photos.
     """
     import pandas as pd
 
     found = runs_in(folder)
     manifests = {name: run.read_manifest() for name, run in found.items()}
-    judged = {name: manifest for name, manifest in manifests.items() if manifest.get("best")}
-    if not judged:
+    evaluated = {name: manifest for name, manifest in manifests.items() if manifest.get("best")}
+    if not evaluated:
         there = ", ".join(found) or "no folder"
         raise FileNotFoundError(
             f"{folder}: no run with a model in it; it holds {there}. Give the folder that your run folders are in."
         )
-    settings = {name: _settings(found[name]) for name in judged}
+    settings = {name: _settings(found[name]) for name in evaluated}
     _check_same_photos(folder, settings)
     _name_augmentations(settings)
     differing = _differing(settings)
-    rows = [
-        {_name(key): settings[name].get(key) for key in differing} | _result(manifest)
-        for name, manifest in judged.items()
-    ]
-    made = pd.DataFrame(rows, index=pd.Index(list(judged), name="run"))
-    names = [_name(key) for key in differing if not _follows_batch(key, settings)]
-    made["label"] = [", ".join(f"{name} {_say(row[name])}" for name in names) or run for run, row in made.iterrows()]
+    choices = [_name(key) for key in differing if not _follows_batch(key, settings)]
+    rows = []
+    for name, manifest in evaluated.items():
+        row = {_name(key): _shown(settings[name].get(key)) for key in differing}
+        label = ", ".join(f"{choice} {row[choice]}" for choice in choices)
+        rows.append(row | _result(manifest) | {"label": label or name})
+    made = pd.DataFrame(rows, index=pd.Index(list(evaluated), name="run"))
     return made.sort_values("ap", ascending=False, kind="stable")
 
 
@@ -105,7 +106,7 @@ def _check_same_photos(folder: storage.AnyPath, settings: dict[str, dict[str, An
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise ValueError(
-            f"{folder}: the runs were judged on different numbers of photos ({listed}), so their scores do not "
+            f"{folder}: the runs were evaluated on different numbers of photos ({listed}), so their scores do not "
             f"compare. Train them on the same validation records, or compare them apart."
         )
 
@@ -138,8 +139,8 @@ def _is(name: str, flat: dict[str, Any]) -> bool:
 
 def _follows_batch(key: str, settings: dict[str, dict[str, Any]]) -> bool:
     """Whether a setting differs only because the batch does: the rate with its root, the steps against it."""
-    batches = [flat.get(keys.BATCH_SIZE) for flat in settings.values()]
-    values = [flat.get(key) for flat in settings.values()]
+    batches: list[Any] = [flat.get(keys.BATCH_SIZE) for flat in settings.values()]
+    values: list[Any] = [flat.get(key) for flat in settings.values()]
     if key not in (keys.LEARNING_RATE, keys.STEPS) or len(set(batches)) < 2 or None in batches + values:
         return False
     power = 0.5 if key == keys.LEARNING_RATE else -1
@@ -152,16 +153,17 @@ def _result(manifest: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name in ("ap", "ap50"):
         low, high = intervals.get(name, (float("nan"), float("nan")))
-        row |= {name: best[name], f"{name}_low": low, f"{name}_high": high}
+        row |= {name: round(best[name], 3), f"{name}_low": round(low, 3), f"{name}_high": round(high, 3)}
     minutes = sum(manifest.get("seconds", {}).values()) / 60
-    return row | {"step": best["step"], "minutes": minutes, "finished": bool(manifest.get("finished"))}
+    return row | {"step": best["step"], "minutes": round(minutes, 1), "finished": bool(manifest.get("finished"))}
 
 
 def _name(key: str) -> str:
     return _SHORT.get(key, " ".join(key.split(".")[-2:]))
 
 
-def _say(value: Any) -> str:
+def _shown(value: Any) -> Any:
+    """Return a setting in no more digits than tell: three of a number, of an image size one side."""
     if isinstance(value, tuple):
-        return str(value[0]) if value else "none"  # an image size is told by its side
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+        return value[0] if value else "none"
+    return float(f"{value:.3g}") if isinstance(value, float) else value

@@ -30,7 +30,7 @@ _CLASS_GAP = 0.05  # inches
 _COLUMNS, _ASPECT = 4, 4 / 3
 _LABELLED, _DETECTED, _MISSED = (BLUE, "solid"), (YELLOW, "dashed"), (VERMILLION, "dashed")
 
-_Box = tuple[LabelledImage, int]  # an image, and which of its boxes
+_Label = tuple[LabelledImage, int]  # an image, and which of its boxes
 
 
 def show_classes(
@@ -52,19 +52,19 @@ def show_classes(
         ValueError: no boxes, or a class that is not in the label map.
         TypeError: ``dataset`` is no dataset.
     """
-    every = _boxes_by_class(dataset, classes)
-    there = {name: boxes for name, boxes in every.items() if boxes}
+    every = _labels_by_class(dataset, classes)
+    there = {name: labels for name, labels in every.items() if labels}
     names = _most_and_least(there)
     most = _shown_of_each(len(names), per_class)
     shown = {name: spread(there[name], most, seed) for name in names}
     across = 6 if sum(map(len, shown.values())) <= _FEW_CROPS else 12
     beside = min(max(map(len, shown.values())), across)  # of one class
     blocks: list[list[Panel | None]] = []
-    for name, boxes in shown.items():
+    for name, labels in shown.items():
         colour = colour_of(dataset.label_map.id(name))
-        first, *others = [_class_crop(box, colour) for box in boxes]
+        first, *others = [_class_crop(label, colour) for label in labels]
         first = replace(first, title=name, note=counted(len(there[name]), "box", "boxes"), tag=("  ", colour))
-        panels = [first, *others, *[None] * (-len(boxes) % beside)]
+        panels = [first, *others, *[None] * (-len(labels) % beside)]
         blocks += [panels[start : start + beside] for start in range(0, len(panels), beside)]
     side = (PHOTO_WIDTH - (across - 1) * _CLASS_GAP) / across
     headline = _headline(there, shown, len(every) - len(there))
@@ -72,29 +72,29 @@ def show_classes(
     return draw_gallery(rows, headline, gap=_CLASS_GAP, tallest=side, lines=1, font_size=6.5)
 
 
-def _boxes_by_class(dataset: Dataset, classes: Sequence[str] | None) -> dict[str, list[_Box]]:
+def _labels_by_class(dataset: Dataset, classes: Sequence[str] | None) -> dict[str, list[_Label]]:
     if not isinstance(dataset, Dataset):
         raise TypeError(f"show_classes takes a Dataset, got {type(dataset).__name__}.")
     for name in classes or ():
         if name not in dataset.label_map:
             near = did_you_mean(name, dataset.label_map)
             raise ValueError(f"show_classes: there is no class {name!r} ({dataset.label_map.describe()}){near}")
-    boxes: dict[str, list[_Box]] = {name: [] for name in classes or dataset.label_map}
+    labels: dict[str, list[_Label]] = {name: [] for name in classes or dataset.label_map}
     for image in dataset:
         for number, label in enumerate(image.labels.tolist()):
             name = dataset.label_map.name(label)
-            if name in boxes:
-                boxes[name].append((image, number))
-    if not any(boxes.values()):
+            if name in labels:
+                labels[name].append((image, number))
+    if not any(labels.values()):
         raise ValueError("show_classes: no photo has a box of these classes. Check what was read or split.")
-    return boxes
+    return labels
 
 
-def _most_and_least(boxes: Mapping[str, Sequence[_Box]]) -> list[str]:
+def _most_and_least(labels: Mapping[str, Sequence[_Label]]) -> list[str]:
     """Return the classes that a page has room for, in their order."""
-    ranked = sorted(boxes, key=lambda name: -len(boxes[name]))
+    ranked = sorted(labels, key=lambda name: -len(labels[name]))
     kept = {*ranked[: _MOST_CLASSES // 2], *ranked[-_MOST_CLASSES // 2 :]}
-    return [name for name in boxes if name in kept]
+    return [name for name in labels if name in kept]
 
 
 def _shown_of_each(classes: int, per_class: int) -> int:
@@ -106,7 +106,7 @@ def _shown_of_each(classes: int, per_class: int) -> int:
     return next((share for share in _ROW_SHARES if share <= room), 1) if room < _ROW_SHARES[0] else room
 
 
-def _headline(there: Mapping[str, Sequence[_Box]], shown: Mapping[str, Sequence[_Box]], empty: int) -> str:
+def _headline(there: Mapping[str, Sequence[_Label]], shown: Mapping[str, Sequence[_Label]], empty: int) -> str:
     said = counted(len(there), "class", "classes")
     if len(shown) < len(there):
         said = f"{len(shown)} most and least common of {said}"
@@ -116,9 +116,9 @@ def _headline(there: Mapping[str, Sequence[_Box]], shown: Mapping[str, Sequence[
     return said + (f"; {empty:,} {'has' if empty == 1 else 'have'} none" if empty else "")
 
 
-def _class_crop(box: _Box, colour: str) -> Panel:
+def _class_crop(label: _Label, colour: str) -> Panel:
     """Return a square around a box."""
-    image, number = box
+    image, number = label
     box_xyxy, size = image.boxes_xyxy[number], (image.width, image.height)
     view_xyxy = view_around(box_xyxy[None], size, aspect=1.0, around=_CLASS_AROUND, least=_CLASS_LEAST)
     file = f"{image.path.stem} #{number + 1}" if len(image.labels) > 1 else image.path.stem
