@@ -406,11 +406,3 @@ def test_without_a_ready_division_one_is_made(ready: tuple[str, ...]) -> None:
     train, validation = Dataset(tuple(images), LabelMap(["cat", "dog"])).train_and_validation()
     assert (len(train), len(validation)) == (40, 10)
     assert len({image.path for image in (*train, *validation)}) == 50
-
-
-def test_to_frame() -> None:
-    """The table has one row a box, under the names of the CSV format."""
-    frame = dataset(4).to_frame()
-    assert list(frame.columns) == ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"]
-    assert frame["class"].tolist() == ["dog", "cat", "cat"]
-    assert frame.iloc[0].tolist() == ["1.jpg", 60, 40, "dog", 1, 2, 30.5, 31]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 
@@ -12,10 +12,6 @@ from tfod_helpers.annotations.label_map import LabelMap
 from tfod_helpers.annotations.labelled_image import LabelledImage
 from tfod_helpers.annotations.splitting import share_out
 from tfod_helpers.problems import Problem
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 # What the makers of data sets call their splits.
 _TRAIN = ("train", "training")
@@ -121,14 +117,3 @@ class Dataset(Sequence[LabelledImage]):
             return train, validation
         parts = self.split({"train": 1 - share, "validation": share}, seed)
         return parts["train"], parts["validation"]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row a box: filename, width, height, class, xmin, ymin, xmax, ymax."""
-        import pandas as pd
-
-        rows = [
-            (image.path.name, image.width, image.height, self.label_map.name(int(label)), *map(float, box_xyxy))
-            for image in self.images
-            for box_xyxy, label in zip(image.boxes_xyxy, image.labels, strict=True)
-        ]
-        return pd.DataFrame(rows, columns=["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"])

@@ -206,7 +206,9 @@ def _find(key: bytes) -> Look | None:
     if key not in _seen and key in _earlier():
         row = _earlier()[key]
         size = int(row["width"]), int(row["height"])
-        info = PhotoInfo(row["format"].decode(), row["mode"].decode(), *size, int(row["orientation"]))
+        info = PhotoInfo(
+            str(row["format"], "ascii", "replace"), str(row["mode"], "ascii", "replace"), *size, int(row["orientation"])
+        )
         _seen[key] = Look(row["digest"].tobytes(), row["thumbnail"], int(row["bytes"]), info)
     return _seen.get(key)
 

@@ -27,14 +27,11 @@ It needs the extra ``beam``: ``pip install 'tfod_helpers[beam]'``.
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
 import json
 import os
-import secrets
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,7 +43,7 @@ from tfod_helpers.records import encoding, writing
 from tfod_helpers.records.index import Index
 from tfod_helpers.records.manifest import Records
 from tfod_helpers.records.place import Place
-from tfod_helpers.records.shards import bounds, join, write_batch
+from tfod_helpers.records.shards import Written, bounds, join, write_batch
 
 
 def write(
@@ -84,14 +81,12 @@ def write(
     settings = encoding.Settings.of(dataset.label_map, longest_side)
     parts = bounds(dataset, shards)
     ids = encoding.source_ids(dataset)
-    with _staging(place) as staging:
+    with place.staging() as staging:
         for number, images in enumerate(parts):
             part = [_to_json(dataset[image], ids[image]) for image in images]
             staging.put_bytes(json.dumps(part).encode(), _task_name(number))
         _run(functools.partial(write_shard, staging, settings), range(len(parts)), options)
-        index, problems = _gather(staging, len(parts))
-        made = [f"{staging.name}/{number:05d}" for number in range(len(parts))]
-        return writing.publish(place, made, index, dataset.label_map, problems, on_problem)
+        return writing.publish(place, _gather(staging, len(parts)), dataset.label_map, on_problem)
 
 
 def write_shard(staging: Place, settings: encoding.Settings, number: int) -> None:
@@ -125,33 +120,13 @@ def _run(task: functools.partial[None], numbers: range, options: list[str]) -> N
         _ = root | beam.Create(list(numbers)) | beam.Reshuffle() | beam.Map(task)
 
 
-def _gather(staging: Place, count: int) -> tuple[Index, list[Problem]]:
+def _gather(staging: Place, count: int) -> Written:
     parts, problems = [], []
     for number in range(count):
         parts.append(Index.from_bytes(storage.read_bytes(staging.path(f"{number:05d}.npy"))))
         found = json.loads(storage.read_bytes(staging.path(f"{number:05d}.json")))
         problems += [Problem(**problem) for problem in found]
-    return Index.joined(parts), problems
-
-
-@contextlib.contextmanager
-def _staging(place: Place) -> Iterator[Place]:
-    """Give a folder that all machines see, in the folder of the records; it is removed in the end."""
-    if not place.remote:
-        Path(place.folder).mkdir(parents=True, exist_ok=True)
-    place.remove_unfinished()
-    name = f".{place.name}.{secrets.token_hex(4)}.part"
-    staging = Place(place.path(name), name)
-    if not place.remote:
-        Path(staging.folder).mkdir()
-    try:
-        yield staging
-    finally:
-        if place.remote:
-            for file in staging.sizes():
-                storage.delete(staging.path(file))
-        else:
-            shutil.rmtree(staging.folder, ignore_errors=True)
+    return Written([f"{staging.name}/{number:05d}" for number in range(count)], Index.joined(parts), problems)
 
 
 def _refuse_unreachable(dataset: Dataset, place: Place, options: list[str]) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +108,25 @@ class Place:
                 os.link(self.path(name), part)
             except OSError:  # a disk that knows no second names, such as FAT
                 shutil.copyfile(self.path(name), part)
+
+    @contextlib.contextmanager
+    def staging(self) -> Iterator[Place]:
+        """Give a hidden folder in this one, which every machine sees, and remove it in the end."""
+        name = f".{self.name}.{secrets.token_hex(4)}.part"
+        staging = Place(self.path(name), name)
+        if not self.remote:
+            Path(self.folder).mkdir(parents=True, exist_ok=True)
+        self.remove_unfinished()
+        if not self.remote:
+            Path(staging.folder).mkdir()
+        try:
+            yield staging
+        finally:
+            if self.remote:
+                for file in staging.sizes():
+                    storage.delete(staging.path(file))
+            else:
+                shutil.rmtree(staging.folder, ignore_errors=True)
 
     def remove_all_but(self, named: Collection[str]) -> None:
         """Remove older shards and indexes, and what an interrupted write left."""

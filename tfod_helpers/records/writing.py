@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files.workers import count
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.problems import DatasetError, OnProblem, settle_problems
 from tfod_helpers.records import encoding
-from tfod_helpers.records.index import Index
 from tfod_helpers.records.manifest import Records, find_manifest, open_place, to_records, write_manifest
 from tfod_helpers.records.place import Place
-from tfod_helpers.records.shards import Earlier, bounds, tag, write_shards
+from tfod_helpers.records.shards import Earlier, Written, bounds, tag, write_shards
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -65,7 +63,7 @@ def write(
         return replace(to_records(place, earlier.manifest), reused=len(dataset))
     with _full_disk_explained(place), _staging(place) as folder:
         made = write_shards(dataset, ids, parts, settings, folder, workers=workers, earlier=earlier)
-        found = publish(place, made.shards, made.index, dataset.label_map, made.problems, on_problem)
+        found = publish(place, made, dataset.label_map, on_problem)
     return replace(found, reused=sum(row >= 0 for row in earlier.rows) if earlier else 0)
 
 
@@ -80,53 +78,41 @@ def claimed(prefix: str | os.PathLike[str]) -> Place:
     return place
 
 
-def publish(
-    place: Place,
-    made: Sequence[Path | str],
-    index: Index,
-    label_map: LabelMap,
-    problems: Sequence[Problem],
-    on_problem: OnProblem,
-) -> Records:
+def publish(place: Place, made: Written, label_map: LabelMap, on_problem: OnProblem) -> Records:
     """Give complete shards their names, then let the manifest speak of them, then remove the old ones.
 
     Args:
         place: where they belong.
-        made: each shard's file, or the name of one that is in the place already and holds the same.
-        index: what they hold.
+        made: the shards.
         label_map: the classes.
-        problems: what is wrong with images that are left out.
         on_problem: as in `write`.
 
     Raises:
         DatasetError: an image is left out and ``on_problem`` is ``raise``, or there is no image.
     """
     title = f"records {place.path(place.name)}"
-    settled = settle_problems(problems, on_problem, title)
-    if not len(index):
+    settled = settle_problems(made.problems, on_problem, title)
+    if not len(made.index):
         raise DatasetError(settled, f"{title}: there is no image to write")
-    names = place.shard_names(tag(index, len(made)), len(made))
-    for shard, name in zip(made, names, strict=True):
+    names = place.shard_names(tag(made.index, len(made.shards)), len(made.shards))
+    for shard, name in zip(made.shards, names, strict=True):
         if isinstance(shard, Path):
             place.put(shard, name)
         else:
             place.give_name(shard, name)
-    place.remove_all_but(write_manifest(place, index, names, label_map, settled))
+    place.remove_all_but(write_manifest(place, made.index, names, label_map, settled))
     return open_place(place)
 
 
 @contextlib.contextmanager
 def _staging(place: Place) -> Iterator[Path]:
     """Give a folder that is removed in the end; on the disk where the records will be, if that is on this machine."""
-    if not place.remote:
-        Path(place.folder).mkdir(parents=True, exist_ok=True)
-        place.remove_unfinished()
-    where = None if place.remote else place.folder
-    folder = Path(tempfile.mkdtemp(dir=where, prefix=f".{place.name}.", suffix=".part"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if place.remote:
+        with tempfile.TemporaryDirectory(prefix="tfod_helpers-") as folder:
+            yield Path(folder)
+    else:
+        with place.staging() as staging:
+            yield Path(staging.folder)
 
 
 @contextlib.contextmanager
