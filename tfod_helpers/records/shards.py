@@ -103,11 +103,12 @@ class Earlier:
         number = int(self.index.rows["shard"][rows[0]])
         return number if rows == np.flatnonzero(self.index.rows["shard"] == number).tolist() else None
 
-    def fetch(self, folder: Path) -> Path:
-        """Return the folder where the shards are; those in a bucket that are needed are copied to the one given."""
+    def fetch(self, images: Iterable[int], folder: Path) -> Path:
+        """Return the folder where the shards are; those in a bucket that images need are copied to the one given."""
         if not self.place.remote:
             return Path(self.place.folder)
-        for number in {int(self.index.rows["shard"][row]) for row in self.rows if row >= 0}:
+        rows = (self.rows[image] for image in images)
+        for number in {int(self.index.rows["shard"][row]) for row in rows if row >= 0}:
             storage.download(self.place.path(self.names[number]), folder / self.names[number])
         return folder
 
@@ -209,13 +210,9 @@ def write_shards(
     """
     same = [earlier.same_shard(images) if earlier else None for images in bounds]
     size = batch_size(len(dataset), workers)
-    batches = [
-        [range(start, min(start + size, images.stop)) for start in range(images.start, images.stop, size)]
-        if known is None
-        else []
-        for images, known in zip(bounds, same, strict=True)
-    ]
-    there = earlier.fetch(folder) if earlier else None
+    to_make = [images if known is None else range(0) for images, known in zip(bounds, same, strict=True)]
+    batches = [[range(start, min(start + size, images.stop)) for start in images[::size]] for images in to_make]
+    there = earlier.fetch(itertools.chain(*to_make), folder) if earlier else None
     example_class()  # loaded before the processes are forked, which would each do it
     task = functools.partial(write_batch, dataset.images, ids, settings, folder, earlier=earlier, there=there)
     made = in_order(task, list(itertools.chain(*batches)), workers=workers, small=True)
