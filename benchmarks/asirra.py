@@ -118,9 +118,9 @@ def run_in_process(photos: Path, seed: int) -> dict[str, float]:
 
 def _keras_home(work: Path) -> Path:
     """Return a Keras folder that holds the ImageNet weights, so that none are downloaded."""
-    from tfod_helpers.network import weights
+    from tfod_helpers.network.weights import networks
 
-    cached = weights.keras_file("MobileNetV2", 0.35).path
+    cached = networks.FILES["MobileNetV2"][0.35].path
     source = cached if cached.is_file() else SHARED / "weights" / cached.name
     target = work / "keras" / "models" / cached.name
     target.parent.mkdir(parents=True)

@@ -66,7 +66,7 @@ def measure(export: Path, dataset: Dataset) -> None:
     model = loaded.signatures["serving_default"]
     paths = [image.path for image in dataset]
     arrays = [image.pixels() for image in dataset]
-    tensors = [tf.constant(detector.square(array).pixels[None]) for array in arrays]
+    tensors = [tf.constant(detector.letterbox(array).pixels[None]) for array in arrays]
     bare = median_ms(lambda n: model(images=tensors[n]), len(paths))
     print(f"{'bare model':>24}: {bare:6.2f} ms a photo")
     for name, call in (

@@ -145,7 +145,7 @@ def kill(times: int, steps: int, place: str | None, work: Path) -> None:
 
 
 def move(steps: int, work: Path) -> None:
-    """Stop half way, go on in several ways, and print how the loss went on."""
+    """Stop half way, resume in several ways, and print how the loss went on."""
     configs = {batch: make_config(work, steps, batch) for batch in (16, 8, 32)}
     assert start(configs[16], str(work / "half"), half=steps // 2).wait() == 0
     before = pd.read_csv(work / "half" / "history.csv")

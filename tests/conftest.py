@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import shutil
 import socket
 from collections.abc import Callable, Iterator
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
@@ -81,6 +84,27 @@ def bucket(
 
 
 @pytest.fixture(scope="session")
+def processes() -> BaseContext:
+    """What starts processes that have loaded TensorFlow already, which takes ten seconds, and have not used it yet.
+
+    A process of its own can be killed, have other devices, and gives the memory of its graphs back.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tfod_helpers.training", "tfod_helpers.exporting.saved_model"])
+    return context
+
+
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Run a few train steps without making their graph, which takes longer than they do, and is never freed."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     """Records of coloured rectangles, and a config that trains on them in seconds."""
     from tfod_helpers import experiment
@@ -110,10 +134,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 
 
 @pytest.fixture(scope="session")
-def trained(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """The small training: stopped by Ctrl-C between two checkpoints, then started again and finished."""
+def interrupted(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of the small training, stopped by Ctrl-C between two checkpoints; tests take copies."""
     from tfod_helpers import training
-    from tfod_helpers.files import run_folder
     from tfod_helpers.training.steps import Steps
 
     run_steps = Steps.run
@@ -123,11 +146,21 @@ def trained(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Trained:
             raise KeyboardInterrupt
         return run_steps(steps, count, limit)
 
-    run = run_folder.open_run(tmp_path_factory.mktemp("trained") / "run")
+    folder = tmp_path_factory.mktemp("interrupted") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Steps, "run", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            training.train(small.config, run)
+            training.train(small.config, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(small: Small, interrupted: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The small training: interrupted, then started again and finished."""
+    from tfod_helpers import training
+    from tfod_helpers.files import run_folder
+
+    run = run_folder.open_run(shutil.copytree(interrupted, tmp_path_factory.mktemp("trained") / "run"))
     manifest, rows = run.read_manifest(), run.history_path.read_text()
     return Trained(run, training.train(small.config, run), manifest, rows)
 

@@ -94,7 +94,7 @@ def test_a_large_jpeg_is_seen_as_its_pixels_are(detector: Detector, tmp_path: Pa
     rgb = spotted(2000, 1500)
     Image.fromarray(rgb).save(tmp_path / "large.jpg", quality=95)
     np.testing.assert_allclose(detector.detect(tmp_path / "large.jpg").xyxy[0], expected_box(2000, 1500), atol=32)
-    ours, whole = detector.square(tmp_path / "large.jpg"), detector.square(rgb)
+    ours, whole = detector.letterbox(tmp_path / "large.jpg"), detector.letterbox(rgb)
     assert (ours.width, ours.height, ours.scale) == (whole.width, whole.height, whole.scale) == (2000, 1500, ours.scale)
     assert np.abs(ours.pixels.astype(int) - whole.pixels).mean() < 2
 
@@ -214,5 +214,4 @@ def test_masks_lie_in_their_boxes_in_the_pixels_of_the_photo() -> None:
     # The cat's box is larger than the photo, so its disc is too, and reaches all but the corners.
     assert cat[55:65].all()
     assert not cat[0, :10].any()
-    assert detector.detect_squares([detector.square(photo)], masks=False)[0].mask is None
     assert Detector(bright_spot, LABEL_MAP, SIDE, 0.1).detect(photo).mask is None

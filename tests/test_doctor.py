@@ -78,7 +78,7 @@ def fault(diagnosis: Any, name: str) -> str:
     assert list(diagnosis.left_out) == NAMES[NAMES.index(name) + 1 :]
     lines = str(diagnosis).splitlines()
     assert sum(line.startswith("WRONG") for line in lines) == 1
-    assert "Mend this, and ask again" in lines[-1]
+    assert "Fix this, and ask again" in lines[-1]
     assert all(left in lines[-1] for left in diagnosis.left_out)
     return diagnosis.checks[-1].text
 
@@ -110,7 +110,7 @@ def test_a_healthy_training_is_called_so(
         "8 photos compared with the dataset",
         "100% of the training boxes have an anchor",
         "4 images of 64 pixels fit",
-        "8 training photos are learnt by heart in 120 steps: AP50 ",
+        "8 training photos are overfitted in 120 steps: AP50 ",
         "detections are the same as the run's own",
         "All is well (",
     ):
@@ -195,7 +195,7 @@ def read_only() -> Iterator[Path]:
 def test_a_run_folder_that_cannot_be_written(small, read_only: Path) -> None:  # type: ignore[no-untyped-def]
     """A folder of somebody else is told with the system's own word, and one that is a file too."""
     from tfod_helpers.doctor import machine
-    from tfod_helpers.doctor.case import FoundFault
+    from tfod_helpers.doctor.diagnosis import FoundFault
 
     with pytest.raises(FoundFault, match="a file cannot be written there") as caught:
         machine._try_place(str(read_only / "run"), 1.0)
@@ -219,7 +219,7 @@ def test_a_place_that_cannot_keep_a_run(small, doctor, tmp_path: Path, monkeypat
 def test_a_bucket_is_written_to(small, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """A file goes there, comes back and is deleted; the folder here that such a run is worked on in is tried too."""
     from tfod_helpers.doctor import machine
-    from tfod_helpers.doctor.case import Case
+    from tfod_helpers.doctor.diagnosis import Case
     from tfod_helpers.files import storage
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -338,7 +338,7 @@ def test_a_learning_rate_that_explodes(small, doctor, fitting_batch, change, mon
 def test_an_export_that_does_not_reload(trained, small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Damaged on the way to the disk it is named with what to do; one that finds something else is told too."""
     from tfod_helpers.doctor import examining, trial
-    from tfod_helpers.doctor.case import Case, FoundFault
+    from tfod_helpers.doctor.diagnosis import Case, FoundFault
 
     monkeypatch.setattr(trial, "_SURE", 0.005)  # so short a training is sure of little
     monkeypatch.setattr(trial, "_CONFIDENCE", 0.001)

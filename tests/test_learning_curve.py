@@ -40,7 +40,9 @@ def test_a_larger_part_holds_every_smaller_one(dataset: Dataset) -> None:
     assert {image.path for image in learning_curve.part_of(dataset, 0.25, seed=1)} != names[1]
 
 
-def test_each_part_is_trained_and_judged_once(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_part_is_trained_and_evaluated_once(
+    small: Small, eagerly: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A row a part with its score and interval, and a second call trains nothing."""
     from small_training import draw_rectangles
 

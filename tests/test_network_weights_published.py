@@ -124,6 +124,6 @@ def test_wrong_file_is_not_kept(asked: list[str]) -> None:
 
 def test_every_coco_checkpoint_has_one_address_and_one_network() -> None:
     """No two rows of the table are for the same network or share a file name in the cache."""
-    rows = [(one.backbone, tuple(one.settings.items()), one.levels) for one in published.COCO]
+    rows = [(tuple(one.backbone.items()), one.levels) for one in published.COCO]
     assert len(set(rows)) == len({one.file.name for one in published.COCO}) == len(published.COCO)
-    assert all(one.file.address.startswith("https://storage.googleapis.com/tf_model_garden/") for one in published.COCO)
+    assert all(one.file.url.startswith("https://storage.googleapis.com/tf_model_garden/") for one in published.COCO)

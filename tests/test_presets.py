@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import re
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from tfod_helpers.records import Records
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment import ExperimentConfig
+    from tfod_helpers.training.steps import Steps
 
 NAMES = list(presets.PRESETS)
 
@@ -74,30 +74,44 @@ def _unread(network) -> list:  # type: ignore[no-untyped-def,type-arg]
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", NAMES)
-def test_each_trains_and_ships(name: str, small, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_each_trains_and_ships(name: str, small, processes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """From records to an export that finds something, at a small size; XLA takes the train step, as a TPU asks for."""
     # In a process of its own: TensorFlow never frees a graph that it traced, and eleven networks fill the memory.
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as own:
+    with ProcessPoolExecutor(1, mp_context=processes) as own:
         own.submit(_train_and_ship, name, small.train, small.validation, small.dataset[0], tmp_path).result()
 
 
 def _train_and_ship(name: str, train: Records, validation: Records, image: LabelledImage, folder: Path) -> None:
+    import tensorflow as tf
+
     from tfod_helpers import experiment, training
     from tfod_helpers.detector import Detector
     from tfod_helpers.exporting import saved_model
+    from tfod_helpers.training.steps import Steps
 
     size = 2 ** presets.find(name).levels[1]
     config = experiment.make(
-        name, train=train, validation=validation, image_size=size, batch_size=2, train_steps=3, weights=None
+        name, train=train, validation=validation, image_size=size, batch_size=2, train_steps=2, weights=None
     )
-    settings = {"task.model.detection_generator.pre_nms_score_threshold": 0.0, "trainer.validation_interval": 3}
+    settings = {"task.model.detection_generator.pre_nms_score_threshold": 0.0, "trainer.validation_interval": 2}
+    settings["runtime.mixed_precision_dtype"] = "bfloat16"  # a TPU's
     if config.task.is_rcnn:  # a second stage that looks at fewer regions; its network is the same
         regions = {"roi_generator.num_proposals": 50, "roi_generator.test_num_proposals": 50}
         regions |= {"roi_sampler.num_sampled_rois": 32, "detection_generator.max_num_detections": 20}
         regions |= {"mask_sampler.num_sampled_masks": 8} if name.startswith("mask") else {}
         settings |= {f"task.model.{name}": value for name, value in regions.items()}
     config = experiment.change(config, settings)
+    made: list[Steps] = []
+    build = Steps.__init__
+
+    def build_and_keep(steps: Steps, config: ExperimentConfig) -> None:
+        build(steps, config)
+        made.append(steps)
+
+    Steps.__init__ = build_and_keep  # type: ignore[method-assign]  # this process is used once
+    tf.config.run_functions_eagerly(True)  # two steps take less time than their graph; XLA gets its own below
     history = training.train(config, folder / "run")
+    tf.config.run_functions_eagerly(False)
     assert np.isfinite(history.frame["loss"]).all()
     detector = Detector.load(saved_model.export(folder / "run", folder / "export"))
     found = detector.detect(image.path, threshold=0.0)
@@ -109,20 +123,17 @@ def _train_and_ship(name: str, train: Records, validation: Records, image: Label
             outside = mask.copy()
             outside[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = False
             assert not outside.any()
-    _lower_for_xla(config)
+    _lower_for_xla(made[0], config)
 
 
-def _lower_for_xla(config: ExperimentConfig) -> None:
+def _lower_for_xla(steps: Steps, config: ExperimentConfig) -> None:
     """Lower the train step as XLA does before it makes machine code, in a TPU's precision: no shape may be dynamic."""
-    from tfod_helpers.network import inputs, model
-    from tfod_helpers.training import schedule
+    from tfod_helpers.network import inputs
     from tfod_helpers.training.steps import precision
 
     images, labels = next(iter(inputs.train_batches(config.task)))
     with precision("bfloat16"):
-        task, network = model.task_of(config), model.build_model(config)
-        optimizer = schedule.optimizer(config, 1e-3, "bfloat16")
-        text = _hlo(task, network, optimizer, task.build_metrics(training=True), images, labels)
+        text = _hlo(steps.task, steps.model, steps.optimizer, steps._metrics, images, labels)
     assert text.count("bf16[") > 100
     assert "f32[" in text  # weights and losses stay that
     assert not re.search(r"\w+\[[^\]]*<=[^\]]*\]", text)  # such as f32[<=100,4], of which a TPU knows nothing
@@ -130,8 +141,6 @@ def _lower_for_xla(config: ExperimentConfig) -> None:
 
 def _hlo(task, network, optimizer, metrics, images, labels) -> str:  # type: ignore[no-untyped-def]
     import tensorflow as tf
-
-    optimizer._create_all_weights(network.trainable_variables)  # XLA allows none to be made within the step
 
     # Keras has turned Python's branches into TensorFlow's already; without autograph the tracing takes half the time.
     @tf.function(jit_compile=True, autograph=False)

@@ -1,13 +1,12 @@
-"""Training: a run that learns, says what it did, goes on where it stopped, keeps its best model and refuses misuse."""
+"""Training: a run that learns, says what it did, resumes where it stopped, keeps its best model and refuses misuse."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
+import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -242,7 +241,7 @@ def as_detections(image: Any) -> Any:
     return sv.Detections(xyxy=image.boxes_xyxy, class_id=image.labels.astype(int), confidence=ones)
 
 
-def test_a_loss_that_is_no_number_stops_the_training(small, training, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_nan_loss_stops_the_training(small, training, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """NaN at step 11 ends in an error with that step and the picture of its batch; what was saved at step 8 is kept."""
     import tensorflow as tf
     from PIL import Image
@@ -274,7 +273,7 @@ def test_a_loss_that_is_no_number_stops_the_training(small, training, monkeypatc
         assert min(picture.size) > 200
 
 
-def test_a_loss_that_explodes_stops_the_training(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_loss_that_explodes_stops_the_training(small, training, eagerly, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """With a learning rate of a million the loss jumps far above the ones before, and training says so and stops."""
     from tfod_helpers import experiment
 
@@ -297,7 +296,7 @@ def test_training_starts_from_an_earlier_run(trained, small, training, no_steps,
     assert str(trained.run.best) in run_folder.open_run(tmp_path / "run").read_manifest()["weights"]
 
 
-def test_there_must_be_something_to_be_judged_on(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_there_must_be_something_to_be_evaluated_on(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Validation records without an object, or none at all, are refused before a step; the folder stays free."""
     from tfod_helpers import experiment
 
@@ -321,17 +320,19 @@ def test_records_of_other_classes_are_refused(small, training, tmp_path: Path) -
 
 # --- another process: two devices, and a kill ----------------------------------------------------
 
-TWO_DEVICES = """
-import sys
-import tensorflow as tf
 
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tfod_helpers import experiment, training
+def train_on_two_devices(config: Path, folder: Path, said: Path) -> None:
+    """Train on two devices of this CPU; what is printed goes into a file."""
+    with said.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    import tensorflow as tf
 
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-print(training.train(experiment.load(sys.argv[1]), sys.argv[2], strategy=strategy))
-"""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    from tfod_helpers import experiment, training
+
+    training.train(experiment.load(config), folder, strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -350,7 +351,7 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(small, tmp_path_factory: pytest.TempPathFactory) -> Killed:  # type: ignore[no-untyped-def]
+def killed(small, processes, tmp_path_factory: pytest.TempPathFactory) -> Killed:  # type: ignore[no-untyped-def]
     """A training of 4000 steps on two devices, killed after its second checkpoint."""
     from tfod_helpers import experiment
 
@@ -359,16 +360,17 @@ def killed(small, tmp_path_factory: pytest.TempPathFactory) -> Killed:  # type: 
     config = experiment.change(small.config, {"trainer.train_steps": 4000, "trainer.steps_per_loop": 4, **intervals})
     experiment.save(config, folder / "config.yaml")
     run = run_folder.open_run(folder / "run")
-    with (folder / "said.txt").open("w") as said:
-        command = [sys.executable, "-c", TWO_DEVICES, str(folder / "config.yaml"), str(run.folder)]
-        process = subprocess.Popen(command, stdout=said, stderr=said)
-        try:
-            wait_for(lambda: run.read_manifest().get("step", 0) >= 2 * INTERVAL or process.poll() is not None, 300)
-        finally:
-            process.kill()
-            code = process.wait()
+    process = processes.Process(
+        target=train_on_two_devices, args=(folder / "config.yaml", run.folder, folder / "said.txt")
+    )
+    process.start()
+    try:
+        wait_for(lambda: run.read_manifest().get("step", 0) >= 2 * INTERVAL or not process.is_alive(), 300)
+    finally:
+        process.kill()
+        process.join()
     text = (folder / "said.txt").read_text()
-    assert code == -signal.SIGKILL, text
+    assert process.exitcode == -signal.SIGKILL, text
     return Killed(run, config, text)
 
 

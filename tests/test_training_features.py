@@ -30,23 +30,25 @@ def change() -> Callable[..., Any]:
 # --- the average of the weights -------------------------------------------------------------------
 
 
-def test_the_average_follows_the_weights(small: Small, change: Callable[..., Any]) -> None:
-    """After steps it lies between where the weights began and where they are, and the model to be judged has it."""
+def test_the_average_follows_the_weights(small: Small, change: Callable[..., Any], eagerly: None) -> None:
+    """After steps it lies between where the weights began and where they are, and the model to be evaluated has it."""
     from tfod_helpers.training.steps import Steps
 
     made = Steps(change(small.config, {"trainer.average_decay": 0.9}))
-    weight, judged = made.model.trainable_variables[0], made.eval_model.trainable_variables[0]
+    weight, copy = made.model.trainable_variables[0], made.eval_model.trainable_variables[0]
     began = weight.numpy()
     made.run(4)
     made.fill_eval_model()
-    now, average = weight.numpy(), judged.numpy()
+    now, average = weight.numpy(), copy.numpy()
     low, high = np.minimum(began, now) - 1e-3, np.maximum(began, now) + 1e-3
     assert ((average >= low) & (average <= high)).mean() > 0.8
     assert np.abs(average - now).max() > 1e-4
 
 
-def test_without_an_average_the_last_weights_are_judged(small: Small, change: Callable[..., Any]) -> None:
-    """With a decay of 0 the model to be judged has the weights as they are, frozen ones among them."""
+def test_without_an_average_the_last_weights_are_evaluated(
+    small: Small, change: Callable[..., Any], eagerly: None
+) -> None:
+    """With a decay of 0 the model to be evaluated has the weights as they are, frozen ones among them."""
     from tfod_helpers.network import model
     from tfod_helpers.training.steps import Steps
 
@@ -56,11 +58,11 @@ def test_without_an_average_the_last_weights_are_judged(small: Small, change: Ca
     assert [id(weight) for weight in made.model.weights] != [id(weight) for weight, _ in pairs]  # another order
     made.run(2)
     made.fill_eval_model()
-    for weight, judged in pairs:
-        np.testing.assert_array_equal(judged.numpy(), weight.numpy())
+    for weight, copy in pairs:
+        np.testing.assert_array_equal(copy.numpy(), weight.numpy())
 
 
-def test_the_average_survives_a_checkpoint(small: Small, tmp_path: Path) -> None:
+def test_the_average_survives_a_checkpoint(small: Small, eagerly: None, tmp_path: Path) -> None:
     """Restored, weights, average and step are what they were."""
     import tensorflow as tf
 

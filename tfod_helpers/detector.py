@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import supervision as sv
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from tfod_helpers import photos
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.files import storage
-from tfod_helpers.photos import Square
+from tfod_helpers.photos import Letterboxed
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import DatasetError, Problem
 
@@ -42,7 +42,7 @@ class ExportFacts:
 
     Attributes:
         format: which program runs it, such as ``saved_model``.
-        image_size: side of the square that the model sees, in pixels.
+        image_size: side of the model's letterboxed input, in pixels.
         classes: how many classes it tells apart; the label map beside must have as many.
         threshold: the confidence that gave the best F1 on the validation images.
         preset: what it was made from.
@@ -91,7 +91,7 @@ class Detector:
 
     Attributes:
         label_map: the classes it tells apart.
-        image_size: side of the square that it sees, in pixels.
+        image_size: side of its letterboxed input, in pixels.
         threshold: the confidence below which detections are left out unless `detect` is told
             otherwise; the export's own is the one that gave the best F1 on the validation photos.
     """
@@ -102,8 +102,8 @@ class Detector:
         """Make a detector from a function; `load` does this for an export folder.
 
         Args:
-            run: takes uint8 squares, shape (n, image_size, image_size, 3), as `photos.letterbox` makes
-                them, and returns ``boxes_xyxy`` (n, m, 4) in their pixels, ``scores`` (n, m),
+            run: takes uint8 letterboxed photos, shape (n, image_size, image_size, 3), as `photos.letterbox`
+                makes them, and returns ``boxes_xyxy`` (n, m, 4) in their pixels, ``scores`` (n, m),
                 ``classes`` (n, m) and ``count`` (n,).
             label_map: the classes.
             image_size: in pixels.
@@ -139,8 +139,10 @@ class Detector:
             )
         return cls(_load_saved_model(storage.mirror(export)), label_map, facts.image_size, facts.threshold)
 
-    @overload
-    def detect(self, images: Photo, *, threshold: float | None = None, batch_size: int = 16) -> sv.Detections: ...
+    @overload  # a str is a sequence of str, and taken as a path
+    def detect(  # type: ignore[overload-overlap]
+        self, images: Photo, *, threshold: float | None = None, batch_size: int = 16
+    ) -> sv.Detections: ...
 
     @overload
     def detect(
@@ -171,51 +173,43 @@ class Detector:
             ValueError: the threshold is not between 0 and 1, or the batch size is below 1.
         """
         if isinstance(images, (str, os.PathLike, Image.Image, np.ndarray)):
-            return self.detect_squares([self.square(images)], threshold=threshold)[0]
+            return self.detect_letterboxed([self.letterbox(images)], threshold=threshold)[0]
         found: list[sv.Detections] = []
         with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
             for batch in _batches(images, batch_size):
-                squares = list(pool.map(self.square, batch))
-                found += self.detect_squares(squares, threshold=threshold, batch_size=batch_size)
+                letterboxed = list(pool.map(self.letterbox, batch))
+                found += self.detect_letterboxed(letterboxed, threshold=threshold, batch_size=batch_size)
         return found
 
-    def square(self, photo: Photo) -> Square:
+    def letterbox(self, photo: Photo) -> Letterboxed:
         """Scale a photo to what the model sees; for photos that are looked at more than once."""
         return photos.letterbox(photo, self.image_size)
 
-    def detect_squares(
-        self,
-        squares: Sequence[Square],
-        *,
-        threshold: float | None = None,
-        batch_size: int = 16,
-        masks: bool = True,
+    def detect_letterboxed(
+        self, letterboxed: Sequence[Letterboxed], *, threshold: float | None = None, batch_size: int = 16
     ) -> list[sv.Detections]:
-        """Find objects in photos that `square` scaled; as `detect` otherwise.
+        """Find objects in photos that `letterbox` scaled; as `detect` otherwise.
 
         Args:
-            squares: the photos.
+            letterboxed: the photos.
             threshold: as for `detect`.
             batch_size: as for `detect`.
-            masks: with a model that finds masks, return them too; each is as large as its photo.
         """
         threshold = self.threshold if threshold is None else threshold
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold must be between 0 and 1, got {threshold}.")
         found = []
-        for batch in _batches(squares, batch_size):
-            outputs = self._run(np.stack([square.pixels for square in batch]))
-            if not masks:
-                outputs = {name: values for name, values in outputs.items() if name != "masks"}
-            found += [self._detections(outputs, number, square, threshold) for number, square in enumerate(batch)]
+        for batch in _batches(letterboxed, batch_size):
+            outputs = self._run(np.stack([photo.pixels for photo in batch]))
+            found += [self._detections(outputs, number, photo, threshold) for number, photo in enumerate(batch)]
         return found
 
-    def _detections(self, outputs: Outputs, number: int, square: Square, threshold: float) -> sv.Detections:
+    def _detections(self, outputs: Outputs, number: int, photo: Letterboxed, threshold: float) -> sv.Detections:
         """Take one photo's detections out of a batch, back into the photo's pixels."""
         count = outputs["count"][number]
         scores = outputs["scores"][number, :count]
-        whole_xyxy = outputs["boxes_xyxy"][number, :count] / np.tile(square.scale, 2)
-        boxes_xyxy = np.clip(whole_xyxy, 0, [square.width, square.height] * 2).astype(np.float32)
+        whole_xyxy = outputs["boxes_xyxy"][number, :count] / np.tile(photo.scale, 2)
+        boxes_xyxy = np.clip(whole_xyxy, 0, [photo.width, photo.height] * 2).astype(np.float32)
         # Of a box in the padding beside the photo nothing is left.
         keep = np.flatnonzero((scores >= threshold) & (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1))
         ids = outputs["classes"][number, keep].astype(int)
@@ -224,7 +218,7 @@ class Detector:
             confidence=scores[keep],
             class_id=ids,
             data={"class_name": self._names[ids - 1]},
-            mask=_paste(outputs["masks"][number, keep], whole_xyxy[keep], square) if "masks" in outputs else None,
+            mask=_paste(outputs["masks"][number, keep], whole_xyxy[keep], photo) if "masks" in outputs else None,
         )
 
     def detect_folder(
@@ -232,7 +226,7 @@ class Detector:
     ) -> pd.DataFrame:
         """Find objects in every photo of a folder, with a progress bar.
 
-        A photo that cannot be read is left out and told of at the end.
+        A photo that cannot be read is left out and reported at the end.
 
         Args:
             folder: where the photos are; its subfolders are not looked into.
@@ -252,15 +246,18 @@ class Detector:
         import pandas as pd
 
         source = PhotoFolder(storage.mirror(folder))
-        rows, looked_at, problems = [], [], []
+        rows: list[tuple[str, str, float, float, float, float, float]] = []
+        looked_at: list[str] = []
+        problems: list[Problem] = []
         with tqdm(total=len(source.names), unit="photo", desc="detecting") as bar, ThreadPoolExecutor() as pool:
             for names in _batches(source.names, batch_size):
-                tried = list(zip(names, pool.map(self._try_square, [source.folder / n for n in names]), strict=True))
+                tried = list(zip(names, pool.map(self._try_letterbox, [source.folder / n for n in names]), strict=True))
                 problems += [result for _, result in tried if isinstance(result, Problem)]
-                good = {name: result for name, result in tried if isinstance(result, Square)}
+                good = {name: result for name, result in tried if isinstance(result, Letterboxed)}
                 looked_at += good
-                found = self.detect_squares(list(good.values()), threshold=threshold, batch_size=batch_size)
-                rows += [row for name, seen in zip(good, found, strict=True) for row in _rows(name, seen)]
+                found = self.detect_letterboxed(list(good.values()), threshold=threshold, batch_size=batch_size)
+                for name, in_photo in zip(good, found, strict=True):
+                    rows += [(name, label, sure, *box_xyxy.tolist()) for box_xyxy, sure, label in each(in_photo)]
                 bar.update(len(names))
         if not looked_at:
             raise DatasetError(problems, f"{source.folder}: no photo can be read")
@@ -270,22 +267,22 @@ class Detector:
         table.attrs |= {"photos": looked_at, "problems": list(map(str, problems))}
         return table
 
-    def _try_square(self, path: Path) -> Square | Problem:
+    def _try_letterbox(self, path: Path) -> Letterboxed | Problem:
         try:
-            return self.square(path)
+            return self.letterbox(path)
         except photos.PhotoError as error:
             return Problem(where=str(path), what=error.what, fix=error.fix)
 
 
-def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, square: Square) -> np.ndarray:
+def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, photo: Letterboxed) -> np.ndarray:
     """Return masks that are given within their boxes, float (n, m, m), as pixels of the photo: bool, (n, h, w).
 
-    A box may reach over the photo's edge, into the padding of the square.
+    A box may reach over the photo's edge, into the padding of the letterboxed photo.
     """
-    pasted = np.zeros((len(masks), square.height, square.width), bool)
+    pasted = np.zeros((len(masks), photo.height, photo.width), bool)
     for whole, mask, (xmin, ymin, xmax, ymax) in zip(pasted, masks, boxes_xyxy, strict=True):
         left, top = max(int(xmin), 0), max(int(ymin), 0)
-        right, bottom = min(int(np.ceil(xmax)), square.width), min(int(np.ceil(ymax)), square.height)
+        right, bottom = min(int(np.ceil(xmax)), photo.width), min(int(np.ceil(ymax)), photo.height)
         # The part of the mask that each pixel of the box lies in; the box's edges are not on whole pixels.
         part = np.array([left - xmin, top - ymin, right - xmin, bottom - ymin]) * mask.shape[0]
         part /= np.tile([xmax - xmin, ymax - ymin], 2)
@@ -297,9 +294,11 @@ def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, square: Square) -> np.ndar
     return pasted
 
 
-def _rows(filename: str, found: sv.Detections) -> Iterator[tuple[str | float, ...]]:
-    for box_xyxy, confidence, name in zip(found.xyxy, found.confidence, found["class_name"], strict=True):
-        yield filename, str(name), float(confidence), *map(float, box_xyxy)
+def each(found: sv.Detections) -> Iterator[tuple[np.ndarray, float, str]]:
+    """Yield box_xyxy (pixels of the photo), confidence and class name of each detection that a `Detector` found."""
+    assert found.confidence is not None
+    for box_xyxy, confidence, name in zip(found.xyxy, found.confidence, found.data["class_name"], strict=True):
+        yield box_xyxy, float(confidence), str(name)
 
 
 def _batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
@@ -318,8 +317,8 @@ def _load_saved_model(folder: Path) -> Callable[[np.ndarray], Outputs]:
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise ValueError(f"{folder}: the SavedModel in it cannot be loaded ({error}). Export the run again.") from error
 
-    def run(squares: np.ndarray) -> Outputs:
-        return {name: value.numpy() for name, value in call(images=tf.constant(squares)).items()}
+    # The signature holds the model's variables weakly: the model is kept with the function, or they are collected.
+    def run(letterboxed: np.ndarray, owner: Any = loaded) -> Outputs:
+        return {name: value.numpy() for name, value in call(images=tf.constant(letterboxed)).items()}
 
-    run.owner = loaded  # the function holds its variables weakly; without this they would be collected
     return run

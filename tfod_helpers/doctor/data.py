@@ -8,7 +8,7 @@ import numpy as np
 
 from tfod_helpers import checks, experiment, presets, records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.doctor.case import Case, FoundFault
+from tfod_helpers.doctor.diagnosis import Case, FoundFault
 from tfod_helpers.experiment import ExperimentConfig, Preset, fitting
 from tfod_helpers.presets import anchors, keys
 from tfod_helpers.problems import DatasetError

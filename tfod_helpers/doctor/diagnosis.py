@@ -1,12 +1,70 @@
-"""What the doctor found: a line each, and how it is shown."""
+"""What the doctor knows of the training that is to come, what is wrong with it, and what it found: a line each."""
 
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfod_helpers.annotations import Dataset
+from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.experiment.fitting import Boxes
+from tfod_helpers.files import storage
+from tfod_helpers.records import Records
+from tfod_helpers.runtime import Connection
 
 _GREEN, _RED, _GREY = "#1a7f37", "#cf222e", "#6e7781"
 _PLACE = 'style="text-align:left; padding:2px 12px 2px 0; white-space:{}; color:{}"'
+
+
+class FoundFault(Exception):  # noqa: N818 - it is what is looked for
+    """Something that is wrong.
+
+    Attributes:
+        found: what it is.
+        fix: what to do; empty where ``found`` ends in it.
+    """
+
+    def __init__(self, found: str, fix: str = "") -> None:
+        """Keep both."""
+        super().__init__(found, fix)
+        self.found, self.fix = found, fix
+
+
+@dataclass
+class Case:
+    """A training that is to come.
+
+    Attributes:
+        config: its settings.
+        places: where it will write.
+        datasets: what the records were made of, by split or alone, where it is given.
+        folder: to try things in; it is removed in the end.
+        say: shows a word beside the progress bar.
+        connection: the devices, once they were looked for.
+        records: the records by split, once they were opened.
+        objects: the training boxes, once they were read.
+        rate: images a second, once the batch was tried.
+        photos: those that were overfitted.
+    """
+
+    config: ExperimentConfig
+    places: Sequence[storage.AnyPath]
+    datasets: Mapping[str, Dataset]
+    folder: Path
+    say: Callable[[str], Any]
+    connection: Connection = field(init=False)
+    records: dict[str, Records] = field(init=False)
+    objects: Boxes = field(init=False)
+    rate: float = field(init=False)
+    photos: Dataset = field(init=False)
+
+    @property
+    def run(self) -> Path:
+        """The folder of the training that is tried."""
+        return self.folder / "run"
 
 
 @dataclass(frozen=True)
@@ -77,4 +135,4 @@ class Diagnosis:
         if self.ok:
             return f"All is well ({took})."
         rest = f" Not looked at, since it would only fail by this: {', '.join(self.left_out)}." if self.left_out else ""
-        return f"Mend this, and ask again ({took}).{rest}"
+        return f"Fix this, and ask again ({took}).{rest}"

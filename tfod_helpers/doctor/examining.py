@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.doctor import data, machine, trial
-from tfod_helpers.doctor.case import Case, FoundFault
-from tfod_helpers.doctor.diagnosis import Check, Diagnosis
+from tfod_helpers.doctor.diagnosis import Case, Check, Diagnosis, FoundFault
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Run
@@ -28,7 +27,7 @@ _CHECKS: dict[str, Callable[[Case], str]] = {
     "dataset": data.look_at_records,
     "anchors": data.look_at_anchors,
     "memory": trial.look_at_memory,
-    "overfits 8 photos": trial.look_at_learning,
+    "overfits 8 photos": trial.look_at_overfitting,
     "export": trial.look_at_export,
 }
 
@@ -43,8 +42,8 @@ def examine(
     """Try in minutes what a training of hours would do, and say what is wrong; the first fault ends it.
 
     It looks at the versions of what is installed, computes on the accelerator, writes to the run's place, reads all
-    records, compares the anchors with the boxes, makes steps of the config's batch size, learns eight of the training
-    photos by heart in a folder of its own, and exports and loads what came of that.
+    records, compares the anchors with the boxes, makes steps of the config's batch size, overfits eight of the training
+    photos in a folder of its own, and exports and loads what came of that.
 
     Args:
         config: from `experiment.make`.
@@ -71,7 +70,7 @@ def examine(
             bar.update()
             if not made[-1].ok:
                 break
-    gc.collect()  # the networks refer to themselves
+    gc.collect()  # the networks are reference cycles
     return Diagnosis(tuple(made), tuple(_CHECKS)[len(made) :])
 
 

@@ -1,9 +1,8 @@
-"""The doctor's trial of the training itself: its memory, whether it learns, and what it exports."""
+"""The doctor's trial of the training itself: its memory, whether it overfits a few photos, and what it exports."""
 
 from __future__ import annotations
 
 import itertools
-import time
 
 import numpy as np
 import supervision as sv
@@ -11,20 +10,20 @@ import tensorflow as tf
 
 from tfod_helpers import experiment, records, training
 from tfod_helpers.annotations import Dataset, LabelledImage
-from tfod_helpers.detector import Detector
-from tfod_helpers.doctor.case import Case, FoundFault
+from tfod_helpers.detector import Detector, each
 from tfod_helpers.doctor.data import as_preset
+from tfod_helpers.doctor.diagnosis import Case, FoundFault
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.experiment.config import flatten
 from tfod_helpers.exporting import saved_model
 from tfod_helpers.presets import anchors, keys
 from tfod_helpers.training import search
-from tfod_helpers.training.steps import Steps, precision
+from tfod_helpers.training.steps import smaller_batch
 
 _TIMED = 3  # steps that are timed at the config's batch size
-_PHOTOS = 8  # learnt by heart
+_PHOTOS = 8  # that are overfitted
 _LOOKED_AT = 500  # photos among which they are chosen
-_STEPS = 150  # in which they are learnt by heart
+_STEPS = 150  # in which they are overfitted
 _FASTEST = 3e-3  # the learning rate that this takes, where the config's own is lower
 _ENOUGH = 0.8  # AP50 that it must reach
 _SURE = 0.3  # confidence from which on run and export must agree
@@ -47,14 +46,11 @@ def look_at_memory(case: Case) -> str:
     """Make real train steps at the config's batch size."""
     task = case.config.task
     batch, size = task.train_data.global_batch_size, task.model.input_size[0]
-    case.rate, problem = _in_this_process(case) if _holds_the_devices(case) else _in_another_process(case.config)
+    case.rate, problem = _time_steps(case)
     if problem:
-        half = batch // 2
-        smaller = f"Use batch_size={half} in experiment.make; learning rate and steps follow by themselves. Or let "
-        smaller += "training.find_batch_size(config) try which one fits."
         raise FoundFault(
             f"A batch of {batch} images of {size} pixels does not fit into memory ({problem}).",
-            smaller if half else "Use a smaller image_size, or a smaller preset.",
+            smaller_batch(case.config),
         )
     steps = _minutes(flatten(case.config)[keys.STEPS] * batch / case.rate)
     planned = f"{case.config.trainer.minutes:g} minutes" if case.config.trainer.minutes else steps
@@ -65,40 +61,31 @@ def _minutes(seconds: float) -> str:
     return "less than a minute" if seconds < 60 else f"about {seconds / 60:.0f} minutes"
 
 
-def _holds_the_devices(case: Case) -> bool:
-    """Whether only this process can use the devices: a TPU, or machines that are joined."""
-    several = isinstance(case.connection.strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    return case.connection.kind == "TPU" or several
-
-
-def _in_another_process(config: ExperimentConfig) -> tuple[float, str]:
-    ((_, rate, problem),) = search._try(config, [config.task.train_data.global_batch_size], _TIMED)
-    return rate, problem
-
-
-def _in_this_process(case: Case) -> tuple[float, str]:
+def _time_steps(case: Case) -> tuple[float, str]:
+    """Return images a second, and why none were trained, if so."""
     config, strategy = case.config, case.connection.strategy
-    try:
-        with strategy.scope(), precision(config.runtime.mixed_precision_dtype or case.connection.precision):
-            made = Steps(config)
-            made.run(1)
-            began = time.perf_counter()
-            made.run(_TIMED)
+    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if case.connection.kind != "TPU" and not several:
+        ((_, rate, problem),) = search.try_sizes(config, [config.task.train_data.global_batch_size], _TIMED)
+        return rate, problem
+    try:  # only this process can use a TPU, or machines that are joined
+        return search.images_per_second(config, strategy, _TIMED), ""
     except tf.errors.ResourceExhaustedError as error:
         return 0.0, str(error).splitlines()[0][:200]
-    return config.task.train_data.global_batch_size * _TIMED / (time.perf_counter() - began), ""
 
 
-# --- learning -------------------------------------------------------------------------------------
+# --- overfitting ----------------------------------------------------------------------------------
 
 
-def look_at_learning(case: Case) -> str:
-    """Learn a few of the training photos by heart: what cannot do even that learns nothing from thousands."""
+def look_at_overfitting(case: Case) -> str:
+    """Overfit a few of the training photos: a model that cannot do even that learns nothing from thousands."""
     case.photos = _choose(case)
     few = records.write(case.photos, case.folder / "photos")
-    config = _by_heart(experiment.with_records(_small_batch(case.config, few.count), train=few, validation=few))
+    batch = min(few.count, case.config.task.train_data.global_batch_size)
+    config = experiment.change(case.config, {keys.BATCH_SIZE: batch})
+    config = _overfitting(experiment.with_records(config, train=few, validation=few))
     rate = flatten(config)[keys.LEARNING_RATE]
-    case.say(_minutes(_STEPS * config.task.train_data.global_batch_size / case.rate))
+    case.say(_minutes(_STEPS * batch / case.rate))
     try:
         history = training.train(config, case.run, strategy=case.connection.strategy)
     except FloatingPointError as error:
@@ -111,11 +98,11 @@ def look_at_learning(case: Case) -> str:
         raise FoundFault(
             f"After {_STEPS} steps on {few.count} of the training photos it finds what is in these very photos with "
             f"AP50 {reached:.2f}, and should with {_ENOUGH:g} or more.",
-            "Look at what it learns from, pictures.show_images(training.examples(config)): each box must be around its "
+            "Look at what it trains on, pictures.show_images(training.examples(config)): each box must be around its "
             f"object and have its name. If all of them are right, the learning rate ({rate:g} here) does not suit: "
             "let training.find_learning_rate(config) find one.",
         )
-    return f"{few.count} training photos are learnt by heart in {_STEPS} steps: AP50 {reached:.2f}."
+    return f"{few.count} training photos are overfitted in {_STEPS} steps: AP50 {reached:.2f}."
 
 
 def _choose(case: Case) -> Dataset:
@@ -138,12 +125,8 @@ def _all_fit(image: LabelledImage, config: ExperimentConfig) -> bool:
     return bool(anchors.matched(image.boxes_xyxy, sizes, as_preset(config)).all())
 
 
-def _small_batch(config: ExperimentConfig, count: int) -> ExperimentConfig:
-    return experiment.change(config, {keys.BATCH_SIZE: min(count, config.task.train_data.global_batch_size)})
-
-
-def _by_heart(config: ExperimentConfig) -> ExperimentConfig:
-    """Return a copy of a config that learns its few photos by heart, surely and quickly.
+def _overfitting(config: ExperimentConfig) -> ExperimentConfig:
+    """Return a copy of a config that overfits its few photos, surely and quickly.
 
     The learning rate is the config's own where that is a high one, so that one that is far too high shows.
     """
@@ -158,7 +141,7 @@ def _by_heart(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def look_at_export(case: Case) -> str:
-    """Export what was learnt by heart, load it, and compare what both find."""
+    """Export the overfitted model, load it, and compare what both find."""
     photos = [image.pixels() for image in case.photos]
     folder = saved_model.export(case.run, case.folder / "export")
     found = Detector.load(folder).detect(photos, threshold=_SURE)
@@ -166,7 +149,7 @@ def look_at_export(case: Case) -> str:
     for image, one, other in zip(case.photos, found, wanted, strict=True):
         if not _agree(one, other):
             raise FoundFault(
-                f"{image.path.name}: the export finds {_told(one)}, the run itself {_told(other)}.",
+                f"{image.path.name}: the export finds {_describe(one)}, the run itself {_describe(other)}.",
                 "TensorFlow and the Model Garden do not fit each other: install the versions that the first line asks "
                 "for, then restart.",
             )
@@ -176,14 +159,18 @@ def look_at_export(case: Case) -> str:
 def _agree(one: sv.Detections, other: sv.Detections) -> bool:
     """Whether both find the same; a detection at the edge of the threshold may be on one side alone."""
     for some, others in ((one, other), (other, one)):
-        for box_xyxy, sure, label in zip(some.xyxy, some.confidence, some.class_id, strict=True):
-            near = np.abs(others.xyxy - box_xyxy).max(axis=1, initial=0) <= _PIXELS
-            as_sure = np.abs(others.confidence - sure) <= _CONFIDENCE
-            if sure > _SURE + _CONFIDENCE and not (near & as_sure & (others.class_id == label)).any():
+        for box_xyxy, confidence, name in each(some):
+            same = (
+                name == other_name
+                and np.abs(other_xyxy - box_xyxy).max() <= _PIXELS
+                and abs(other_confidence - confidence) <= _CONFIDENCE
+                for other_xyxy, other_confidence, other_name in each(others)
+            )
+            if confidence > _SURE + _CONFIDENCE and not any(same):
                 return False
     return True
 
 
-def _told(found: sv.Detections) -> str:
-    names = [f"{name} {sure:.2f}" for name, sure in zip(found["class_name"], found.confidence, strict=True)]
+def _describe(found: sv.Detections) -> str:
+    names = [f"{name} {confidence:.2f}" for _, confidence, name in each(found)]
     return ", ".join(names[:5]) or "nothing"

@@ -13,52 +13,34 @@ from official.vision.modeling import factory
 from official.vision.modeling.layers import detection_generator
 from official.vision.tasks import maskrcnn, retinanet
 
-from tfod_helpers.experiment import DetectionTaskConfig, ExperimentConfig, RCNNTaskConfig
+from tfod_helpers.experiment import DetectionTaskConfig, ExperimentConfig, RCNNTaskConfig, TaskConfig
 from tfod_helpers.network import inputs
 
 # Keras says so of each backbone level that the pyramid does not read; that is by design.
 warnings.filterwarnings("ignore", message="Input dict contained keys")
 
 
-class _OurInputs:
-    """A Model Garden task, fed by `inputs.train_batches`."""
+@task_factory.register_task_cls(DetectionTaskConfig)
+class DetectionTask(retinanet.RetinaNetTask):
+    """The Model Garden's RetinaNet task, fed by `inputs.train_batches`."""
 
     def build_model(self) -> tf_keras.Model:
-        """Return the network, without what has no part in it among what is trained."""
-        model = super().build_model()
-        if self.task_config.model.backbone.type == "mobilenet":
-            # Its last convolution is for classification; no pyramid level reads it, so it has no gradient.
-            [layer for layer in model.backbone.layers if layer.weights][-1].trainable = False
-        if self.task_config.strides_first:
-            for block in model.backbone.layers:
-                if getattr(block, "_strides", 1) == 2 and hasattr(block, "_conv3"):
-                    block._conv1.strides, block._conv2.strides = (2, 2), (1, 1)
+        """Return the network, every variable made."""
+        model = _adapt(super().build_model(), self.task_config)
+        model(tf_keras.Input(self.task_config.model.input_size), training=True)
         return model
 
     def build_inputs(self, params: Any, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
-        """Return training batches; evaluation reads its images itself."""
-        if not params.is_training:
-            raise ValueError("Evaluation takes whole photos, not batches. Call training.evaluate.")
+        """Return training batches."""
         return inputs.train_batches(self.task_config, input_context)
 
 
-@task_factory.register_task_cls(DetectionTaskConfig)
-class DetectionTask(_OurInputs, retinanet.RetinaNetTask):
-    """The Model Garden's RetinaNet task, fed by `inputs.train_batches`."""
-
-
-class _WholeDetections(detection_generator.DetectionGenerator):
-    """The Model Garden's detections, computed in float32: the fast suppression of doubles knows no other numbers."""
-
-    def __call__(self, raw_boxes: tf.Tensor, raw_scores: tf.Tensor, *args: Any, **named: Any) -> Any:
-        return super().__call__(tf.cast(raw_boxes, tf.float32), tf.cast(raw_scores, tf.float32), *args, **named)
-
-
-class _RCNN(maskrcnn.MaskRCNNTask):
-    """The Model Garden's task, whose network can also be built in bfloat16 and float16."""
+@task_factory.register_task_cls(RCNNTaskConfig)
+class RCNNTask(maskrcnn.MaskRCNNTask):
+    """The Model Garden's Faster and Mask R-CNN task, fed by `inputs.train_batches`; also for bfloat16 and float16."""
 
     def build_model(self) -> tf_keras.Model:
-        """Return the network, its variables made."""
+        """Return the network, every variable made."""
         task = self.task_config
         decay = task.losses.l2_weight_decay / 2  # as tf.nn.l2_loss counts it
         model = factory.build_maskrcnn(
@@ -70,12 +52,30 @@ class _RCNN(maskrcnn.MaskRCNNTask):
             model.backbone.trainable = False
         model.detection_generator = _WholeDetections(**model.detection_generator.get_config())
         model(tf_keras.Input(task.model.input_size), image_shape=tf_keras.layers.Input([2]), training=False)
-        return model
+        return _adapt(model, task)
+
+    def build_inputs(self, params: Any, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+        """Return training batches."""
+        return inputs.train_batches(self.task_config, input_context)
 
 
-@task_factory.register_task_cls(RCNNTaskConfig)
-class RCNNTask(_OurInputs, _RCNN):
-    """The Model Garden's Faster and Mask R-CNN task, fed by `inputs.train_batches`."""
+class _WholeDetections(detection_generator.DetectionGenerator):
+    """The Model Garden's detections, computed in float32: the fast NMS knows no other numbers."""
+
+    def __call__(self, raw_boxes: tf.Tensor, raw_scores: tf.Tensor, *args: Any, **named: Any) -> Any:
+        return super().__call__(tf.cast(raw_boxes, tf.float32), tf.cast(raw_scores, tf.float32), *args, **named)
+
+
+def _adapt(model: tf_keras.Model, task: TaskConfig) -> tf_keras.Model:
+    """Take what has no part in the network out of what is trained, and move a ResNet's strides where that is asked."""
+    if task.model.backbone.type == "mobilenet":
+        # Its last convolution is for classification; no pyramid level reads it, so it has no gradient.
+        [layer for layer in model.backbone.layers if layer.weights][-1].trainable = False
+    if task.strides_first:
+        for block in model.backbone.layers:
+            if getattr(block, "_strides", 1) == 2 and hasattr(block, "_conv3"):
+                block._conv1.strides, block._conv2.strides = (2, 2), (1, 1)
+    return model
 
 
 Task = DetectionTask | RCNNTask
@@ -88,10 +88,7 @@ def task_of(config: ExperimentConfig) -> Task:
 
 def build_model(config: ExperimentConfig) -> tf_keras.Model:
     """Return the config's network with fresh weights, every variable made."""
-    model = task_of(config).build_model()
-    if not config.task.is_rcnn:  # the R-CNN task has made its variables already
-        model(tf_keras.Input(config.task.model.input_size), training=True)
-    return model
+    return task_of(config).build_model()
 
 
 def freeze(model: tf_keras.Model, stride: int) -> None:

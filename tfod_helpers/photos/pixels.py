@@ -14,7 +14,7 @@ MEAN_RGB = (124, 116, 104)  # the ImageNet mean, (0.485, 0.456, 0.406) * 255: ze
 
 
 @dataclass(frozen=True, eq=False)
-class Square:
+class Letterboxed:
     """A photo as the letterboxed input of a model.
 
     Attributes:
@@ -61,7 +61,7 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
         return np.asarray(as_rgb(_turned(image, size)))
 
 
-def letterbox(source: Source | Image.Image | np.ndarray, side: int) -> Square:
+def letterbox(source: Source | Image.Image | np.ndarray, side: int) -> Letterboxed:
     """Scale an image to fit a square from its top left corner; the rest gets the ImageNet mean colour.
 
     Args:
@@ -128,7 +128,7 @@ def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
     return max(1, round(size[0] * side / longest)), max(1, round(size[1] * side / longest))
 
 
-def _fit(image: Image.Image, size: tuple[int, int], side: int) -> Square:
+def _fit(image: Image.Image, size: tuple[int, int], side: int) -> Letterboxed:
     """Put an RGB image of a photo of this size, which may be scaled down already, into a square."""
     fit = _fitting(size, side)
     if image.size != fit:
@@ -138,4 +138,4 @@ def _fit(image: Image.Image, size: tuple[int, int], side: int) -> Square:
     square = np.empty((side, side, 3), np.uint8)
     square[:] = MEAN_RGB
     square[: fit[1], : fit[0]] = np.asarray(image)
-    return Square(square, (fit[0] / size[0], fit[1] / size[1]), *size)
+    return Letterboxed(square, (fit[0] / size[0], fit[1] / size[1]), *size)

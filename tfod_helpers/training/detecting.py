@@ -58,7 +58,7 @@ def load_best(run: str | os.PathLike[str] | Run) -> tuple[tf_keras.Model, Experi
 def of_model(
     model: tf_keras.Model, config: ExperimentConfig, *, threshold: float = 0.0, masks: bool = False
 ) -> Detector:
-    """Return a network as a detector; it may go on being trained.
+    """Return a network as a detector; it may still be trained.
 
     Args:
         model: the network.
@@ -97,8 +97,8 @@ class PhotoSet:
     def __init__(self, detector: Detector, dataset: Dataset) -> None:
         """Letterbox the photos."""
         self._detector, self.dataset = detector, dataset
-        self.letterboxed = [detector.square(image.pixels()) for image in dataset]
+        self.letterboxed = [detector.letterbox(image.pixels()) for image in dataset]
 
     def detect(self) -> list[sv.Detections]:
         """Return what the detector finds now, boxes in pixels of the photos."""
-        return self._detector.detect_squares(self.letterboxed)
+        return self._detector.detect_letterboxed(self.letterboxed)

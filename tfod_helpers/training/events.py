@@ -13,8 +13,9 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from tfod_helpers.annotations import LabelledImage
+from tfod_helpers.detector import each
 from tfod_helpers.files.run_folder import Run, find_run, open_run
-from tfod_helpers.photos import Square
+from tfod_helpers.photos import Letterboxed
 from tfod_helpers.training.detecting import PhotoSet
 from tfod_helpers.training.history import PLANNED
 from tfod_helpers.training.hooks import Hook, Row
@@ -64,16 +65,16 @@ class Events(Hook):
             tf.summary.image("true (green) and predicted (orange)", np.stack(drawn), max_outputs=len(drawn))
 
 
-def draw(image: LabelledImage, square: Square, found: sv.Detections, names: Sequence[str]) -> np.ndarray:
+def draw(image: LabelledImage, photo: Letterboxed, found: sv.Detections, names: Sequence[str]) -> np.ndarray:
     """Return a letterboxed photo with its true and predicted boxes: uint8, (side, side, 3)."""
-    picture = Image.fromarray(square.pixels)
+    picture = Image.fromarray(photo.pixels)
     canvas = ImageDraw.Draw(picture)
-    scale = np.tile(square.scale, 2)
+    scale = np.tile(photo.scale, 2)
     for box_xyxy, label in zip(image.boxes_xyxy, image.labels, strict=True):
         place = (box_xyxy * scale).tolist()
         canvas.rectangle(place, outline=_TRUE, width=2)
         canvas.text((place[0] + 3, place[3] - 13), names[label - 1], fill=_TRUE)
-    for box_xyxy, confidence, name in zip(found.xyxy, found.confidence, found["class_name"], strict=True):
+    for box_xyxy, confidence, name in each(found):
         if confidence >= _LEAST:
             place = (box_xyxy * scale).tolist()
             canvas.rectangle(place, outline=_PREDICTED, width=2)

@@ -50,7 +50,11 @@ def of(run: Run) -> History:
 
 def read_rows(run: Run) -> list[dict[str, Any]]:
     """Return the rows of ``history.csv``, or none where training has not begun."""
-    return pd.read_csv(run.history_path).to_dict("records") if run.history_path.exists() else []
+    if not run.history_path.exists():
+        return []
+    return [
+        {str(name): value for name, value in row.items()} for row in pd.read_csv(run.history_path).to_dict("records")
+    ]
 
 
 def write_rows(run: Run, rows: Sequence[dict[str, Any]]) -> None:

@@ -58,30 +58,24 @@ class Curves(Hook):
     """The training's curves below the progress bar of a notebook cell, redrawn in place; elsewhere nothing."""
 
     def __init__(self) -> None:
-        """Find out whether there is a notebook."""
-        self._shown: Any = None
-        self._notebook = "ipykernel" in sys.modules and sys.modules["IPython"].get_ipython() is not None
+        """Take a place in the cell, where there is a notebook."""
+        self._place: Any = None
+        if "ipykernel" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+            from IPython.display import HTML, display
+
+            self._place = display(HTML(""), display_id=True)
 
     def on_save(self, rows: Sequence[Row]) -> None:
         """Draw the history in the place of the one before."""
-        if not self._notebook:
-            return
-        from IPython.display import Image
+        if self._place:
+            from IPython.display import Image
 
-        # A Picture would display itself, each time anew; these are its bytes, which can be replaced.
-        self._put(Image(pictures.plot_history(pd.DataFrame(rows)).to_bytes()))
+            # A Picture would display itself, each time anew; these are its bytes, which can be replaced.
+            self._place.update(Image(pictures.plot_history(pd.DataFrame(rows)).to_bytes()))
 
     def on_end(self) -> None:
         """Leave the cell to what it prints itself."""
-        if self._shown is not None:
+        if self._place:
             from IPython.display import HTML
 
-            self._put(HTML(""))
-
-    def _put(self, thing: Any) -> None:
-        from IPython.display import display
-
-        if self._shown is None:
-            self._shown = display(thing, display_id=True)
-        else:
-            self._shown.update(thing)
+            self._place.update(HTML(""))

@@ -27,7 +27,7 @@ from tfod_helpers.training.events import Events
 from tfod_helpers.training.history import PLANNED, History
 from tfod_helpers.training.hooks import Bar, Curves, Hook, Row
 from tfod_helpers.training.schedule import WarmupCosine
-from tfod_helpers.training.steps import BadLossError, Steps
+from tfod_helpers.training.steps import BadLossError, Steps, smaller_batch
 from tfod_helpers.training.validating import Validation, out_of_patience
 
 _MEASURED = 100  # steps before the number of steps is fitted to the time there is
@@ -79,7 +79,11 @@ class Training:
             self._stop()
             raise
         except tf.errors.ResourceExhaustedError as error:
-            raise MemoryError(_no_room(self.config)) from error
+            batch, side = self.config.task.train_data.global_batch_size, self.config.task.model.input_size[0]
+            raise MemoryError(
+                f"A batch of {batch} images of {side} pixels does not fit into the memory of this device. "
+                f"{smaller_batch(self.config)}"
+            ) from error
         except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
             raise ConnectionError(_GONE.format(machine["kind"], str(error)[:200], self.saved, self.run)) from error
         finally:
@@ -238,16 +242,6 @@ class Training:
         finally:
             watch[0] = time.perf_counter() - began
             self.seconds[what] += watch[0]
-
-
-def _no_room(config: ExperimentConfig) -> str:
-    batch, size = config.task.train_data.global_batch_size, config.task.model.input_size[0]
-    half = max(1, batch // 2)
-    return (
-        f"A batch of {batch} images of {size} pixels does not fit into the memory of this device. Use "
-        f"batch_size={half}; learning rate and steps follow by themselves. Or let training.find_batch_size(config) try "
-        f"which one fits, use a smaller image_size, or a smaller preset."
-    )
 
 
 def _next(step: int, interval: int) -> int:

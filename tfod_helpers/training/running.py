@@ -18,7 +18,7 @@ from tfod_helpers.records import Records
 from tfod_helpers.training import claiming, detecting, events, history, machines, resuming
 from tfod_helpers.training.history import History
 from tfod_helpers.training.loop import Training
-from tfod_helpers.training.steps import precision as computing_in
+from tfod_helpers.training.steps import precision_of, scope
 
 
 def train(
@@ -56,10 +56,9 @@ def train(
             keeper.finish()
             return history.of(run)
         sets = _validation_set(config), _some_training_images(config)
-        precision = config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)
-        now = resuming.machine(strategy, precision, config.task.train_data.global_batch_size)
+        now = resuming.machine(strategy, precision_of(config, strategy), config.task.train_data.global_batch_size)
         try:
-            with strategy.scope(), computing_in(precision):
+            with scope(config, strategy):
                 return Training(config, run, keeper, *sets).go(now)
         finally:
             # Models are reference cycles, so only the garbage collector frees them, and it seldom runs that far: after

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.network import weights
 from tfod_helpers.network.model import freeze
 from tfod_helpers.presets import keys
-from tfod_helpers.training.steps import BadLossError, Steps, precision
+from tfod_helpers.training.steps import BadLossError, Steps, scope
 
 _WORTH = 1.05  # times as fast: for less a larger batch is not worth its memory
 _RATES = (1e-6, 1.0)
@@ -84,9 +85,9 @@ def find_batch_size(config: ExperimentConfig, *, largest: int | None = None, ste
     if largest < 1:
         raise ValueError(f"largest must be at least 1, got {largest}.")
     sizes = [size for size in (2**n for n in range(2, 20)) if size <= largest]
-    rows = list(tqdm(_try(config, sizes, steps), total=len(sizes), unit="size", desc="trying batch sizes"))
+    rows = list(tqdm(try_sizes(config, sizes, steps), total=len(sizes), unit="size", desc="trying batch sizes"))
     if not any(problem == "" for *_, problem in rows):  # not even four fit
-        rows += _try(config, [size for size in (1, 2) if size <= largest], steps)
+        rows += try_sizes(config, [size for size in (1, 2) if size <= largest], steps)
     frame = pd.DataFrame(rows, columns=["batch_size", "images_per_second", "problem"])
     fits = frame[frame["problem"] == ""]
     if fits.empty:
@@ -99,8 +100,12 @@ def find_batch_size(config: ExperimentConfig, *, largest: int | None = None, ste
     return BatchTrial(best, frame)
 
 
-def _try(config: ExperimentConfig, sizes: list[int], steps: int) -> Iterator[tuple[int, float, str]]:
-    """Yield a row each size, until one fails or two in a row are no faster."""
+def try_sizes(config: ExperimentConfig, sizes: list[int], steps: int) -> Iterator[tuple[int, float, str]]:
+    """Train in another process, and yield a row each batch size until one fails or two in a row are no faster.
+
+    Yields:
+        The size, images a second, and what went wrong, if anything.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = experiment.save(config, Path(folder) / "config.yaml")
         command = [sys.executable, "-m", "tfod_helpers.training.search", str(path), str(steps), *map(str, sizes)]
@@ -134,21 +139,28 @@ def _why(code: int, said: Any) -> str:
 
 def _trial(path: str, steps: int, sizes: list[int]) -> None:
     """Train a few steps of each size, and print a line of JSON each; runs in a process of its own."""
-    import time
-
     if (score := Path("/proc/self/oom_score_adj")).exists():
         score.write_text("1000")  # of all processes this is the one to stop when memory ends
     strategy = runtime.connect().strategy
     for size in sizes:
         config = experiment.change(experiment.load(path), {keys.BATCH_SIZE: size})
-        with strategy.scope(), precision(config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)):
-            made = Steps(config)
-            freeze(made.model, config.task.frozen_stride if config.task.weights else 0)
-            made.run(1)
-            began = time.perf_counter()
-            made.run(steps)
-            seconds = time.perf_counter() - began
-        print(json.dumps({"images_per_second": size * steps / seconds}), flush=True)
+        print(json.dumps({"images_per_second": images_per_second(config, strategy, steps)}), flush=True)
+
+
+def images_per_second(config: ExperimentConfig, strategy: tf.distribute.Strategy, steps: int) -> float:
+    """Return how fast a config trains, by the time of some steps after a first one that builds the graph.
+
+    Raises:
+        tf.errors.ResourceExhaustedError: the batch does not fit into memory.
+    """
+    with scope(config, strategy):
+        made = Steps(config)
+        freeze(made.model, config.task.frozen_stride if config.task.weights else 0)
+        made.run(1)
+        began = time.perf_counter()
+        made.run(steps)
+        seconds = time.perf_counter() - began
+    return config.task.train_data.global_batch_size * steps / seconds
 
 
 def find_learning_rate(
@@ -169,7 +181,7 @@ def find_learning_rate(
     if steps < 20:
         raise ValueError(f"find_learning_rate needs at least 20 steps to see where the loss falls, got {steps}.")
     strategy = strategy or runtime.connect().strategy
-    with strategy.scope(), precision(config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)):
+    with scope(config, strategy):
         tf_keras.utils.set_random_seed(config.task.train_data.seed or 0)
         rate = tf.Variable(_RATES[0], trainable=False, dtype=tf.float32)
         made = Steps(config, rate=rate)

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import performance
 
+from tfod_helpers import runtime
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.network import inputs, model
@@ -86,14 +87,14 @@ class Steps:
             rate: a learning rate other than the config's.
         """
         self.config, self.strategy = config, tf.distribute.get_strategy()
-        precision = tf_keras.mixed_precision.global_policy().name.removeprefix("mixed_")
+        kind = tf_keras.mixed_precision.global_policy().name.removeprefix("mixed_")
         self.task = model.task_of(config)
         self.model = model.build_model(config)
         self.rate = schedule.learning_rate(config) if rate is None else rate
-        self.optimizer = schedule.optimizer(config, self.rate, precision)
+        self.optimizer = schedule.optimizer(config, self.rate, kind)
         decay = config.trainer.average_decay
         self.average = Average(self.model, decay) if decay else None
-        with whole_precision():
+        with precision("float32"):
             self.eval_model = model.build_model(config)
         # Pairs are made now, since what is frozen later changes its place among the weights.
         values = self.average.values if self.average else self.model.weights
@@ -193,6 +194,27 @@ class Steps:
         return inputs.to_dataset(np.concatenate(pixels), seen, self.config.task)
 
 
+def smaller_batch(config: ExperimentConfig) -> str:
+    """Return what to do where a batch of a config does not fit into memory."""
+    half = max(1, config.task.train_data.global_batch_size // 2)
+    return (
+        f"Use batch_size={half} in experiment.make; learning rate and steps follow by themselves. Or let "
+        f"training.find_batch_size(config) try which one fits, use a smaller image_size, or a smaller preset."
+    )
+
+
+def precision_of(config: ExperimentConfig, strategy: tf.distribute.Strategy) -> str:
+    """Return the numbers that a config's model computes in: ``float32``, ``bfloat16`` or ``float16``."""
+    return config.runtime.mixed_precision_dtype or runtime.best_precision(strategy)
+
+
+@contextlib.contextmanager
+def scope(config: ExperimentConfig, strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Let models that are built meanwhile belong to a strategy and compute in the config's precision."""
+    with strategy.scope(), precision(precision_of(config, strategy)):
+        yield
+
+
 @contextlib.contextmanager
 def precision(name: str) -> Iterator[None]:
     """Let models that are built meanwhile compute in ``bfloat16`` or ``float16``, and keep weights in float32."""
@@ -202,8 +224,3 @@ def precision(name: str) -> Iterator[None]:
         yield
     finally:
         tf_keras.mixed_precision.set_global_policy(before)
-
-
-def whole_precision() -> contextlib.AbstractContextManager[None]:
-    """Let models that are built meanwhile compute in float32."""
-    return precision("float32")

@@ -1,4 +1,4 @@
-"""Canvases -> what a model sees of them: cut, mirrored and coloured at random, one photo or four together."""
+"""Canvases -> what a model sees of them: cropped, flipped and coloured at random, one photo or four together."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfod_helpers.network.inputs.canvas import MEAN_RGB, Canvas
+from tfod_helpers.network.inputs.canvas import Canvas
+from tfod_helpers.network.normalization import MEAN_RGB
 
-_LEAST_VISIBLE = 0.3  # of a box's area; a smaller rest after a cut is no longer worth learning
+_LEAST_VISIBLE = 0.3  # of a box's area; a box of which less is left by a crop is no longer worth learning
 _MOSAIC_SCALE = 0.6  # photos of a mosaic are shown this much smaller, so that more of each is seen
 _MOSAIC_CENTRE = (0.35, 0.65)  # where the four photos meet, in fractions of the image
 
@@ -31,7 +32,7 @@ class Seen(NamedTuple):
 
 
 class Augmenter:
-    """Cuts, mirrors and colours canvases at random, as a parser's ``aug_`` settings say."""
+    """Crops, flips and colours canvases at random, as a parser's ``aug_`` settings say."""
 
     def __init__(self, parser: Any, size: int) -> None:
         """Make an augmenter.
@@ -44,7 +45,7 @@ class Augmenter:
 
     def single(self, canvas: Canvas) -> Seen:
         """Return one photo as the model sees it."""
-        seen = self._cut(canvas, tf.constant([0.0, 0.0, 1.0, 1.0]), 1.0)
+        seen = self._crop(canvas, tf.constant([0.0, 0.0, 1.0, 1.0]), 1.0)
         return seen._replace(image=self._recolor(seen.image))
 
     def mosaic(self, canvases: Sequence[Canvas]) -> Seen:
@@ -54,7 +55,8 @@ class Augmenter:
         y, x = tf.round(y * self.size) / self.size, tf.round(x * self.size) / self.size
         corners = [(0.0, 0.0, y, x), (0.0, x, y, 1.0), (y, 0.0, 1.0, x), (y, x, 1.0, 1.0)]
         parts = [
-            self._cut(canvas, tf.stack(corner), _MOSAIC_SCALE) for canvas, corner in zip(canvases, corners, strict=True)
+            self._crop(canvas, tf.stack(corner), _MOSAIC_SCALE)
+            for canvas, corner in zip(canvases, corners, strict=True)
         ]
         rows = (tf.range(self.size, dtype=tf.float32) + 0.5)[:, None, None] / self.size < y
         columns = (tf.range(self.size, dtype=tf.float32) + 0.5)[None, :, None] / self.size < x
@@ -67,15 +69,15 @@ class Augmenter:
             masks,
         )
 
-    def _cut(self, canvas: Canvas, part_yxyx: tf.Tensor, shrink: float) -> Seen:
+    def _crop(self, canvas: Canvas, part_yxyx: tf.Tensor, shrink: float) -> Seen:
         """Show a photo in a part of the image, (ymin, xmin, ymax, xmax) in fractions of it."""
-        mirrored = tf.random.uniform([]) < (0.5 if self.parser.aug_rand_hflip else 0.0)
-        # The whole image is mirrored at the end, so what shall lie left is cut on the right.
+        flipped = tf.random.uniform([]) < (0.5 if self.parser.aug_rand_hflip else 0.0)
+        # The whole image is flipped at the end, so what shall lie left is cropped on the right.
         swapped = tf.gather(part_yxyx, [0, 3, 2, 1]) * [1, -1, 1, -1] + [0, 1, 0, 1]
-        part_yxyx = tf.where(mirrored, swapped, part_yxyx)
+        part_yxyx = tf.where(flipped, swapped, part_yxyx)
         start, window = self._choose_window(canvas["content"], part_yxyx, shrink)
-        image = self._sample(canvas, start, window, mirrored)
-        return Seen(image, *self._move_boxes(canvas, start, window, mirrored, part_yxyx))
+        image = self._sample(canvas, start, window, flipped)
+        return Seen(image, *self._move_boxes(canvas, start, window, flipped, part_yxyx))
 
     def _choose_window(self, content: tf.Tensor, part_yxyx: tf.Tensor, shrink: float) -> tuple[tf.Tensor, tf.Tensor]:
         """Return where the image's window starts and how large it is, (y, x), in fractions of the canvas."""
@@ -88,19 +90,19 @@ class Augmenter:
         slack = content - window * (part_yxyx[2:] - part_yxyx[:2])
         return tf.random.uniform([2]) * slack - window * part_yxyx[:2], window
 
-    def _sample(self, canvas: Canvas, start: tf.Tensor, window: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+    def _sample(self, canvas: Canvas, start: tf.Tensor, window: tf.Tensor, flipped: tf.Tensor) -> tf.Tensor:
         side = tf.cast(tf.shape(canvas["image"])[0], tf.float32)
         # crop_and_resize samples from its first corner to its last, both included, so the corners
         # given are the centres of the first and the last output pixel.
         first = ((start + window * 0.5 / self.size) * side - 0.5) / (side - 1)
         last = ((start + window * (1 - 0.5 / self.size)) * side - 0.5) / (side - 1)
-        left, right = tf.where(mirrored, last[1], first[1]), tf.where(mirrored, first[1], last[1])
+        left, right = tf.where(flipped, last[1], first[1]), tf.where(flipped, first[1], last[1])
         corners = tf.stack([first[0], left, last[0], right])
         image = tf.image.crop_and_resize(canvas["image"][None], corners[None], [0], [self.size, self.size])[0]
         # Beyond the photo lies the mean colour, whatever the photo's own, as beyond it at prediction.
         places = start[:, None] + window[:, None] * (tf.range(self.size, dtype=tf.float32)[None] + 0.5) / self.size
         inside = (places >= 0) & (places <= canvas["content"][:, None])
-        columns = tf.where(mirrored, inside[1, ::-1], inside[1])
+        columns = tf.where(flipped, inside[1, ::-1], inside[1])
         image = tf.where((inside[0][:, None] & columns[None])[..., None], image, -1.0)
         return tf.ensure_shape(image, [self.size, self.size, 3])
 
@@ -120,16 +122,16 @@ class Augmenter:
         canvas: Canvas,
         start: tf.Tensor,
         window: tf.Tensor,
-        mirrored: tf.Tensor,
+        flipped: tf.Tensor,
         part_yxyx: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         boxes_yxyx = (canvas["boxes_yxyx"] - tf.tile(start, [2])) / tf.tile(window, [2])
         low, high = tf.tile(part_yxyx[:2], [2]), tf.tile(part_yxyx[2:], [2])
         seen = tf.clip_by_value(boxes_yxyx, low, high)
         keep = (canvas["labels"] > 0) & (_area(seen) > _LEAST_VISIBLE * _area(boxes_yxyx))
-        masks = _cut_masks(canvas, boxes_yxyx, seen, mirrored) if "masks" in canvas else None
+        masks = _crop_masks(canvas, boxes_yxyx, seen, flipped) if "masks" in canvas else None
         ymin, xmin, ymax, xmax = tf.unstack(seen, axis=-1)
-        xmin, xmax = tf.where(mirrored, 1 - xmax, xmin), tf.where(mirrored, 1 - xmin, xmax)
+        xmin, xmax = tf.where(flipped, 1 - xmax, xmin), tf.where(flipped, 1 - xmin, xmax)
         return (
             tf.boolean_mask(tf.stack([ymin, xmin, ymax, xmax], axis=-1), keep),
             tf.boolean_mask(canvas["labels"], keep),
@@ -137,14 +139,14 @@ class Augmenter:
         )
 
 
-def _cut_masks(canvas: Canvas, whole_yxyx: tf.Tensor, seen_yxyx: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
-    """Return what of each mask lies within the visible part of its box, mirrored as the image is."""
+def _crop_masks(canvas: Canvas, whole_yxyx: tf.Tensor, seen_yxyx: tf.Tensor, flipped: tf.Tensor) -> tf.Tensor:
+    """Return what of each mask lies within the visible part of its box, flipped as the image is."""
     masks = tf.cast(canvas["masks"], tf.float32)[..., None] / 255
     size = tf.maximum(whole_yxyx[:, 2:] - whole_yxyx[:, :2], 1e-6)
     part_yxyx = (seen_yxyx - tf.tile(whole_yxyx[:, :2], [1, 2])) / tf.tile(size, [1, 2])
     side = masks.shape[1]
-    cut = tf.image.crop_and_resize(masks, part_yxyx, tf.range(tf.shape(masks)[0]), [side, side])[..., 0]
-    return tf.where(mirrored, cut[:, :, ::-1], cut)
+    cropped = tf.image.crop_and_resize(masks, part_yxyx, tf.range(tf.shape(masks)[0]), [side, side])[..., 0]
+    return tf.where(flipped, cropped[:, :, ::-1], cropped)
 
 
 def _area(boxes_yxyx: tf.Tensor) -> tf.Tensor:

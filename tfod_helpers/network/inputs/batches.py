@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import io
 import os
 from pathlib import Path
@@ -12,11 +11,13 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from tfod_helpers import records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.network.inputs import canvas as canvases
 from tfod_helpers.network.inputs import targets
 from tfod_helpers.network.inputs.augment import Augmenter, Seen
-from tfod_helpers.network.inputs.canvas import MEAN_RGB, STDDEV_RGB, Canvas, normalize
+from tfod_helpers.network.inputs.canvas import Canvas, normalize, read_canvas, side_of
+from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
+from tfod_helpers.records.encoding import source_ids
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment import ExperimentConfig, TaskConfig
@@ -38,7 +39,7 @@ def train_batches(task: TaskConfig, input_context: tf.distribute.InputContext | 
         (0 where there is none) and source, the image's number among the records (-1: four of them).
 
     Raises:
-        FileNotFoundError: no file matches the records' pattern.
+        FileNotFoundError: the records are not there, or were written anew.
     """
     data = task.train_data
     batch_size = data.global_batch_size
@@ -51,9 +52,9 @@ def train_batches(task: TaskConfig, input_context: tf.distribute.InputContext | 
 
 
 def examples(config: ExperimentConfig, count: int = 12) -> Dataset:
-    """Return training images as the model sees them, cut and coloured, with what is left of their boxes.
+    """Return training images as the model sees them, cropped and coloured, with what is left of their boxes.
 
-    Look at them with ``pictures.show_images``: what cannot be recognised there cannot be learnt.
+    Look at them with ``pictures.show_images``: what cannot be recognised there cannot be learned.
 
     Args:
         config: names the records and the augmentation.
@@ -74,7 +75,7 @@ def to_dataset(images: np.ndarray, seen: list[dict[str, tf.Tensor]], task: TaskC
         task: names the classes.
     """
     names = _names(task)
-    pixels = np.clip(images * STDDEV_RGB.numpy() + MEAN_RGB.numpy(), 0, 255).round().astype(np.uint8)
+    pixels = np.clip(images * STDDEV_RGB + MEAN_RGB, 0, 255).round().astype(np.uint8)
     found = []
     for rgb, one in zip(pixels, seen, strict=True):
         there = one["labels"].numpy() > 0
@@ -86,30 +87,23 @@ def to_dataset(images: np.ndarray, seen: list[dict[str, tf.Tensor]], task: TaskC
                 Path(name), rgb.shape[1], rgb.shape[0], boxes_xyxy, one["labels"].numpy()[there], encoded=_png(rgb)
             )
         )
-    return Dataset(found, LabelMap(task.class_names))
+    return Dataset(tuple(found), LabelMap(task.class_names))
 
 
 def _canvases(task: TaskConfig, input_context: tf.distribute.InputContext | None) -> tf.data.Dataset:
-    data, files = task.train_data, _files(task)
-    records = tf.data.TFRecordDataset(files, num_parallel_reads=min(len(files), 8))
+    data = task.train_data
+    files = [str(path) for path in records.of_pattern(data.input_path).files]
+    examples = tf.data.TFRecordDataset(files, num_parallel_reads=min(len(files), 8))
     share = 1
     if input_context is not None:
         share = input_context.num_input_pipelines
-        records = records.shard(share, input_context.input_pipeline_id)
-    size = task.model.input_size[0]
-    side, room, masks = canvases.side_of(size), data.parser.max_num_instances, _has_masks(task)
-    images = records.map(lambda record: canvases.read(record, side, room, masks), tf.data.AUTOTUNE)
-    if task.train_images * canvases.stored_bytes(size) / share < _CACHE_SHARE * _free_memory():
+        examples = examples.shard(share, input_context.input_pipeline_id)
+    side, room = side_of(task.model.input_size[0]), data.parser.max_num_instances
+    masks = bool(getattr(task.model, "include_mask", False))
+    images = examples.map(lambda record: read_canvas(record, side, room, masks), tf.data.AUTOTUNE)
+    if task.train_images * side**2 * 3 / share < _CACHE_SHARE * _free_memory():
         images = images.cache()
     return images
-
-
-def _files(task: TaskConfig) -> list[str]:
-    pattern = task.train_data.input_path
-    files = sorted(glob.glob(pattern)) if "://" not in pattern else tf.io.gfile.glob(pattern)
-    if not files:
-        raise FileNotFoundError(f"{pattern}: no records here. Write them with records.write.")
-    return files
 
 
 def _augmented(images: tf.data.Dataset, task: TaskConfig) -> tf.data.Dataset:
@@ -150,18 +144,8 @@ def _in_one(window: dict[str, tf.data.Dataset]) -> tf.data.Dataset:
 
 def _names(task: TaskConfig) -> dict[int, str]:
     """Return the file name of each image by its number among the records."""
-    wanted = {name: tf.io.FixedLenFeature([], tf.string, "") for name in ("image/source_id", "image/filename")}
-    records = tf.data.TFRecordDataset(_files(task)).batch(256)
-    names = {}
-    for batch in records.map(lambda record: tf.io.parse_example(record, wanted)).as_numpy_iterator():
-        for source, name in zip(batch["image/source_id"], batch["image/filename"], strict=True):
-            if source.isdigit():
-                names[int(source)] = name.decode("utf-8", "replace")
-    return names
-
-
-def _has_masks(task: TaskConfig) -> bool:
-    return bool(getattr(task.model, "include_mask", False))
+    images = list(records.read_labels(records.of_pattern(task.train_data.input_path)))
+    return dict(zip(source_ids(images), (image.path.name for image in images), strict=True))
 
 
 def _png(rgb: np.ndarray) -> bytes:

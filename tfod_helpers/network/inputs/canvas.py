@@ -1,12 +1,11 @@
-"""One record -> a canvas: the photo, decoded and scaled once, with its boxes, classes and masks."""
+"""One record -> a canvas: the photo, decoded and letterboxed once, with its boxes, classes and masks."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-# What official.vision feeds its models: (x / 255 - mean) / std, the ImageNet statistics.
-MEAN_RGB = tf.constant([0.485, 0.456, 0.406]) * 255
-STDDEV_RGB = tf.constant([0.229, 0.224, 0.225]) * 255
+from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
+
 SCALE = 1.25  # canvas side over input side: room for zooming in without blur
 MASK_SIDE = 56  # pixels of a mask, which is kept as what lies within its box; twice what the mask head learns
 
@@ -23,12 +22,7 @@ def side_of(image_size: int) -> int:
     return round(image_size * SCALE)
 
 
-def stored_bytes(image_size: int) -> int:
-    """Return how many bytes the pixels of one canvas take."""
-    return side_of(image_size) ** 2 * 3
-
-
-def read(record: tf.Tensor, side: int, max_boxes: int, with_masks: bool) -> Canvas:
+def read_canvas(record: tf.Tensor, side: int, max_boxes: int, with_masks: bool) -> Canvas:
     """Decode one record onto a square canvas.
 
     Args:
@@ -65,7 +59,7 @@ def read(record: tf.Tensor, side: int, max_boxes: int, with_masks: bool) -> Canv
             tf.pad(photo_yxyx * tf.tile(content, [2]) / side, [*room, [0, 0]]), [max_boxes, 4]
         ),
         "labels": tf.ensure_shape(tf.pad(labels, room), [max_boxes]),
-        "source": _number(example["image/source_id"]),
+        "source": tf.strings.to_number(example["image/source_id"], tf.int64),
     }
     if with_masks:
         masks = _masks(tf.sparse.to_dense(example["image/object/mask"]), photo_yxyx)
@@ -87,11 +81,6 @@ def _parse(record: tf.Tensor, with_masks: bool) -> dict[str, tf.Tensor | tf.Spar
     return tf.io.parse_single_example(record, wanted)
 
 
-def _number(source_id: tf.Tensor) -> tf.Tensor:
-    """Return an image's number among the records; 0 where another program wrote something else."""
-    return tf.strings.to_number(tf.where(tf.strings.regex_full_match(source_id, r"\d{1,18}"), source_id, "0"), tf.int64)
-
-
 def _masks(pngs: tf.Tensor, photo_yxyx: tf.Tensor) -> tf.Tensor:
     """Return each mask within its box; an object without one counts as filling its box."""
     if_none = tf.fill([tf.shape(photo_yxyx)[0], MASK_SIDE, MASK_SIDE], tf.constant(255, tf.uint8))
@@ -99,10 +88,9 @@ def _masks(pngs: tf.Tensor, photo_yxyx: tf.Tensor) -> tf.Tensor:
     def within(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         png, box_yxyx = pair
         mask = tf.io.decode_png(png, channels=1)
-        cut = tf.image.crop_and_resize(tf.cast(mask, tf.float32)[None], box_yxyx[None], [0], [MASK_SIDE, MASK_SIDE])[
-            0, :, :, 0
-        ]
-        return tf.cast(cut >= 0.5, tf.uint8) * 255
+        size = [MASK_SIDE, MASK_SIDE]
+        cropped = tf.image.crop_and_resize(tf.cast(mask, tf.float32)[None], box_yxyx[None], [0], size)[0, :, :, 0]
+        return tf.cast(cropped >= 0.5, tf.uint8) * 255
 
     return tf.cond(
         tf.size(pngs) > 0,

@@ -86,6 +86,7 @@ def _rcnn(task: TaskConfig) -> Callable[[Seen, int], Targets]:
             "gt_classes": pad(tf.cast(seen.labels, tf.int32), room, -1),
         }
         if task.model.include_mask:
+            assert seen.masks is not None
             masks = tf.image.resize(seen.masks[..., None], [side, side])[..., 0]
             made["gt_masks"] = tf.ensure_shape(pad(masks, room, -1.0), [room, side, side])
             made["gt_outer_boxes"] = made["gt_boxes"]

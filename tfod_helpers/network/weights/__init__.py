@@ -8,6 +8,5 @@
 """
 
 from tfod_helpers.network.weights.chain import Loaded, load
-from tfod_helpers.network.weights.published import keras_file
 
-__all__ = ["Loaded", "keras_file", "load"]
+__all__ = ["Loaded", "load"]

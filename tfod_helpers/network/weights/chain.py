@@ -24,30 +24,36 @@ class Loaded:
     """What a model really started from.
 
     Attributes:
-        source: ``coco``, ``imagenet``, ``scratch``, or the path of the file that was read.
+        source: ``coco``, ``imagenet``, ``scratch``, or the path of the checkpoint that was read.
         taken: how many of the model's tensors were filled from the source.
         left: the names of the tensors that keep their random values.
-        sentence: the same in words; also what ``str()`` gives.
-        tried: what was wanted before and could not be had, each with the reason.
+        sentence: the same in words, and what was wanted before and could not be had; also what ``str()`` gives.
     """
 
     source: str
     taken: int
     left: tuple[str, ...]
     sentence: str
-    tried: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.sentence
 
 
 @dataclass(frozen=True)
-class _Link:
-    """One kind of weights for one model: what they are, their files, and how they get into it."""
+class _Source:
+    """Published weights for one model: what they are, their files, and how they get into it.
 
+    Attributes:
+        name: ``coco`` or ``imagenet``.
+        words: what they are.
+        files: a packed checkpoint, the files of one, or one of Keras Applications.
+        network: the network of Keras Applications whose file it is; None for a checkpoint.
+    """
+
+    name: str
     words: str
     files: tuple[Published, ...]
-    fill: Callable[[], Loaded]
+    network: Network | None = None
 
 
 def load(model: Any, weights: str | os.PathLike[str] | None, *, classes: Sequence[str] | None = None) -> Loaded:
@@ -62,10 +68,8 @@ def load(model: Any, weights: str | os.PathLike[str] | None, *, classes: Sequenc
             - ``"imagenet"``: weights of the backbone alone, from Keras Applications where it has the same network.
               Where they cannot be had, a banner and a warning say so, and the model stays random.
             - a run folder (its best model, else its newest checkpoint), also one in a bucket (``gs://``), a folder of
-              checkpoints, one checkpoint, or a packed one (``.tar.gz``), by its path or its address (``https://``,
-              ``gs://``). Tensors are matched by place and shape, so that a run with other classes gives all but its
-              class outputs.
-            - a ``.h5`` file of Keras Applications without top, by its path or its address.
+              checkpoints, one checkpoint, or a packed one (``.tar.gz``). Tensors are matched by place and shape, so
+              that a run with other classes gives all but its class outputs.
             - None: nothing is loaded.
         classes: the model's classes. A run with as many other ones then gives no class outputs either.
 
@@ -74,7 +78,6 @@ def load(model: Any, weights: str | os.PathLike[str] | None, *, classes: Sequenc
 
     Raises:
         FileNotFoundError: there is no checkpoint at the path; the message says what is there.
-        OSError: an address gives no file.
         ValueError: the weights of a path do not fit the model, or are damaged. The model is left as it was.
     """
     if weights is None:
@@ -82,7 +85,10 @@ def load(model: Any, weights: str | os.PathLike[str] | None, *, classes: Sequenc
     elif weights in _CHAIN:
         loaded = _go_down(model, str(weights))
     else:
-        loaded = _load_path(model, os.fspath(weights), classes)
+        prefix = checkpoints.find(weights)
+        theirs = checkpoints.classes(prefix)
+        other = bool(theirs and classes) and list(theirs or ()) != list(classes or ())
+        loaded = _fill(model, prefix, prefix, prefix, other_classes=other)
     print(f"Weights: {loaded}")
     return loaded
 
@@ -91,30 +97,14 @@ def _scratch(model: Any, sentence: str) -> Loaded:
     return Loaded("scratch", 0, tuple(variable.name for variable in model.weights), sentence)
 
 
-def _load_path(model: Any, weights: str, classes: Sequence[str] | None) -> Loaded:
-    path = checkpoints.local(weights)
-    if path.suffix == ".h5":
-        try:
-            network = networks.of(model.backbone)
-        except ValueError as error:
-            raise ValueError(
-                f"{weights}: not for this backbone: {error}. Use another preset or other weights."
-            ) from error
-        return _fill_backbone(model, network, path, weights, weights)
-    prefix = checkpoints.find(path)
-    theirs = checkpoints.classes(prefix)
-    other = bool(theirs and classes) and list(theirs or ()) != list(classes or ())
-    return _fill(model, prefix, prefix, prefix, other_classes=other)
-
-
-def _fill_backbone(model: Any, network: Network, path: Path, source: str, words: str) -> Loaded:
+def _fill_backbone(model: Any, network: Network, path: Path, source: _Source) -> Loaded:
     taken = networks.copy(networks.read(path, str(path)), model.backbone, network, str(path))
     inside = {id(variable) for variable in model.backbone.weights}
     rest = [variable for variable in model.weights if id(variable) not in inside]
     left = networks.unread(model.backbone, network) + rest
     share = f"{taken} of {len(model.weights)} tensors"
-    sentence = f"The backbone, {share}, starts from {words}; the rest starts from random values."
-    return Loaded(source, taken, tuple(variable.name for variable in left), sentence)
+    sentence = f"The backbone, {share}, starts from {source.words}; the rest starts from random values."
+    return Loaded(source.name, taken, tuple(variable.name for variable in left), sentence)
 
 
 def _fill(model: Any, prefix: str, source: str, words: str, *, other_classes: bool) -> Loaded:
@@ -134,88 +124,80 @@ def _fill(model: Any, prefix: str, source: str, words: str, *, other_classes: bo
 # --- the chain ------------------------------------------------------------------------------------
 
 
-def _coco(model: Any) -> _Link:
+def _coco(model: Any) -> _Source:
     one = published.coco_checkpoint(model)
-    words = f"the Model Garden's {one.words}, trained on COCO" + (f" (AP {one.ap})" if one.ap else "")
-
-    def fill() -> Loaded:
-        return _fill(model, checkpoints.find(one.file.fetch()), "coco", words, other_classes=True)
-
-    return _Link(words, (one.file,), fill)
+    return _Source("coco", f"the Model Garden's {one.words}, trained on COCO", (one.file,))
 
 
-def _imagenet(model: Any) -> _Link:
-    backbone = model.backbone
-    if published.is_plain_resnet_50(backbone) and not networks.strides_come_first(backbone):
-        words, files = "the Model Garden's ResNet-50, trained on ImageNet", published.RESNET_50_IMAGENET
+def _imagenet(model: Any) -> _Source:
+    if published.is_plain_resnet_50(model.backbone) and not networks.strides_come_first(model.backbone):
+        words = "the Model Garden's ResNet-50, trained on ImageNet"
+        return _Source("imagenet", words, published.RESNET_50_IMAGENET)
+    network = networks.of(model.backbone)
+    return _Source("imagenet", f"{network}, trained on ImageNet", (network.file,), network)
 
-        def fill_garden() -> Loaded:
-            for file in files:
-                file.fetch()
-            return _fill(model, str(files[0].path.with_suffix("")), "imagenet", words, other_classes=True)
 
-        return _Link(words, files, fill_garden)
-    network = networks.of(backbone)
-    words, file = f"{network}, trained on ImageNet", network.file
+_CHAIN: dict[str, Callable[[Any], _Source]] = {"coco": _coco, "imagenet": _imagenet}
+
+
+def _fill_from(source: _Source, model: Any) -> Loaded:
+    """Fetch published weights, and fill a model with them."""
+    if source.network is None:
+        path, *_ = [file.fetch() for file in source.files]
+        return _fill(model, checkpoints.find(path), source.name, source.words, other_classes=True)
+    network, (file,) = source.network, source.files
 
     def check(path: Path) -> None:
         try:
-            networks.check(networks.read(path, file.name), backbone, network, file.name)
+            networks.check(networks.read(path, file.name), model.backbone, network, file.name)
         except ValueError as error:
             raise ValueError(str(error).removesuffix(" Fetch it again.")) from error
 
-    def fill() -> Loaded:
-        return _fill_backbone(model, network, file.fetch(check), "imagenet", words)
-
-    return _Link(words, (file,), fill)
-
-
-_CHAIN: dict[str, Callable[[Any], _Link]] = {"coco": _coco, "imagenet": _imagenet}
+    return _fill_backbone(model, network, file.fetch(check), source)
 
 
 def _go_down(model: Any, wanted: str) -> Loaded:
     """Load the first weights of the chain that can be had, from the wanted ones on."""
-    names = list(_CHAIN)
-    tried: dict[str, str] = {}
-    links: list[_Link] = []
-    loaded = None
-    for name in names[names.index(wanted) :]:
+    failed: dict[str, str] = {}
+    missing: list[_Source] = []
+    for name in list(_CHAIN)[list(_CHAIN).index(wanted) :]:
         try:
-            link = _CHAIN[name](model)
-            links.append(link)
-            loaded = link.fill()
+            source = _CHAIN[name](model)
+            missing.append(source)
+            loaded = _fill_from(source, model)
+            missing.remove(source)
             break
         except (OSError, ValueError) as error:
-            tried[name] = str(error)
-    if not tried:
-        return loaded
-    reasons = tuple(f"{name}: {reason}" for name, reason in tried.items())
-    loaded = loaded or _scratch(model, f"{_RANDOM}.")
-    sentence = f"{loaded.sentence} Wanted and not to be had: {'; '.join(reasons)}"
-    _shout(tried, links if loaded.source == "scratch" else links[:-1], loaded)
-    return dataclasses.replace(loaded, sentence=sentence, tried=reasons)
+            failed[name] = str(error)
+    else:
+        loaded = _scratch(model, f"{_RANDOM}.")
+    if failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        loaded = dataclasses.replace(loaded, sentence=f"{loaded.sentence} Wanted and not to be had: {reasons}")
+        _shout(failed, missing, loaded)
+    return loaded
 
 
-def _shout(tried: dict[str, str], links: list[_Link], loaded: Loaded) -> None:
+def _shout(failed: dict[str, str], sources: list[_Source], loaded: Loaded) -> None:
     """Say in a banner and a warning which weights are missing, what is used, and how to get them."""
     instead = _GOOD_ENOUGH[loaded.source]
     missing = "PRETRAINED" if loaded.source == "scratch" else "COCO"
     lines = [f"NO {missing} WEIGHTS: TRAINING STARTS FROM {instead.upper()}"]
-    for name, reason in tried.items():
+    for name, reason in failed.items():
         lines += textwrap.wrap(f"Not {name}: {reason}", 88, break_on_hyphens=False, break_long_words=False)
     if loaded.source == "scratch":
         lines.append("The model will need far more steps and photos, and will be much less accurate.")
     else:
         lines.append("The backbone knows photos, the rest of the model has to learn what a detector does.")
-    for link in links:
-        lines += ["", f"To have {link.words}:", "connect this machine to the internet and run this again, or"]
-        for file in link.files:
-            lines += [f"fetch {file.address}", f"into  {file.path.parent}"]
+    for source in sources:
+        lines += ["", f"To have {source.words}:", "connect this machine to the internet and run this again, or"]
+        for file in source.files:
+            lines += [f"fetch {file.url}", f"into  {file.path.parent}"]
     meant = "None" if loaded.source == "scratch" else f"{loaded.source!r}"
     lines += ["", f"If {instead} is what you want, say weights={meant}."]
-    # Open on the right: the address and the path are longer than a notebook is wide, and have to be copied whole.
+    # Open on the right: the URL and the path are longer than a notebook is wide, and have to be copied whole.
     rule = "#" * 96
     print("\n".join([rule, *(f"##  {line}" for line in lines), rule]), flush=True)
     # The banner is for people; the warning is for programs, which can turn it into an error.
-    message = f"No {missing.lower()} weights, training starts from {instead}: {'; '.join(tried.values())}"
+    message = f"No {missing.lower()} weights, training starts from {instead}: {'; '.join(failed.values())}"
     warnings.warn(message.replace("coco", "COCO", 1) if missing == "COCO" else message, UserWarning, stacklevel=4)

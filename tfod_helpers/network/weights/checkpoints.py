@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,46 +12,26 @@ import numpy as np
 
 from tfod_helpers.files import archives, storage, workspace
 from tfod_helpers.files.run_folder import Run, find_run
-from tfod_helpers.network.weights.published import Published
 
-_ADVICE = (
-    "Give 'coco', 'imagenet', None, or a run folder, a folder of checkpoints, one checkpoint, a .h5 file or a .tar.gz."
-)
+_ADVICE = "Give 'coco', 'imagenet', None, or a run folder, a folder of checkpoints, one checkpoint or a .tar.gz of one."
 # official/vision/modeling/heads: what has a channel for each class, in RetinaNet, Faster R-CNN and Mask R-CNN.
 _CLASS_OUTPUT = re.compile(r"(^|/)(scores(-\d+)?|detection-scores|detection-boxes|mask-logits)/")
 
 Values = list[tuple[Any, np.ndarray]]
 
 
-def local(weights: str) -> Path:
-    """Return the path of weights that were given as a path or as an address, which is fetched.
-
-    Raises:
-        OSError: they could not be fetched.
-        ValueError: it is an address of something else than one file.
-    """
-    if not weights.startswith(("http:", "https:", "gs:")):
-        return Path(weights).expanduser()
-    address = storage.address(weights) if storage.is_remote(weights) else weights
-    if not address.lower().endswith((*archives.ENDINGS, ".h5")):
-        if storage.is_remote(address):
-            return find_run(address).folder
-        raise ValueError(f"weights {address!r}: from the web, one packed file is taken, a .tar.gz or a .h5. Pack them.")
-    # Files of one name from two places must not be taken for each other.
-    return Published(address, folder=_digest(address)).fetch()
-
-
-def find(path: Path) -> str:
+def find(weights: str | os.PathLike[str]) -> str:
     """Return the prefix of the checkpoint that a path means.
 
     Args:
-        path: a run folder (its best model, else its newest checkpoint), a folder of checkpoints, one checkpoint, or a
-            packed one.
+        weights: a run folder (its best model, else its newest checkpoint), also ``gs://``; a folder of checkpoints, one
+            checkpoint, or a packed one.
 
     Raises:
         FileNotFoundError: there is none; the message says what is there.
-        ValueError: the archive cannot be unpacked, or holds several.
+        ValueError: the archive cannot be unpacked.
     """
+    path = find_run(weights).folder if storage.is_remote(weights) else Path(weights).expanduser()
     if path.is_file() and archives.is_archive(path):
         return _find_packed(path)
     prefix = path.with_suffix("") if path.suffix == ".index" else path
@@ -70,35 +51,24 @@ def find(path: Path) -> str:
 
 
 def _find_packed(path: Path) -> str:
-    folder = archives.unpack(path, workspace.cache_folder() / "unpacked" / _digest(str(path.resolve())))
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    folder = archives.unpack(path, workspace.cache_folder() / "unpacked" / digest)
     folders = sorted({index.parent for index in folder.rglob("*.index")})
     if not folders:
         names = ", ".join(sorted(entry.name for entry in folder.rglob("*") if entry.is_file())[:10])
         raise FileNotFoundError(f"weights {str(path)!r}: no checkpoint in this archive, which holds {names}. {_ADVICE}")
-    if len(folders) > 1:
-        names = ", ".join(str(one.relative_to(folder)) for one in folders)
-        raise ValueError(f"weights {str(path)!r}: it holds checkpoints in {names}. Unpack it, and give one of them.")
     return str(_newest(folders[0]))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _newest(folder: Path) -> str | None:
     import tensorflow as tf
 
-    # The state file names the newest; where it is missing, or names a place that was moved, the step and the time tell.
+    # The state file names the newest; where it is missing, or names a place that was moved, the highest step is it.
     newest = tf.train.latest_checkpoint(str(folder))
     if newest and Path(newest).parent == folder:
         return newest
-    indexes = sorted(folder.glob("*.index"), key=lambda index: (_step(index), index.stat().st_mtime))
+    indexes = sorted(folder.glob("*.index"), key=lambda index: (len(index.stem), index.stem))
     return str(indexes[-1].with_suffix("")) if indexes else None
-
-
-def _step(index: Path) -> int:
-    number = re.search(r"-(\d+)$", index.stem)
-    return int(number[1]) if number else -1
 
 
 def classes(prefix: str) -> list[str] | None:
@@ -124,7 +94,7 @@ def read(model: Any, prefix: str, *, other_classes: bool) -> Values:
         other_classes: whether the checkpoint's classes are others, so that its class outputs mean nothing here.
 
     Raises:
-        ValueError: it cannot be read, is of another architecture, or holds values that are no numbers.
+        ValueError: it cannot be read, is of another architecture, or holds NaN or infinite values.
     """
     values = _matching(model, prefix)
     if other_classes:
@@ -139,7 +109,7 @@ def read(model: Any, prefix: str, *, other_classes: bool) -> Values:
         )
     for variable, value in values:
         if not np.isfinite(value).all():
-            raise ValueError(f"{prefix}: {variable.name} holds values that are no numbers. Choose another checkpoint.")
+            raise ValueError(f"{prefix}: {variable.name} holds NaN or infinite values. Choose another checkpoint.")
     return values
 
 

@@ -1,4 +1,4 @@
-"""Which networks of Keras Applications are the Model Garden's too, and how their tensors are carried over.
+"""Which networks of Keras Applications are the Model Garden's too, their files, and how their tensors are carried over.
 
 Both build the same networks out of differently named layers, and feed them differently normalised images. `copy` puts
 each tensor in its place and makes up for all that differs, so that the features are the same. Where that cannot be,
@@ -7,11 +7,10 @@ each tensor in its place and makes up for all that differs, so that the features
 * **MobileNetV1, V2, V3** are the same. Keras pads by hand where the stride is 2, as ``same`` pads at every size. V3's
   gates are ``relu6(x + 3) * 0.16667`` here and ``/ 6`` there; the kernel behind makes up for it. Its last convolution
   is part of Keras' top, which its file does not have; no detector reads it.
-* **EfficientNet** is the same where it is built with ``activation="swish"``, ``se_ratio=0.25`` and
-  ``se_inner_activation="swish"``. A detector's config cannot set the last: it gives ``relu``.
 * **ResNet**: Keras has a block's stride in its first 1x1 convolution, the Model Garden in its 3x3. All shapes agree and
   the features do not. A backbone whose strides were moved is the same, for an image that is shifted by 3 pixels: its
   stem pads 2 pixels above and to the left where Keras pads 3, and its pooling 0 where Keras pads 1.
+* **EfficientNet** is the same only with swish in its gates, and a detector's config gives relu.
 """
 
 from __future__ import annotations
@@ -19,22 +18,57 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfod_helpers.network.weights.published import Published, keras_file
+from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
+from tfod_helpers.network.weights.published import PLAIN_RESNET, Published, describe
 
 Tensors = list[tuple[str, np.ndarray]]
 Kinds = dict[str, list[tuple[str, Any]]]  # kind of leaf -> (name, array or variable), in creation order
 
 _KINDS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
-_NORMALIZATION = ("mean", "variance", "count")  # of the layer at the bottom of an EfficientNet
+_EPSILON, _RESNET_EPSILON = 1e-3, 1.001e-5  # of Keras' batch norms
 _GATE = (1 / 6) / 0.16667  # Keras' hard sigmoid over official/modeling/activations/sigmoid.py's
 _CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, keras/src/applications/imagenet_utils.py
-_MEAN, _STD = np.array((0.485, 0.456, 0.406)), np.array((0.229, 0.224, 0.225))  # official/vision/ops/preprocess_ops.py
+_MEAN, _STD = MEAN_RGB / 255, STDDEV_RGB / 255
+
+
+def _file(where: str, sha256: str | None = None, md5: str | None = None) -> Published:
+    return Published(f"tensorflow/keras-applications/{where}", keras=True, sha256=sha256, md5=md5)
+
+
+_V2 = "mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
+# Keras' ImageNet weights without top, by kind of network and by its width or depth. Names, URLs and MD5s:
+# keras/src/applications/{mobilenet,mobilenet_v2,mobilenet_v3,resnet}.py.
+FILES: dict[str, dict[Any, Published]] = {
+    "MobileNetV1": {
+        width: _file(f"mobilenet/mobilenet_{text}_224_tf_no_top.h5")
+        for width, text in ((0.25, "2_5"), (0.5, "5_0"), (0.75, "7_5"), (1.0, "1_0"))
+    },
+    "MobileNetV2": {
+        width: _file(f"{_V2}_{width}_224_no_top.h5", sha256=sha256)
+        for width, sha256 in {
+            0.35: "3843eff250b023fe4fe4dcd7b0c43146335374da75e17c3b4b3c4344ede214f1",
+            **dict.fromkeys((0.5, 0.75, 1.0, 1.3, 1.4)),
+        }.items()
+    },
+    "MobileNetV3Large": {
+        width: _file(f"mobilenet_v3/weights_mobilenet_v3_large_224_{width}_float_no_top_v2.h5", md5=md5)
+        for width, md5 in ((0.75, "40af19a13ebea4e2ee0c676887f69a2e"), (1.0, "07fb09a5933dd0c8eaafa16978110389"))
+    },
+    "ResNet": {
+        depth: _file(f"resnet/resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5", md5=md5)
+        for depth, md5 in (
+            (50, "4d473c1dd8becc155b73f8504c6f6626"),
+            (101, "88cf7a10940856eca736dc7b7e228a21"),
+            (152, "ee4c566cf9a93f14d82f913c2dc6dd0c"),
+        )
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -42,27 +76,25 @@ class Network:
     """A network that Keras Applications and the Model Garden share.
 
     Attributes:
-        kind: ``MobileNetV2`` and the like, as in `published.keras_files`.
-        size: its width, letter or depth.
-        epsilon: of Keras' batch norms.
-        scale: what Keras multiplies a pixel from 0 to 1 with, in each colour.
-        offset: what it then adds.
+        kind: ``MobileNetV2`` and the like, as in `FILES`.
+        size: its width or depth.
     """
 
     kind: str
     size: Any
-    epsilon: float = 1e-3
-    scale: np.ndarray = field(default_factory=lambda: np.full(3, 2.0))
-    offset: np.ndarray = field(default_factory=lambda: np.full(3, -1.0))
 
     @property
     def file(self) -> Published:
         """Its published weights.
 
         Raises:
-            ValueError: there are none of this size.
+            ValueError: there are none of this size; the message says of which there are.
         """
-        return keras_file(self.kind, self.size)
+        files = FILES[self.kind]
+        if self.size not in files:
+            sizes = ", ".join(map(str, files))
+            raise ValueError(f"Keras Applications has no weights for a {self.kind} of {self.size}, only {sizes}")
+        return files[self.size]
 
     def __str__(self) -> str:
         return f"Keras Applications' {self.kind} of {'width ' * self.kind.startswith('MobileNet')}{self.size}"
@@ -77,37 +109,28 @@ def of(backbone: Any) -> Network:
     Raises:
         ValueError: there is no such network; the message says what differs.
     """
-    settings, kind = backbone.get_config(), type(backbone).__name__
+    settings = describe(backbone)
     name = str(settings.get("model_id", ""))
-    if kind == "MobileNet" and name in ("MobileNetV1", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"):
+    if settings["class"] == "MobileNet" and name in FILES:
         if settings["output_stride"]:
             raise ValueError(f"this {name} is dilated (output_stride={settings['output_stride']}), Keras' is not")
         return Network(name, settings["filter_size_scale"])
-    if kind == "EfficientNet":
-        wanted = {"activation": "swish", "se_inner_activation": "swish", "se_ratio": 0.25}
-        found = {"se_inner_activation": backbone._se_inner_activation, **settings}
-        for setting, value in wanted.items():
-            if found[setting] != value:
-                raise ValueError(f"this EfficientNet has {setting}={found[setting]!r}, Keras' {value!r}")
-        return Network(kind, name)
-    if kind == "ResNet":
+    if settings["class"] == "ResNet":
         return _resnet(backbone, settings)
-    raise ValueError(f"Keras Applications has no {name or kind}")
+    kind = f"{settings['class']} {name}".rstrip()
+    raise ValueError(f"no network of Keras Applications is the Model Garden's {kind}")
 
 
 def _resnet(backbone: Any, settings: dict[str, Any]) -> Network:
-    plain = {"stem_type": "v0", "depth_multiplier": 1.0, "resnetd_shortcut": False, "replace_stem_max_pool": False}
-    for setting, value in (plain | {"activation": "relu"}).items():
+    for setting, value in {**PLAIN_RESNET, "activation": "relu", "se_ratio": None}.items():
         if settings[setting] != value:
             raise ValueError(f"this ResNet has {setting}={settings[setting]!r}, Keras' has {value!r}")
-    if settings["se_ratio"]:
-        raise ValueError("this ResNet has squeeze-and-excitation, Keras' has none")
     if not strides_come_first(backbone):
         raise ValueError(
             f"the Model Garden's ResNet-{settings['model_id']} has its strides in the 3x3 convolutions, Keras' in the "
             f"1x1 convolutions before them: all tensors would fit, and the features would be others"
         )
-    return Network("ResNet", settings["model_id"], 1.001e-5, np.full(3, 255.0), -np.array(_CAFFE_MEAN))
+    return Network("ResNet", settings["model_id"])
 
 
 def strides_come_first(backbone: Any) -> bool:
@@ -120,7 +143,6 @@ def read(path: Path, origin: str) -> Tensors:
     """Return every tensor of a Keras ``.h5`` weights file in layer order, with its name.
 
     Raises:
-        FileNotFoundError: there is none.
         ValueError: it is no such file, or not a whole one; the message calls it ``origin``.
     """
     import h5py
@@ -129,13 +151,10 @@ def read(path: Path, origin: str) -> Tensors:
         with h5py.File(path) as file:
             layers = [file[_text(name)] for name in file.attrs["layer_names"]]
             return [(_text(name), layer[name][()]) for layer in layers for name in layer.attrs["weight_names"]]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{origin}: there is no weights file here. Check the path.") from None
     except (OSError, KeyError, TypeError) as error:
-        with path.open("rb") as file:
-            page = file.read(64).lstrip()[:1] == b"<"
-        what = "a web page" if page else f"damaged, cut off or of another kind ({error})"
-        raise ValueError(f"{origin}: not a Keras weights file (HDF5) but {what}. Fetch it again.") from error
+        raise ValueError(
+            f"{origin}: not a Keras weights file (HDF5), or damaged or cut off ({error}). Fetch it again."
+        ) from error
 
 
 def _text(name: str | bytes) -> str:
@@ -161,20 +180,17 @@ def copy(tensors: Tensors, backbone: Any, network: Network, origin: str) -> int:
     Raises:
         ValueError: a tensor does not fit. The backbone is left as it was.
     """
-    found, wanted, arrays = _fitted(tensors, backbone, network, origin)
-    scale, offset = network.scale, network.offset
-    if network.kind == "EfficientNet":
-        # Keras' model divides by another root of the deviation, because it keeps deviations as variances.
-        mean, variance = (np.ravel(found[kind][0][1]).astype(np.float64) for kind in ("mean", "variance"))
-        scale = 1 / np.sqrt(variance * _STD)
-        offset = -mean * scale
-    if network.kind == "ResNet":
+    wanted, arrays = _fitted(tensors, backbone, network, origin)
+    resnet = network.kind == "ResNet"
+    if resnet:
         arrays["kernel"][0] = arrays["kernel"][0][:, :, ::-1]  # Keras' takes blue first
-        arrays["moving_mean"] = [m - found["bias"][i][1] for i, m in enumerate(arrays["moving_mean"])]
-    if network.kind.startswith("MobileNetV3"):
+        # The Model Garden's convolutions have no biases; the batch norms behind them take those of Keras'.
+        pairs = zip(arrays["moving_mean"], arrays["bias"], strict=True)
+        arrays |= {"moving_mean": [mean - bias for mean, bias in pairs], "bias": []}
+    if network.kind == "MobileNetV3Large":
         _scale_gates(arrays["kernel"], [name for name, _ in wanted["kernel"]])
-    _match_epsilon(arrays, network.epsilon, backbone.get_config()["norm_epsilon"])
-    _fold_normalization(arrays, scale, offset)
+    _match_epsilon(arrays, _RESNET_EPSILON if resnet else _EPSILON, backbone.get_config()["norm_epsilon"])
+    _fold_normalization(arrays, *((255.0, -np.array(_CAFFE_MEAN)) if resnet else (2.0, -1.0)))
     for kind in _KINDS:
         for (_, variable), array in zip(wanted[kind], arrays[kind], strict=True):
             variable.assign(array.astype(np.float32))
@@ -183,7 +199,7 @@ def copy(tensors: Tensors, backbone: Any, network: Network, origin: str) -> int:
 
 def unread(backbone: Any, network: Network) -> list[Any]:
     """Return the backbone's tensors that are part of Keras' top, so that its file without top has none for them."""
-    if not network.kind.startswith("MobileNetV3"):
+    if network.kind != "MobileNetV3Large":
         return []
     return [layer for layer in backbone.layers if layer.weights][-1].weights
 
@@ -195,20 +211,17 @@ def check(tensors: Tensors, backbone: Any, network: Network, origin: str) -> Non
 
 def _fitted(
     tensors: Tensors, backbone: Any, network: Network, origin: str
-) -> tuple[Kinds, Kinds, dict[str, list[np.ndarray]]]:
+) -> tuple[Kinds, dict[str, list[np.ndarray]]]:
+    """Return the backbone's variables and the arrays for them, by kind, in the same order."""
     apart = {id(variable) for variable in unread(backbone, network)}
-    variables = [variable for variable in backbone.weights if id(variable) not in apart]
-    found = _by_kind(_resnet_order(tensors, origin) if network.kind == "ResNet" else tensors)
-    wanted = _by_kind((variable.name, variable) for variable in variables)
-    set_aside = ("bias",) if network.kind == "ResNet" else _NORMALIZATION if network.kind == "EfficientNet" else ()
-    _check_fit({kind: of_kind for kind, of_kind in found.items() if kind not in set_aside}, wanted, origin, network)
-    arrays = {kind: [np.asarray(array, np.float64) for _, array in found[kind]] for kind in _KINDS}
+    wanted = _by_kind((variable.name, variable) for variable in backbone.weights if id(variable) not in apart)
+    resnet = network.kind == "ResNet"
+    found = _by_kind(_resnet_order(tensors, origin) if resnet else tensors)
+    _check_fit(found | ({"bias": []} if resnet else {}), wanted, origin, network)
     for name, array in tensors:
         if not np.isfinite(array).all():
-            raise ValueError(f"{origin}: {name} holds values that are no numbers. Fetch it again.")
-    if "bias" in set_aside:
-        arrays["bias"] = []
-    return found, wanted, arrays
+            raise ValueError(f"{origin}: {name} holds NaN or infinite values. Fetch it again.")
+    return wanted, {kind: [np.asarray(array, np.float64) for _, array in found[kind]] for kind in _KINDS}
 
 
 def _by_kind(named: Iterable[tuple[str, Any]]) -> Kinds:
@@ -268,7 +281,7 @@ def _match_epsilon(arrays: dict[str, list[np.ndarray]], theirs: float, ours: flo
         ]
 
 
-def _fold_normalization(arrays: dict[str, list[np.ndarray]], scale: np.ndarray, offset: np.ndarray) -> None:
+def _fold_normalization(arrays: dict[str, list[np.ndarray]], scale: float, offset: float | np.ndarray) -> None:
     """Let the first convolution and its batch norm make up for another normalization.
 
     For a pixel p from 0 to 1, Keras feeds ``k = scale p + offset`` and the Model Garden ``o = (p - mean) / std``, hence
