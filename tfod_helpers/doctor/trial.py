@@ -29,13 +29,14 @@ _ENOUGH = 0.8  # AP50 that it must reach
 _SURE = 0.3  # confidence from which on run and export must agree
 _PIXELS, _CONFIDENCE = 1.0, 0.02  # by how much they may differ
 
+# No augmentation.
 _PLAIN = {
-    "aug_rand_hflip": False,
-    "aug_scale_min": 1.0,
-    "aug_scale_max": 1.0,
-    "aug_aspect": 1.0,
-    "aug_color": 0.0,
-    "aug_mosaic": 0.0,
+    keys.FLIP: False,
+    keys.SCALE_MIN: 1.0,
+    keys.SCALE_MAX: 1.0,
+    keys.ASPECT: 1.0,
+    keys.COLOR: 0.0,
+    keys.MOSAIC: 0.0,
 }
 
 
@@ -130,8 +131,7 @@ def _overfitting(config: ExperimentConfig) -> ExperimentConfig:
 
     The learning rate is the config's own where that is a high one, so that one that is far too high shows.
     """
-    settings = {f"task.train_data.parser.{name}": value for name, value in _PLAIN.items()}
-    settings |= {keys.STEPS: _STEPS, keys.MINUTES: 0.0, keys.PATIENCE: 0}
+    settings = _PLAIN | {keys.STEPS: _STEPS, keys.MINUTES: 0.0, keys.PATIENCE: 0}
     settings |= {keys.VALIDATION_INTERVAL: _STEPS, keys.CHECKPOINT_INTERVAL: _STEPS}
     settings[keys.LEARNING_RATE] = max(flatten(config)[keys.LEARNING_RATE], _FASTEST)
     return experiment.change(config, settings)
