@@ -4,7 +4,7 @@ For images, ``<image name width height>`` holds the shapes drawn on it. For vide
 one shape a frame, and frames have numbers only; exported with its images, frame 12 is ``frame_000012.PNG``.
 https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/
 
-Of a turned box, an ellipse, a polygon, a mask and a cuboid the box around it is taken. Points, polylines and skeletons
+Of a rotated box, an ellipse, a polygon, a mask and a cuboid the box around it is taken. Points, polylines and skeletons
 have no box, which is an error. Tags are passed over. The classes are those that the project declares, in its order, and
 ``split`` is the subset, where the project has several. Without annotations, `read` takes the CVAT files in the folder
 with the photos, or in its subfolders.
@@ -113,7 +113,7 @@ def _to_object(place: str, shape: etree._Element, label: str, size: tuple[str | 
         place: where it is, for the report.
         shape: such as ``<box>`` or ``<polygon>``.
         label: its class.
-        size: width and height of the image; turned and round shapes are clipped to it.
+        size: width and height of the image; rotated and round shapes are clipped to it.
     """
     name, kind = label.strip(), parsing.tag(shape)
     if kind == "box" and "rotation" not in shape.attrib:
@@ -129,9 +129,9 @@ def _bounds(kind: str, shape: etree._Element, size: tuple[str | None, str | None
 
 
 def _box(shape: etree._Element) -> shapes.Bounds:
-    """Return the box around a turned rectangle; CVAT gives the rectangle as it was before it was turned."""
+    """Return the box around a rotated rectangle; CVAT gives the rectangle as it was before its rotation."""
     xtl, ytl, xbr, ybr = (_number(shape, side) for side in _CORNERS)
-    return shapes.turned((xtl, ytl, xbr, ybr), _turn(shape))
+    return shapes.rotated((xtl, ytl, xbr, ybr), _turn(shape))
 
 
 def _ellipse(shape: etree._Element) -> shapes.Bounds:

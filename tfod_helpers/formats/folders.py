@@ -21,7 +21,7 @@ from tfod_helpers.photos.folder import (
     is_file,
     nothing_there,
 )
-from tfod_helpers.problems import DatasetError
+from tfod_helpers.problems import DatasetError, Problem
 
 Listing = Mapping[Path, Sequence[str]]
 _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brought along
@@ -110,9 +110,18 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
     return sorted(files), sorted(entry.name for entry in rest if os.path.isdir(entry.path))
 
 
-def closed(root: Path) -> list[Path]:
-    """Return the folders of a data set that cannot be looked into."""
-    return [folder for folder in listing(root) if not os.access(folder, os.R_OK | os.X_OK)]
+def closed(root: Path) -> list[Problem]:
+    """Return a problem for each folder of a data set that cannot be looked into, as photos may be in it.
+
+    Raises:
+        DatasetError: it is the root itself.
+    """
+    places = [folder for folder in listing(root) if not os.access(folder, os.R_OK | os.X_OK)]
+    what, fix = "the folder cannot be looked into", "Check its permissions."
+    problems = [Problem(where=str(folder), what=what, fix=fix, kind="folder closed") for folder in places]
+    if root in places:
+        raise DatasetError(problems, str(root))
+    return problems
 
 
 def has_photos(root: Path) -> bool:

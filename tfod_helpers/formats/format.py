@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import os
 import re
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -166,14 +165,11 @@ class Format:
 
 
 def _write_photo(image: LabelledImage, path: Path) -> None:
-    if image.encoded is not None:
-        path.write_bytes(image.encoded)
-    elif storage.is_remote(image.path):
-        path.write_bytes(storage.read_bytes(image.path))
-    elif image.path.is_file():
-        shutil.copyfile(image.path, path)
-    else:
-        raise FileNotFoundError(f"{image.path}: the image is gone. Put it back, or read the dataset again.")
+    try:
+        path.write_bytes(storage.read_bytes(image.path) if image.encoded is None else image.encoded)
+    except FileNotFoundError:
+        text = f"{image.path}: the image is gone. Put it back, or read the dataset again."
+        raise FileNotFoundError(text) from None
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ A task names its image in ``data`` and has ``annotations`` with a ``result``: sh
 width and height. JSON-MIN has the image and the shapes side by side. Predictions are passed over.
 
 A photo is found by the name that Label Studio gave it when it was uploaded (``1a2b3c4d-cat.jpg``) and by its own
-(``cat.jpg``). Of a turned rectangle, an ellipse, a polygon and a brush stroke the box around it is taken; key points
+(``cat.jpg``). Of a rotated rectangle, an ellipse, a polygon and a brush stroke the box around it is taken; key points
 have no box, which is an error. Of several annotations of one image the first that was not cancelled is taken; where
 they differ, that is a warning. Images that were skipped, or not labelled yet, are left out. Without annotations,
 `read` takes the Label Studio files in the folder with the photos, or in its subfolders.
@@ -89,16 +89,8 @@ def _raw_image(where: str, number: int, task: Any, name_of: _NameFinder, found: 
     images = [_to_image(where, place, filename, result) for result in results]
     if any(_facts(image) != _facts(images[0]) for image in images[1:]):
         what = f"{len(images)} annotations of {filename!r} differ"
-        found.append(
-            Problem(
-                where=where,
-                object=place,
-                what=what,
-                fix="The first is taken. Look at them.",
-                severity="warning",
-                kind="labels differ",
-            )
-        )
+        fix = "The first is taken. Look at them."
+        found.append(Problem(where=where, object=place, what=what, fix=fix, severity="warning", kind="labels differ"))
     return images[0]
 
 

@@ -74,7 +74,7 @@ def _kind(item: Any) -> str:
 def _bounds(value: dict[str, Any], size: tuple[float | None, float | None]) -> shapes.Bounds:
     """Return the box around a shape in pixels, or in fractions where the size is not known; ValueError: what is wrong.
 
-    A rectangle is turned about its top left corner, an ellipse about its centre.
+    A rectangle is rotated about its top left corner, an ellipse about its centre.
     """
     if "rle" in value:
         return brush_bounds(value["rle"], size)
@@ -94,7 +94,7 @@ def _bounds(value: dict[str, Any], size: tuple[float | None, float | None]) -> s
     if "height" not in value and "width" in value:
         raise ValueError("a key point has no box")
     width, height = _scaled((number("width"), number("height")), size)
-    bounds = shapes.turned((x, y, x + width, y + height), turn, (x, y))
+    bounds = shapes.rotated((x, y, x + width, y + height), turn, (x, y))
     return shapes.clipped(bounds, size) if turn else bounds
 
 

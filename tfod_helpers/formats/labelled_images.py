@@ -113,14 +113,14 @@ class _Paired(NamedTuple):
 
     Attributes:
         photos: the names of the photos that it may mean.
-        told: how to tell it from others that mean the same photo.
+        shown: what distinguishes it from others that mean the same photo.
         checked: what of it can be used; None where nothing can, or where it means no photo or several.
         problems: what is wrong with it.
         faulty: it cannot be read itself, so it lays no claim to a photo.
     """
 
     photos: list[str]
-    told: str
+    shown: str
     checked: Checked | None
     problems: list[Problem]
     faulty: bool
@@ -147,7 +147,7 @@ def _checked(
             if claimants[0].checked is not None:
                 yield name, claimants[0].checked
         elif claimants:
-            what = f"{len(claimants)} annotations describe this image: {'; '.join(one.told for one in claimants)}"
+            what = f"{len(claimants)} annotations describe this image: {'; '.join(one.shown for one in claimants)}"
             fix = "Keep the right one and delete or correct the rest."
             problems.append(Problem(where=name, what=what, fix=fix, kind="annotated twice", photo=photo))
         elif name not in spoken_of:
@@ -161,7 +161,7 @@ def _checked(
 def _pair(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Paired:
     raw = source.to_raw(item) if source.to_raw else item
     named = source.photos.find(raw.filename, raw.stem)
-    told = f"{raw.where}, {raw.place} ({raw.filename!r})" if raw.place else raw.where
+    shown = f"{raw.where}, {raw.place} ({raw.filename!r})" if raw.place else raw.where
     problems: list[Problem] = []
     checked = None
     if raw.fault:
@@ -170,7 +170,7 @@ def _pair(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Pa
         checked = check(raw, f"{source.photos.folder}/{named[0]}", known, masks, problems)
     else:
         problems.append(_unpaired(raw, named, source.photos.folder))
-    return _Paired(named, told, checked, problems, bool(raw.fault))
+    return _Paired(named, shown, checked, problems, bool(raw.fault))
 
 
 def _unpaired(raw: RawImage, named: Sequence[str], folder: Path) -> Problem:

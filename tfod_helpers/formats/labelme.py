@@ -5,9 +5,9 @@
 https://github.com/wkentaro/labelme
 
 An annotation belongs to the photo that its ``imagePath`` names, or to the one that has its own name; where both exist
-and differ, that is an error. Of a polygon, a circle, a turned rectangle and a mask the box around it is taken; polygons
-and masks of one label and one ``group_id`` are one object in several pieces, as in LabelMe's own exports. Points and
-lines have no box: an error. Without annotations, `read` takes the JSON files beside the photos.
+and differ, that is an error. Of a polygon, a circle, a rotated rectangle and a mask the box around it is taken;
+polygons and masks of one label and one ``group_id`` are one object in several pieces, as in LabelMe's own exports.
+Points and lines have no box: an error. Without annotations, `read` takes the JSON files beside the photos.
 """
 
 from __future__ import annotations

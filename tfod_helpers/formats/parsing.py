@@ -112,6 +112,11 @@ def dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def mapping(value: Any) -> dict[str, Any]:
+    """Return a dict as it is; an empty one where it is none."""
+    return value if isinstance(value, dict) else {}
+
+
 def text(value: Any) -> str:
     """Return a text as it is, and a whole number as text; anything else is empty."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -282,3 +287,12 @@ def _parse_table(columns: Sequence[str], data: bytes) -> list[Row]:
         if cells:
             found.append(Row(number, texts, None if len(cells) == len(header) else fault))
     return found
+
+
+def beginning_of_table(path: Path) -> list[str]:
+    """Return the columns that the first row of a CSV file names; none where it cannot be opened."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return [column.strip().strip('"').lstrip("#") for column in file.readline(_BEGINNING).split(",")]
+    except OSError:
+        return []

@@ -29,7 +29,7 @@ from tfod_helpers.formats.folders import split_name, subfolders
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.photos.folder import files_with_ending
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, did_you_mean, refused, settle_problems
+from tfod_helpers.problems import DatasetError, OnProblem, did_you_mean, refused, settle_problems
 
 # By the name that `read` and `write` know each by. The Pets come first: their XML is Pascal VOC too.
 FORMATS: dict[str, Format] = {
@@ -81,7 +81,7 @@ def read(
         if not path.exists():
             raise FileNotFoundError(f"{path}: there is no such folder or file. Check the path.")
         place = _unpacked(path) if path.is_file() and archives.is_archive(path) else path
-        closed = _closed_folders(place)
+        closed = folders.closed(place) if place.is_dir() else []
         settle_problems(closed, on_problem, str(place))
         name, parts = _recognised(place, format)
         dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
@@ -171,16 +171,6 @@ def _unpacked(path: Path) -> Path:
         return archives.unpack(path)
     except archives.ArchiveError as error:
         raise refused(path, error.what, error.fix, where=path.name, kind="archive unreadable") from error
-
-
-def _closed_folders(place: Path) -> list[Problem]:
-    """Return a problem for each folder of a data set that cannot be looked into, as photos may be in it."""
-    closed = folders.closed(place) if place.is_dir() else []
-    what, fix = "the folder cannot be looked into", "Check its permissions."
-    problems = [Problem(where=str(folder), what=what, fix=fix, kind="folder closed") for folder in closed]
-    if place in closed:
-        raise DatasetError(problems, str(place))
-    return problems
 
 
 def _of_folder(folder: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:

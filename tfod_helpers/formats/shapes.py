@@ -1,6 +1,6 @@
 """The shapes that people draw -> the box around them.
 
-Points are ``(x, y)`` with y downwards, and angles turn clockwise as one sees them.
+Points are ``(x, y)`` with y downwards, and angles are clockwise as one sees them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def around(points: Sequence[Point]) -> Bounds:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def turned(bounds: Bounds, degrees: float, centre: Point | None = None) -> Bounds:
-    """Return the box around a rectangle that was turned about a point, its own centre where none is given."""
+def rotated(bounds: Bounds, degrees: float, centre: Point | None = None) -> Bounds:
+    """Return the box around a rectangle that was rotated about a point, its own centre where none is given."""
     if not degrees:
         return bounds
     xmin, ymin, xmax, ymax = bounds
@@ -30,7 +30,7 @@ def turned(bounds: Bounds, degrees: float, centre: Point | None = None) -> Bound
 
 
 def ellipse(centre: Point, radii: Point, degrees: float = 0.0) -> Bounds:
-    """Return the box around an ellipse that was turned about its centre.
+    """Return the box around an ellipse that was rotated about its centre.
 
     Its extreme points lie ``sqrt((rx cos)^2 + (ry sin)^2)`` to the sides, and likewise up and down.
     """
@@ -43,7 +43,7 @@ def ellipse(centre: Point, radii: Point, degrees: float = 0.0) -> Bounds:
 def clipped(bounds: Bounds, size: tuple[float | None, float | None]) -> Bounds:
     """Return the part of a box that is inside an image of that size, or all of it where none is or no size is known.
 
-    Of a round or turned shape the corners of the box around it may lie outside though nobody drew there.
+    Of a round or rotated shape the corners of the box around it may lie outside though nobody drew there.
     """
     xmin, ymin, xmax, ymax = bounds
     width, height = size

@@ -78,8 +78,8 @@ def read(
     try:
         builder.download_and_prepare()
     except Exception as error:  # of a dozen libraries that download and unpack
-        told = f"{name}: it could not be downloaded and prepared ({type(error).__name__}: {error})"
-        raise ConnectionError(f"{told}. Check the connection, or give the data_dir of one that is there.") from error
+        what = f"{name}: it could not be downloaded and prepared ({type(error).__name__}: {error})"
+        raise ConnectionError(f"{what}. Check the connection, or give the data_dir of one that is there.") from error
     chosen = [split] if split else list(builder.info.splits)
     sources, reading = [], Reading(name, label_map, classes=[*features.names])
     for one in chosen:
@@ -143,8 +143,8 @@ def _take_out(
     try:
         examples = builder.as_dataset(split=split, decoders={features.image: tfds.decode.SkipDecoding()})
     except ValueError as error:
-        told = f"{builder.name}: there is no split {split!r}, only {', '.join(builder.info.splits)}"
-        raise ValueError(f"{told}. Choose one of them.") from error
+        what = f"{builder.name}: there is no split {split!r}, only {', '.join(builder.info.splits)}"
+        raise ValueError(f"{what}. Choose one of them.") from error
     raws = []
     with photos_taken_out(target, problems) as save:
         bar = tqdm(tfds.as_numpy(examples), f"Reading {builder.name}, {split}", len(examples), unit="image", delay=1)

@@ -6,7 +6,7 @@ A problem names the row as a spreadsheet counts it: the header is row 1. Without
 in the folder with the photos, or in its subfolders.
 
 `write` takes a folder, or a file ending in ``.csv`` to create or replace: then the photos stay where they are, and
-splits are not told apart. Texts are written exactly as they are, so a class such as ``=cmd|x`` comes back unchanged,
+splits are not distinguished. Texts are written exactly as they are, so a class such as ``=cmd|x`` comes back unchanged,
 and a spreadsheet program would take it for a formula. The format has no place for crowds, masks and the order of the
 classes.
 """
@@ -34,7 +34,6 @@ from tfod_helpers.problems import DatasetError
 
 FILE_NAME = "_annotations.csv"  # as Roboflow calls it
 COLUMNS = ("filename", "width", "height", "class", *COORDINATES)
-_LONGEST_HEADER = 10_000  # letters
 
 
 def _find(folder: Path) -> list[Part]:
@@ -59,12 +58,7 @@ def _part(part: Part, names: folders.Listing) -> Part:
 
 
 def _is_ours(path: Path) -> bool:
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            header = [column.strip().strip('"') for column in file.readline(_LONGEST_HEADER).split(",")]
-    except OSError:
-        return False
-    return set(COLUMNS) <= set(header)
+    return set(COLUMNS) <= set(parsing.beginning_of_table(path))
 
 
 def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:

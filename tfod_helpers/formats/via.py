@@ -28,7 +28,11 @@ _REDRAW = "Draw it again in VIA, or delete it."
 _COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
 _EXPORT_AGAIN = "Export the annotations again from VIA."
 # Shapes of version 3 by their number (_via_metadata.js); an extreme rectangle is four points of the object's edge.
-_RECTANGLE, _CIRCLE, _ELLIPSE = 2, 3, 4
+_SHAPES = {
+    2: ("rect", "x", "y", "width", "height"),
+    3: ("circle", "cx", "cy", "r"),
+    4: ("ellipse", "cx", "cy", "rx", "ry"),
+}
 _OUTLINES = (7, 8)  # polygon, extreme rectangle
 _OTHERS = {1: "point", 5: "line", 6: "polyline", 9: "extreme circle"}
 _VERSION_3 = ("attribute", "file", "metadata", "view")
@@ -61,7 +65,10 @@ def _class_attribute(entries: Sequence[_Entry], wanted: str | None, where: str) 
     """Return the attribute that is the class: the one wanted, the only one, or the only one that all regions have."""
     regions = [region for entry in entries for region in entry.regions if isinstance(region, dict)]
     counts = Counter(
-        name for region in regions for name, value in _attributes(region).items() if _values(value) and name.strip()
+        name
+        for region in regions
+        for name, value in parsing.mapping(region.get("region_attributes")).items()
+        if _values(value) and name.strip()
     )
     everywhere = [name for name, count in counts.items() if count == len(regions)]
     candidates = everywhere or list(counts)
@@ -92,16 +99,11 @@ def _read_file(
 def _object(place: str, region: Any, attribute: str) -> RawObject:
     if not isinstance(region, dict) or not isinstance(region.get("shape_attributes"), dict):
         return RawObject(place, "", (), (f"it is {reprlib.repr(region)}, not a region with a shape", _REDRAW))
-    names = _values(_attributes(region).get(attribute))
+    names = _values(parsing.mapping(region.get("region_attributes")).get(attribute))
     name = names[0] if names else ""
     if len(names) > 1:
         return RawObject(place, name, (), (f"{attribute!r} has {len(names)} values: {', '.join(names)}", "Choose one."))
     return RawObject.around(place, name, _REDRAW, _bounds, region["shape_attributes"])
-
-
-def _attributes(region: dict[str, Any]) -> dict[str, Any]:
-    attributes = region.get("region_attributes")
-    return attributes if isinstance(attributes, dict) else {}
 
 
 def _values(value: Any) -> list[str]:
@@ -147,12 +149,7 @@ def _is_json(path: Path) -> bool:
 
 
 def _is_csv(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            header = file.readline(1000).decode("utf-8", "ignore")
-    except OSError:
-        return False
-    return all(column in header for column in _COLUMNS)
+    return set(_COLUMNS) <= set(parsing.beginning_of_table(path))
 
 
 def _entries(path: Path) -> list[_Entry]:
@@ -214,36 +211,32 @@ def _csv_region(texts: dict[str, str]) -> Any:
 
 def _from_version_3(data: dict[str, Any]) -> Iterator[_Entry]:
     """Yield the images of a project of VIA 3, whose regions name a view, and views name a file."""
-    options = {key: _options(attribute) for key, attribute in data["attribute"].items()}
+    options = {key: parsing.mapping(attribute) for key, attribute in data["attribute"].items()}
     regions: dict[str, list[Any]] = {}
     for item in data["metadata"].values():
         region = _region_of_version_3(item, options)
         if region is not None:
             regions.setdefault(parsing.text(item.get("vid")), []).append(region)
     for number, (view, about) in enumerate(data["view"].items(), start=1):
-        files = about.get("fid_list") if isinstance(about, dict) else None
+        files = parsing.mapping(about).get("fid_list")
         file = data["file"].get(parsing.text(files[0])) if isinstance(files, list) and len(files) == 1 else None
-        name = parsing.text(file.get("fname")) if isinstance(file, dict) else ""
+        name = parsing.text(parsing.mapping(file).get("fname"))
         fault = None if name else (f"view {view!r} does not name one file", _EXPORT_AGAIN)
         yield _Entry(f"image {number}", name, regions.get(view, ()), fault)
 
 
-def _options(attribute: Any) -> tuple[str, dict[str, Any]]:
-    """Return an attribute's name, and the texts of its choices by their numbers."""
-    if not isinstance(attribute, dict):
-        return "", {}
-    options = attribute.get("options")
-    return parsing.text(attribute.get("aname")), options if isinstance(options, dict) else {}
+def _region_of_version_3(item: Any, options: dict[str, dict[str, Any]]) -> Any:
+    """Return a region in the words of version 2; None where it is about the whole image.
 
-
-def _region_of_version_3(item: Any, options: dict[str, tuple[str, dict[str, Any]]]) -> Any:
-    """Return a region in the words of version 2; None where it is about the whole image."""
+    The options are the attributes by their numbers: a name, and perhaps the texts of choices by theirs.
+    """
     xy, values = (item.get("xy"), item.get("av")) if isinstance(item, dict) else ([], {})
     if xy == []:
         return None
     attributes = {}
-    for key, value in values.items() if isinstance(values, dict) else ():
-        name, choices = options.get(key, ("", {}))
+    for key, value in parsing.mapping(values).items():
+        option = options.get(key, {})
+        name, choices = parsing.text(option.get("aname")), parsing.mapping(option.get("options"))
         chosen = parsing.text(value).split(",") if choices else [parsing.text(value)]  # checkboxes: 0,2
         attributes[name or key] = {parsing.text(choices.get(one, one)): True for one in chosen}
     return {"shape_attributes": _shape_of_version_3(xy), "region_attributes": attributes}
@@ -251,12 +244,9 @@ def _region_of_version_3(item: Any, options: dict[str, tuple[str, dict[str, Any]
 
 def _shape_of_version_3(xy: Any) -> dict[str, Any]:
     kind, *numbers = xy if isinstance(xy, list) and xy and isinstance(xy[0], int) else [None]
-    if kind == _RECTANGLE:
-        return {"name": "rect", **dict(zip(("x", "y", "width", "height"), numbers, strict=False))}
-    if kind == _CIRCLE:
-        return {"name": "circle", **dict(zip(("cx", "cy", "r"), numbers, strict=False))}
-    if kind == _ELLIPSE:
-        return {"name": "ellipse", **dict(zip(("cx", "cy", "rx", "ry"), numbers, strict=False))}
+    if kind in _SHAPES:
+        name, *keys = _SHAPES[kind]
+        return {"name": name, **dict(zip(keys, numbers, strict=False))}
     if kind in _OUTLINES:
         return {"name": "polygon", "all_points_x": numbers[::2], "all_points_y": numbers[1::2]}
     return {"name": _OTHERS.get(kind or 0, reprlib.repr(xy))}

@@ -69,7 +69,7 @@ class PhotoFolder:
         parts = re.split(r"[/\\]", filename.strip()) if "/" in filename or "\\" in filename else [filename.strip()]
         named = self._files.get(folded(filename)) or _nearest(self._files.get(folded(parts[-1]), ()), parts)
         if len(named) > 1:
-            named = _exact(named, filename) or _exact(named, parts[-1]) or named
+            named = [name for name in (filename, parts[-1]) if name in named][:1] or named
         stemmed = self._stems.get(folded(stem), ()) if stem else ()
         if len(named) == 1 and (not stemmed or named[0] in stemmed):
             return list(named)
@@ -156,10 +156,6 @@ def folded(name: str) -> str:
     """Return a file name as file systems that know no capitals compare it."""
     # macOS spells an accented letter as two characters, others as one.
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
-
-
-def _exact(names: Sequence[str], wanted: str) -> list[str]:
-    return [wanted] if wanted in names else []
 
 
 def _nearest(names: Sequence[str], parts: Sequence[str]) -> list[str]:
