@@ -22,6 +22,7 @@ WITH_TENSORFLOW = {"detector", "doctor", "experiment", "exporting", "learning_cu
 # What the notebooks use of this package and is no module of it, and of the standard library.
 ELSEWHERE = {
     "Detector": "from tfod_helpers.detector import Detector",
+    "ExportFacts": "from tfod_helpers.detector import ExportFacts",
     "saved_model": "from tfod_helpers.exporting import saved_model",
     "os": "import os",
 }
