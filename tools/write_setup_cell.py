@@ -19,18 +19,18 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MODULES = {path.stem for path in (ROOT / "tfod_helpers").iterdir() if not path.stem.startswith("_")}
 # Modules that load TensorFlow, or run what does: a notebook that uses one needs the extra [train].
 WITH_TENSORFLOW = {"detector", "doctor", "experiment", "exporting", "learning_curve", "runtime", "training"}
-# What the notebooks use of this package and is no module of it, and of the standard library.
-ELSEWHERE = {
-    "Detector": "from tfod_helpers.detector import Detector",
-    "ExportFacts": "from tfod_helpers.detector import ExportFacts",
-    "saved_model": "from tfod_helpers.exporting import saved_model",
-    "os": "import os",
-}
+# What the notebooks use of a module of this package, and where it is.
+INSIDE = {"Detector": "detector", "ExportFacts": "detector", "saved_model": "exporting"}
 NAMES_PER_LINE = 8
 TITLE = "#@title Setup"
 CELL = f"""\
 {TITLE}
-{{standard}}
+import importlib
+{{more}}import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 if find_spec("tfod_helpers") is None:  # a fresh Colab tab, or a checkout that is not installed yet
     source = ".." if Path("../pyproject.toml").exists() else "git+{{url}}"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", source], check=True)
@@ -40,7 +40,6 @@ from tfod_helpers import installing
 installing.install({{extra}})  # what this notebook needs and this machine lacks; where nothing is missing, nothing
 
 {{imports}}"""
-STANDARD = ["import importlib", "import subprocess", "import sys", "from importlib.util import find_spec"]
 
 
 def names_used(notebook: nbformat.NotebookNode) -> set[str]:
@@ -55,26 +54,22 @@ def render(notebook: nbformat.NotebookNode) -> str:
     """The setup cell of a notebook, with the URL of this repository as pyproject.toml gives it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = names_used(notebook)
-    modules = sorted(names & MODULES)
+    homes = {INSIDE[name] for name in names & INSIDE.keys()}
+    lines = {"tfod_helpers": sorted(names & MODULES)}
+    lines |= {
+        f"tfod_helpers.{home}": sorted(name for name in names if INSIDE.get(name) == home) for home in sorted(homes)
+    }
     imports = [
-        f"from tfod_helpers import {', '.join(modules[start : start + NAMES_PER_LINE])}"
-        for start in range(0, len(modules), NAMES_PER_LINE)
+        f"from {home} import {', '.join(found[start : start + NAMES_PER_LINE])}"
+        for home, found in lines.items()
+        for start in range(0, len(found), NAMES_PER_LINE)
     ]
-    lines = [ELSEWHERE[name] for name in sorted(names & ELSEWHERE.keys())]
-    standard = sorted([*STANDARD, *(line for line in lines if "tfod_helpers" not in line)], key=str.split)
-    standard.sort(key=lambda line: line.startswith("from"))
     return CELL.format(
-        standard="\n".join([*standard, "from pathlib import Path", ""]),
+        more="import os\n" if "os" in names else "",
         url=project["urls"]["Repository"],
-        extra='"train"' if needs_tensorflow(names) else "",
-        imports="\n".join([*imports, *(line for line in lines if "tfod_helpers" in line)]),
+        extra='"train"' if (names | homes) & WITH_TENSORFLOW else "",
+        imports="\n".join(imports),
     )
-
-
-def needs_tensorflow(names: set[str]) -> bool:
-    """Whether one of the names is, or comes from, a module that loads TensorFlow."""
-    homes = {ELSEWHERE.get(name, f"from tfod_helpers import {name}") for name in names}
-    return any(word.strip(",") in WITH_TENSORFLOW for line in homes for word in line.replace(".", " ").split())
 
 
 def main() -> int:
