@@ -4,29 +4,21 @@ The counting agrees with pycocotools', the reference that published numbers come
 Nothing here needs TensorFlow or Matplotlib.
 """
 
-from tfod_helpers.evaluation.arrays import GroundTruth, Predictions, flatten
-from tfod_helpers.evaluation.bootstrap import Interval
-from tfod_helpers.evaluation.confidence import Calibration, OperatingPoint
-from tfod_helpers.evaluation.counting import Counts, count
-from tfod_helpers.evaluation.forecast import Forecast, forecast, would_more_help
+from tfod_helpers.evaluation.arrays import flatten
+from tfod_helpers.evaluation.confidence import Calibration
+from tfod_helpers.evaluation.counting import count
+from tfod_helpers.evaluation.forecast import forecast, would_more_help
 from tfod_helpers.evaluation.label_errors import label_errors
 from tfod_helpers.evaluation.matching import match
 from tfod_helpers.evaluation.mistakes import BACKGROUND, MISSED, mistakes
 from tfod_helpers.evaluation.result import Evaluation, Speed
-from tfod_helpers.evaluation.scoring import AnyDetector, evaluate, score
+from tfod_helpers.evaluation.scoring import evaluate, score
 
 __all__ = [
     "BACKGROUND",
     "MISSED",
-    "AnyDetector",
     "Calibration",
-    "Counts",
     "Evaluation",
-    "Forecast",
-    "GroundTruth",
-    "Interval",
-    "OperatingPoint",
-    "Predictions",
     "Speed",
     "count",
     "evaluate",

@@ -136,7 +136,7 @@ def _table(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    names = ["", *dataset.label_map]
+    names, paths = ["", *dataset.label_map], [str(image.path) for image in dataset]
     number = np.arange(len(truth.image)) - np.searchsorted(truth.image, truth.image) + 1
     rows = []
     for at in np.flatnonzero(~truth.crowd):
@@ -148,13 +148,12 @@ def _table(
             reason, support = f"labelled {label}, looks like {seen} {other:.2f}", other
         else:
             reason, seen, support = f"labelled {label}, found as {label} {own:.2f}", label, own
-        rows.append((score, reason, truth.image[at], number[at], label, seen, support, truth.boxes_xyxy[at]))
+        box_xyxy, image = tuple(truth.boxes_xyxy[at].tolist()), truth.image[at]
+        rows.append((score, reason, paths[image], number[at], label, seen, support, box_xyxy, image))
     for at, score in enumerate(worth):
         seen, support = names[missing.labels[at]], missing.scores[at]
         reason = f"no label, looks like {seen} {support:.2f}"
-        rows.append((score, reason, missing.image[at], 0, "", seen, support, missing.boxes_xyxy[at]))
-    columns = ["score", "reason", "image", "object", "label", "detected", "confidence", "box_xyxy"]
-    table = pd.DataFrame(rows, columns=columns).sort_values("score", ascending=False, kind="stable", ignore_index=True)
-    table["box_xyxy"] = [tuple(box_xyxy.tolist()) for box_xyxy in table["box_xyxy"]]
-    table.insert(2, "path", [str(dataset[int(n)].path) for n in table["image"]])
-    return table[["score", "reason", "path", "object", "label", "detected", "confidence", "box_xyxy", "image"]]
+        box_xyxy, image = tuple(missing.boxes_xyxy[at].tolist()), missing.image[at]
+        rows.append((score, reason, paths[image], 0, "", seen, support, box_xyxy, image))
+    columns = ["score", "reason", "path", "object", "label", "detected", "confidence", "box_xyxy", "image"]
+    return pd.DataFrame(rows, columns=columns).sort_values("score", ascending=False, kind="stable", ignore_index=True)

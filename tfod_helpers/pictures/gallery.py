@@ -11,16 +11,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from tfod_helpers.pictures.panels import (
-    LINE,
-    POINTS,
-    Mark,
-    Panel,
-    Place,
-    draw_panel,
-    fitted,
-    read_all,
-)
+from tfod_helpers.pictures.panels import LINE, POINTS, Mark, Panel, Place, draw_panel, fitted, read_all
 from tfod_helpers.pictures.picture import INK, PHOTO_WIDTH, Picture, ink_on, style
 
 _T = TypeVar("_T")

@@ -276,7 +276,7 @@ def _free_place(
 
 
 def _draw_title(picture: Picture, axes: Axes, panel: Panel, place: Place, room: float) -> None:
-    """Draw a panel's tag, title and note above it, at most ``room`` inches wide."""
+    """Draw a panel's tag and title above it, at most ``room`` inches wide."""
     font = _BOLD if panel.tag else _FONT
     left, bottom = place.left, place.top - 0.05
     if panel.tag:
@@ -287,9 +287,8 @@ def _draw_title(picture: Picture, axes: Axes, panel: Panel, place: Place, room: 
         axes.text(left + wide / 2, bottom, word, transform=_inches(picture), ha="center", color=ink_on(colour))
         left, room = left + wide + 0.06, room - wide - 0.06
     note = f": {panel.note}" if panel.title and panel.note else panel.note
-    title = fitted(picture, panel.title, room - text_width(picture, note, font), font) if panel.title else ""
-    words = fitted(picture, title + note, room, font)
-    axes.text(left, bottom, words, transform=_inches(picture), font=font)
+    title = fitted(picture, panel.title, room - text_width(picture, note, font), font)
+    axes.text(left, bottom, fitted(picture, title + note, room, font), transform=_inches(picture), font=font)
 
 
 def _draw_caption(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -132,13 +132,17 @@ def show_predictions(
     _check_pairs(dataset, detections, "show_predictions")
     if any(len(one) and (one.class_id is None or one.confidence is None) for one in detections):
         raise ValueError("show_predictions: detections need class_id and confidence to be matched with the labels.")
-    matches = [_match(image, _above(raw, threshold)) for image, raw in zip(dataset, detections, strict=True)]
+    found = [_above(raw, threshold) for raw in detections]
+    objects = [_matched(image, one) for image, one in zip(dataset, found, strict=True)]
+    hits = np.array([(one >= 0).sum() for one in objects])
+    missed = np.array([len(image.labels) for image in dataset]) - hits
+    extra = np.array([len(one) for one in objects]) - hits
     order = list(range(len(dataset)))
     if worst_first:
-        order = sorted(order, key=lambda index: -matches[index].mistakes)[:count]
+        order = np.argsort(-(missed + extra), kind="stable")[:count].tolist()
     chosen = spread(order, count)
-    hits, missed, extra = np.sum([(one.hits, one.missed, one.extra) for one in matches], axis=0)
-    headline = f"{hits} of {counted(hits + missed, 'object')} detected, {counted(extra, 'false positive')}"
+    headline = f"{hits.sum()} of {counted((hits + missed).sum(), 'object')} detected"
+    headline += f", {counted(extra.sum(), 'false positive')}"
     if len(chosen) < len(dataset):
         shown = f"the {len(chosen)} worst" if worst_first else f"{len(chosen)}"
         headline += f"; {shown} of {counted(len(dataset), 'photo')}"
@@ -148,45 +152,29 @@ def show_predictions(
         Mark((), "false positive", *_EXTRA),
     ]
     hint = f"left: labels, right: detections ≥ {threshold:.2f}"
-    pairs = [_pair(dataset[index], matches[index], dataset.label_map) for index in chosen]
+    pairs = [_pair(dataset[index], dataset.label_map, found[index], objects[index]) for index in chosen]
     return draw_gallery(in_rows(pairs, columns), headline, legend=legend, hint=hint)
 
 
-class _Match(NamedTuple):
-    """Detections of one photo and, as `evaluation.match` gives it, the object that each matches, or -1."""
-
-    found: Detections
-    objects: np.ndarray
-    hits: int
-    missed: int
-    extra: int
-
-    @property
-    def mistakes(self) -> int:
-        return self.missed + self.extra
+def _matched(image: LabelledImage, found: Detections) -> np.ndarray:
+    """Return the object that each detection matches, or -1: int64, shape (n,)."""
+    if found.class_id is None or found.confidence is None:
+        return np.zeros(0, int)
+    return evaluation.match(found.xyxy, found.class_id, found.confidence, image.boxes_xyxy, image.labels, _MATCH_IOU)
 
 
-def _match(image: LabelledImage, found: Detections) -> _Match:
-    objects = np.zeros(0, int)
-    if found.class_id is not None and found.confidence is not None:
-        objects = evaluation.match(
-            found.xyxy, found.class_id, found.confidence, image.boxes_xyxy, image.labels, _MATCH_IOU
-        )
-    hits = int((objects >= 0).sum())
-    return _Match(found, objects, hits, len(image.labels) - hits, len(objects) - hits)
-
-
-def _pair(image: LabelledImage, match: _Match, label_map: LabelMap) -> tuple[Panel, Panel]:
+def _pair(image: LabelledImage, label_map: LabelMap, found: Detections, objects: np.ndarray) -> tuple[Panel, Panel]:
     size = (image.width, image.height)
     labelled = [
-        Mark(mark.box_xyxy, mark.text, *(_FOUND if number in match.objects else _MISSED))
+        Mark(mark.box_xyxy, mark.text, *(_FOUND if number in objects else _MISSED))
         for number, mark in enumerate(_labelled(image, label_map))
     ]
     detected = [
         Mark(box_xyxy, text, *(_FOUND if number >= 0 else _EXTRA))
-        for box_xyxy, text, number in zip(match.found.xyxy, _texts(match.found), match.objects, strict=True)
+        for box_xyxy, text, number in zip(found.xyxy, _texts(found), objects, strict=True)
     ]
-    note = f"{match.hits} of {len(image.labels)} detected, {match.extra} false"
+    hits = int((objects >= 0).sum())
+    note = f"{hits} of {len(image.labels)} detected, {len(objects) - hits} false"
     return Panel(image.pixels, size, labelled, image.path.name, note), Panel(image.pixels, size, detected)
 
 

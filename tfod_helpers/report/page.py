@@ -144,8 +144,8 @@ def _scores(evaluation: Evaluation) -> str:
 
 
 def _classes(evaluation: Evaluation) -> str:
-    head = ("class", "objects", "AP (95 %)", "AP50 (95 %)", "small", "medium", "large")
-    head += ("threshold", "precision", "recall", "F1")
+    head = ["class", "objects", "AP (95 %)", "AP50 (95 %)", "small", "medium", "large"]
+    head += ["threshold", "precision", "recall", "F1"]
     columns = ("ap_small", "ap_medium", "ap_large", "best_threshold", "precision", "recall", "f1")
     rows = []
     for name, row in evaluation.per_class.head(_MOST_CLASSES).to_dict("index").items():
