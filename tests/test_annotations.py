@@ -63,6 +63,7 @@ RENUMBERED_MAPS = {
 
 
 def labelled(name: str, labels: list[int], width: int = 60, height: int = 40) -> LabelledImage:
+    """A photo with boxes of these labels, all in one place."""
     return LabelledImage(Path(name), width, height, [[1, 2, 30.5, 31]] * len(labels), labels)
 
 
@@ -327,6 +328,7 @@ def test_pixels_of_file_and_of_bytes(tmp_path: Path) -> None:
 
 
 def dataset(count: int = 50) -> Dataset:
+    """Photos of cats and dogs, with none to two boxes each."""
     images = [labelled(f"{number}.jpg", [1 + number % 2] * (number % 3)) for number in range(count)]
     return Dataset(images, LabelMap(["cat", "dog"]), [NOTE])  # type: ignore[arg-type]
 

@@ -53,7 +53,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Records]:
 
 
 @pytest.fixture
-def make(written) -> Callable[..., Any]:  # type: ignore[no-untyped-def]
+def make(written: Callable[..., Records]) -> Callable[..., Any]:
     """Makes a config for 200 and 50 images of three classes."""
 
     def make(preset: str = "mobilenet_v2_sample", *, train: Any = None, validation: Any = None, **settings: Any) -> Any:
@@ -63,7 +63,7 @@ def make(written) -> Callable[..., Any]:  # type: ignore[no-untyped-def]
     return make
 
 
-def test_records_fill_the_config(make, written) -> None:  # type: ignore[no-untyped-def]
+def test_records_fill_the_config(make: Callable[..., Any], written: Callable[..., Records]) -> None:
     """Classes, counts and patterns come from the records; the model has one class more, the background."""
     task = make().task
     assert (task.class_names, task.model.num_classes) == (["cat", "dog", "owl"], 4)
@@ -79,7 +79,7 @@ def test_an_unchanged_preset_differs_in_nothing(preset: str) -> None:
     assert experiment.changes(experiment.from_preset(preset)) == {}
 
 
-def test_changes_name_what_differs_and_from_what(make) -> None:  # type: ignore[no-untyped-def]
+def test_changes_name_what_differs_and_from_what(make: Callable[..., Any]) -> None:
     """What was changed is listed with the preset's value first."""
     made = make()
     changed = experiment.change(made, {"task.train_data.parser.aug_color": 0.5})
@@ -87,7 +87,7 @@ def test_changes_name_what_differs_and_from_what(make) -> None:  # type: ignore[
     assert experiment.changes(changed)["task.train_data.parser.aug_color"][1] == 0.5
 
 
-def test_change_leaves_the_original_alone(make) -> None:  # type: ignore[no-untyped-def]
+def test_change_leaves_the_original_alone(make: Callable[..., Any]) -> None:
     """A changed config is a copy, also deep within."""
     config = make()
     before = config.as_dict()
@@ -95,7 +95,7 @@ def test_change_leaves_the_original_alone(make) -> None:  # type: ignore[no-unty
     assert config.as_dict() == before
 
 
-def test_learning_rate_and_steps_follow_the_batch_size(make) -> None:  # type: ignore[no-untyped-def]
+def test_learning_rate_and_steps_follow_the_batch_size(make: Callable[..., Any]) -> None:
     """Four times the batch: twice the rate, a quarter of the steps, and decay over those."""
     small, large = make(), make(batch_size=make().task.train_data.global_batch_size * 4)
     old, new = (config.trainer.optimizer_config.learning_rate.cosine for config in (small, large))
@@ -104,7 +104,7 @@ def test_learning_rate_and_steps_follow_the_batch_size(make) -> None:  # type: i
     assert large.trainer.validation_interval <= large.trainer.train_steps
 
 
-def test_what_is_named_is_taken_as_it_is(make) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_named_is_taken_as_it_is(make: Callable[..., Any]) -> None:
     """A learning rate and steps that are given are not scaled with the batch size."""
     config = make(batch_size=64, learning_rate=1e-3, train_steps=77)
     assert config.trainer.optimizer_config.learning_rate.cosine.initial_learning_rate == 1e-3
@@ -128,25 +128,29 @@ def test_what_is_named_is_taken_as_it_is(make) -> None:  # type: ignore[no-untyp
         ({"trainer.minutes": -1.0}, ValueError, "must not be below 0"),
     ],
 )
-def test_wrong_changes_are_refused_with_the_fix(make, settings: dict, error: type[Exception], message: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_changes_are_refused_with_the_fix(
+    make: Callable[..., Any], settings: dict, error: type[Exception], message: str
+) -> None:
     """An unknown name, a wrong type and an impossible value each say what to write instead."""
     with pytest.raises(error, match=message):
         experiment.change(make(), settings)
 
 
-def test_unknown_preset_names_the_nearest(make) -> None:  # type: ignore[no-untyped-def]
+def test_unknown_preset_names_the_nearest(make: Callable[..., Any]) -> None:
     """A misspelt preset is answered with the one that was meant."""
     with pytest.raises(ValueError, match=r"Did you mean 'mobilenet_v2_256'"):
         make("mobilenetv2_256")
 
 
-def test_records_of_different_classes_do_not_go_together(make, written) -> None:  # type: ignore[no-untyped-def]
+def test_records_of_different_classes_do_not_go_together(
+    make: Callable[..., Any], written: Callable[..., Records]
+) -> None:
     """Training and validation records must have the same classes in the same order."""
     with pytest.raises(ValueError, match="different classes"):
         make(validation=written(50, ("dog", "cat", "owl")))
 
 
-def test_a_class_without_an_example_is_refused(make, written) -> None:  # type: ignore[no-untyped-def]
+def test_a_class_without_an_example_is_refused(make: Callable[..., Any], written: Callable[..., Records]) -> None:
     """What has no training box cannot be trained, and nothing is evaluated on validation photos without any."""
     with pytest.raises(ValueError, match=r"no example of 'owl' in the training records.*Label some"):
         make(train=written(1), validation=written(50))
@@ -154,7 +158,7 @@ def test_a_class_without_an_example_is_refused(make, written) -> None:  # type: 
         make(validation=written(20, boxes=0))
 
 
-def test_a_config_survives_its_file(make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_config_survives_its_file(make: Callable[..., Any], tmp_path: Path) -> None:
     """What is loaded is what was saved, setting by setting, of every family, and can be changed on."""
     for preset in ("mobilenet_v2_256", "faster_rcnn_resnet101_640", "mask_rcnn_resnet50_640"):
         config = make(preset, batch_size=8, weights=None, minutes=5)
@@ -176,7 +180,7 @@ def test_a_file_that_is_no_config_is_refused(text: str, tmp_path: Path) -> None:
         experiment.load(tmp_path / "other.yaml")
 
 
-def test_a_moved_folder_is_no_difference(make) -> None:  # type: ignore[no-untyped-def]
+def test_a_moved_folder_is_no_difference(make: Callable[..., Any]) -> None:
     """Two configs that read the same records from different folders do not differ; other records do."""
     here, there, other = make(), make(), make()
     name = Path(here.task.train_data.input_path).name
@@ -189,7 +193,7 @@ def test_a_moved_folder_is_no_difference(make) -> None:  # type: ignore[no-untyp
 # --- what follows the data ------------------------------------------------------------------------
 
 
-def test_steps_grow_with_the_photos(make, written) -> None:  # type: ignore[no-untyped-def]
+def test_steps_grow_with_the_photos(make: Callable[..., Any], written: Callable[..., Records]) -> None:
     """A preset's steps are for a thousand photos; fewer get fewer, with the root of the number, and a reason."""
     few, some = make(train=written(60)), make(train=written(500))
     whole = experiment.from_preset("mobilenet_v2_sample").trainer.train_steps
@@ -199,13 +203,13 @@ def test_steps_grow_with_the_photos(make, written) -> None:  # type: ignore[no-u
     assert make(train=written(500), train_steps=77).trainer.train_steps == 77
 
 
-def test_a_given_batch_goes_with_chosen_steps(make, written) -> None:  # type: ignore[no-untyped-def]
+def test_a_given_batch_goes_with_chosen_steps(make: Callable[..., Any], written: Callable[..., Records]) -> None:
     """Steps that were chosen for the preset's batch become fewer with a larger one, and the learning rate higher."""
     small, large = make(train=written(500)), make(train=written(500), batch_size=64)
     assert large.trainer.train_steps == pytest.approx(small.trainer.train_steps / 4, abs=1)
 
 
-def test_from_scratch_the_learning_rate_is_higher(make) -> None:  # type: ignore[no-untyped-def]
+def test_from_scratch_the_learning_rate_is_higher(make: Callable[..., Any]) -> None:
     """Without pretrained weights the rate is three times the preset's, with a reason, and follows the batch too."""
     preset = PRESETS["mobilenet_v2_sample"]
     scratch, pretrained = make(weights=None), make()
@@ -218,14 +222,16 @@ def test_from_scratch_the_learning_rate_is_higher(make) -> None:  # type: ignore
     assert large == pytest.approx(2 * 3 * preset.learning_rate)
 
 
-def test_a_batch_is_no_larger_than_the_data(make, written) -> None:  # type: ignore[no-untyped-def]
+def test_a_batch_is_no_larger_than_the_data(make: Callable[..., Any], written: Callable[..., Records]) -> None:
     """Five photos make batches of five, and the config says why."""
     config = make(train=written(5))
     assert config.task.train_data.global_batch_size == 5
     assert "there are only 5 training photos" in experiment.explain(config)
 
 
-def test_small_objects_get_smaller_anchors_or_larger_images(make, written) -> None:  # type: ignore[no-untyped-def]
+def test_small_objects_get_smaller_anchors_or_larger_images(
+    make: Callable[..., Any], written: Callable[..., Records]
+) -> None:
     """Where no anchor fits the boxes, anchors and then the image size are chosen until one does, with the shares."""
     from tfod_helpers import presets
     from tfod_helpers.presets import anchors
@@ -246,7 +252,7 @@ def test_small_objects_get_smaller_anchors_or_larger_images(make, written) -> No
     assert experiment.changes(make(train=written(60))).keys().isdisjoint(chosen.keys() & {"task.model.input_size"})
 
 
-def test_left_and_right_are_not_mirrored(make, written) -> None:  # type: ignore[no-untyped-def]
+def test_left_and_right_are_not_mirrored(make: Callable[..., Any], written: Callable[..., Records]) -> None:
     """Classes that a mirror would turn into each other turn mirroring off; names that only hold the letters do not."""
     sided = ("left_hand", "right hand")
     config = make(train=written(60, sided), validation=written(50, sided))
@@ -256,7 +262,7 @@ def test_left_and_right_are_not_mirrored(make, written) -> None:  # type: ignore
     assert make(train=written(60, others), validation=written(50, others)).task.train_data.parser.aug_rand_hflip
 
 
-def test_augmentation_by_name(make) -> None:  # type: ignore[no-untyped-def]
+def test_augmentation_by_name(make: Callable[..., Any]) -> None:
     """light, standard and strong vary ever more; another name is answered with the nearest."""
     colours = [make(augmentation=name).task.train_data.parser.aug_color for name in ("light", "standard", "strong")]
     assert colours == sorted(set(colours))
@@ -265,7 +271,7 @@ def test_augmentation_by_name(make) -> None:  # type: ignore[no-untyped-def]
         make(augmentation="strongly")
 
 
-def test_explain_says_what_will_happen(make, written) -> None:  # type: ignore[no-untyped-def]
+def test_explain_says_what_will_happen(make: Callable[..., Any], written: Callable[..., Records]) -> None:
     """Model, start, steps, evaluation and augmentation in words; what was chosen with its reason; what you changed."""
     config = experiment.change(make(train=written(500), minutes=20), {"task.train_data.parser.aug_color": 0.5})
     text = experiment.explain(config)
@@ -280,7 +286,7 @@ def test_explain_says_what_will_happen(make, written) -> None:  # type: ignore[n
     assert "Chosen for your data" not in again  # what was chosen is no longer what will be
 
 
-def test_records_go_into_a_config_without_data(written) -> None:  # type: ignore[no-untyped-def]
+def test_records_go_into_a_config_without_data(written: Callable[..., Records]) -> None:
     """with_records leaves every setting as it is and the given config alone; what does not fit is refused."""
     bare = experiment.change(experiment.from_preset("mobilenet_v2_256"), {"trainer.train_steps": 123})
     filled = experiment.with_records(bare, train=written(60), validation=written(50))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from small_training import Small
 
 from tfod_helpers import photos, records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
@@ -36,7 +38,7 @@ def same_chance() -> None:
 
 
 @pytest.fixture(scope="module")
-def inputs():  # type: ignore[no-untyped-def]
+def inputs() -> ModuleType:
     """The module, which loads TensorFlow."""
     from tfod_helpers.network import inputs
 
@@ -108,7 +110,9 @@ def flag(height: int = 80, width: int = 120) -> tuple[np.ndarray, list[int]]:
 # --- geometry ------------------------------------------------------------------------------------
 
 
-def test_without_augmentation_training_sees_what_prediction_sees(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_without_augmentation_training_sees_what_prediction_sees(
+    small: Small, inputs: ModuleType, tmp_path: Path
+) -> None:
     """A square photo comes as photos.letterbox makes it, normalized, to an eighth of a pixel; its boxes are exact."""
     rgb = ramp(200, 200)
     boxes_xyxy = [[20, 30, 120, 170], [150.5, 10, 199, 60.25]]
@@ -126,7 +130,7 @@ def test_without_augmentation_training_sees_what_prediction_sees(small, inputs, 
     assert [found[box] for box in sorted(found)] == [1, 2]
 
 
-def test_fine_detail_is_averaged(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_fine_detail_is_averaged(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """A large photo of noise becomes as calm as at prediction: no pixel of it is skipped."""
     noise = np.random.default_rng(0).integers(0, 256, (500, 500, 1), np.uint8).repeat(3, axis=2)
     images, _ = next(iter(inputs.train_batches(task_of(small, written(tmp_path, [noise], [[]])))))
@@ -135,7 +139,9 @@ def test_fine_detail_is_averaged(small, inputs, tmp_path: Path) -> None:  # type
 
 
 @pytest.mark.parametrize("shape", [(100, 200), (200, 100), (64, 40), (3, 300)])
-def test_oblong_photos_keep_their_shape(small, inputs, tmp_path: Path, shape: tuple[int, int]) -> None:  # type: ignore[no-untyped-def]
+def test_oblong_photos_keep_their_shape(
+    small: Small, inputs: ModuleType, tmp_path: Path, shape: tuple[int, int]
+) -> None:
     """An oblong photo fills the square along its longer side, lies anywhere along the other; around it all is 0."""
     height, width = shape
     task = task_of(small, written(tmp_path, [ramp(*shape)], [[[0, 0, width, height]]]))
@@ -157,7 +163,7 @@ def test_oblong_photos_keep_their_shape(small, inputs, tmp_path: Path, shape: tu
         assert np.abs(difference).max(initial=0) < 5
 
 
-def test_photos_lie_anywhere_in_a_larger_window(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_photos_lie_anywhere_in_a_larger_window(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """A photo that leaves room is whole in every example, and its place goes from one edge to the other."""
     task = task_of(small, written(tmp_path, [ramp(60, 120)], [[[0, 0, 120, 60]]]), 100)
     _, labels = next(iter(inputs.train_batches(task)))
@@ -167,7 +173,7 @@ def test_photos_lie_anywhere_in_a_larger_window(small, inputs, tmp_path: Path) -
     assert boxes_xyxy[:, 3].max() > SIDE - 3
 
 
-def test_a_smaller_window_lies_inside_the_photo(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_smaller_window_lies_inside_the_photo(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """Where a window could lie wholly on the photo it does: no example has any padding, and places differ."""
     task = task_of(
         small, written(tmp_path, [ramp(90, 120)], [[[0, 0, 120, 90]]]), 50, aug_scale_min=1.5, aug_scale_max=1.6
@@ -179,7 +185,7 @@ def test_a_smaller_window_lies_inside_the_photo(small, inputs, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("color", [0.0, 0.3])
-def test_boxes_stay_on_their_object(small, inputs, tmp_path: Path, color: float) -> None:  # type: ignore[no-untyped-def]
+def test_boxes_stay_on_their_object(small: Small, inputs: ModuleType, tmp_path: Path, color: float) -> None:
     """However a photo is cut, stretched, mirrored and coloured, the box is where the bright rectangle is."""
     rgb, box_xyxy = flag()
     task = task_of(small, written(tmp_path, [rgb], [[box_xyxy]]), 200, **(AUGMENTED | {"aug_color": color}))
@@ -207,7 +213,7 @@ def test_boxes_stay_on_their_object(small, inputs, tmp_path: Path, color: float)
     assert np.ptp(sizes, axis=0).min() > 15
 
 
-def test_scale_and_aspect_stay_in_their_bounds(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_scale_and_aspect_stay_in_their_bounds(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """Boxes that are not cut shrink and grow within the scale, and stretch within the aspect, and use most of both."""
     rgb, box_xyxy = flag(120, 120)
     task = task_of(small, written(tmp_path, [rgb], [[box_xyxy]]), 200, **AUGMENTED)
@@ -227,7 +233,7 @@ def test_scale_and_aspect_stay_in_their_bounds(small, inputs, tmp_path: Path) ->
     assert 1.4 < scale.max() < 1.61
 
 
-def test_the_surroundings_have_no_colour_of_their_own(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_surroundings_have_no_colour_of_their_own(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """Beyond a shrunk photo all is exactly 0, as at prediction, also where the photo's own colours were changed."""
     white = np.full((50, 50, 3), 255, np.uint8)
     task = task_of(small, written(tmp_path, [white], [[[0, 0, 50, 50]]]), 32, **(AUGMENTED | {"aug_scale_max": 0.6}))
@@ -244,7 +250,7 @@ def test_the_surroundings_have_no_colour_of_their_own(small, inputs, tmp_path: P
 # --- what the machine needs ----------------------------------------------------------------------
 
 
-def test_shapes_are_known_beforehand(small, inputs) -> None:  # type: ignore[no-untyped-def]
+def test_shapes_are_known_beforehand(small: Small, inputs: ModuleType) -> None:
     """No size is left open, the batch's neither: a TPU compiles for one size."""
     import tensorflow as tf
 
@@ -257,7 +263,7 @@ def test_shapes_are_known_beforehand(small, inputs) -> None:  # type: ignore[no-
     assert levels == {"3": (8, 8), "4": (4, 4), "5": (2, 2), "6": (1, 1)}
 
 
-def test_photos_without_objects_are_background(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_photos_without_objects_are_background(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """Records of nothing but background train: no positive place, every place counted, all numbers finite."""
     import tensorflow as tf
 
@@ -270,7 +276,7 @@ def test_photos_without_objects_are_background(small, inputs, tmp_path: Path) ->
     assert (labels["box_weights"].numpy() == 0).all()
 
 
-def test_a_crowd_is_no_example(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_crowd_is_no_example(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """A box around a crowd is left out of the targets; the objects beside it stay."""
     Image.fromarray(ramp(64, 64)).save(tmp_path / "0.jpg")
     boxes_xyxy = [[4, 4, 28, 28], [30, 30, 62, 62]]
@@ -281,7 +287,7 @@ def test_a_crowd_is_no_example(small, inputs, tmp_path: Path) -> None:  # type: 
     assert [(pytest.approx(boxes_xyxy[0], abs=0.1), 1)] == list(found.items())
 
 
-def test_all_targets_are_finite(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_all_targets_are_finite(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """Photos of odd shapes with boxes down to a pixel, one and many, give finite numbers however they are cut."""
     import tensorflow as tf
 
@@ -292,7 +298,7 @@ def test_all_targets_are_finite(small, inputs, tmp_path: Path) -> None:  # type:
         assert np.isfinite(tensor).all()
 
 
-def test_missing_records_are_named(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_missing_records_are_named(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """A pattern that matches no file is told with the pattern and the fix."""
     task = task_of(small, small.train)
     task.train_data.input_path = str(tmp_path / "gone-*")
@@ -301,7 +307,7 @@ def test_missing_records_are_named(small, inputs, tmp_path: Path) -> None:  # ty
 
 
 @pytest.mark.parametrize("shards", [1, 3])
-def test_hosts_share_the_photos_out(small, inputs, tmp_path: Path, shards: int) -> None:  # type: ignore[no-untyped-def]
+def test_hosts_share_the_photos_out(small: Small, inputs: ModuleType, tmp_path: Path, shards: int) -> None:
     """Of two hosts each reads its own half, whatever the number of files, and its own share of a batch."""
     import tensorflow as tf
 
@@ -320,7 +326,7 @@ def test_hosts_share_the_photos_out(small, inputs, tmp_path: Path, shards: int) 
     assert len(seen[0]) == len(seen[1]) == 5
 
 
-def test_every_photo_comes_once_an_epoch(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_every_photo_comes_once_an_epoch(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """Each pass over the records shows every photo once, in another order each time."""
     shades = range(20, 220, 20)
     pictures = [np.full((SIDE, SIDE, 3), shade, np.uint8) for shade in shades]
@@ -335,7 +341,7 @@ def test_every_photo_comes_once_an_epoch(small, inputs, tmp_path: Path) -> None:
 # --- four photos in one ---------------------------------------------------------------------------
 
 
-def test_mosaic_boxes_stay_on_their_objects(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_mosaic_boxes_stay_on_their_objects(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """In an image of four photos every box surrounds what is bright, and nothing bright lies outside the boxes."""
     flags = [flag(120, 120) for _ in range(6)]
     made = written(tmp_path, [rgb for rgb, _ in flags], [[box_xyxy] for _, box_xyxy in flags])
@@ -359,7 +365,7 @@ def test_mosaic_boxes_stay_on_their_objects(small, inputs, tmp_path: Path) -> No
     assert found > 40  # of 64: the rest is cut off too far
 
 
-def test_mosaic_is_made_of_four_different_photos(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_mosaic_is_made_of_four_different_photos(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """Its quarters show four photos, side by side without a gap, and its number says that it is none of them alone."""
     plain = [np.full((80, 80, 3), 40 + 30 * number, np.uint8) for number in range(6)]
     task = task_of(small, written(tmp_path, plain, [[]] * 6), 8, aug_mosaic=1.0, aug_scale_min=3.0, aug_scale_max=3.1)
@@ -404,7 +410,7 @@ def rcnn_task(made: records.Records, **parser: Any) -> Any:
     return task
 
 
-def test_masks_follow_cut_mirror_and_scale(inputs, masked) -> None:  # type: ignore[no-untyped-def]
+def test_masks_follow_cut_mirror_and_scale(inputs: ModuleType, masked: records.Records) -> None:
     """Whatever part of the disc is left, its mask, laid into its box, covers the bright pixels and no dark ones."""
     task = rcnn_task(masked, aug_scale_min=0.6, aug_scale_max=2.0, aug_aspect=1.3, aug_color=0.0)
     images, labels = next(iter(inputs.train_batches(task)))
@@ -425,7 +431,7 @@ def test_masks_follow_cut_mirror_and_scale(inputs, masked) -> None:  # type: ign
     assert seen > 25
 
 
-def test_an_rcnn_gets_what_its_losses_take(inputs, masked) -> None:  # type: ignore[no-untyped-def]
+def test_an_rcnn_gets_what_its_losses_take(inputs: ModuleType, masked: records.Records) -> None:
     """Boxes in pixels and classes, padded with -1; anchors scored 1, 0 and -1, a positive one overlapping the box."""
     task = rcnn_task(masked, aug_rand_hflip=False, aug_scale_min=1.0, aug_scale_max=1.0, aug_aspect=1.0)
     _, labels = next(iter(inputs.train_batches(task)))
@@ -443,7 +449,7 @@ def test_an_rcnn_gets_what_its_losses_take(inputs, masked) -> None:  # type: ign
 # --- the very images, to look at ------------------------------------------------------------------
 
 
-def test_examples_are_what_the_model_sees(small, inputs, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_examples_are_what_the_model_sees(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
     """As many images as asked for, of the model's size, coloured and with boxes, whatever the number of photos."""
     from tfod_helpers import experiment
 

@@ -180,7 +180,9 @@ def serve(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 # --- the chain ------------------------------------------------------------------------------------
 
 
-def test_coco_gives_all_but_the_class_outputs(wide: Any, coco, serve: Serve, capsys) -> None:
+def test_coco_gives_all_but_the_class_outputs(
+    wide: Any, coco: tuple[Path, list[np.ndarray]], serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A published detector is fetched once, unpacked and taken over; its class outputs are of other classes."""
     asked, before = serve(mobilenetv2_ssd=coco[0]), renew(wide, seed=2)
     loaded = weights.load(wide, "coco")
@@ -197,7 +199,9 @@ def test_coco_gives_all_but_the_class_outputs(wide: Any, coco, serve: Serve, cap
     assert asked == [COCO_NAME], "the second time it comes from the cache"
 
 
-def test_coco_that_is_refused_gives_way_to_imagenet(wide: Any, keras_files, serve: Serve, cache: Path, capsys) -> None:
+def test_coco_that_is_refused_gives_way_to_imagenet(
+    wide: Any, keras_files: dict[float, Path], serve: Serve, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Where the server says 403, the backbone gets ImageNet's weights, and nobody can overlook or misreport it."""
     asked, before = serve(**{V2 + "1.0": keras_files[1.0]}), renew(wide, seed=3)
     with pytest.warns(UserWarning, match=r"No COCO weights, training starts from ImageNet's: .*403"):
@@ -218,14 +222,14 @@ def test_coco_that_is_refused_gives_way_to_imagenet(wide: Any, keras_files, serv
     assert asked == [COCO_NAME, keras_files[1.0].name]
 
 
-def test_file_fetched_by_hand_is_enough(wide: Any, coco, cache: Path) -> None:
+def test_file_fetched_by_hand_is_enough(wide: Any, coco: tuple[Path, list[np.ndarray]], cache: Path) -> None:
     """The file that the banner asks for, put where it says, is taken without any network."""
     cache.mkdir(parents=True)
     shutil.copy(coco[0], cache)
     assert weights.load(wide, "coco").source == "coco"
 
 
-def test_network_without_a_coco_checkpoint_says_so(model: Any, keras_files, serve: Serve) -> None:
+def test_network_without_a_coco_checkpoint_says_so(model: Any, keras_files: dict[float, Path], serve: Serve) -> None:
     """Where none is published, nothing is asked for, and the reason names those that are."""
     asked = serve(**{V2 + "0.35": keras_files[0.35]})
     with pytest.warns(UserWarning, match="no COCO checkpoint is published for this network, only for RetinaNet Mobile"):
@@ -234,7 +238,7 @@ def test_network_without_a_coco_checkpoint_says_so(model: Any, keras_files, serv
     assert asked == [keras_files[0.35].name]
 
 
-def test_without_a_network_everything_is_random(wide: Any, cache: Path, capsys) -> None:
+def test_without_a_network_everything_is_random(wide: Any, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Offline, training starts from scratch, with both reasons, both files and where to put them."""
     before = renew(wide, seed=4)
     with pytest.warns(UserWarning, match="No pretrained weights, training starts from scratch"):
@@ -252,7 +256,12 @@ def test_without_a_network_everything_is_random(wide: Any, cache: Path, capsys) 
 
 @pytest.mark.parametrize("damage", ["half", "no archive", "no checkpoint", "another architecture", "leads out"])
 def test_bad_coco_archive_never_reaches_the_model(
-    damage: str, wide: Any, coco, keras_files, serve: Serve, tmp_path: Path
+    damage: str,
+    wide: Any,
+    coco: tuple[Path, list[np.ndarray]],
+    keras_files: dict[float, Path],
+    serve: Serve,
+    tmp_path: Path,
 ) -> None:
     """A half, foreign, empty or hostile archive is refused, and the chain goes on."""
     import tensorflow as tf
@@ -285,7 +294,9 @@ def test_bad_coco_archive_never_reaches_the_model(
     assert told_truly(loaded, wide, before)
 
 
-def test_imagenet_from_the_real_file(shared: Path, model: Any, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_imagenet_from_the_real_file(
+    shared: Path, model: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The published file, put where Keras keeps it, needs no network and gives Keras' features of a real photo."""
     import tf_keras
     from official.vision.ops import preprocess_ops
@@ -339,7 +350,9 @@ def test_bad_keras_file_never_reaches_the_model(answer: bytes | int, words: str,
     assert unchanged(model, before)
 
 
-def test_damaged_cached_keras_file_is_downloaded_anew(model: Any, keras_files, serve: Serve, capsys) -> None:
+def test_damaged_cached_keras_file_is_downloaded_anew(
+    model: Any, keras_files: dict[float, Path], serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A half file that another program left in the cache is replaced, not trusted."""
     data, path = keras_files[0.35].read_bytes(), networks.FILES["MobileNetV2"][0.35].path
     path.parent.mkdir(parents=True)
@@ -365,7 +378,7 @@ def test_networks_that_keras_lacks_start_from_scratch() -> None:
         assert words in loaded.sentence
 
 
-def test_resnet_50_starts_from_the_model_gardens_own(cache: Path, capsys) -> None:
+def test_resnet_50_starts_from_the_model_gardens_own(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The Model Garden's ResNet-50 is not Keras', so it takes the checkpoint that its own detectors start from."""
     import tensorflow as tf
     import tf_keras
@@ -388,7 +401,7 @@ def test_resnet_50_starts_from_the_model_gardens_own(cache: Path, capsys) -> Non
     assert unchanged(detector, tensors)
 
 
-def test_none_is_scratch_and_says_so(model: Any, capsys) -> None:
+def test_none_is_scratch_and_says_so(model: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """weights=None changes nothing, warns of nothing and is reported as what it is."""
     before = snapshot(model)
     loaded = weights.load(model, None)
@@ -400,7 +413,7 @@ def test_none_is_scratch_and_says_so(model: Any, capsys) -> None:
 # --- a packed checkpoint ---------------------------------------------------------------------------
 
 
-def test_packed_checkpoint_by_its_path(wide: Any, coco) -> None:
+def test_packed_checkpoint_by_its_path(wide: Any, coco: tuple[Path, list[np.ndarray]]) -> None:
     """A .tar.gz that somebody has gives all that fits the shapes."""
     before = renew(wide, seed=9)
     loaded = weights.load(wide, coco[0])
@@ -467,7 +480,9 @@ def test_copied_checkpoints_go_by_their_step(
     assert unchanged(model, newest)
 
 
-def test_run_of_other_classes_gives_all_but_the_class_output(earlier: Earlier, capsys) -> None:
+def test_run_of_other_classes_gives_all_but_the_class_output(
+    earlier: Earlier, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With more classes, what has no place for them stays random, and the count is printed."""
     run, best, _ = earlier
     other = make_model(num_classes=5)

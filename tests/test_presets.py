@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from small_training import Small
 
 from tfod_helpers import presets
 from tfod_helpers.annotations import LabelledImage
@@ -66,7 +68,7 @@ def test_parameters_are_the_built_networks(name: str) -> None:
     assert found == pytest.approx(presets.find(name).parameters, abs=0.02)
 
 
-def _unread(network) -> list:  # type: ignore[no-untyped-def,type-arg]
+def _unread(network: Any) -> list:  # type: ignore[no-untyped-def,type-arg]
     """The backbone's last convolution, which no level reads and nothing trains, but which is part of the network."""
     layers = [layer for layer in network.backbone.layers if layer.weights]
     return [] if layers[-1].trainable else [layers[-1]]
@@ -74,7 +76,7 @@ def _unread(network) -> list:  # type: ignore[no-untyped-def,type-arg]
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", NAMES)
-def test_each_trains_and_ships(name: str, small, processes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_each_trains_and_ships(name: str, small: Small, processes: BaseContext, tmp_path: Path) -> None:
     """From records to an export that finds something, at a small size; XLA takes the train step, as a TPU asks for."""
     # In a process of its own: TensorFlow never frees a graph that it traced, and eleven networks fill the memory.
     with ProcessPoolExecutor(1, mp_context=processes) as own:
@@ -139,12 +141,12 @@ def _lower_for_xla(steps: Steps, config: ExperimentConfig) -> None:
     assert not re.search(r"\w+\[[^\]]*<=[^\]]*\]", text)  # such as f32[<=100,4], of which a TPU knows nothing
 
 
-def _hlo(task, network, optimizer, metrics, images, labels) -> str:  # type: ignore[no-untyped-def]
+def _hlo(task: Any, network: Any, optimizer: Any, metrics: Any, images: Any, labels: Any) -> str:
     import tensorflow as tf
 
     # Keras has turned Python's branches into TensorFlow's already; without autograph the tracing takes half the time.
     @tf.function(jit_compile=True, autograph=False)
-    def step(images, labels):  # type: ignore[no-untyped-def]
+    def step(images: Any, labels: Any) -> Any:
         return task.train_step((images, labels), network, optimizer, metrics)[task.loss]
 
     return step.experimental_get_compiler_ir(images, labels)(stage="hlo")

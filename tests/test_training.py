@@ -9,12 +9,15 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from multiprocessing.context import BaseContext
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from small_training import Small, Trained
 
 from tfod_helpers import records
 from tfod_helpers.annotations import Dataset, LabelMap
@@ -27,7 +30,7 @@ STEP_NOW: Any = 0  # of the training under way, for a test that lets one step fa
 
 
 @pytest.fixture
-def training():  # type: ignore[no-untyped-def]
+def training() -> ModuleType:
     """The module, which loads TensorFlow."""
     from tfod_helpers import training
 
@@ -70,7 +73,7 @@ def scalars(folder: Path) -> dict[str, dict[int, float]]:
     return found
 
 
-def test_a_run_says_what_it_is(trained, small) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_says_what_it_is(trained: Trained, small: Small) -> None:
     """run.json names preset, classes, records, versions, weights, last step and best score; config and labels too."""
     from tfod_helpers import experiment
 
@@ -97,7 +100,7 @@ def test_a_run_says_what_it_is(trained, small) -> None:  # type: ignore[no-untyp
     assert LabelMap.read(trained.run.label_map_path) == LabelMap(["red", "blue"])
 
 
-def test_the_loss_falls_and_the_model_learns(trained) -> None:  # type: ignore[no-untyped-def]
+def test_the_loss_falls_and_the_model_learns(trained: Trained) -> None:
     """After some steps the loss is clearly lower, and AP50 is above zero."""
     losses = trained.history.frame["loss"]
     assert losses.iloc[-1] < 0.8 * losses.iloc[0]
@@ -105,7 +108,7 @@ def test_the_loss_falls_and_the_model_learns(trained) -> None:  # type: ignore[n
     assert f"AP50 {trained.history.best['ap50']:.3f}" in str(trained.history)
 
 
-def test_the_history_has_a_row_each_time_the_loss_was_read(trained) -> None:  # type: ignore[no-untyped-def]
+def test_the_history_has_a_row_each_time_the_loss_was_read(trained: Trained) -> None:
     """history.csv has every fourth step once, with AP at every eighth, and is what train returns."""
     frame = trained.history.frame
     assert frame["step"].tolist() == list(range(4, STEPS + 1, 4))
@@ -119,7 +122,7 @@ def test_the_history_has_a_row_each_time_the_loss_was_read(trained) -> None:  # 
     )
 
 
-def test_tensorboard_reads_the_same_scalars(trained) -> None:  # type: ignore[no-untyped-def]
+def test_tensorboard_reads_the_same_scalars(trained: Trained) -> None:
     """events/ holds loss, learning rate and the APs of every row, as the history has them."""
     train, validation = scalars(trained.run.events / "train"), scalars(trained.run.events / "validation")
     assert train.keys() == STEP_TAGS
@@ -131,7 +134,7 @@ def test_tensorboard_reads_the_same_scalars(trained) -> None:  # type: ignore[no
         np.testing.assert_allclose([values[step] for step in expected.index], expected, rtol=1e-5)
 
 
-def test_ctrl_c_loses_nothing(trained) -> None:  # type: ignore[no-untyped-def]
+def test_ctrl_c_loses_nothing(trained: Trained) -> None:
     """Interrupted at step 20, between two checkpoints, the run holds step 20; the rows of before stay."""
     assert trained.manifest["step"] == INTERRUPTED == 20
     before = trained.rows.splitlines()
@@ -140,7 +143,7 @@ def test_ctrl_c_loses_nothing(trained) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_allclose(kept["loss"], [float(line.split(",")[1]) for line in before[1:]])
 
 
-def test_learning_rate_follows_the_schedule_across_the_interruption(trained, small) -> None:  # type: ignore[no-untyped-def]
+def test_learning_rate_follows_the_schedule_across_the_interruption(trained: Trained, small: Small) -> None:
     """Every row's learning rate is the Model Garden's at its step, so that nothing warmed up a second time."""
     from tfod_helpers.network import model
 
@@ -150,7 +153,9 @@ def test_learning_rate_follows_the_schedule_across_the_interruption(trained, sma
     np.testing.assert_allclose(frame["learning_rate"], [float(schedule(step)) for step in frame["step"]], atol=1e-7)
 
 
-def test_a_finished_run_is_not_trained_again(trained, small, training, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_finished_run_is_not_trained_again(
+    trained: Trained, small: Small, training: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Started again when finished, the run gives its history back and builds no model."""
     monkeypatch.setattr(training.running, "Training", None)
     before = contents(trained.run.folder)
@@ -169,7 +174,9 @@ def test_a_finished_run_is_not_trained_again(trained, small, training, monkeypat
         ("task.weights", None, "runs/earlier"),
     ],
 )
-def test_other_settings_need_another_run(trained, small, training, setting: str, old: Any, new: Any) -> None:  # type: ignore[no-untyped-def]
+def test_other_settings_need_another_run(
+    trained: Trained, small: Small, training: ModuleType, setting: str, old: Any, new: Any
+) -> None:
     """Other settings in a run's folder are refused with both values, and no file is touched."""
     from tfod_helpers import experiment
 
@@ -182,7 +189,9 @@ def test_other_settings_need_another_run(trained, small, training, setting: str,
     assert contents(trained.run.folder) == before
 
 
-def test_evaluation_of_records_and_of_photos_agree_with_the_run(trained, small, training) -> None:  # type: ignore[no-untyped-def]
+def test_evaluation_of_records_and_of_photos_agree_with_the_run(
+    trained: Trained, small: Small, training: ModuleType
+) -> None:
     """The best model scores on the validation records what run.json says, and the same on the photos they came from."""
     best = trained.run.read_manifest()["best"]
     from_records = training.evaluate(trained.run, small.validation)
@@ -195,20 +204,22 @@ def test_evaluation_of_records_and_of_photos_agree_with_the_run(trained, small, 
     pd.testing.assert_frame_equal(from_records.per_class, from_photos.per_class)
 
 
-def test_evaluation_needs_the_classes_of_the_run(trained, small, training) -> None:  # type: ignore[no-untyped-def]
+def test_evaluation_needs_the_classes_of_the_run(trained: Trained, small: Small, training: ModuleType) -> None:
     """A dataset with other classes, or the same in another order, is refused with both lists."""
     with pytest.raises(ValueError, match=r"blue, red, the run red, blue\..*label map"):
         training.evaluate(trained.run, Dataset(small.dataset.images, LabelMap(["blue", "red"])))
 
 
-def test_there_must_be_a_model_to_evaluate(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_there_must_be_a_model_to_evaluate(small: Small, training: ModuleType, tmp_path: Path) -> None:
     """A folder without a model is refused, and a mistyped one is not made."""
     with pytest.raises(FileNotFoundError, match=r"typo.best: there is no trained model here.*training\.train"):
         training.evaluate(tmp_path / "typo", small.dataset)
     assert not (tmp_path / "typo").exists()
 
 
-def test_best_is_the_highest_and_not_the_last(small, training, no_steps, monkeypatch, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_best_is_the_highest_and_not_the_last(
+    small: Small, training: ModuleType, no_steps: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Of models scored 0.2, 0.6, 0.5, 0.6, 0.1 and 0.3 the first of the highest is kept, in run.json and in best/."""
     from tfod_helpers import evaluation
 
@@ -241,7 +252,9 @@ def as_detections(image: Any) -> Any:
     return sv.Detections(xyxy=image.boxes_xyxy, class_id=image.labels.astype(int), confidence=ones)
 
 
-def test_a_nan_loss_stops_the_training(small, training, monkeypatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_nan_loss_stops_the_training(
+    small: Small, training: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """NaN at step 11 ends in an error with that step and the picture of its batch; what was saved at step 8 is kept."""
     import tensorflow as tf
     from PIL import Image
@@ -273,7 +286,9 @@ def test_a_nan_loss_stops_the_training(small, training, monkeypatch, tmp_path: P
         assert min(picture.size) > 200
 
 
-def test_a_loss_that_explodes_stops_the_training(small, training, eagerly, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_loss_that_explodes_stops_the_training(
+    small: Small, training: ModuleType, eagerly: None, tmp_path: Path
+) -> None:
     """With a learning rate of a million the loss jumps far above the ones before, and training says so and stops."""
     from tfod_helpers import experiment
 
@@ -283,7 +298,9 @@ def test_a_loss_that_explodes_stops_the_training(small, training, eagerly, tmp_p
         training.train(config, tmp_path / "run")
 
 
-def test_training_starts_from_an_earlier_run(trained, small, training, no_steps, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_training_starts_from_an_earlier_run(
+    trained: Trained, small: Small, training: ModuleType, no_steps: list[Any], tmp_path: Path
+) -> None:
     """With weights=<run> every tensor is that run's best before the first step, and run.json says so."""
     from tfod_helpers import experiment
 
@@ -296,7 +313,7 @@ def test_training_starts_from_an_earlier_run(trained, small, training, no_steps,
     assert str(trained.run.best) in run_folder.open_run(tmp_path / "run").read_manifest()["weights"]
 
 
-def test_there_must_be_something_to_be_evaluated_on(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_there_must_be_something_to_be_evaluated_on(small: Small, training: ModuleType, tmp_path: Path) -> None:
     """Validation records without an object, or none at all, are refused before a step; the folder stays free."""
     from tfod_helpers import experiment
 
@@ -309,7 +326,7 @@ def test_there_must_be_something_to_be_evaluated_on(small, training, tmp_path: P
         training.train(experiment.change(small.config, {path: str(tmp_path / "gone")}), tmp_path / "run")
 
 
-def test_records_of_other_classes_are_refused(small, training, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_records_of_other_classes_are_refused(small: Small, training: ModuleType, tmp_path: Path) -> None:
     """Records whose label map is not the config's are refused before a step, with both lists."""
     from tfod_helpers import experiment
 
@@ -351,7 +368,7 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(small, processes, tmp_path_factory: pytest.TempPathFactory) -> Killed:  # type: ignore[no-untyped-def]
+def killed(small: Small, processes: BaseContext, tmp_path_factory: pytest.TempPathFactory) -> Killed:
     """A training of 4000 steps on two devices, killed after its second checkpoint."""
     from tfod_helpers import experiment
 
@@ -393,7 +410,7 @@ def test_two_devices_train_together(killed: Killed) -> None:
     assert "training:" in killed.said
 
 
-def test_a_killed_training_goes_on(killed: Killed, training, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_a_killed_training_goes_on(killed: Killed, training: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     """After a SIGKILL the next start takes up the last whole checkpoint, its step, schedule and weights."""
     import tensorflow as tf
 

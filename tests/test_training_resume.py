@@ -8,12 +8,14 @@ import shutil
 import signal
 import socket
 import time
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from small_training import Small
 
 from tfod_helpers import records
 from tfod_helpers.files import run_folder
@@ -37,8 +39,8 @@ def in_batches_of(config: Any, batch: int) -> Any:
 
 
 @pytest.mark.parametrize(("batch", "step", "steps"), [(2, 40, 96), (8, 10, 24)])
-def test_other_batches_resume_at_the_same_place(  # type: ignore[no-untyped-def]
-    small, copy: Path, capsys, batch: int, step: int, steps: int
+def test_other_batches_resume_at_the_same_place(
+    small: Small, copy: Path, capsys: pytest.CaptureFixture[str], batch: int, step: int, steps: int
 ) -> None:
     """A share of the schedule is that share in batches of any size; the rate follows, and the loss does not jump."""
     from tfod_helpers import training
@@ -68,7 +70,9 @@ def batch_ratio(batch: int) -> float:
     return 4 / batch
 
 
-def test_it_resumes_again_in_the_new_batches(small, copy: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_it_resumes_again_in_the_new_batches(
+    small: Small, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Stopped once more after the change, nothing is counted twice: the next start is at the same step."""
     from tfod_helpers import training
     from tfod_helpers.training.steps import Steps
@@ -84,7 +88,7 @@ def test_it_resumes_again_in_the_new_batches(small, copy: Path, monkeypatch, cap
     assert pd.read_csv(copy / "history.csv")["step"].tolist() == [2, 4, 6, 8, 10]
 
 
-def test_what_was_seen_is_not_seen_again(small) -> None:  # type: ignore[no-untyped-def]
+def test_what_was_seen_is_not_seen_again(small: Small) -> None:
     """A run that is often cut off does not see its first photos again and again: the next come in another order."""
     import tf_keras
 
@@ -103,7 +107,7 @@ def test_what_was_seen_is_not_seen_again(small) -> None:  # type: ignore[no-unty
     assert drawn(20) == first
 
 
-def test_other_data_is_never_trained_over(small, copy: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_other_data_is_never_trained_over(small: Small, copy: Path, tmp_path: Path) -> None:
     """One photo less is noticed and named, with both counts; the same photos in another place are not."""
     from tfod_helpers import experiment, training
     from tfod_helpers.annotations import Dataset
@@ -120,7 +124,9 @@ def test_other_data_is_never_trained_over(small, copy: Path, tmp_path: Path) -> 
     )
 
 
-def test_a_broken_checkpoint_gives_way_to_the_one_before(small, copy: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_a_broken_checkpoint_gives_way_to_the_one_before(
+    small: Small, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Where the newest checkpoint is cut short, the one before is taken and that is said; with none, it is refused."""
     from tfod_helpers import training
 
@@ -158,7 +164,7 @@ def train(config: Path, run: str, said: Path, environment: dict[str, str]) -> No
     training.train(experiment.load(config), run, strategy=strategy)
 
 
-def test_two_processes_resume_together(small, processes, copy: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_two_processes_resume_together(small: Small, processes: BaseContext, copy: Path, tmp_path: Path) -> None:
     """Two workers take up a run that one process began, finish it, and only the first writes to it."""
     from tfod_helpers import experiment
 
@@ -187,8 +193,8 @@ def test_two_processes_resume_together(small, processes, copy: Path, tmp_path: P
     assert pd.read_csv(copy / "history.csv")["step"].tolist() == list(range(4, STEPS + 1, 4))
 
 
-def test_a_machine_that_is_taken_away_saves_first(  # type: ignore[no-untyped-def]
-    small, processes, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+def test_a_machine_that_is_taken_away_saves_first(
+    small: Small, processes: BaseContext, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At SIGTERM the run is saved and brought to its bucket; a machine that has never seen it resumes from there."""
     from tfod_helpers import experiment
