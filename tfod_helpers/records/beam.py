@@ -1,4 +1,4 @@
-"""A dataset -> the same records as `records.write` makes, on many machines at once, by Apache Beam.
+r"""A dataset -> the same records as `records.write` makes, on many machines at once, by Apache Beam.
 
 Each machine makes whole shards and reads the photos itself, so the photos and the records are in a
 bucket where it is more than one machine. On Google's Dataflow, with this package's wheel
@@ -18,7 +18,7 @@ bucket where it is more than one machine. On Google's Dataflow, with this packag
 
 The same options do on the command line of a script that ends so, ``options=sys.argv[1:]``::
 
-    python write_records.py --runner=DataflowRunner --project=PROJECT --region=europe-west4 \\
+    python write_records.py --runner=DataflowRunner --project=PROJECT --region=europe-west4 \
         --temp_location=gs://bucket/temp --extra_package=dist/tfod_helpers-1.0.0-py3-none-any.whl
 
 It needs the extra ``beam``: ``pip install 'tfod_helpers[beam]'``.
