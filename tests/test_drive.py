@@ -91,7 +91,7 @@ def test_mount_that_died_is_made_anew(colab: Colab, monkeypatch: pytest.MonkeyPa
     assert drive.is_mounted(colab.folder)
 
 
-def test_what_is_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_on_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drive and what leads there is far; the disk, and a disk that is mounted in it, is not."""
     small_colab.mounts_nothing(tmp_path, monkeypatch)
     (tmp_path / "my drive" / "disk").mkdir(parents=True)
@@ -99,13 +99,13 @@ def test_what_is_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "mounts").open("a") as file:
         file.write(f"/dev/sdb {tmp_path}/my\\040drive/disk ext4 rw 0 0\n/dev/sdc {tmp_path}/usb fuseblk rw 0 0\n")
     (tmp_path / "link").symlink_to(tmp_path / "my drive")
-    assert drive.is_far(tmp_path / "my drive" / "a" / "b.jpg")
-    assert drive.is_far(tmp_path / "link" / "b.jpg")
-    assert not drive.is_far(tmp_path / "my drive" / "disk" / "b.jpg")
-    assert not drive.is_far(tmp_path / "usb" / "b.jpg")
-    assert not drive.is_far(tmp_path)
+    assert drive.is_on_network(tmp_path / "my drive" / "a" / "b.jpg")
+    assert drive.is_on_network(tmp_path / "link" / "b.jpg")
+    assert not drive.is_on_network(tmp_path / "my drive" / "disk" / "b.jpg")
+    assert not drive.is_on_network(tmp_path / "usb" / "b.jpg")
+    assert not drive.is_on_network(tmp_path)
     monkeypatch.setattr(drive, "_MOUNTS", tmp_path / "none")  # as on a Mac
-    assert not drive.is_far(tmp_path / "my drive")
+    assert not drive.is_on_network(tmp_path / "my drive")
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ def test_what_is_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_drive_raises_is_told(number: int, writing: bool, told: str, tmp_path: Path) -> None:
     """The system's numbers become what happened and what to do, with the file that it happened to."""
-    with pytest.raises(DriveError, match=told) as caught, drive.told(tmp_path, writing=writing):
+    with pytest.raises(DriveError, match=told) as caught, drive.explained(tmp_path, writing=writing):
         raise OSError(number, "so it is", str(tmp_path / "a.jpg"))
     assert str(caught.value).startswith(f"{tmp_path / 'a.jpg'}: ")
 
 
 def test_full_disk_of_this_machine_is_not_called_drive(tmp_path: Path) -> None:
     """While Drive is read, a full disk is this machine's."""
-    with pytest.raises(OSError, match="no space") as caught, drive.told(tmp_path):
+    with pytest.raises(OSError, match="no space") as caught, drive.explained(tmp_path):
         raise OSError(errno.ENOSPC, "no space")
     assert not isinstance(caught.value, DriveError)
 
@@ -136,7 +136,7 @@ def test_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     small_colab.mounts_nothing(tmp_path, monkeypatch)
     for name in ("Photos.zip", "notes.txt", ".hidden"):
         (tmp_path / name).touch()
-    with pytest.raises(FileNotFoundError) as caught, drive.told(tmp_path / "photo.zip"):
+    with pytest.raises(FileNotFoundError) as caught, drive.explained(tmp_path / "photo.zip"):
         (tmp_path / "photo.zip").stat()
     what = f"{tmp_path / 'photo.zip'}: it is not there. In {tmp_path} there is 'Photos.zip'."
     assert str(caught.value) == what

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tfod_helpers import drive
-from tfod_helpers.files.run_folder import Keeper, Run, far, find_run, open_run, runs_in
+from tfod_helpers.files.run_folder import Keeper, Run, find_run, open_run, remote, runs_in
 
 
 def test_open_run_makes_the_folder_once(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_paths_of_a_run_are_all_inside(tmp_path: Path) -> None:
 
 @pytest.fixture(params=["drive", "bucket"])
 def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A far place for runs: a folder that is mounted as Colab mounts Drive, or a bucket; and a cache of our own."""
+    """A remote place for runs: a folder that is mounted as Colab mounts Drive, or a bucket; and a cache of our own."""
     bucket = request.getfixturevalue("bucket") if request.param == "bucket" else ""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     if bucket:
@@ -120,17 +120,17 @@ def kept(run: Run, number: int, run_id: str = "a") -> dict[str, bytes]:
     return contents(run.folder)
 
 
-def test_what_is_far_is_known(home: str, tmp_path: Path) -> None:
-    """A bucket's address and a folder below Drive's mount are far, any other folder is not."""
-    assert far.of(f"{home}/first") is not None
-    assert far.of(tmp_path / "My Drive 2") is None
-    assert far.of(tmp_path) is None
+def test_what_is_remote_is_known(home: str, tmp_path: Path) -> None:
+    """A bucket's address and a folder below Drive's mount are remote, any other folder is not."""
+    assert remote.of(f"{home}/first") is not None
+    assert remote.of(tmp_path / "My Drive 2") is None
+    assert remote.of(tmp_path) is None
 
 
 def test_a_kept_run_is_gone_on_with_elsewhere(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What one machine kept, another one fetches, file by file the same; what was deleted is gone there too."""
     run = open_run(f"{home}/first")
-    assert run.far
+    assert run.remote
     assert tmp_path / "cache" in run.folder.parents
     kept(run, 1)
     there = kept(run, 2)
@@ -156,7 +156,7 @@ def test_a_run_that_was_deleted_there_begins_anew(home: str, capsys: pytest.Capt
     """Deleting the folder on Drive means a new run; what was here is set aside and said."""
     run = open_run(f"{home}/first")
     before = kept(run, 1)
-    place = far.of(run.far)
+    place = remote.of(run.remote)
     assert place
     for name in place.sizes():
         place.delete(name)
@@ -203,7 +203,7 @@ def test_two_machines_do_not_write_over_each_other(home: str, tmp_path: Path, mo
 def test_at_every_moment_what_is_there_can_be_gone_on_from(
     home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After each single act on the far place, a machine that dies leaves a state whose names all lead to files."""
+    """After each single act on the remote place, a machine that dies leaves a state whose names all lead to files."""
     run = open_run(f"{home}/first")
     kept(run, 1)
     save(run, 2)
@@ -229,7 +229,7 @@ def test_at_every_moment_what_is_there_can_be_gone_on_from(
 
     keeper = Keeper(run)
     for name in ("put", "delete"):
-        monkeypatch.setattr(keeper._far, name, watched(getattr(keeper._far, name)))
+        monkeypatch.setattr(keeper._remote, name, watched(getattr(keeper._remote, name)))
     keeper.keep()
     keeper.finish()
     assert moments[0] == ("ckpt-1", 1)
@@ -237,12 +237,12 @@ def test_at_every_moment_what_is_there_can_be_gone_on_from(
     assert ("ckpt-2", 1) in moments  # the checkpoint before the manifest that tells of it
 
 
-def test_training_is_not_held_up_by_a_far_place(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_is_not_held_up_by_a_remote_place(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeping returns at once while a copy is under way; of what waits then, only the newest is copied."""
     run = open_run(f"{home}/first")
     keeper = Keeper(run)
     at_it, go_on, sent = threading.Event(), threading.Event(), []
-    put = keeper._far.put  # type: ignore[union-attr]
+    put = keeper._remote.put  # type: ignore[union-attr]
 
     def slowly(path: Path, name: str) -> None:
         at_it.set()
@@ -251,7 +251,7 @@ def test_training_is_not_held_up_by_a_far_place(home: str, monkeypatch: pytest.M
         if name == "run.json":
             sent.append(json.loads(path.read_text())["step"])
 
-    monkeypatch.setattr(keeper._far, "put", slowly)
+    monkeypatch.setattr(keeper._remote, "put", slowly)
     for number in (1, 2, 3):
         save(run, number)
         keeper.keep()
@@ -268,14 +268,14 @@ def test_a_place_that_fails_does_not_stop_the_training(
     """A copy that fails is told once; the next checkpoint brings all of it; one that fails to the end is an error."""
     run = open_run(f"{home}/first")
     keeper = Keeper(run)
-    put, broken = keeper._far.put, [True]  # type: ignore[union-attr]
+    put, broken = keeper._remote.put, [True]  # type: ignore[union-attr]
 
     def failing(path: Path, name: str) -> None:
         if broken[0]:
             raise OSError("the disk quota is used up")
         put(path, name)
 
-    monkeypatch.setattr(keeper._far, "put", failing)
+    monkeypatch.setattr(keeper._remote, "put", failing)
     save(run, 1)
     keeper.keep()
     with pytest.raises(OSError, match=r"could not be kept there \(the disk quota is used up\)\. It is whole in"):
@@ -285,7 +285,7 @@ def test_a_place_that_fails_does_not_stop_the_training(
     save(run, 2)
     keeper.keep()
     keeper.finish()
-    there = far.of(run.far)
+    there = remote.of(run.remote)
     assert there
     assert there.sizes().keys() == contents(run.folder).keys()
 
@@ -295,7 +295,7 @@ def test_a_place_that_fails_does_not_stop_the_training(
     ("number", "what"),
     [(errno.EDQUOT, "your Google Drive is full.* Delete files at"), (errno.ENOTCONN, "does not answer.*drive.mount")],
 )
-def test_what_drive_says_is_told_in_words(home: str, number: int, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_drive_says_is_explained(home: str, number: int, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full Drive and one that is gone end in an error that says so, where the run is whole, and what mends it."""
     keeper = Keeper(run := open_run(f"{home}/first"))
     save(run, 1)
@@ -303,14 +303,14 @@ def test_what_drive_says_is_told_in_words(home: str, number: int, what: str, mon
     def failing(*paths: Path) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(far.shutil, "copyfile", failing)
+    monkeypatch.setattr(remote.shutil, "copyfile", failing)
     keeper.keep()
     with pytest.raises(OSError, match=rf"{what}.* It is whole in {run.folder}"):
         keeper.finish()
 
 
-def test_runs_of_a_far_folder_are_compared_without_their_models(home: str) -> None:
-    """All runs in a far folder are found, with manifest and history, and no checkpoint is fetched."""
+def test_runs_of_a_remote_folder_are_compared_without_their_models(home: str) -> None:
+    """All runs in a remote folder are found, with manifest and history, and no checkpoint is fetched."""
     for name in ("first", "second"):
         kept(open_run(f"{home}/{name}"), 1)
     found = runs_in(home)
@@ -324,6 +324,6 @@ def test_runs_of_a_far_folder_are_compared_without_their_models(home: str) -> No
 def test_a_missing_run_is_not_made(home: str) -> None:
     """Looking for a run that is not there makes no folder, here or there."""
     assert not find_run(f"{home}/none").folder.exists()
-    there = far.of(home)
+    there = remote.of(home)
     assert there
     assert there.sizes() == {}

@@ -283,7 +283,7 @@ def test_archive_on_drive_is_copied_first(far: Path, near: Path, monkeypatch: py
     )
     folder = sources.local(far / "photos.zip", near)
     assert contents(folder) == FILES
-    assert not drive.is_far(unpacked[0])
+    assert not drive.is_on_network(unpacked[0])
     assert left(near) == ["photos"]
     assert sources.local(far / "photos.zip", near) == folder
     assert len(unpacked) == 1

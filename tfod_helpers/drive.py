@@ -14,6 +14,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from tfod_helpers.problems import FixableError
+
 FOLDER = Path("/content/drive")  # where Colab's own button mounts it
 _MOUNTS = Path("/proc/self/mounts")
 _STALE = (errno.ENOTCONN, errno.EIO, errno.ESTALE)  # of a mount whose program has ended
@@ -53,18 +55,8 @@ _REASONS = {
 }
 
 
-class DriveError(OSError):
-    """Google Drive that cannot be mounted, read or written.
-
-    Attributes:
-        path: where.
-        what: what went wrong.
-        fix: what to do.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], what: str, fix: str) -> None:
-        super().__init__(f"{os.fspath(path)}: {what}. {fix.rstrip('.')}.")
-        self.path, self.what, self.fix = Path(path), what, fix
+class DriveError(FixableError, OSError):
+    """Google Drive that cannot be mounted, read or written; ``where`` is the path."""
 
 
 def in_colab() -> bool:
@@ -88,11 +80,11 @@ def mount(folder: str | os.PathLike[str] = FOLDER) -> Path:
     folder = Path(folder).expanduser()
     my_drive = folder / "MyDrive"
     stale = _is_stale(folder)
-    if not stale and _kind(folder) and my_drive.is_dir():
+    if not stale and is_mounted(folder) and my_drive.is_dir():
         return my_drive
     if not in_colab():
         fix = "Give a folder or an archive of this machine: sources.local('path/to/photos.zip')"
-        raise DriveError(folder, "this is not Colab, and only Colab can mount Google Drive", fix)
+        raise DriveError(str(folder), "this is not Colab, and only Colab can mount Google Drive", fix)
     if not stale:
         _refuse_files(folder)
     from google.colab import drive
@@ -102,21 +94,23 @@ def mount(folder: str | os.PathLike[str] = FOLDER) -> Path:
     except Exception as error:  # its errors are private, and differ from one of its versions to the next
         raise _failed(folder, error) from error
     if not my_drive.is_dir():
-        raise DriveError(folder, "Drive is mounted, and My Drive is not in it", "Restart the runtime, and mount again")
+        raise DriveError(
+            str(folder), "Drive is mounted, and My Drive is not in it", "Restart the runtime, and mount again"
+        )
     return my_drive
 
 
 def is_mounted(folder: str | os.PathLike[str] = FOLDER) -> bool:
     """Whether Drive, or another network's folder, is mounted at a folder, and answers."""
-    return bool(_kind(Path(folder))) and not _is_stale(Path(folder))
+    return _is_network(_mounts().get(os.path.abspath(folder), "")) and not _is_stale(Path(folder))
 
 
-def is_far(path: str | os.PathLike[str]) -> bool:
+def is_on_network(path: str | os.PathLike[str]) -> bool:
     """Whether a path lies on Drive or another network, where every file takes long to open."""
-    return bool(far_kind(path))
+    return bool(network_kind(path))
 
 
-def far_kind(path: str | os.PathLike[str]) -> str:
+def network_kind(path: str | os.PathLike[str]) -> str:
     """Return the kind of the file system of a path on Drive or another network; empty where it is on a disk here.
 
     Those that begin with ``fuse`` are Drive, buckets and the like, where a file cannot be replaced in one act.
@@ -128,7 +122,7 @@ def far_kind(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def told(path: str | os.PathLike[str], *, writing: bool = False) -> Iterator[None]:
+def explained(path: str | os.PathLike[str], *, writing: bool = False) -> Iterator[None]:
     """Turn what the system says of a file on Drive into an error that says what happened, and what to do.
 
     Args:
@@ -154,7 +148,7 @@ def told(path: str | os.PathLike[str], *, writing: bool = False) -> Iterator[Non
             fix = "Wait some minutes and run the cell again, or make a copy of the file in Drive and read that"
         else:
             raise
-        raise DriveError(where, what, fix) from error
+        raise DriveError(str(where), what, fix) from error
 
 
 def missing(path: str | os.PathLike[str]) -> FileNotFoundError:
@@ -170,7 +164,7 @@ def missing(path: str | os.PathLike[str]) -> FileNotFoundError:
     near = [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
     shown = ", ".join(repr(one) for one in near or there[:5]) + (", ..." if not near and len(there) > 5 else "")
     what = f"{path}: it is not there. " + (f"In {folder} there is {shown}." if there else f"{folder} is empty.")
-    if is_far(folder):
+    if is_on_network(folder):
         what += " What somebody shared with you shows here only by a shortcut: in Drive, right-click it, Organise,"
         what += " Add shortcut, My Drive."
     return FileNotFoundError(what)
@@ -196,14 +190,8 @@ def _failed(folder: Path, error: Exception) -> DriveError:
     said = f"{type(error).__name__}: {error}"
     for part, (what, fix) in _REASONS.items():
         if part.lower() in said.lower():
-            return DriveError(folder, f"Drive could not be mounted: {what} ({said.rstrip('.')})", fix)
-    return DriveError(folder, f"Drive could not be mounted ({said})", f"{_AGAIN}. {_ELSEWHERE}")
-
-
-def _kind(folder: Path) -> str:
-    """Return of which kind the network is that is mounted at a folder, or nothing."""
-    kind = _mounts().get(os.path.abspath(folder), "")
-    return kind if _is_network(kind) else ""
+            return DriveError(str(folder), f"Drive could not be mounted: {what} ({said.rstrip('.')})", fix)
+    return DriveError(str(folder), f"Drive could not be mounted ({said})", f"{_AGAIN}. {_ELSEWHERE}")
 
 
 def _is_network(kind: str) -> bool:

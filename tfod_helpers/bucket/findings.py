@@ -1,4 +1,4 @@
-"""What is wrong with who gets into a bucket: each thing in plain words, with the line that mends it."""
+"""What is wrong with who gets into a bucket: each thing in plain words, with the line that fixes it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Finding:
     Attributes:
         state: ``OPEN`` to the world, ``LOOSE`` where it is wider than a training needs, or ``OK``.
         what: what was found, and what it means.
-        fix: the line that mends it; empty where nothing has to be.
+        fix: the line that does; empty where nothing has to be.
     """
 
     state: str

@@ -42,7 +42,7 @@ class DriveFolder:
         """
         self.path = path
         self.key, self.shown, self.name = os.path.abspath(path), str(path), path.name
-        with drive.told(path):
+        with drive.explained(path):
             self._files = dict(_listed(path))
         refuse_archives_only(path, self._files)
 
@@ -53,7 +53,7 @@ class DriveFolder:
     def make(self, target: Path, origin: dict[str, Any]) -> None:
         """Copy the files that are not there yet."""
         with _staging(target, origin) as staging:
-            _fill(staging, self.path, target, self._files)
+            _fill(staging, self.path, self._files)
 
 
 class BucketFolder:
@@ -77,8 +77,6 @@ class BucketFolder:
     def make(self, target: Path, origin: dict[str, Any]) -> None:
         """Fetch the files that are not there yet."""
         with _staging(target, origin) as staging:
-            if target.exists():
-                _link_missing(target, staging)
             storage.download_folder(self.key, staging)
             _delete_others(staging, storage.stamps(self.key))
 
@@ -89,6 +87,8 @@ def _staging(target: Path, origin: dict[str, Any]) -> Iterator[Path]:
     bringing.clear_leftovers(target)
     staging = target.with_name(f".{target.name}.copying")
     staging.mkdir(exist_ok=True)
+    if target.exists():
+        _link_missing(target, staging)
     yield staging
     marks.write(staging, origin)
     with workspace.whole_folder(target) as part:
@@ -97,7 +97,7 @@ def _staging(target: Path, origin: dict[str, Any]) -> Iterator[Path]:
 
 
 def _link_missing(folder: Path, staging: Path) -> None:
-    """Let a folder have the files of another one that it has not; they are replaced there, never written to."""
+    """Let a folder have the files of another one that it lacks; they are replaced there, never written to."""
     for at, _, names in os.walk(folder):
         for path in (Path(at, name) for name in names if name != marks.MARK):
             other = staging / path.relative_to(folder)
@@ -144,17 +144,14 @@ def refuse_archives_only(source: Path, files: Collection[str]) -> None:
         raise SourceError(str(source), what, f"Give the archive: sources.local({str(source / packed[0])!r})")
 
 
-def _fill(staging: Path, source: Path, target: Path, files: Mapping[str, Stamp]) -> None:
+def _fill(staging: Path, source: Path, files: Mapping[str, Stamp]) -> None:
     """Bring all files of a listing into a folder, and delete what else is in it."""
     missing = {name: stamp for name, stamp in files.items() if not _is_same(staging / name, stamp)}
-    for name, stamp in list(missing.items()):
-        (staging / name).parent.mkdir(parents=True, exist_ok=True)
-        if _is_same(target / name, stamp):
-            (staging / name).unlink(missing_ok=True)
-            shutil.copy2(target / name, staging / name)
-            del missing[name]
+    for path in (staging / name for name in missing):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # it may be a link to a file that is in use
     needed = sum(size for size, _ in missing.values())
-    with workspace.room_for(source, target.parent, needed):
+    with workspace.room_for(source, staging.parent, needed):
         _copy_all(source, staging, missing, needed)
     _delete_others(staging, files)
 
@@ -168,7 +165,7 @@ def _delete_others(staging: Path, files: Collection[str]) -> None:
 
 def _copy_all(source: Path, staging: Path, files: Mapping[str, Stamp], size: int) -> None:
     def copy_one(name: str) -> int:
-        with drive.told(source / name):
+        with drive.explained(source / name):
             shutil.copyfile(source / name, staging / name)
             found = (staging / name).stat().st_size
         if found != files[name][0]:

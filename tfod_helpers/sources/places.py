@@ -27,7 +27,7 @@ class LocalArchive(bringing.Archive):
 
     def version(self) -> list[int]:
         """Return its size and the time of its last change."""
-        with drive.told(self.path):
+        with drive.explained(self.path):
             return list(storage.stamp(self.path))
 
     def fetch(self, path: Path) -> Path:
@@ -48,7 +48,7 @@ class FarArchive(LocalArchive):
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")
-        with drive.told(self.path):
+        with drive.explained(self.path):
             before = storage.stamp(self.path)
             self._copy(part, before[0])
             if storage.stamp(self.path) != before or part.stat().st_size != before[0]:

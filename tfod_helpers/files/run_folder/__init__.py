@@ -1,9 +1,9 @@
 """The folder of one training run, here or kept on Drive or in a bucket.
 
 * `run` spells every path in it, and reads and writes its manifest.
-* `far` is the same few acts on a folder of Drive and of a bucket.
+* `remote` is the same few acts on a folder of Drive and of a bucket.
 * `keeping` copies a run there in the background, so that another machine can go on at any moment.
-* `opening` finds a run by its path, and fetches it where it is far.
+* `opening` finds a run by its path, and fetches it where it is remote.
 """
 
 from tfod_helpers.files.run_folder.keeping import Keeper

@@ -1,8 +1,8 @@
 """A run's folder here -> the same folder on Drive or in a bucket, in the background.
 
-What is there can be gone on from at every moment: files that nothing names yet are sent first, then those that name
-them, ``run.json`` last; what is no longer named is deleted after that. A machine that dies in between leaves the state
-of before, or the one of now.
+Training can resume from what is there at every moment: files that nothing names yet are sent first, then those that
+name them, ``run.json`` last; what is no longer named is deleted after that. A machine that dies in between leaves the
+state of before, or the one of now.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tfod_helpers.files.run_folder import far as far_places
+from tfod_helpers.files.run_folder import remote
 from tfod_helpers.files.run_folder.run import Run
 
 _SNAPSHOT = ".kept-"
@@ -27,7 +27,7 @@ _TRIES = 3  # of the last copy, which nothing follows
 class Keeper:
     """Keeps a run in step with the place that it is kept in; where there is none, does nothing.
 
-    A copy that fails does not stop the training: it is told once, and the next one tries again.
+    A copy that fails does not stop the training: it is reported once, and the next one tries again.
     """
 
     def __init__(self, run: Run) -> None:
@@ -37,21 +37,21 @@ class Keeper:
             run: the run; what it was fetched with is known to be there already.
         """
         self._run = run
-        self._far = far_places.of(run.far) if run.far else None
+        self._remote = remote.of(run.remote) if run.remote else None
         self._sent: dict[str, tuple[int, int]] = {}
-        self._manifest = self._far.read("run.json") if self._far else None
+        self._manifest = self._remote.read("run.json") if self._remote else None
         self._waiting: Path | None = None
         self._wake = threading.Condition()
-        self._busy, self._closed, self._told = False, False, ""
+        self._busy, self._closed, self._reported = False, False, ""
         self._error: Exception | None = None
-        if self._far:
+        if self._remote:
             for left in run.folder.glob(f"{_SNAPSHOT}*"):  # of a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
             threading.Thread(target=self._work, name="run keeper", daemon=True).start()
 
     def keep(self) -> None:
         """Copy the run as it is now, in the background; of several states that wait, the newest is enough."""
-        if not self._far:
+        if not self._remote:
             return
         snapshot = _link_all(self._run.folder)
         with self._wake:
@@ -76,8 +76,8 @@ class Keeper:
                 break
             self.keep()
         raise OSError(
-            f"{self._run.far}: the run could not be kept there ({error}). It is whole in {self._run.folder}: "
-            f"nothing is lost while this machine lives. Mend that, then run this cell again: only the copy is made."
+            f"{self._run.remote}: the run could not be kept there ({error}). It is whole in {self._run.folder}: "
+            f"nothing is lost while this machine lives. Fix that, then run this cell again: only the copy is made."
         ) from error
 
     def close(self) -> None:
@@ -98,44 +98,44 @@ class Keeper:
                 error = None
             except Exception as problem:  # whatever it is, the training goes on
                 error = problem
-                self._tell(problem)
+                self._report(problem)
             finally:
                 shutil.rmtree(snapshot, ignore_errors=True)
             with self._wake:
                 self._busy, self._error = False, error
                 self._wake.notify_all()
 
-    def _tell(self, error: Exception) -> None:
-        if str(error) != self._told:
-            self._told = str(error)
+    def _report(self, error: Exception) -> None:
+        if str(error) != self._reported:
+            self._reported = str(error)
             tqdm.write(
-                f"The run could not be copied to {self._run.far} ({error}). Training goes on, with everything in "
+                f"The run could not be copied to {self._run.remote} ({error}). Training goes on, with everything in "
                 f"{self._run.folder}; the next checkpoint tries again."
             )
 
     def _send(self, snapshot: Path) -> None:
-        assert self._far is not None
-        if self._far.read("run.json") != self._manifest:
+        assert self._remote is not None
+        if self._remote.read("run.json") != self._manifest:
             raise OtherMachineError(
-                f"another machine has trained this run meanwhile, and its {self._run.far}/run.json is not touched"
+                f"another machine has trained this run meanwhile, and its {self._run.remote}/run.json is not touched"
             )
         files = {path.relative_to(snapshot).as_posix(): path for path in snapshot.rglob("*") if path.is_file()}
         for name in sorted(files, key=lambda name: (_rank(name), name)):
             stamp = _stamp(files[name])
             if self._sent.get(name) != stamp:
-                self._far.put(files[name], name)
+                self._remote.put(files[name], name)
                 self._sent[name] = stamp
                 if name == "run.json":
                     self._manifest = files[name].read_bytes()
-        for name in self._far.sizes():
+        for name in self._remote.sizes():
             if name.startswith(_OURS) and name not in files:
-                self._far.delete(name)
+                self._remote.delete(name)
                 self._sent.pop(name, None)
         self._run.kept_path.touch()
 
 
 class OtherMachineError(RuntimeError):
-    """The run was gone on with elsewhere."""
+    """The run was resumed elsewhere."""
 
 
 def _rank(name: str) -> int:
@@ -144,7 +144,7 @@ def _rank(name: str) -> int:
         return 3
     if name == "checkpoints/checkpoint":
         return 2
-    # The history goes before the checkpoint: were it to lag behind, rows would be missing after going on.
+    # The history goes before the checkpoint: were it to lag behind, rows would be missing on resume.
     return 1 if name == "history.csv" else 0
 
 

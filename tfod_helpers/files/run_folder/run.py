@@ -27,14 +27,14 @@ class Run:
 
     Attributes:
         folder: where its files are on this machine.
-        far: where it is kept, a folder of Drive or ``gs://``; empty where ``folder`` is all there is.
+        remote: where it is kept, a folder of Drive or ``gs://``; empty where ``folder`` is all there is.
     """
 
     folder: Path
-    far: str = ""
+    remote: str = ""
 
     def __str__(self) -> str:
-        return self.far or str(self.folder)
+        return self.remote or str(self.folder)
 
     @property
     def manifest_path(self) -> Path:

@@ -243,7 +243,7 @@ def fetch_file(path: AnyPath, stored: Stored, target: Path, bar: tqdm | None = N
         path: its address.
         stored: which version.
         target: the file to make.
-        bar: is told of the bytes as they come.
+        bar: shows the bytes as they come.
 
     Raises:
         OSError: it cannot be fetched, or does not fit the disk.

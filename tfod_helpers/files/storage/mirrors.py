@@ -136,7 +136,7 @@ def whole_folder(path: AnyPath, *, replaces: bool = False) -> Iterator[Path]:
             yield part
         return
     with explained(path):
-        there = files.listed(path)  # a bucket that cannot be reached is told before the work, not after
+        there = files.listed(path)  # a bucket that cannot be reached stops before the work, not after
     with tempfile.TemporaryDirectory(prefix="tfod_helpers-") as folder:
         part = Path(folder)
         yield part
