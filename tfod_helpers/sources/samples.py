@@ -80,7 +80,7 @@ def broken_sample(folder: Path) -> Path:
             lines = [f"- {file}: {what}\n" for file, what in listed["mistakes"].items()]
             (part / _NOTE).write_text("".join([_TITLE, "\n", *lines]), encoding="utf-8")
             marks.write(part, {**origin, "mistakes": list(listed["mistakes"].items())})
-    bringing.print_done(target, origin["shown"])
+    bringing.print_done(target, "the drawn sample")
     return target
 
 

@@ -19,7 +19,7 @@ from tfod_helpers.files.archives.names import AGAIN, NO_TRUST, ArchiveError
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _OTHERS = {b"Rar!": "RAR", b"7z\xbc\xaf": "7z", b"\x28\xb5\x2f\xfd": "Zstandard"}
 _OTHER_ENDINGS = (".rar", ".7z", ".tar.zst")
-_DECOMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_DECOMPRESSED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _MOST_ENTRIES = 2_000_000
 _MOST_TIMES = 200  # the archive's own size: photos shrink hardly at all, text and masks up to a hundredfold
 _ALWAYS_ALLOWED = 100_000_000  # bytes: so little is never called a bomb
@@ -65,8 +65,10 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     elif opener or start[257:262] == b"ustar" or tarfile.is_tarfile(path):
-        with (opener or open)(path, "rb") as file, tarfile.open(fileobj=_Stream(file, path), mode="r:") as archive:
-            yield archive
+        with (opener or open)(path, "rb") as file:
+            stream: Any = _Stream(file, path)
+            with tarfile.open(fileobj=stream, mode="r:") as archive:
+                yield archive
     else:
         raise _no_archive(path, start)
 

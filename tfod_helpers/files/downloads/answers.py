@@ -84,5 +84,5 @@ def _asked_wait(text: str | None) -> float | None:
     with contextlib.suppress(ValueError, TypeError):
         if text and text.strip().isdigit():
             return float(text)
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+        return max(0.0, email.utils.parsedate_to_datetime(text or "").timestamp() - time.time())
     return None

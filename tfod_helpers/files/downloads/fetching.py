@@ -175,6 +175,7 @@ class _Download:
 
     def _receive(self, answer: Any, offset: int) -> None:
         self._refuse_page(answer, answer.headers.get_content_type() == "text/html")
+        total: int | None
         if answer.status == http.HTTPStatus.PARTIAL_CONTENT:
             place = re.match(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
             if not place or int(place[1]) != offset:

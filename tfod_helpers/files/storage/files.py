@@ -21,6 +21,7 @@ from tfod_helpers.files.storage.refusals import explained
 
 if TYPE_CHECKING:
     from google.cloud import storage
+    from tqdm.utils import CallbackIOWrapper
 
 _PIECE = 1 << 20
 _UPLOAD_PIECE = 16 << 20  # bytes of a large file that are in memory at once; a broken connection costs so many
@@ -48,7 +49,7 @@ class Stored:
         return cls(int(found.size), found.crc32c or "", int(found.generation), found.content_encoding == "gzip")
 
 
-def crc32c(file: IO[bytes]) -> str:
+def crc32c(file: IO[bytes] | CallbackIOWrapper) -> str:
     """Return the checksum of a file from its beginning, in base64 as Google writes it."""
     import google_crc32c
 
@@ -74,7 +75,7 @@ def look(path: AnyPath) -> Stored:
     return Stored.of(found)
 
 
-def fetch(path: AnyPath, stored: Stored, file: IO[bytes]) -> None:
+def fetch(path: AnyPath, stored: Stored, file: IO[bytes] | CallbackIOWrapper) -> None:
     """Fetch one version of a file and prove it; call it within `refusals.explained`.
 
     Google's client compares no checksum where it went on after a broken connection, so it is done here, over the
@@ -101,7 +102,7 @@ def fetch(path: AnyPath, stored: Stored, file: IO[bytes]) -> None:
     raise DataCorruption(None, "crc32c")
 
 
-def _unpack(file: IO[bytes]) -> None:
+def _unpack(file: IO[bytes] | CallbackIOWrapper) -> None:
     file.seek(0)
     data = gzip.decompress(file.read())
     file.seek(0)
@@ -109,7 +110,7 @@ def _unpack(file: IO[bytes]) -> None:
     file.write(data)
 
 
-def send(path: AnyPath, file: IO[bytes], size: int, content_type: str | None = None) -> None:
+def send(path: AnyPath, file: IO[bytes] | CallbackIOWrapper, size: int, content_type: str | None = None) -> None:
     """Write a file, whole or not at all; the server compares the checksum. Call it within `refusals.explained`.
 
     Args:

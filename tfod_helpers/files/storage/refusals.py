@@ -93,7 +93,7 @@ def _answer(error: Exception) -> dict[str, Any]:
 
     The form is that of https://cloud.google.com/storage/docs/json_api/v1/status-codes.
     """
-    response = getattr(error, "response", None)
+    response: Any = getattr(error, "response", None)
     with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
         return dict(response.json()["error"])
     return {}
