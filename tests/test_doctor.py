@@ -304,7 +304,7 @@ def test_a_batch_that_is_too_large(small, doctor, monkeypatch: pytest.MonkeyPatc
 
 
 def test_labels_that_mean_nothing(small, doctor, fitting_batch, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """Where names change from step to step, eight photos are not learnt, and what to look at is told."""
+    """Where names change from step to step, eight photos are not overfitted, and the fix says what to look at."""
     import tensorflow as tf
 
     from tfod_helpers.doctor import trial
