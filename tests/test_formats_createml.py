@@ -9,7 +9,6 @@ from typing import Any
 import broken_json
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from tfod_helpers.annotations import LabelMap
@@ -238,14 +237,3 @@ def test_fuzz(data: Any, tmp_path: Path) -> None:
     createml.FORMAT.find(folder)
     path, names = folder / "annotations.json", {"annotations.json", "a.jpg", "b.jpg", str(folder)}
     broken_json.assert_told(lambda on_problem: createml.read(folder, path, on_problem=on_problem), names)
-
-
-@FUZZ
-@given(data=st.binary(max_size=60))
-def test_fuzz_bytes(data: bytes, tmp_path: Path) -> None:
-    """No bytes make find raise, and reading them ends in one report."""
-    photo(tmp_path / "a.jpg")
-    (tmp_path / "x.json").write_bytes(data)
-    assert createml.FORMAT.find(tmp_path) == []
-    with pytest.raises(DatasetError):
-        createml.read(tmp_path, tmp_path / "x.json")

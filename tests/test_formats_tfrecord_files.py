@@ -131,7 +131,7 @@ def test_names_never_lead_out_of_the_folder_and_never_collide(tmp_path: Path) ->
     names = [b"../../evil.jpg", b"C:\\x\\evil.jpg", b"", b"a/b/c.png"]
     path = write(tmp_path / "x.record", *(features(filename=[name], source_id=[b""]) for name in names))
     found = sorted(image.path.name for image in tfrecord_files.read(path))
-    assert found == ["c.jpg", "evil-x_000001.jpg", "evil.jpg", "x_000002.jpg"]
+    assert found == ["c.jpg", "evil-000001.jpg", "evil.jpg", "x_000002.jpg"]
     assert sorted(child.name for child in tmp_path.iterdir()) == ["x.record", "x_photos"]
 
 

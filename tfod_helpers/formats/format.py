@@ -196,9 +196,9 @@ def photos_taken_out(folder: storage.AnyPath, problems: list[Problem]) -> Iterat
                 kind = "photo unreadable"
                 problems.append(Problem(where=where, object=place, what=error.what, fix=error.fix, kind=kind))
                 return ""
-            name = f"{stem}{ending}"
-            if name.casefold() in taken:
-                name = f"{stem}-{len(taken):06d}{ending}"
+            name, number = f"{stem}{ending}", len(taken)
+            while name.casefold() in taken:
+                name, number = f"{stem}-{number:06d}{ending}", number + 1
             taken.add(name.casefold())
             (part / name).write_bytes(data)
             return name

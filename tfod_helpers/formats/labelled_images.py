@@ -21,7 +21,7 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, read_numb
 from tfod_helpers.files import storage, workers
 from tfod_helpers.formats.checking import Checked, check
 from tfod_helpers.formats.raw import RawImage, Reading, Source
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, refused, settle_problems
 
 
 @workers.no_garbage_search()
@@ -40,7 +40,12 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
     where, problems = reading.where, reading.problems
     known = known_classes(reading.label_map, problems)
     if known is None and reading.classes:
-        known = _given_classes(reading.classes, where, problems)
+        try:
+            known = LabelMap(reading.classes)
+        except ValueError as error:
+            what = f"its classes cannot be used: {error}"
+            problem = Problem(where=where, what=what, fix="Correct them.", kind="class name")
+            raise DatasetError([*problems, problem], where) from None
     read = [*_read_all(sources, known, reading.masks, problems)]
     problems.sort(key=lambda problem: problem.where)  # one file's problems side by side
     problems = list(settle_problems(problems, on_problem, where))
@@ -77,7 +82,7 @@ def _read_all(
 
 
 def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems: list[Problem]) -> LabelMap | None:
-    """Return the label map that a reader was given, read where it is a file; add a word where that renumbers it.
+    """Return the label map that a reader was given, read where it is a file; a renumbered one is a problem.
 
     Raises:
         DatasetError: it is a file that holds no usable label map.
@@ -85,15 +90,12 @@ def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems:
     """
     if label_map is None or isinstance(label_map, LabelMap):
         return label_map
-    where = storage.address(label_map) if storage.is_remote(label_map) else str(Path(label_map))
+    where = storage.address(label_map)
     try:
         known, word = read_numbered(label_map)
     except ValueError as error:
         what, _, fix = str(error).removeprefix(f"{where}: ").partition(". ")
-        problem = Problem(
-            where=where, what=what.rstrip("."), fix=fix or "Correct the file.", kind="label map unreadable"
-        )
-        raise DatasetError([problem], where) from error
+        raise refused(where, what.rstrip("."), fix or "Correct the file.", kind="label map unreadable") from error
     if word:
         what, fix = word[0].rstrip("."), word[1]
         problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind="label map renumbered"))
@@ -131,10 +133,10 @@ def _checked(
 ) -> Iterator[tuple[str, Checked]]:
     """Yield each photo that has exactly one annotation, with it, in the order of the photos' names."""
     claims: dict[str, list[_Paired]] = defaultdict(list)
-    spoken_of: set[str] = set()
+    mentioned: set[str] = set()
     found = workers.in_order(functools.partial(_pair, source, known, masks), source.items)
     for paired in tqdm(found, "Reading annotations", len(source.items), unit="file", delay=1):
-        spoken_of.update(paired.photos)
+        mentioned.update(paired.photos)
         if len(paired.photos) == 1 and not paired.faulty:
             claims[paired.photos[0]].append(paired)
         else:
@@ -150,12 +152,10 @@ def _checked(
             what = f"{len(claimants)} annotations describe this image: {'; '.join(one.shown for one in claimants)}"
             fix = "Keep the right one and delete or correct the rest."
             problems.append(Problem(where=name, what=what, fix=fix, kind="annotated twice", photo=photo))
-        elif name not in spoken_of:
+        elif name not in mentioned:
+            what, kind = "no annotation describes this image", "photo not annotated"
             fix = "Left out; label it, or give it an annotation without objects to keep it as background."
-            what = "no annotation describes this image"
-            problems.append(
-                Problem(where=name, what=what, fix=fix, severity="note", kind="photo not annotated", photo=photo)
-            )
+            problems.append(Problem(where=name, what=what, fix=fix, severity="note", kind=kind, photo=photo))
 
 
 def _pair(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Paired:
@@ -185,19 +185,6 @@ def _unpaired(raw: RawImage, named: Sequence[str], folder: Path) -> Problem:
     return raw.problem(what, "Put the image back or delete the annotation.", kind="photo missing")
 
 
-# --- classes --------------------------------------------------------------------------------------
-
-
-def _given_classes(classes: Sequence[str], where: str, problems: Sequence[Problem]) -> LabelMap:
-    try:
-        return LabelMap(classes)
-    except ValueError as error:
-        problem = Problem(
-            where=where, what=f"its classes cannot be used: {error}", fix="Correct them.", kind="class name"
-        )
-        raise DatasetError([*problems, problem], where) from None
-
-
 def _found_classes(names: set[str], where: str, problems: list[Problem]) -> LabelMap:
     """Return the label map of the names found; warn of those that differ in capitals only."""
     if not names:
@@ -209,8 +196,6 @@ def _found_classes(names: set[str], where: str, problems: list[Problem]) -> Labe
     for alike in spellings.values():
         if len(alike) > 1:
             what = f"{' and '.join(map(repr, alike))} are taken as {len(alike)} classes"
-            fix = "If they are one, write it in one way."
-            problems.append(
-                Problem(where=where, what=what, fix=fix, severity="warning", kind="class spelled differently")
-            )
+            fix, kind = "If they are one, write it in one way.", "class spelled differently"
+            problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind=kind))
     return LabelMap(sorted(names))
