@@ -120,7 +120,7 @@ def test_agrees_with_pycocotools(seed: int, crowds: bool, tmp_path: Path) -> Non
 
 
 def test_perfect_detections_score_one_and_none_score_zero() -> None:
-    """The truth itself scores AP 1 and F1 1; no detection at all scores 0 without failing."""
+    """The ground truth itself scores AP 1 and F1 1; no detection at all scores 0 without failing."""
     dataset, _ = made_up(1)
     perfect = [found(i.boxes_xyxy.tolist(), i.labels.tolist(), [0.9] * len(i.labels)) for i in dataset]
     result = evaluation.score(dataset, perfect)
@@ -130,7 +130,7 @@ def test_perfect_detections_score_one_and_none_score_zero() -> None:
 
 
 def test_a_class_or_size_without_objects_is_not_a_zero() -> None:
-    """A class that the truth lacks has AP NaN and does not lower the mean."""
+    """A class that the ground truth lacks has AP NaN and does not lower the mean."""
     dataset, _ = made_up(2)
     perfect = [found(i.boxes_xyxy.tolist(), i.labels.tolist(), [0.9] * len(i.labels)) for i in dataset]
     result = evaluation.score(dataset, perfect)
@@ -304,7 +304,7 @@ def test_calibration_of_few_detections_claims_nothing() -> None:
 
 
 def test_a_class_without_an_example_is_named() -> None:
-    """What could not be judged stands in the notes and in the words, by name; where all could, there is no note."""
+    """What could not be evaluated stands in the notes and in the words, by name; where all could, there is no note."""
     dataset, detections = made_up(0)
     result = evaluation.score(dataset, detections)
     assert "without a single example here: owl." in result.notes[0]

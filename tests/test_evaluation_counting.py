@@ -1,4 +1,4 @@
-"""evaluation, the counting: every number is pycocotools' number, whatever the truth and the detections."""
+"""evaluation, the counting: every number is pycocotools' number, whatever the ground truth and the detections."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_all_numbers_are_those_of_pycocotools(seed: int, crowds: float) -> None:
 
 @pytest.mark.parametrize("classes", [1, 2])
 def test_the_limits_of_detections_count(classes: int) -> None:
-    """Of more than 100 detections of a class in an image the surest 100 count, and 10 and 1 where those are asked."""
+    """Of a class in an image the 100, 10 or 1 detections of highest confidence count."""
     dataset, found = made_up(5, images=4, classes=classes, objects=60, ghosts=150, crowds=0.1)
     assert max(len(one) for one in found) > 200
     assert_as_pycocotools(dataset, found)

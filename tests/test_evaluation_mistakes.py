@@ -22,7 +22,7 @@ def dataset_of(*images: LabelledImage) -> Dataset:
 
 
 def test_each_mistake_is_of_its_kind() -> None:
-    """A find of nothing, of another class, of a part, of a found object, and a miss are told apart."""
+    """Background, wrong class, badly placed, duplicate and missed are told apart."""
     image = one_image([LEFT, MIDDLE, RIGHT, BELOW], [1, 2, 1, 2])
     part = [300, 0, 400, 30]
     seen = detections([LEFT, LEFT, MIDDLE, part, [400, 300, 480, 400]], [1, 1, 1, 1, 2], [0.9, 0.8, 0.7, 0.6, 0.5])
@@ -39,7 +39,7 @@ def test_each_mistake_is_of_its_kind() -> None:
 
 
 def test_what_is_right_unsure_or_in_a_crowd_is_no_mistake() -> None:
-    """Right finds, finds below the threshold and finds in a crowd are left out; an unsure find is a miss."""
+    """True positives, detections below the threshold and in a crowd are left out; one below it leaves a miss."""
     image = one_image([LEFT, RIGHT, BELOW], [1, 1, 2], crowd=[False, False, True])
     seen = detections([LEFT, RIGHT, [10, 320, 60, 400]], [1, 1, 2], [0.9, 0.2, 0.9])
     table = evaluation.mistakes(dataset_of(image), [seen], 0.5)
@@ -47,7 +47,7 @@ def test_what_is_right_unsure_or_in_a_crowd_is_no_mistake() -> None:
 
 
 def test_worst_mistakes_come_first_and_kinds_take_turns() -> None:
-    """Of each kind the surest finds and the largest objects come first, and the first rows are of different kinds."""
+    """Of each kind the highest confidences and largest objects come first; the kinds take turns."""
     dataset, found = made_up(7, images=60)
     table = evaluation.mistakes(dataset, found, 0.3)
     kinds = list(dict.fromkeys(table["kind"]))
@@ -69,7 +69,7 @@ def test_mistakes_and_confusion_tell_the_same() -> None:
     assert sure - wrong == round(result.best.recall * int(result.per_class["boxes"].sum()))
 
 
-def test_likely_label_errors_are_told_by_their_reason() -> None:
+def test_likely_label_errors_have_their_reason() -> None:
     """A label of another class, an object without a label and a label of nothing are named; a right one is last."""
     right = [one_image([LEFT, RIGHT], [1, 2], n) for n in range(6)]
     seen = [detections([LEFT, RIGHT], [1, 2], [0.9, 0.8]) for _ in right]
@@ -101,7 +101,7 @@ def test_neighbours_and_parts_are_no_label_errors() -> None:
 
 
 def test_an_object_found_twice_lacks_one_label() -> None:
-    """Two detections on one unlabelled object are one missing label, the surer one."""
+    """Two detections on one unlabelled object are one missing label, that of higher confidence."""
     images = [one_image([LEFT], [1], n) for n in range(8)]
     seen = [detections([LEFT], [1], [0.7]) for _ in images]
     seen[0] = detections([LEFT, RIGHT, np.add(RIGHT, 5)], [1, 2, 1], [0.7, 0.8, 0.75])

@@ -69,7 +69,7 @@ def every_picture(dataset: Dataset) -> dict[str, Picture]:
         "labels": pictures.plot_labels({"train": dataset, "validation": dataset}),
         "places": pictures.plot_places(dataset),
         "sizes": pictures.plot_sizes(dataset),
-        "classes": pictures.show_classes(dataset),
+        "classes": pictures.show_classes(dataset, 2),
         "problems": pictures.show_problems([problem(image, dataset.label_map) for image in dataset]),
         "history": pictures.plot_history(history()),
         "evaluation": pictures.plot_evaluation(right),

@@ -1,4 +1,4 @@
-"""pictures of a dataset: its labels counted, its boxes in their places, its classes cut out of the photos."""
+"""pictures of a dataset: its labels counted, its boxes in their places, crops of its classes."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_sizes_tell_boxes_that_no_anchor_fits(tmp_path: Path) -> None:
 
 
 def test_crop_shows_the_box_and_what_is_around(tmp_path: Path) -> None:
-    """A cut-out holds the pixels of its box in the middle, some around it, and the box drawn on its edge."""
+    """A crop holds the pixels of its box in the middle, some around it, and the box drawn on its edge."""
     image = photo(tmp_path, "a.png", (400, 300), [[200, 100, 300, 180]], [2], colour=(0, 90, 0))
     pixels = image.pixels().copy()
     pixels[100:180, 200:300] = (255, 0, 0)
@@ -125,7 +125,7 @@ def test_crop_shows_the_box_and_what_is_around(tmp_path: Path) -> None:
 
 
 def test_contact_sheet_names_every_box(few: Dataset) -> None:
-    """Under each cut-out stands its photo, with the number of the box where there are several; over it the class."""
+    """Under each crop stands its photo, with the number of the box where there are several; over it the class."""
     said = words(pictures.show_classes(few, per_class=4))
     assert said.count("cat: 12 boxes") == said.count("dog: 4 boxes") == 1
     assert {"00 #2", "03 #2", "06 #2", "09 #2"} <= set(said)
@@ -146,7 +146,7 @@ def test_contact_sheet_names_every_box(few: Dataset) -> None:
     ],
 )
 def test_contact_sheet_of_many_classes_stays_one_page(tmp_path: Path, classes: int, each: int, headline: str) -> None:
-    """A page holds at most 144 cut-outs, whole classes beside each other, and says what is left out."""
+    """A page holds at most 144 crops, whole classes beside each other, and says what is left out."""
     labels = [1 + n % classes for n in range(max(82, classes * 7))] + [2] * (classes > 1)
     boxes_xyxy = [[n % 50, n % 40, n % 50 + 30, n % 40 + 40] for n in range(len(labels))]
     image = photo(tmp_path, "a.png", (200, 200), boxes_xyxy, labels)

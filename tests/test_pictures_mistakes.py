@@ -30,7 +30,7 @@ def result(tmp_path: Path) -> evaluation.Evaluation:
 
 
 def test_each_mistake_is_shown_with_what_is_there_and_what_was_found(result: evaluation.Evaluation) -> None:
-    """A cut-out of each mistake has its boxes and says in words what is wrong; the headline counts them."""
+    """A crop of each mistake has its boxes and says in words what is wrong; the headline counts them."""
     picture = pictures.show_mistakes(result)
     said = words(picture)
     assert f"3 mistakes at confidence ≥ {result.threshold:.2f}" in said
@@ -54,7 +54,7 @@ def test_one_kind_of_mistake_alone(result: evaluation.Evaluation) -> None:
 
 
 def test_suspicious_labels_are_shown_worst_first(result: evaluation.Evaluation) -> None:
-    """Each suspicious label is cut out with the reason below it; the confirmed ones are not shown."""
+    """Each suspicious label is cropped with the reason below it; the confirmed ones are not shown."""
     picture = pictures.show_label_errors(result)
     table = result.label_errors()
     assert len(picture.axes) == (table["score"] > 0).sum() == 3
@@ -73,8 +73,8 @@ def test_nothing_wrong_is_said(tmp_path: Path) -> None:
     assert words(pictures.show_label_errors(result)) == ["No label is contradicted by the detector"]
 
 
-def test_cut_out_shows_the_pixels_of_its_box(tmp_path: Path) -> None:
-    """What is cut out around a box is that part of the photo, in the photo's proportions."""
+def test_crop_shows_the_pixels_of_its_box(tmp_path: Path) -> None:
+    """The crop around a box is that part of the photo, in the photo's proportions."""
     image = photo(tmp_path, "a.png", (400, 300), [[300, 200, 340, 230]], [1])
     pixels = np.zeros((300, 400, 3), np.uint8)
     pixels[200:230, 300:340] = (250, 0, 0)
@@ -92,8 +92,8 @@ def test_cut_out_shows_the_pixels_of_its_box(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(400, 300), (300, 400), (90, 900), (2000, 60), (16, 12)])
 @pytest.mark.parametrize("place", [(0, 0, 0.1, 0.1), (0.9, 0.9, 1, 1), (0.4, 0.4, 0.5, 0.5), (0, 0, 1, 1)])
-def test_cut_out_holds_the_box_and_is_of_one_shape(size: tuple[int, int], place: tuple) -> None:
-    """Wherever the box lies and whatever the photo's shape, it is inside of a cut-out of 4 to 3."""
+def test_crop_holds_the_box_and_is_of_one_shape(size: tuple[int, int], place: tuple) -> None:
+    """Wherever the box lies and whatever the photo's shape, it is inside of a crop of 4 to 3."""
     box_xyxy = np.array(place) * [*size, *size]
     x0, y0, x1, y1 = view_around(box_xyxy[None], size, aspect=4 / 3, around=0.3, least=8)
     assert (np.array([x0, y0]) <= box_xyxy[:2] + 1e-6).all()

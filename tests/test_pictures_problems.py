@@ -91,7 +91,7 @@ def test_swapped_corners_are_drawn_as_the_box_that_was_meant(few: Dataset) -> No
     [((250, 30, 340, 200), 0), ((-20, -9, 100, 100), 0), ((-5000, 30, 120, 200), 1), ((900, 900, 990, 990), 4)],
 )
 def test_box_outside_the_photo_is_seen(few: Dataset, box_xyxy: tuple[float, ...], arrows: int) -> None:
-    """What lies outside is dashed on grey, within the page, and an arrow points to where the box goes on."""
+    """What lies outside is dashed on grey, within the page, and an arrow points to the rest of the box."""
     axes = only_photo(problem(few[0].path, tuple(map(float, box_xyxy))))
     (outside,) = drawn(axes, "outside")
     left, top, right, bottom = outside.get_bbox().extents

@@ -76,7 +76,7 @@ def test_other_presets_differ_in_what_people_chose(tmp_path: Path) -> None:
 
 
 def test_a_run_under_way_is_listed_and_one_without_a_model_is_not(tmp_path: Path) -> None:
-    """A run that has a model and goes on says that it is not finished; one before its first evaluation is left out."""
+    """A run under way that has a model says that it is not finished; one before its first evaluation is left out."""
     write(tmp_path, "done", 0.3, {})
     write(tmp_path, "going", 0.2, {}, finished=False)
     write(tmp_path, "begun", 0.1, {}, best=None)

@@ -96,7 +96,7 @@ class Picture(Figure):
         self.suptitle(text, x=0.01, ha="left", size=12, weight="bold")
 
     def to_bytes(self, *, dpi: int = _NOTEBOOK_DPI) -> bytes:
-        """Return the bytes of a JPEG (photos) or a PNG (charts), unless told otherwise as a notebook shows it.
+        """Return the bytes of a JPEG (photos) or a PNG (charts), by default as a notebook shows it.
 
         Args:
             dpi: dots per inch.

@@ -170,7 +170,7 @@ def _view(box_xyxy: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:
 
 
 def _draw_beyond(axes: Axes, panel: Panel) -> None:
-    """Dash what can be shown of a box outside of its photo, with an arrow where it goes on; ring a tiny box."""
+    """Dash what can be shown of a box outside of its photo, with an arrow towards the rest; ring a tiny box."""
     if not panel.marks or not axes.images:
         return
     mark, view_xyxy = panel.marks[0], panel.shown_xyxy
