@@ -76,7 +76,7 @@ def plot_runs(table: Table) -> Picture:
         axes = picture.subplots()
         axes.axvspan(rows["ap_low"][0], rows["ap_high"][0], color=BLUE, alpha=0.12, lw=0)
         _draw_runs(axes, rows, labels)
-        words = f"Best: {readable(labels[0], 50)}, AP {rows['ap'][0]:.2f}"
+        words = f"Best: {readable(labels[0], 42)}, AP {rows['ap'][0]:.2f}"
         alike = int((rows["ap_high"][1:] >= rows["ap_low"][0]).sum())
         if alike:
             words += f"; {counted(alike, 'other')} may be as good"
