@@ -142,7 +142,7 @@ def explained(path: str | os.PathLike[str], *, writing: bool = False) -> Iterato
             fix = "Delete files at https://drive.google.com/drive/quota, also from its bin, and run the cell again"
         elif error.errno in (errno.ENOTCONN, errno.ESTALE):
             what = f"Drive was mounted and does not answer any more ({error.strerror})"
-            fix = "Mount it again, which goes on where it stopped: drive.mount()"
+            fix = "Mount it again, which resumes where it stopped: drive.mount()"
         elif error.errno == errno.EIO:
             what = f"Drive did not give the file ({error.strerror}), as after many readings of it in one day"
             fix = "Wait some minutes and run the cell again, or make a copy of the file in Drive and read that"

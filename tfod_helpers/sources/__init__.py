@@ -1,6 +1,6 @@
 """Wherever the data set is -> a folder on the local disk, where training reads it thousands of times faster.
 
-* `local` is the door; `SourceError` says why the data could not be had, and what to do.
+* `local` brings the data; `SourceError` says why the data could not be had, and what to do.
 * `places` are the archives: on this disk, on Drive, behind an address, in a bucket; `links` and `kaggle` know more of
   some addresses.
 * `bringing` makes a folder of an archive, once, and again where the archive changed.

@@ -131,7 +131,7 @@ def clear_leftovers(target: Path, kept: Path | None = None) -> None:
 
     Args:
         target: the folder.
-        kept: what can be gone on with.
+        kept: what can be resumed.
     """
     leftover = re.compile(re.escape(f".{target.name}.") + r"\w+\.(part|old|fetched)")
     for path in target.parent.iterdir():

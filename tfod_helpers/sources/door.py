@@ -18,7 +18,7 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
     """Return a folder on the local disk with the photos and annotations, wherever they are.
 
     What is there already and did not change is kept, so the line can be run again and again. What a killed process
-    brought so far is gone on with. The folder appears whole or not at all.
+    brought so far is resumed. The folder appears whole or not at all.
 
     Args:
         where: one of these:

@@ -3,9 +3,9 @@
 A file that somebody sends you may hold paths such as ``../../.bashrc``, links that lead elsewhere, or a few
 bytes that unfold to terabytes. All of that is refused before anything is written.
 
-* `unpack` is the door, `is_archive` knows an archive by its name, and `ArchiveError` says why one is refused.
+* `unpack` unpacks, `is_archive` knows an archive by its name, and `ArchiveError` says why one is refused.
 * `entries` lists what an archive holds, and refuses what would not stay in the folder.
-* `names` reads file names in the letters of old zips.
+* `names` decodes the file names of old zips.
 * `marks` says what a folder was made from, so that the same need not be made twice.
 """
 

@@ -167,7 +167,7 @@ def _names_in_zip(archive: zipfile.ZipFile, files: list[zipfile.ZipInfo]) -> dic
             else:
                 found[info.header_offset] = name
     texts = [info for info in files if info.filename.lower().endswith(_TEXT_ENDINGS)][:_MOST_TEXTS]
-    read = names.in_unsaid_letters(list(unsaid.values()), lambda: (_text(archive, info, len(texts)) for info in texts))
+    read = names.decoded(list(unsaid.values()), lambda: (_text(archive, info, len(texts)) for info in texts))
     return found | dict(zip(unsaid, read, strict=True))
 
 

@@ -1,8 +1,8 @@
-"""The names of files in an archive: in the letters that they were written in, and such that a folder can have.
+"""The names of files in an archive: decoded from the encoding that they were written in, and safe for a folder.
 
-A zip says of a name that it is UTF-8, or says nothing. Then it should be in the letters of the first PCs (cp437), and
-is in those of whatever machine made it. Which ones cannot be seen in the name. But the annotations in the same archive
-name the photos too, in letters that are known, so the letters in which both agree are right.
+A zip says of a name that it is UTF-8, or says nothing. Then it should be in the encoding of the first PCs (cp437), and
+is in that of whatever machine made it. Which one cannot be seen in the name. But the annotations in the same archive
+name the photos too, in an encoding that is known, so the encoding in which both agree is right.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tfod_helpers.problems import FixableError
 NO_TRUST = "Do not use this archive."
 AGAIN = "Copy or download it again."
 
-_LONGEST_NAME, _LONGEST_PATH = 255, 1000  # bytes, as most file systems allow; letters
-_SHORT = _LONGEST_NAME // 4  # letters: in UTF-8 none has more than four bytes
+_LONGEST_NAME, _LONGEST_PATH = 255, 1000  # bytes, as most file systems allow; characters
+_SHORT = _LONGEST_NAME // 4  # characters: in UTF-8 none has more than four bytes
 _PASSED_OVER = frozenset(("__MACOSX", ".DS_Store", "Icon\r", "Thumbs.db", "desktop.ini"))  # of macOS and Windows
 # Of Western, Central European, Cyrillic, Greek, Turkish, Japanese, Chinese and Korean machines, DOS before Windows.
-_LETTERS = (
+_ENCODINGS = (
     "cp437",
     "cp850",
     "cp852",
@@ -63,7 +63,7 @@ def safe_name(path: Path, name: str) -> str:
     if len(name) > _LONGEST_PATH or (
         len(name) > _SHORT and any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts)
     ):
-        what = f"it holds a name of {len(name)} letters, {name[:40]!r}..."
+        what = f"it holds a name of {len(name)} characters, {name[:40]!r}..."
         raise ArchiveError(str(path), what, "Pack it with shorter names.")
     passed_over = any(part in _PASSED_OVER or part.startswith("._") for part in parts)
     return "" if passed_over else "/".join(parts)
@@ -92,36 +92,36 @@ def as_utf_8(data: bytes) -> str | None:
         return None
 
 
-def in_unsaid_letters(raw: Sequence[bytes], texts: Callable[[], Iterable[str]]) -> list[str]:
-    """Return names as text, of which it is not said in which letters they are.
+def decoded(raw: Sequence[bytes], texts: Callable[[], Iterable[str]]) -> list[str]:
+    """Return names as text whose encoding is not known.
 
     Args:
         raw: the names, all of one archive.
         texts: what its annotations say; asked for only where there is a name.
 
     Returns:
-        The names in the letters in which the annotations name most of them too. Where they name none, in UTF-8, which
+        The names in the encoding in which the annotations name most of them too. Where they name none, in UTF-8, which
         macOS writes and does not say, where all of them are; else in cp437, as the format says.
     """
     if not raw:
         return []
     # Few Chinese names are UTF-8 by chance, and then it is for the annotations to say that they are Chinese.
-    possible = ("utf-8", *_LETTERS) if all(as_utf_8(name) for name in raw) else _LETTERS
+    possible = ("utf-8", *_ENCODINGS) if all(as_utf_8(name) for name in raw) else _ENCODINGS
     text = "\n".join(texts())
-    best = max(possible, key=lambda letters: _agreed(raw[:_MOST_ASKED], letters, text))  # of equals, the first
+    best = max(possible, key=lambda encoding: _agreed(raw[:_MOST_ASKED], encoding, text))  # of equals, the first
     return [_decoded(name, best) or name.decode("cp437") for name in raw]
 
 
-def _decoded(name: bytes, letters: str) -> str | None:
+def _decoded(name: bytes, encoding: str) -> str | None:
     try:
-        return name.decode(letters)
+        return name.decode(encoding)
     except UnicodeDecodeError:
         return None
 
 
-def _agreed(raw: Sequence[bytes], letters: str, text: str) -> int:
-    """Count the names that a text holds too, where they are in these letters."""
-    decoded = [name for name in (_decoded(one, letters) for one in raw) if name]
-    parts = {os.path.splitext(part)[0] for name in decoded for part in re.split(r"[/\\]", name) if not part.isascii()}
-    # JSON may write letters as their numbers.
+def _agreed(raw: Sequence[bytes], encoding: str, text: str) -> int:
+    """Count the names that a text holds too, where they are in this encoding."""
+    known = [name for name in (_decoded(one, encoding) for one in raw) if name]
+    parts = {os.path.splitext(part)[0] for name in known for part in re.split(r"[/\\]", name) if not part.isascii()}
+    # JSON may write characters as their numbers.
     return sum(part in text or json.dumps(part)[1:-1] in text for part in parts)

@@ -1,4 +1,4 @@
-"""A URL -> a file, attempt by attempt, each of which goes on where the last one stopped."""
+"""A URL -> a file, attempt by attempt, each of which resumes where the last one stopped."""
 
 from __future__ import annotations
 

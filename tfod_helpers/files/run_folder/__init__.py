@@ -2,7 +2,7 @@
 
 * `run` spells every path in it, and reads and writes its manifest.
 * `remote` is the same few acts on a folder of Drive and of a bucket.
-* `keeping` copies a run there in the background, so that another machine can go on at any moment.
+* `keeping` copies a run there in the background, so that another machine can resume at any moment.
 * `opening` finds a run by its path, and fetches it where it is remote.
 """
 

@@ -5,7 +5,7 @@ It holds everything that one training makes::
     run.json          what this run is: classes, preset, dataset, versions, machines, progress, best score
     config.yaml       every setting of the experiment
     label_map.pbtxt   the classes, in the order the model knows them
-    checkpoints/      the newest state, to go on from
+    checkpoints/      the newest state, to resume from
     best/             the state with the highest validation AP
     events/           TensorBoard event files
     history.csv       one row per logged interval
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        """The newest states, to go on from."""
+        """The newest states, to resume from."""
         return self.folder / "checkpoints"
 
     @property
