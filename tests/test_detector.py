@@ -149,16 +149,18 @@ def test_what_is_no_photo_is_named(detector: Detector, tmp_path: Path) -> None:
 
 
 def test_a_folder_becomes_a_table(detector: Detector, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One row a detection with the photo's name; a photo without one is listed; a bar shows how far it is."""
-    for name, rgb in (("b.jpg", spotted()), ("a.JPG", np.zeros((50, 50, 3), np.uint8)), ("c.png", spotted(80, 80))):
+    """One row a detection with the photo's path in the folder; a photo without one is listed; a bar shows progress."""
+    (tmp_path / "deep").mkdir()
+    photos = {"b.jpg": spotted(), "a.JPG": np.zeros((50, 50, 3), np.uint8), "deep/c.png": spotted(80, 80)}
+    for name, rgb in photos.items():
         Image.fromarray(rgb).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no photo")
     table = detector.detect_folder(tmp_path, threshold=0.5)
     assert table.columns.tolist() == ["filename", "class", "confidence", "xmin", "ymin", "xmax", "ymax"]
     rows = table[table["xmax"] > 0]
-    assert rows["filename"].tolist() == ["b.jpg", "c.png"]
+    assert rows["filename"].tolist() == ["b.jpg", "deep/c.png"]
     assert set(table["class"]) == {"dog"}
-    assert table.attrs["photos"] == ["a.JPG", "b.jpg", "c.png"]
+    assert table.attrs["photos"] == ["a.JPG", "b.jpg", "deep/c.png"]
     assert "detecting: 100%" in capsys.readouterr().err
 
 

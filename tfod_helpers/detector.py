@@ -229,7 +229,7 @@ class Detector:
         A photo that cannot be read is left out and reported at the end.
 
         Args:
-            folder: where the photos are; its subfolders are not looked into.
+            folder: where the photos are; those in its subfolders are found too, and named by their paths in it.
             threshold: as for `detect`.
             batch_size: as for `detect`.
 
@@ -245,7 +245,7 @@ class Detector:
         """
         import pandas as pd
 
-        source = PhotoFolder(storage.mirror(folder))
+        source = PhotoFolder(storage.mirror(folder), deep=True)
         rows: list[tuple[str, str, float, float, float, float, float]] = []
         looked_at: list[str] = []
         problems: list[Problem] = []
