@@ -57,6 +57,7 @@ lint: env  ## Check style, imports and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 clean:  ## Delete the environment and what the commands above made; runs/ and exports/ stay
 	rm -rf $(VENV) build demo *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .coverage

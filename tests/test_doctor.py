@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_training import Small, Trained
 
 from tfod_helpers import installing, records
 from tfod_helpers.annotations import Dataset
@@ -40,7 +41,7 @@ def doctor() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def copied(small, change, tmp_path: Path):  # type: ignore[no-untyped-def]
+def copied(small: Small, change: Callable[..., Any], tmp_path: Path) -> Any:
     """The small config with records of its own, which a test may damage."""
     folder = tmp_path / "records"
     shutil.copytree(Path(small.train.pattern).parent, folder)
@@ -87,8 +88,13 @@ def fault(diagnosis: Any, name: str) -> str:
 
 
 def test_a_healthy_training_is_called_so(
-    small, doctor, fitting_batch, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
-) -> None:  # type: ignore[no-untyped-def]
+    small: Small,
+    doctor: Callable[..., Any],
+    fitting_batch: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Every line is well, with what it found and its seconds; nothing is left behind, and nothing printed."""
     from tfod_helpers.doctor import trial
 
@@ -150,7 +156,9 @@ def test_a_notebook_shows_the_lines_in_colours() -> None:
         ({"tqdm": None}, r"Installed: no tqdm instead of 4\.\d+"),
     ],
 )
-def test_versions_that_do_not_fit(small, doctor, changed: dict[str, str | None], what: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_versions_that_do_not_fit(
+    small: Small, doctor: Callable[..., Any], changed: dict[str, str | None], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A package that is too new, missing, overwritten, or not the one that this session has loaded."""
     real = metadata.version
 
@@ -166,7 +174,7 @@ def test_versions_that_do_not_fit(small, doctor, changed: dict[str, str | None],
     assert re.search(what, found), found
 
 
-def test_a_gpu_that_cannot_compute(small, doctor, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_gpu_that_cannot_compute(small: Small, doctor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU would do, and take days: a GPU that is there and does not work is told before."""
     import tensorflow as tf
 
@@ -192,7 +200,7 @@ def read_only() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def test_a_run_folder_that_cannot_be_written(small, read_only: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_folder_that_cannot_be_written(small: Small, read_only: Path) -> None:
     """A folder of somebody else is told with the system's own word, and one that is a file too."""
     from tfod_helpers.doctor import machine
     from tfod_helpers.doctor.diagnosis import FoundFault
@@ -203,7 +211,9 @@ def test_a_run_folder_that_cannot_be_written(small, read_only: Path) -> None:  #
     assert caught.value.fix == "Choose a folder that you may write to, on a disk with room."
 
 
-def test_a_place_that_cannot_keep_a_run(small, doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_place_that_cannot_keep_a_run(
+    small: Small, doctor: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file in the way, a disk that is nearly full, and Drive that is not mounted."""
     (tmp_path / "file").touch()
     assert "Choose a folder that you may write to" in fault(doctor(small.config, tmp_path / "file" / "run"), "storage")
@@ -216,7 +226,7 @@ def test_a_place_that_cannot_keep_a_run(small, doctor, tmp_path: Path, monkeypat
     assert "50 MB are free, and a run needs about 228 MB. Delete something there" in found
 
 
-def test_a_bucket_is_written_to(small, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_bucket_is_written_to(small: Small, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file goes there, comes back and is deleted; the folder here that such a run is worked on in is tried too."""
     from tfod_helpers.doctor import machine
     from tfod_helpers.doctor.diagnosis import Case
@@ -231,7 +241,7 @@ def test_a_bucket_is_written_to(small, bucket: str, tmp_path: Path, monkeypatch:
 # --- the data -------------------------------------------------------------------------------------
 
 
-def test_a_shard_that_is_missing(copied, doctor) -> None:  # type: ignore[no-untyped-def]
+def test_a_shard_that_is_missing(copied: Any, doctor: Callable[..., Any]) -> None:
     """It is named."""
     shard = sorted(Path(copied.task.train_data.input_path).parent.glob("train-*-00001-of-*"))[0]
     shard.unlink()
@@ -239,7 +249,7 @@ def test_a_shard_that_is_missing(copied, doctor) -> None:  # type: ignore[no-unt
     assert f"{shard}: this shard is missing. Copy it here, or write the records again." in found
 
 
-def test_a_record_that_is_damaged(copied, doctor) -> None:  # type: ignore[no-untyped-def]
+def test_a_record_that_is_damaged(copied: Any, doctor: Callable[..., Any]) -> None:
     """One byte in the middle of a shard is another one: the shard and the record are named."""
     shard = sorted(Path(copied.task.train_data.input_path).parent.glob("train-*-00000-of-*"))[0]
     data = bytearray(shard.read_bytes())
@@ -250,7 +260,7 @@ def test_a_record_that_is_damaged(copied, doctor) -> None:  # type: ignore[no-un
     assert "write the records again" in found
 
 
-def test_a_label_map_of_another_order(copied, doctor) -> None:  # type: ignore[no-untyped-def]
+def test_a_label_map_of_another_order(copied: Any, doctor: Callable[..., Any]) -> None:
     """The same classes in another order would call everything by the wrong name."""
     copied.task.class_names = copied.task.class_names[::-1]
     found = fault(doctor(copied), "dataset")
@@ -258,7 +268,9 @@ def test_a_label_map_of_another_order(copied, doctor) -> None:  # type: ignore[n
     assert "Make the config again with experiment.make" in found
 
 
-def test_a_class_without_an_example(small, doctor, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_class_without_an_example(
+    small: Small, doctor: Callable[..., Any], change: Callable[..., Any], tmp_path: Path
+) -> None:
     """No blue one among the validation photos: nobody would ever know how well it is found."""
     red = [image for image in records.read(small.validation) if 2 not in image.labels]
     config = write(tmp_path, "validation", red, small.validation.label_map, change, small.config)
@@ -266,7 +278,9 @@ def test_a_class_without_an_example(small, doctor, change, tmp_path: Path) -> No
     assert "There is no example of 'blue' in the validation records. Split again with Dataset.split" in found
 
 
-def test_records_that_are_not_the_datasets(small, doctor, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_records_that_are_not_the_datasets(
+    small: Small, doctor: Callable[..., Any], change: Callable[..., Any], tmp_path: Path
+) -> None:
     """Labels were shuffled on the way to the records, or x and y of boxes swapped: a photo that shows it is named."""
     images = list(records.read(small.train))
     train = Dataset(tuple(images), small.train.label_map)
@@ -280,7 +294,9 @@ def test_records_that_are_not_the_datasets(small, doctor, change, tmp_path: Path
         assert "Write the records again with records.write" in found
 
 
-def test_boxes_that_no_anchor_fits(small, doctor, change, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_boxes_that_no_anchor_fits(
+    small: Small, doctor: Callable[..., Any], change: Callable[..., Any], tmp_path: Path
+) -> None:
     """Objects of four pixels: the share without an anchor, and the very setting with which more have one."""
     corners = np.array([[20, 20, 24, 24]], np.float32)
     tiny = [dataclasses.replace(image, boxes_xyxy=corners) for image in records.read(small.train)]
@@ -293,7 +309,9 @@ def test_boxes_that_no_anchor_fits(small, doctor, change, tmp_path: Path) -> Non
 # --- the training ---------------------------------------------------------------------------------
 
 
-def test_a_batch_that_is_too_large(small, doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_batch_that_is_too_large(
+    small: Small, doctor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The process that tries it is killed for its memory, as Linux does it: the next smaller batch is named."""
     from tfod_helpers.training import search
 
@@ -303,7 +321,9 @@ def test_a_batch_that_is_too_large(small, doctor, monkeypatch: pytest.MonkeyPatc
     assert "Use batch_size=2 in experiment.make" in found
 
 
-def test_labels_that_mean_nothing(small, doctor, fitting_batch, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_labels_that_mean_nothing(
+    small: Small, doctor: Callable[..., Any], fitting_batch: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where names change from step to step, eight photos are not overfitted, and the fix says what to look at."""
     import tensorflow as tf
 
@@ -312,7 +332,7 @@ def test_labels_that_mean_nothing(small, doctor, fitting_batch, monkeypatch: pyt
 
     real = targets.for_task
 
-    def shuffled(task):  # type: ignore[no-untyped-def]
+    def shuffled(task: Any) -> Callable[..., Any]:
         made = real(task)
         return lambda seen, room: made(
             seen._replace(labels=tf.random.uniform(tf.shape(seen.labels), 1, 3, tf.int64)), room
@@ -325,7 +345,13 @@ def test_labels_that_mean_nothing(small, doctor, fitting_batch, monkeypatch: pyt
     assert "pictures.show_images(training.examples(config))" in found
 
 
-def test_a_learning_rate_that_explodes(small, doctor, fitting_batch, change, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_learning_rate_that_explodes(
+    small: Small,
+    doctor: Callable[..., Any],
+    fitting_batch: None,
+    change: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A rate a thousand times too high ends in no number, and the line that finds a better one is named."""
     from tfod_helpers.doctor import trial
     from tfod_helpers.presets.keys import LEARNING_RATE
@@ -335,7 +361,9 @@ def test_a_learning_rate_that_explodes(small, doctor, fitting_batch, change, mon
     assert "training.find_learning_rate(config)" in found
 
 
-def test_an_export_that_does_not_reload(trained, small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_export_that_does_not_reload(
+    trained: Trained, small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Damaged on the way to the disk it is named with what to do; one that finds something else is told too."""
     from tfod_helpers.doctor import examining, trial
     from tfod_helpers.doctor.diagnosis import Case, FoundFault

@@ -20,7 +20,7 @@ import pytest
 from evaluation_parts import made_up
 from faults import Faults, faults  # noqa: F401 - a fixture
 from PIL import Image
-from test_laws import PACKAGE, SOURCES, FunctionNode, public
+from test_laws import PACKAGE, SOURCES, FunctionNode, tree
 
 from tfod_helpers import checks, formats, photos, records
 from tfod_helpers.annotations import Dataset, LabelMap
@@ -80,6 +80,20 @@ class Ground:
 Door = Callable[[Ground], None]
 DOORS: dict[str, Door] = {}
 WITH_TENSORFLOW: set[str] = set()
+
+
+def public(path: Path) -> Iterator[tuple[str, ast.AST]]:
+    """What a file offers: the module, its classes and functions, and the classes' methods, with their names."""
+
+    def offered(owner: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[str, ast.AST]]:
+        for node in owner.body:
+            if isinstance(node, FunctionNode | ast.ClassDef) and not node.name.startswith("_"):
+                yield prefix + node.name, node
+                if isinstance(node, ast.ClassDef):
+                    yield from offered(node, f"{prefix}{node.name}.")
+
+    yield path.name, tree(path)
+    yield from offered(tree(path), "")
 
 
 def door(*names: str, tensorflow: bool = False) -> Callable[[Door], Door]:

@@ -1,4 +1,4 @@
-"""The laws of the package, which CONTRIBUTING.md states, held against its source."""
+"""The rules of the package, which CONTRIBUTING.md states and no linter knows, held against its source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,13 +41,13 @@ def pictured() -> list[str]:
     return re.findall(r"^  (\w+(?:\.py|/))\s", picture, re.MULTILINE)
 
 
-def rooms() -> list[str]:
-    """The rooms in the order of the picture, the topmost first."""
+def modules() -> list[str]:
+    """The modules at the top of the package, in the order of the picture."""
     return [name.removesuffix("/").removesuffix(".py") for name in pictured()]
 
 
-def room_of(path: Path) -> str:
-    """The room that a source file belongs to: its module, or the folder that it lies in."""
+def module_of(path: Path) -> str:
+    """The module at the top of the package that a source file belongs to."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -57,23 +56,9 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def public(path: Path) -> Iterator[tuple[str, ast.AST]]:
-    """What a file offers: the module, its classes and functions, and the classes' methods, with their names."""
-
-    def offered(owner: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[str, ast.AST]]:
-        for node in owner.body:
-            if isinstance(node, FunctionNode | ast.ClassDef) and not node.name.startswith("_"):
-                yield prefix + node.name, node
-                if isinstance(node, ast.ClassDef):
-                    yield from offered(node, f"{prefix}{node.name}.")
-
-    yield path.name, tree(path)
-    yield from offered(tree(path), "")
-
-
-def imported_by(rooms: list[str], blocked: tuple[str, ...]) -> set[str]:
-    """The libraries that are loaded after every file of some rooms was imported, without the blocked ones."""
-    there = [path for path in SOURCES if room_of(path) in rooms]
+def imported_by(names: list[str], blocked: tuple[str, ...]) -> set[str]:
+    """The libraries that are loaded after every file of some modules was imported, without the blocked ones."""
+    there = [path for path in SOURCES if module_of(path) in names]
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in there]
     command = [sys.executable, "-c", IMPORTING, ",".join(blocked), "tfod_helpers", *modules]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
@@ -81,20 +66,15 @@ def imported_by(rooms: list[str], blocked: tuple[str, ...]) -> set[str]:
     return set(done.stdout.split())
 
 
-def is_overload(node: ast.AST) -> bool:
-    """Whether a function only declares types for the one that follows it."""
-    return "overload" in [ast.unparse(one).split(".")[-1] for one in getattr(node, "decorator_list", [])]
-
-
-def test_picture_shows_the_rooms_that_exist() -> None:
+def test_picture_shows_the_modules_that_exist() -> None:
     """CONTRIBUTING.md's picture lists every file and folder of the package, once, and none that is not there."""
     there = {path.relative_to(PACKAGE).parts for path in SOURCES} - {("__init__.py",)}
     assert sorted(pictured()) == sorted({parts[0] + "/" * (len(parts) > 1) for parts in there})
 
 
-def test_docstring_of_the_package_maps_the_same_rooms() -> None:
-    """The package's docstring lists the rooms of CONTRIBUTING.md's picture, in the same order."""
-    assert re.findall(r"^    (\w+)  ", tfod_helpers.__doc__ or "", re.MULTILINE) == rooms()
+def test_docstring_of_the_package_maps_the_same_modules() -> None:
+    """The package's docstring lists the modules of CONTRIBUTING.md's picture, in the same order."""
+    assert re.findall(r"^    (\w+)  ", tfod_helpers.__doc__ or "", re.MULTILINE) == modules()
 
 
 def test_few_names_at_the_top() -> None:
@@ -102,20 +82,20 @@ def test_few_names_at_the_top() -> None:
     assert len(pictured()) <= MAX_NAMES
 
 
-def test_no_room_for_odds_and_ends() -> None:
+def test_no_module_for_odds_and_ends() -> None:
     """No module is called utils, helpers, misc or common."""
     assert not ODDS_AND_ENDS & {path.stem.strip("_") for path in [*SOURCES, *ROOT.glob("tests/*.py")]}
 
 
-def test_light_rooms_need_no_tensorflow() -> None:
+def test_light_modules_need_no_tensorflow() -> None:
     """Without TensorFlow, what finds, reads, checks, shows and records photos imports, whole."""
-    light = [room for room in rooms() if room not in NEED_TENSORFLOW]
+    light = [name for name in modules() if name not in NEED_TENSORFLOW]
     assert imported_by(light, blocked=TENSORFLOW) >= {"matplotlib", "supervision", "tfod_helpers"}
 
 
 def test_reading_photos_does_not_begin_with_waiting() -> None:
     """What reads, checks and records photos imports no table and no figure library, which take a second each."""
-    loaded = imported_by([room for room in rooms() if room in IMPORT_FAST], blocked=TENSORFLOW)
+    loaded = imported_by([name for name in modules() if name in IMPORT_FAST], blocked=TENSORFLOW)
     assert not loaded & {"pandas", "matplotlib"}
 
 
@@ -125,25 +105,6 @@ def test_no_array_is_read_with_pickle(path: Path) -> None:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
             assert ast.unparse(node.value) == "False", f"{path.name}:{node.value.lineno} allows pickle"
-
-
-@each_source
-def test_public_things_are_documented(path: Path) -> None:
-    """Every module and every public class, function, method and property has a docstring; an overload needs none."""
-    bare = [name for name, node in public(path) if not ast.get_docstring(node) and not is_overload(node)]
-    assert not bare, f"{path.name}: no docstring: {', '.join(bare)}"
-
-
-@each_source
-def test_public_functions_are_fully_typed(path: Path) -> None:
-    """Every argument of a public function or method has a type, and so has what it returns."""
-    for name, node in public(path):
-        if isinstance(node, FunctionNode):
-            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-            arguments += [extra for extra in (node.args.vararg, node.args.kwarg) if extra]
-            untyped = [a.arg for a in arguments if a.annotation is None and a.arg not in ("self", "cls")]
-            assert not untyped, f"{path.name}: {name}: no type: {', '.join(untyped)}"
-            assert node.returns is not None, f"{path.name}: {name}: no return type"
 
 
 @each_source
