@@ -46,7 +46,8 @@ ELSEWHERE = {
     "records": "test_records.py",
     "formats.tfds.read": "test_formats_tfds.py, which has a data set",
     "network.weights.chain.load": "test_network_weights.py",
-    "experiment.settings.make": "keeps the text of the weights for weights.load",
+    "network.weights.checkpoints.find": "behind network.weights.chain.load",
+    "experiment.making.make": "keeps the text of the weights for weights.load",
     "formats.yolo_layout.mirrored": "behind the door of YOLO",
     "photos.folder.existing_folder": "behind the doors of the formats",
 }
@@ -369,7 +370,7 @@ def an_export(ground: Ground) -> None:
 
 
 @door("detector.Detector.load", "detector.ExportFacts.read", "detector.Detector.detect_folder", tensorflow=True)
-@door("detector.Detector.detect", "detector.Detector.square", tensorflow=True)
+@door("detector.Detector.detect", "detector.Detector.letterbox", tensorflow=True)
 def a_detector(ground: Ground) -> None:
     """An export is loaded from a bucket, and sees a photo and a folder of a bucket as those of this machine."""
     from tfod_helpers.detector import Detector, ExportFacts
