@@ -164,7 +164,7 @@ def test_a_tpu_is_started_once_and_has_to_compute(
     starts: list[str] = []
     monkeypatch.setattr(tpu, "_start", lambda resolver, name: starts.append(name) or tf.distribute.get_strategy())
     assert re.search(r"a TPU is there but it cannot compute \(TensorFlow computed on .*CPU:0", str(runtime.connect()))
-    monkeypatch.setattr(tpu, "fault_of_strategy", lambda strategy, kind: "")
+    monkeypatch.setattr(tpu, "fault_of", lambda strategy, kind: "")
     first, second = runtime.connect(), runtime.connect()
     assert starts == ["local"] * 2
     assert second.strategy is first.strategy
@@ -218,7 +218,7 @@ def test_gpus_that_cannot_compute_are_reported_and_the_next_taken(runtime: Modul
         runtime.connect(want="GPU")
 
 
-@pytest.mark.parametrize("broken", [None, "/GPU:0"])
+@pytest.mark.parametrize("broken", [None, "GPU:0"])
 def test_the_gpus_that_compute_are_taken(
     runtime: ModuleType, gpus: None, broken: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +227,10 @@ def test_the_gpus_that_compute_are_taken(
 
     from tfod_helpers.runtime import computing, connecting
 
-    monkeypatch.setattr(computing, "fault_of", lambda device: "it is too hot" if device == broken else "")
+    def fault_of(strategy: tf.distribute.Strategy, kind: str) -> str:
+        return "it is too hot" if strategy.extended.worker_devices[0].endswith(broken or "none") else ""
+
+    monkeypatch.setattr(computing, "fault_of", fault_of)
     details = {"device_name": "Tesla T4", "compute_capability": (7, 5)}
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
     monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda names: pytest.fail(f"both: {names}"))
@@ -281,15 +284,18 @@ def free_ports(count: int) -> Iterator[int]:
         ("worker", r"says worker: this is not JSON \(Expecting value"),
         ("[]", "there is no 'cluster' that names the machines"),
         ('{"task": {"type": "worker", "index": 0}}', "there is no 'cluster'"),
-        ('{"cluster": {"worker": ["a:1"]}}', "the task's type is None, and the cluster has 'worker'"),
-        (config_of([1, 2], 2), "the task's index is 2, and the cluster has 2 of 'worker', counted from 0"),
-        (config_of([1, 2], -1), "the task's index is -1"),
-        (config_of([1], worker=["a:1", "b"]), "'b' of 'worker' is no address with a port"),
-        (config_of([1], worker="a:1"), "'worker' should list addresses, and is 'a:1'"),
+        ('{"cluster": {"worker": ["a:1"]}}', "the task is number None of '', and the cluster has 1 of 'worker'"),
+        (config_of([1, 2], 2), "number 2 of 'worker', and the cluster has 2 of 'worker', counted from 0"),
+        (config_of([1, 2], -1), "the task is number -1"),
+        (config_of([1], worker=["a:1", "b"]), r"'worker' should list addresses with a port, and is \['a:1', 'b'\]"),
+        (config_of([1], worker="a:1"), "'worker' should list addresses with a port, and is 'a:1'"),
         (config_of([1], chief=["a:1", "b:1"]), "there are 2 of 'chief', and there can be one"),
-        (config_of([1], ps=["a:1"]), r"it speaks of 'ps'\. Parameter servers have no use here"),
-        (config_of([1], master=["a:1"]), "'master' is no role"),
-        (config_of([1]).replace('"type": "worker"', '"type": "evaluator"'), r"'evaluator'\. An evaluator has no use"),
+        (config_of([1], ps=["a:1"]), "'ps' has no use here, all machines train alike"),
+        (config_of([1], master=["a:1"]), "'master' has no use here"),
+        (
+            config_of([1]).replace('"type": "worker"', '"type": "evaluator"'),
+            "the task is number 0 of 'evaluator', and the cluster",
+        ),
     ],
 )
 def test_a_wrong_tf_config_is_quoted_beside_a_right_one(

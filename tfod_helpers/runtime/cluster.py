@@ -20,10 +20,6 @@ from tfod_helpers.runtime.computing import bounded, first_line
 VARIABLE = "TF_CONFIG"
 _EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 _PATIENCE = 300.0  # seconds until all machines are there
-_NO_USE = {
-    "ps": "Parameter servers have no use here, all machines train alike: list this machine under 'worker'",
-    "evaluator": "An evaluator has no use here, training evaluates the model itself: do not start one",
-}
 
 _joined: dict[str, tf.distribute.Strategy] = {}  # TF_CONFIG -> its strategy; a cluster cannot be joined twice
 
@@ -64,21 +60,19 @@ def read() -> Cluster | None:
     cluster = found.get("cluster") if isinstance(found, dict) else None
     if not isinstance(cluster, dict) or not cluster:
         raise _wrong(text, "there is no 'cluster' that names the machines")
-    task = found.get("task")
-    role = task.get("type") if isinstance(task, dict) else None
-    for one in [role, *cluster]:
-        if one in _NO_USE:
-            raise _wrong(text, f"it speaks of {one!r}. {_NO_USE[one]}")
     if strange := sorted(set(cluster) - {"chief", "worker"}):
-        raise _wrong(text, f"{strange[0]!r} is no role; those are 'chief' and 'worker'")
-    for name, addresses in cluster.items():
-        _check_addresses(text, name, addresses)
-    if not isinstance(role, str) or role not in cluster:
-        raise _wrong(text, f"the task's type is {role!r}, and the cluster has {' and '.join(map(repr, cluster))}")
-    index, count = task.get("index"), len(cluster[role])
-    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
-        raise _wrong(text, f"the task's index is {index!r}, and the cluster has {count} of {role!r}, counted from 0")
+        raise _wrong(text, f"{strange[0]!r} has no use here, all machines train alike, as 'chief' and 'worker'")
+    for role, addresses in cluster.items():
+        if not isinstance(addresses, list) or not addresses or not all(map(_port, addresses)):
+            raise _wrong(text, f"{role!r} should list addresses with a port, and is {addresses!r}")
     chiefs = cluster.get("chief", [])
+    if len(chiefs) > 1:
+        raise _wrong(text, f"there are {len(chiefs)} of 'chief', and there can be one")
+    task = found.get("task")
+    role, index = (str(task.get("type")), task.get("index")) if isinstance(task, dict) else ("", None)
+    if type(index) is not int or index not in range(len(cluster.get(role, []))):
+        counts = " and ".join(f"{len(addresses)} of {name!r}" for name, addresses in cluster.items())
+        raise _wrong(text, f"the task is number {index!r} of {role!r}, and the cluster has {counts}, counted from 0")
     return Cluster((*chiefs, *cluster.get("worker", [])), index + len(chiefs) * (role == "worker"), role)
 
 
@@ -120,18 +114,8 @@ def _join() -> tf.distribute.Strategy:
     return strategy
 
 
-def _check_addresses(text: str, role: str, addresses: Any) -> None:
-    if not isinstance(addresses, list) or not addresses:
-        raise _wrong(text, f"{role!r} should list addresses, and is {addresses!r}")
-    for address in addresses:
-        if not isinstance(address, str) or not _port(address):
-            raise _wrong(text, f"{address!r} of {role!r} is no address with a port, such as '10.0.0.1:2222'")
-    if role == "chief" and len(addresses) > 1:
-        raise _wrong(text, f"there are {len(addresses)} of 'chief', and there can be one")
-
-
-def _port(address: str) -> int | None:
-    host, _, port = address.rpartition(":")
+def _port(address: Any) -> int | None:
+    host, _, port = str(address).rpartition(":")
     return int(port) if host and port.isdigit() and 0 < int(port) < 65536 else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 import tensorflow as tf
@@ -12,24 +13,7 @@ _Result = TypeVar("_Result")
 _SIDE = 128  # of the matrices: every entry of the product is this number, whatever the device rounds to
 
 
-def fault_of(device: str) -> str:
-    """Multiply two matrices on a device, and return what went wrong, or nothing.
-
-    Args:
-        device: such as ``/GPU:0``.
-    """
-    try:
-        with tf.device(device):
-            ones = tf.ones([_SIDE, _SIDE])
-            product = tf.linalg.matmul(ones, ones)
-        if not product.device.endswith(device.strip("/")):
-            return f"TensorFlow computed on {product.device} instead"
-        return _fault_of_product(product)
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        return first_line(error)
-
-
-def fault_of_strategy(strategy: tf.distribute.Strategy, kind: str) -> str:
+def fault_of(strategy: tf.distribute.Strategy, kind: str) -> str:
     """Multiply two matrices on every device of a strategy, and return what went wrong, or nothing.
 
     Args:
@@ -42,8 +26,8 @@ def fault_of_strategy(strategy: tf.distribute.Strategy, kind: str) -> str:
         for product in strategy.experimental_local_results(products):
             if f"{kind}:" not in product.device:
                 return f"TensorFlow computed on {product.device} instead"
-            if fault := _fault_of_product(product):
-                return fault
+            if wrong := int((product.numpy() != _SIDE).sum()):
+                return f"{wrong} of {_SIDE * _SIDE} numbers of a product of two matrices are wrong"
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         return first_line(error)
     return ""
@@ -53,11 +37,6 @@ def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, shortened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200]
-
-
-def _fault_of_product(product: tf.Tensor) -> str:
-    wrong = int((product.numpy() != _SIDE).sum())
-    return f"{wrong} of {_SIDE * _SIDE} numbers of a product of two matrices are wrong" if wrong else ""
 
 
 def bounded(call: Callable[[], _Result], seconds: float, late: str) -> _Result:
@@ -74,20 +53,15 @@ def bounded(call: Callable[[], _Result], seconds: float, late: str) -> _Result:
     Raises:
         TimeoutError: it took longer.
     """
-    results: list[_Result] = []
-    errors: list[BaseException] = []
+    future: Future[_Result] = Future()
 
     def run() -> None:
         try:
-            results.append(call())
+            future.set_result(call())
         except BaseException as error:  # raised below, in the thread that asked
-            errors.append(error)
+            future.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
+    threading.Thread(target=run, daemon=True).start()  # the executors of concurrent.futures would wait for it at exit
+    if not wait([future], seconds).done:
         raise TimeoutError(late)
-    if errors:
-        raise errors[0]
-    return results[0]
+    return future.result()

@@ -120,13 +120,13 @@ def _look_for_tpu(name: str) -> tuple[tf.distribute.Strategy | None, str]:
 
 
 def _take_cpu() -> tuple[tf.distribute.Strategy, str]:
-    if fault := computing.fault_of("/CPU:0"):  # after a TPU broke off, for example
-        raise RuntimeError(f"TensorFlow cannot compute on this machine's CPU any more ({fault}). Restart the session.")
     cores = os.cpu_count() or 1
     if tf.config.list_physical_devices("GPU"):  # left to itself, TensorFlow would take one of these
         strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     else:
         strategy = tf.distribute.get_strategy()
+    if fault := computing.fault_of(strategy, "CPU"):  # after a TPU broke off, for example
+        raise RuntimeError(f"TensorFlow cannot compute on this machine's CPU any more ({fault}). Restart the session.")
     return strategy, f"{cores} core{'s' * (cores > 1)}"
 
 

@@ -22,7 +22,7 @@ def connect() -> tuple[tf.distribute.Strategy | None, str]:
         with contextlib.suppress(RuntimeError, ValueError):  # it is in use already, and stays as it was set up
             tf.config.experimental.set_memory_growth(gpu, True)
     names = [f"/GPU:{number}" for number in range(len(gpus))]
-    faults = {name: computing.fault_of(name) for name in names}
+    faults = {name: computing.fault_of(tf.distribute.OneDeviceStrategy(name), "GPU") for name in names}
     good = [name for name in names if not faults[name]]
     broken = [f"{name.strip('/')} cannot compute ({fault})" for name, fault in faults.items() if fault]
     if not good:

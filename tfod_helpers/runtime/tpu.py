@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 from packaging.version import Version
 
 from tfod_helpers import installing
-from tfod_helpers.runtime.computing import bounded, fault_of_strategy, first_line
+from tfod_helpers.runtime.computing import bounded, fault_of, first_line
 
 _STARTS, _ANSWERS = 180.0, 10.0  # seconds: until a TPU is ready; until an address answers
 _OPEN_FILES = "/proc/[0-9]*/fd/*"
@@ -47,7 +47,7 @@ def connect(name: str) -> tuple[tf.distribute.Strategy | None, str]:
             f"The TPU {name!r} was found and did not start ({reason}). Restart the session, in Colab with Runtime > "
             f"Disconnect and delete runtime, and end what else may use it."
         ) from error
-    if fault := fault_of_strategy(strategy, "TPU"):
+    if fault := fault_of(strategy, "TPU"):
         return None, f"a TPU is there but it cannot compute ({fault})"
     _strategies[name] = strategy
     return strategy, ""
@@ -69,7 +69,7 @@ def _local() -> tf.distribute.cluster_resolver.TPUClusterResolver | None:
 def _named(name: str) -> tf.distribute.cluster_resolver.TPUClusterResolver:
     """Find a Cloud TPU, and raise OSError where nothing answers there: TensorFlow would wait for it for ever."""
     resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
-    for address in _addresses(resolver):
+    for address in itertools.chain(*resolver.cluster_spec().as_dict().values()):
         host, _, port = address.rpartition(":")
         try:
             socket.create_connection((host, int(port)), _ANSWERS / 2).close()
@@ -83,11 +83,6 @@ def _start(resolver: tf.distribute.cluster_resolver.TPUClusterResolver, name: st
         tf.config.experimental_connect_to_cluster(resolver)
     tf.tpu.experimental.initialize_tpu_system(resolver)
     return tf.distribute.TPUStrategy(resolver)
-
-
-def _addresses(resolver: tf.distribute.cluster_resolver.TPUClusterResolver) -> Iterator[str]:
-    for addresses in resolver.cluster_spec().as_dict().values():
-        yield from addresses
 
 
 def _holder() -> int | None:
