@@ -68,7 +68,7 @@ def flat(carried: Carried) -> dict[str, Any]:
 
 def fates(carried: Carried) -> dict[str, str]:
     """What happened to each setting."""
-    return {row.setting: row.outcome for row in carried.rows}
+    return {row.setting: row.outcome for row in carried.table.itertuples()}
 
 
 @pytest.fixture(scope="session")
@@ -117,11 +117,13 @@ def test_what_the_table_says_is_in_the_config(all_read: dict[Path, Carried | NoC
     for found in all_read.values():
         if isinstance(found, Carried):
             ours = flat(found)
-            said = [part.split(" = ") for row in found.rows for part in row.to.split("; ") if " = " in part]
+            said = [
+                part.split(" = ") for row in found.table.itertuples() for part in row.to.split("; ") if " = " in part
+            ]
             assert len(said) > 15
             for name, value in said:
                 assert value == (f"{ours[name]:.6g}" if isinstance(ours[name], float) else repr(ours[name]))
-            assert all(row.to == "" for row in found.rows if row.outcome == "no counterpart")
+            assert all(row.to == "" for row in found.table.itertuples() if row.outcome == "no counterpart")
 
 
 @tensorflow
@@ -280,9 +282,8 @@ def test_other_networks_say_what_to_use_instead(name: str, instead: str, old_con
     with pytest.raises(NoCounterpartError, match=re.escape(f"experiment.make({instead!r}")) as caught:
         pipeline_config.read(path)
     assert instead in PRESETS
-    assert caught.value.instead == instead
     assert re.fullmatch(rf"{re.escape(str(path))}, line \d+, column 7", caught.value.where)
-    assert pickle.loads(pickle.dumps(caught.value)).instead == instead
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 @tensorflow
@@ -319,7 +320,7 @@ def test_only_a_rate_for_adam_is_carried_over(
     """The highest rate of any schedule is taken from Adam; momentum's means something else and is replaced."""
     carried = read(tmp_path, train=train.replace("RATES", rates))
     assert flat(carried)[RATE] == pytest.approx(rate)  # the preset's 0.001 at a batch of 32 is 0.0005 at 8
-    named = [row for row in carried.rows if RATE in row.to]
+    named = [row for row in carried.table.itertuples() if RATE in row.to]
     assert [row.outcome for row in named] == [outcome]
 
 
@@ -356,7 +357,7 @@ def test_a_rate_too_high_for_adam_is_replaced(tmp_path: Path) -> None:
     rate = "constant_learning_rate { learning_rate: 0.5 }"
     carried = read(tmp_path, train=f"optimizer {{ adam_optimizer {{ learning_rate {{ {rate} }} }} }}")
     assert flat(carried)[RATE] == pytest.approx(5e-4)
-    (row,) = [row for row in carried.rows if RATE in row.to]
+    (row,) = [row for row in carried.table.itertuples() if RATE in row.to]
     assert row.outcome == "replaced"
 
 
@@ -367,7 +368,7 @@ def test_warm_up_must_fit_into_the_steps(steps: int, warmup: int, outcome: str, 
     rate = f"cosine_decay_learning_rate {{ warmup_steps: {steps} }}"
     carried = read(tmp_path, train=f"optimizer {{ momentum_optimizer {{ learning_rate {{ {rate} }} }} }}")
     assert flat(carried)[WARMUP] == warmup
-    assert [row.outcome for row in carried.rows if row.setting.endswith("warmup_steps")] == [outcome]
+    assert [row.outcome for row in carried.table.itertuples() if row.setting.endswith("warmup_steps")] == [outcome]
 
 
 @tensorflow
@@ -379,7 +380,7 @@ def test_the_first_of_two_values_for_one_place_stands(tmp_path: Path) -> None:
     )
     carried = read(tmp_path, model=model)
     assert flat(carried)[f"{LOSSES}.l2_weight_decay"] == 2e-5
-    rows = [row for row in carried.rows if "l2_weight_decay" in row.to]
+    rows = [row for row in carried.table.itertuples() if "l2_weight_decay" in row.to]
     assert [row.outcome for row in rows] == ["carried over", "replaced"]
 
 
@@ -477,15 +478,19 @@ def test_steps_without_end_are_the_presets(tmp_path: Path) -> None:
         (
             "batch_size: 8",
             "batch_size: 0",
-            "train_config.batch_size = 0: it is out of range. Give a whole number from 1",
+            "train_config.batch_size = 0: no training can have this value. Give one whole number from 1",
         ),
-        ("batch_size: 8", "batch_size: 'many'", "it is no whole number"),
-        ("batch_size: 8", "batch_size: 8 batch_size: 9", "it has 2 values, and must have one"),
-        ("batch_size: 8", "batch_size { }", "it is a message, and must be a whole number"),
-        ("num_steps: 400", "num_steps: -400", "train_config.num_steps = -400: it is out of range"),
+        ("batch_size: 8", "batch_size: 'many'", "'many': no training can have this value. Give one"),
+        (
+            "batch_size: 8",
+            "batch_size: 8 batch_size: 9",
+            "(8, 9): no training can have this value. Give one whole number",
+        ),
+        ("batch_size: 8", "batch_size { }", "batch_size = '{}': no training can have this value"),
+        ("num_steps: 400", "num_steps: -400", "train_config.num_steps = -400: no training can"),
         ("num_steps: 400", "num_steps: 1e999", "train_config.num_steps = inf"),
-        ("num_classes: 3", "num_classes: 0", "model.ssd.num_classes = 0: it is out of range"),
-        ("depth_multiplier: 1.0", "depth_multiplier: nan", "it is no number"),
+        ("num_classes: 3", "num_classes: 0", "model.ssd.num_classes = 0: no training can"),
+        ("depth_multiplier: 1.0", "depth_multiplier: nan", "depth_multiplier = nan: no training can"),
         ("train_config {", "train_config { batch_size: 4 } train_config {", "train_config is given more than once"),
         ("EXTRA", "loss { classification_loss { weighted_sigmoid_focal { gamma: -2 } } }", "from 0 to 10"),
     ],
@@ -508,7 +513,7 @@ def test_impossible_values_are_refused(old: str, new: str, message: str, tmp_pat
         ("task:\n  model:\n    num_classes: 3\n", "line 2, column 3: expected a value for 'task'"),
         ("<annotation><size/></annotation>", "expected the name of a setting, got '<'"),
         (SSD.replace("\n} }", "\n}"), "never closed"),
-        (SSD.replace("height: 320", "height: -3"), "Give a whole number from 32 to 4096"),
+        (SSD.replace("height: 320", "height: -3"), "Give one whole number from 32 to 4096"),
         (SSD.replace("type: 'ssd_mobilenet_v2_fpn_keras'", ""), "has no feature_extractor.type"),
         (SSD.replace("ssd_mobilenet_v2_fpn_keras", "ssd_pnasnet"), "Use experiment.make('mobilenet_v2_fpnlite_320'"),
         (SSD + "model { faster_rcnn { num_classes: 2 } }", "several models"),
@@ -558,9 +563,6 @@ def test_missing_files_folders_and_binaries_are_refused(tmp_path: Path) -> None:
     (tmp_path / "graph.pb").write_bytes(b"\x0a\x00\x12\x08model {")
     with pytest.raises(OldConfigError, match="binary file"):
         pipeline_config.read(tmp_path / "graph.pb")
-    (tmp_path / "large").write_bytes(b"# \n" * 2_000_000)
-    with pytest.raises(OldConfigError, match="more than 4 MiB"):
-        pipeline_config.read(tmp_path / "large")
 
 
 def test_no_rule_hides_another() -> None:

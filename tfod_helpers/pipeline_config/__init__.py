@@ -4,8 +4,8 @@ Nothing of the Object Detection API is needed. What means the same here is carri
 network, optimizer or machine is replaced by the preset's, or has no counterpart; the table says which, and why.
 """
 
-from tfod_helpers.pipeline_config.carried import Carried, Row
+from tfod_helpers.pipeline_config.carried import Carried
 from tfod_helpers.pipeline_config.networks import NoCounterpartError, OldConfigError
 from tfod_helpers.pipeline_config.reading import read
 
-__all__ = ["Carried", "NoCounterpartError", "OldConfigError", "Row", "read"]
+__all__ = ["Carried", "NoCounterpartError", "OldConfigError", "read"]

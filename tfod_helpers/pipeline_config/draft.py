@@ -31,7 +31,7 @@ class Fate:
 
 
 class NotAlikeError(Exception):
-    """A value that our setting cannot take over; its one argument says why. Ours stays then."""
+    """A value that our setting cannot take over; ours stays then."""
 
 
 @dataclass

@@ -32,13 +32,7 @@ class OldConfigError(FixableError, ValueError):
 
 
 class NoCounterpartError(OldConfigError):
-    """An old config whose network has no preset that stands for it; the message says what to use instead.
-
-    Attributes:
-        instead: the name of the preset to use instead.
-    """
-
-    instead: str = ""
+    """An old config whose network has no preset that stands for it; the message says what to use instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +72,7 @@ def choose(draft: Draft) -> tuple[str, Fate]:
             "Add feature_extractor { type: '...' } from the config that this one was made of.",
         )
     if network.instead:
-        raise _no_counterpart(family, network, extractor or draft.settings[0], draft)
+        raise _no_counterpart(network, extractor or draft.settings[0], draft)
     wanted = _side(draft)
     names = network.presets or ((_MASK if has_masks(draft) else _RCNN),)
     preset = min(names, key=lambda one: abs(math.log(PRESETS[one].image_size / wanted)))
@@ -116,22 +110,17 @@ def has_masks(draft: Draft) -> bool:
     return draft.value("faster_rcnn.number_of_stages") == 3 or draft.value("predict_instance_masks") is True
 
 
-def _no_counterpart(family: str, network: Network, setting: Setting, draft: Draft) -> NoCounterpartError:
+def _no_counterpart(network: Network, setting: Setting, draft: Draft) -> NoCounterpartError:
     instead, why = network.instead, network.why
     if any("deepmac" in one.name for one in draft.settings):
         instead, why = _MASK, "it finds masks too"
     if any("keypoint" in one.name for one in draft.settings if one.name.startswith("model.")):
         why += "; no preset finds key points"
-    called = {"ssd": "SSD", "faster_rcnn": "Faster R-CNN", "center_net": "CenterNet"}.get(family, family)
-    if setting.name.endswith(".type"):
-        called += f" with {str(setting.value)!r}"
-    error = NoCounterpartError(
+    return NoCounterpartError(
         f"{draft.where}, {setting.where}",
-        f"{setting.name} = {setting.value!r}: no preset stands for {called}",
+        f"{setting.name} = {setting.value!r}: no preset stands for this network",
         f"Use experiment.make({instead!r}, ...) instead: {why}.",
     )
-    error.instead = instead
-    return error
 
 
 def _side(draft: Draft) -> int:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from tfod_helpers.files import storage
 from tfod_helpers.files.protobuf_text import Setting, TextFormatError, read_settings
-from tfod_helpers.pipeline_config.carried import Carried, Row, describe
+from tfod_helpers.pipeline_config.carried import Carried, describe
 from tfod_helpers.pipeline_config.draft import Draft, Fate
 from tfod_helpers.pipeline_config.networks import OldConfigError, choose
 from tfod_helpers.pipeline_config.rules import rules
 from tfod_helpers.pipeline_config.values import HIGHEST_ADAM_RATE
 from tfod_helpers.presets import PRESETS, keys
 
-_LARGEST = 4 * 2**20  # bytes; real files have 10 thousand
 _MANY = 4  # times the batch of a preset, which one GPU can hold
 _PLACEHOLDER = "path_to_be_configured"
 _SEVERAL = {"data_augmentation_options", "schedule", "operations", "eval_input_reader", "anchor_grid"}
@@ -53,15 +52,7 @@ def _load(path: Path) -> str:
         raise IsADirectoryError(f"{path}: this is a folder. Give one pipeline.config; those in it: {files}.")
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such pipeline.config. Check the path.")
-    try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-    except OSError as error:
-        fix = "Check the file and its permissions."
-        raise TextFormatError("", f"it cannot be opened ({error.strerror})", fix) from error
-    if len(data) > _LARGEST:
-        raise TextFormatError("", f"it has more than {_LARGEST >> 20} MiB, as no config has", f"{_GIVE}.")
-    return decode(data)
+    return decode(path.read_bytes())
 
 
 def decode(data: bytes) -> str:
@@ -88,7 +79,9 @@ def _carry(where: str, settings: list[Setting]) -> Carried:
     draft = Draft(where, settings)
     preset, draft.network = choose(draft)
 
-    # Here and not above: it loads the Model Garden and with it TensorFlow, which a bad file need not wait for.
+    # Here and not above: they load the Model Garden and with it TensorFlow, which a bad file need not wait for.
+    import pandas as pd
+
     from tfod_helpers import experiment
     from tfod_helpers.experiment.config import flatten
 
@@ -100,14 +93,13 @@ def _carry(where: str, settings: list[Setting]) -> Carried:
     notes = _notes(draft, preset)
     config = experiment.change(start, draft.wanted)
     ours = flatten(config)
-    return Carried(
-        Path(where),
-        preset,
-        config,
-        tuple(_row(setting, fate, ours) for setting, fate in zip(settings, fates, strict=True)),
-        tuple(one.name for one in settings if _PLACEHOLDER in str(one.value).lower()),
-        notes,
-    )
+    rows = [
+        (one.name, one.value, fate.outcome, describe(fate, ours), fate.why, one.line, fate.look)
+        for one, fate in zip(settings, fates, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=["setting", "value", "outcome", "to", "why", "line", "look"])
+    unconfigured = tuple(one.name for one in settings if _PLACEHOLDER in str(one.value).lower())
+    return Carried(Path(where), preset, config, table, unconfigured, notes)
 
 
 def _check_once(settings: list[Setting]) -> None:
@@ -124,11 +116,6 @@ def _decide(setting: Setting, draft: Draft) -> Fate:
     fate = next(rule for rule in rules() if rule.fits(setting)).apply(setting, draft)
     draft.want(fate.sets)
     return fate
-
-
-def _row(setting: Setting, fate: Fate, ours: dict[str, object]) -> Row:
-    to = describe(fate.shows or tuple(fate.sets), ours)
-    return Row(setting.name, setting.value, fate.outcome, to, fate.why, setting.line, fate.look)
 
 
 def _notes(draft: Draft, preset: str) -> tuple[str, ...]:

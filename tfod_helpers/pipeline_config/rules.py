@@ -57,30 +57,22 @@ class Rule:
             TextFormatError: no training can have its value.
         """
         replaced = Fate(REPLACED, self.why_not, shows=self.ours, look=self.look)
+        name, *arguments = self.take
         try:
-            value = self._taken(setting, draft)
-        except NotAlikeError as error:
-            return Fate(REPLACED, str(error), shows=self.ours, look=self.look)
+            value = getattr(values, name)(setting, draft, *arguments)
+        except NotAlikeError:
+            return replaced
         if isinstance(value, Fate):
             return value
-        match self.verb:
-            case "carry":
-                return self._carry(value, draft)
-            case "match":
-                alike = value == draft.ours[self.ours[0]]
-                return Fate(CARRIED, self.why, shows=self.ours) if alike else replaced
-            case "always":
-                alike = any(type(setting.value) is type(one) and setting.value == one for one in self.always)
-                return Fate(CARRIED, self.why) if alike else replaced
-            case "replace":
-                return replaced
-        return Fate(NO_COUNTERPART, self.why)
-
-    def _taken(self, setting: Setting, draft: Draft) -> Any:
-        if not self.take:
-            return None
-        name, *arguments = self.take
-        return getattr(values, name)(setting, draft, *arguments)
+        if self.verb == "carry":
+            return self._carry(value, draft)
+        if self.verb == "drop":
+            return Fate(NO_COUNTERPART, self.why)
+        if self.verb == "match":
+            alike = value == draft.ours[self.ours[0]]
+        else:  # what replaces a setting has no value that is always so
+            alike = any(type(setting.value) is type(one) and setting.value == one for one in self.always)
+        return Fate(CARRIED, self.why, shows=self.ours) if alike else replaced
 
     def _carry(self, value: Any, draft: Draft) -> Fate:
         before = draft.wanted.get(self.ours[0], value) if self.ours else value
@@ -107,7 +99,7 @@ def _rule(row: Mapping[str, Any]) -> Rule:
         verb=verb,
         ours=tuple(getattr(keys, name) if name.isupper() else name for name in ours),
         always=_listed(row.get("always", ())),
-        take=_listed(row.get("take", ())),
+        take=_listed(row.get("take", ("given", None))),
         of_several=row.get("of_several"),
         why=row["why"],
         why_not=row.get("why_not", row["why"]),

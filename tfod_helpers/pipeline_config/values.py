@@ -1,12 +1,14 @@
 """An old setting -> the value that ours gets: what ``take`` names in ``rules.yaml``.
 
 Each function here takes the setting, the draft and what the table gives it; it raises `NotAlikeError` where our own
-value stays, and TextFormatError where no training could have the old one.
+value stays, for the reason that the table has as ``why_not``, and TextFormatError where no training could have the old
+one.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from tfod_helpers.files.protobuf_text import Setting
@@ -16,8 +18,8 @@ from tfod_helpers.presets import keys
 HIGHEST_ADAM_RATE = 0.01  # above it Adam's steps are as large as the weights themselves
 SIDES = (32, 4096)  # pixels; beyond them a number is a slip of the pen
 _MOST_STEPS = 100_000_000
+_IMPOSSIBLE = "no training can have this value"
 _SSD_RATIOS = {1.0, 2.0, 0.5, 3.0, 0.3333}  # as every SSD config of the API has them
-_LOWEST_SCORE = 0.01
 _CODED_BOX_WEIGHT = 50  # what task.losses.box_loss_weight is where localization_weight is 1
 _MANUAL_RATE = "adam_optimizer.learning_rate.manual_step_learning_rate.schedule.learning_rate"
 
@@ -31,7 +33,7 @@ def whole(setting: Setting, draft: Draft, lowest: int, highest: int) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise setting.refused(_wrong(value, "whole number"), f"Give a whole number from {lowest} to {highest}.")
+        raise setting.refused(_IMPOSSIBLE, f"Give one whole number from {lowest} to {highest}.")
     return value
 
 
@@ -39,25 +41,33 @@ def number(setting: Setting, draft: Draft, lowest: float, highest: float) -> flo
     """Take a number between two."""
     value = setting.value
     if not _is_number(value) or not lowest <= value <= highest:
-        raise setting.refused(_wrong(value, "number"), f"Give a number from {lowest:g} to {highest:g}.")
+        raise setting.refused(_IMPOSSIBLE, f"Give one number from {lowest:g} to {highest:g}.")
     return _tidy(value)
 
 
 def numbers(setting: Setting, draft: Draft, lowest: float, highest: float) -> list[float]:
     """Take a list of numbers between two; one alone is a list of one."""
-    values = setting.value if isinstance(setting.value, tuple) else (setting.value,)
-    taken = [_tidy(value) for value in values if _is_number(value) and lowest <= value <= highest]
-    if not taken or len(taken) < len(values):
-        raise setting.refused(
-            "these are not such numbers", f"Give numbers from {lowest:g} to {highest:g}, as in [0.5, 1.0]."
-        )
-    return taken
+    values = setting.value if isinstance(setting.value, tuple) and setting.value else (setting.value,)
+    return [number(replace(setting, value=value), draft, lowest, highest) for value in values]
+
+
+def useful(setting: Setting, draft: Draft, lowest: float, highest: float) -> float:
+    """Take a number from 0 on; below the lowest that is of use ours stays."""
+    value = number(setting, draft, 0, highest)
+    if value < lowest:
+        raise NotAlikeError
+    return value
+
+
+def power(setting: Setting, draft: Draft, lowest: float, highest: float, exponent: float) -> float:
+    """Take a power of a number between two: by how much a crop of this side (-1) or area (-0.5) is enlarged."""
+    return _tidy(number(setting, draft, lowest, highest) ** exponent)
 
 
 def flag(setting: Setting, draft: Draft) -> bool:
     """Take true or false."""
     if not isinstance(setting.value, bool) and setting.value not in (0, 1):
-        raise setting.refused("it is neither true nor false", "Give true or false.")
+        raise setting.refused(_IMPOSSIBLE, "Give true or false.")
     return bool(setting.value)
 
 
@@ -73,14 +83,6 @@ def _tidy(value: float) -> float:
 
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _wrong(value: Any, kind: str) -> str:
-    if isinstance(value, tuple):
-        return f"it has {len(value)} values, and must have one"
-    if value == "{}":
-        return f"it is a message, and must be a {kind}"
-    return "it is out of range" if _is_number(value) else f"it is no {kind}"
 
 
 # --- the model ------------------------------------------------------------------------------------
@@ -118,22 +120,14 @@ def edited_ratios(setting: Setting, draft: Draft) -> list[float]:
     """Take aspect ratios that somebody chose."""
     ratios = numbers(setting, draft, 0.01, 100)
     if {round(ratio, 4) for ratio in ratios} == _SSD_RATIOS:
-        raise NotAlikeError("The API's own five, which nobody chose for these photos; the preset has three.")
+        raise NotAlikeError
     return ratios
-
-
-def score(setting: Setting, draft: Draft) -> float:
-    """Take the lowest score of a detection."""
-    value = number(setting, draft, 0, 1)
-    if value < _LOWEST_SCORE:
-        raise NotAlikeError("Detections with lower scores cost time and hardly move AP.")
-    return value
 
 
 def delta(setting: Setting, draft: Draft) -> float:
     """Take the Huber loss's delta; the API multiplies centre differences by 10 before it, the Model Garden does not."""
     if draft.value("faster_rcnn_box_coder.x_scale", 10.0) != 10.0:
-        raise NotAlikeError("It belongs to differences multiplied by another number than 10.")
+        raise NotAlikeError
     return _tidy(number(setting, draft, 0.001, 1000) / 10)
 
 
@@ -142,7 +136,7 @@ def box_weight(setting: Setting, draft: Draft) -> int:
     weight = number(setting, draft, 0, 1000)
     focal = any("weighted_sigmoid_focal" in one.name for one in draft.settings)
     if not focal or draft.value("ssd.normalize_loc_loss_by_codesize") is not True:
-        raise NotAlikeError("It balances another classification loss; the preset's weight goes with the focal loss.")
+        raise NotAlikeError
     other = draft.find("loss.classification_weight")
     return round(_CODED_BOX_WEIGHT * weight / (number(other, draft, 1e-3, 1000) if other else 1.0))
 
@@ -166,7 +160,7 @@ def steps(setting: Setting, draft: Draft) -> int:
     """Take the number of steps."""
     count = whole(setting, draft, 0, _MOST_STEPS)
     if not count:
-        raise NotAlikeError("0 meant without end; the preset's number of images is seen instead.")
+        raise NotAlikeError
     return count
 
 
@@ -175,7 +169,7 @@ def warmup(setting: Setting, draft: Draft) -> int:
     count = whole(setting, draft, 0, _MOST_STEPS)
     total = draft.value("train_config.num_steps", 0)
     if not count or not isinstance(total, int) or count * 2 > total:
-        raise NotAlikeError("It would not fit into the steps; a twentieth of them, 100 at most.")
+        raise NotAlikeError
     return count
 
 
@@ -189,50 +183,18 @@ def adam_rate(setting: Setting, draft: Draft) -> float:
     rates = [number(setting, draft, 0, 1000)]
     rates += [number(one, draft, 0, 1000) for one in draft.settings if one.plain_name.endswith(_MANUAL_RATE)]
     if not 0 < max(rates) <= HIGHEST_ADAM_RATE:
-        raise NotAlikeError("Adam does not train well with it; the preset's own, fitted to the batch size.")
+        raise NotAlikeError
     return max(rates)
-
-
-def epsilon(setting: Setting, draft: Draft) -> float:
-    """Take Adam's epsilon."""
-    value = number(setting, draft, 0, 1)
-    if not value:
-        raise NotAlikeError("Adam would divide by 0.")
-    return value
-
-
-def clipping(setting: Setting, draft: Draft) -> float:
-    """Take the highest norm of the gradients."""
-    norm = number(setting, draft, 0, 1e9)
-    if not norm:
-        raise NotAlikeError("0 meant no limit, and so it is here.")
-    return norm
-
-
-def checkpoint(setting: Setting, draft: Draft) -> None:
-    """Tell a checkpoint that is not read from none."""
-    if not setting.value:
-        raise NotAlikeError("None was given; pretrained weights need fewer photos.")
 
 
 def metrics(setting: Setting, draft: Draft) -> None:
     """Accept COCO's metrics."""
     names = setting.value if isinstance(setting.value, tuple) else (setting.value,)
     if not all(str(name).startswith("coco") for name in names):
-        raise NotAlikeError("Evaluation counts COCO's AP and AP50; Pascal VOC's AP is about AP50.")
+        raise NotAlikeError
 
 
 # --- augmentation ---------------------------------------------------------------------------------
-
-
-def enlarged(setting: Setting, draft: Draft) -> float:
-    """Take the factor by which a crop of this area is enlarged."""
-    return _tidy(1 / math.sqrt(number(setting, draft, 0.01, 1)))
-
-
-def inverse(setting: Setting, draft: Draft) -> float:
-    """Take the factor by which a crop of this side is enlarged."""
-    return _tidy(1 / number(setting, draft, 0.05, 20))
 
 
 def stretch(setting: Setting, draft: Draft) -> float:
