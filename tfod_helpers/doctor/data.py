@@ -9,8 +9,8 @@ import numpy as np
 from tfod_helpers import checks, experiment, presets, records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.doctor.diagnosis import Case, FoundFault
-from tfod_helpers.experiment import ExperimentConfig, Preset, fitting
-from tfod_helpers.presets import anchors, keys
+from tfod_helpers.experiment import ExperimentConfig, fitting
+from tfod_helpers.presets import Preset, anchors, keys
 from tfod_helpers.problems import DatasetError
 from tfod_helpers.records import Records
 

@@ -6,7 +6,6 @@ number of steps, so that a change of one does not silently spoil the others.
 """
 
 from tfod_helpers.experiment.config import (
-    DataConfig,
     DetectionTaskConfig,
     ExperimentConfig,
     RCNNTaskConfig,
@@ -16,13 +15,11 @@ from tfod_helpers.experiment.config import (
 from tfod_helpers.experiment.explaining import explain
 from tfod_helpers.experiment.making import make, with_records
 from tfod_helpers.experiment.settings import augment, change, changes, differences, label_map, load, save
-from tfod_helpers.presets import Preset, presets
+from tfod_helpers.presets import presets
 
 __all__ = [
-    "DataConfig",
     "DetectionTaskConfig",
     "ExperimentConfig",
-    "Preset",
     "RCNNTaskConfig",
     "TaskConfig",
     "augment",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,10 +12,8 @@ from official.core.config_definitions import ExperimentConfig
 from official.modeling import hyperparams, optimization
 from official.vision.configs import maskrcnn, retinanet
 
-from tfod_helpers import presets
-from tfod_helpers.presets import Preset, keys
-
-EVALUATIONS = 6  # of a training, evenly spaced; each costs about as much as fifty steps
+from tfod_helpers.presets import Preset, find, keys
+from tfod_helpers.presets.models import FASTER_RCNN
 
 
 @dataclasses.dataclass
@@ -145,7 +143,7 @@ def from_preset(name: str) -> ExperimentConfig:
     Raises:
         ValueError: there is no such preset.
     """
-    preset = presets.find(name)
+    preset = find(name)
     kind = RCNNTaskConfig if preset.is_rcnn else DetectionTaskConfig
     config = ExperimentConfig(task=kind(), trainer=TrainerConfig())
     task = config.task
@@ -164,7 +162,7 @@ def from_preset(name: str) -> ExperimentConfig:
             "warmup": {"type": "linear", "linear": {"warmup_learning_rate": 0.0}},
         }
     )
-    config.override(nest(following(preset.train_steps) | {keys.STEPS: preset.train_steps}))
+    assign(config, keys.following(preset.train_steps) | {keys.STEPS: preset.train_steps})
     return config
 
 
@@ -184,7 +182,7 @@ def _describe_model(model: retinanet.RetinaNet | maskrcnn.MaskRCNN, preset: Pres
     model.norm_activation.norm_momentum = 0.9
     model.detection_generator.nms_version = "batched"
     model.detection_generator.pre_nms_score_threshold = 0.01
-    if preset.family == presets.FASTER_RCNN:
+    if preset.family == FASTER_RCNN:
         model.include_mask, model.mask_head, model.mask_sampler, model.mask_roi_aligner = False, None, None, None
     if not preset.is_rcnn:
         model.head.num_filters, model.head.num_convs = preset.filters, preset.head_convs
@@ -199,21 +197,6 @@ def _describe_backbone(backbone: Any, preset: Preset) -> None:
         chosen.filter_size_scale = preset.width
     if preset.backbone == "spinenet_mobile":
         chosen.min_level, chosen.max_level = preset.levels
-
-
-def following(train_steps: int) -> dict[str, float]:
-    """Return the settings that follow the number of steps."""
-    interval = max(1, math.ceil(train_steps / EVALUATIONS))
-    return {
-        keys.DECAY_STEPS: train_steps,
-        keys.WARMUP_STEPS: max(1, min(100, train_steps // 20)),
-        # Over about the last tenth of the steps.
-        keys.AVERAGE_DECAY: min(0.999, max(0.0, 1 - 10 / max(train_steps, 1))),
-        keys.VALIDATION_INTERVAL: interval,
-        keys.CHECKPOINT_INTERVAL: interval,
-        keys.STEPS_PER_LOOP: min(20, interval),
-        keys.SUMMARY_INTERVAL: min(20, interval),
-    }
 
 
 def flatten(config: ExperimentConfig) -> dict[str, Any]:
@@ -231,13 +214,8 @@ def flatten(config: ExperimentConfig) -> dict[str, Any]:
     return flat
 
 
-def nest(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn dotted names back into the nested form that configs take."""
-    nested: dict[str, Any] = {}
+def assign(config: ExperimentConfig, settings: Mapping[str, Any]) -> None:
+    """Set settings by their dotted names."""
     for key, value in settings.items():
         *parents, leaf = key.split(".")
-        place = nested
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = value
-    return nested
+        setattr(functools.reduce(getattr, parents, config), leaf, value)

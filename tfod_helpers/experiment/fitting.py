@@ -12,7 +12,8 @@ import numpy as np
 from tfod_helpers import records
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.experiment.config import Reason
-from tfod_helpers.presets import PHOTOS, Preset, anchors, keys
+from tfod_helpers.presets import Preset, anchors, keys
+from tfod_helpers.presets.models import PHOTOS
 from tfod_helpers.records import Records
 
 _GAIN = 0.05  # in the share of boxes that an anchor matches; for less, the preset's own settings stay

@@ -77,9 +77,6 @@ def with_records(config: ExperimentConfig, *, train: Records, validation: Record
         ValueError: the records have different label maps, a class without an example, or do not fit the settings.
     """
     _check_records(train, validation)
-    before = config.task.model.num_classes - 1
-    if before > 0 and before != len(train.label_map):
-        print(f"The config was for {before} classes; the records have {len(train.label_map)}, and they are taken.")
     changed = _with_data(copy.deepcopy(config), train, validation)
     check(changed)
     return changed

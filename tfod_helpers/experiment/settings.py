@@ -13,7 +13,7 @@ import yaml
 
 from tfod_helpers import presets
 from tfod_helpers.annotations import LabelMap
-from tfod_helpers.experiment.config import ExperimentConfig, flatten, following, from_preset, nest
+from tfod_helpers.experiment.config import ExperimentConfig, assign, flatten, from_preset
 from tfod_helpers.files import storage
 from tfod_helpers.presets import keys
 from tfod_helpers.problems import did_you_mean
@@ -64,9 +64,9 @@ def change(config: ExperimentConfig, settings: Mapping[str, Any]) -> ExperimentC
         wanted.setdefault(keys.LEARNING_RATE, old[keys.LEARNING_RATE] * math.sqrt(ratio))
         wanted.setdefault(keys.STEPS, max(1, round(old[keys.STEPS] / ratio)))
     if keys.STEPS in wanted:
-        wanted = following(wanted[keys.STEPS]) | wanted
+        wanted = keys.following(wanted[keys.STEPS]) | wanted
     changed = copy.deepcopy(config)
-    changed.override(nest(wanted))
+    assign(changed, wanted)
     check(changed)
     return changed
 

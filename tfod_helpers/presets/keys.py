@@ -1,5 +1,9 @@
 """The names of the settings of an experiment config that more than one module speaks of, each written once."""
 
+from __future__ import annotations
+
+import math
+
 PRESET = "task.preset"
 CLASS_NAMES = "task.class_names"
 TRAIN_IMAGES, VALIDATION_IMAGES = "task.train_images", "task.validation_images"
@@ -25,16 +29,25 @@ AVERAGE_DECAY = "trainer.average_decay"
 VALIDATION_INTERVAL, CHECKPOINT_INTERVAL = "trainer.validation_interval", "trainer.checkpoint_interval"
 SUMMARY_INTERVAL, STEPS_PER_LOOP = "trainer.summary_interval", "trainer.steps_per_loop"
 
-# They follow the number of steps.
-FOLLOWING_STEPS = (
-    DECAY_STEPS,
-    WARMUP_STEPS,
-    AVERAGE_DECAY,
-    VALIDATION_INTERVAL,
-    CHECKPOINT_INTERVAL,
-    SUMMARY_INTERVAL,
-    STEPS_PER_LOOP,
-)
+EVALUATIONS = 6  # of a training, evenly spaced; each costs about as much as fifty steps
+
+
+def following(train_steps: int) -> dict[str, float]:
+    """Return the settings that follow the number of steps."""
+    interval = max(1, math.ceil(train_steps / EVALUATIONS))
+    return {
+        DECAY_STEPS: train_steps,
+        WARMUP_STEPS: max(1, min(100, train_steps // 20)),
+        # Over about the last tenth of the steps.
+        AVERAGE_DECAY: min(0.999, max(0.0, 1 - 10 / max(train_steps, 1))),
+        VALIDATION_INTERVAL: interval,
+        CHECKPOINT_INTERVAL: interval,
+        STEPS_PER_LOOP: min(20, interval),
+        SUMMARY_INTERVAL: min(20, interval),
+    }
+
+
+FOLLOWING_STEPS = tuple(following(1))
 # A batch of another size brings these along.
 FOLLOWING_BATCH = (BATCH_SIZE, LEARNING_RATE, STEPS, REASONS, *FOLLOWING_STEPS)
 # They follow the data, and are no choice.

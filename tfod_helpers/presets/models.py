@@ -103,6 +103,15 @@ class Preset:
 _SMALL_SCHEDULE = "schedule: the sample's, longer"
 _LARGE_SCHEDULE = "schedule: Adam at a tenth of the small models' learning rate, not measured on photos by us"
 
+_RESNET: dict[str, Any] = {"backbone": "resnet", "filters": 256, "separable": False, "activation": "relu"}
+_RCNN = _RESNET | {
+    "levels": (2, 6),
+    "anchor_size": 8.0,
+    "anchor_scales": 1,
+    "batch_size": 4,
+    "learning_rate": 1e-4,
+}
+
 PRESETS = {
     "mobilenet_v2_sample": Preset(
         purpose="a first detector in minutes, on a CPU too",
@@ -117,7 +126,6 @@ PRESETS = {
         levels=(3, 6),
         batch_size=16,
         train_steps=1900,
-        learning_rate=1e-3,
         frozen_stride=8,
         scale=(0.6, 1.4),
     ),
@@ -205,11 +213,8 @@ PRESETS = {
         coco_ap=36.8,
         coco_source=_GARDEN,
         source=f"architecture: the Model Garden's retinanet_resnetfpn_coco; {_LARGE_SCHEDULE}",
-        backbone="resnet",
         model_id="50",
-        filters=256,
-        separable=False,
-        activation="relu",
+        **_RESNET,
         anchor_size=4.0,
         batch_size=8,
         learning_rate=2e-4,
@@ -222,17 +227,9 @@ PRESETS = {
         coco_source=f"{_ZOO}, whose Faster R-CNN ResNet-101 640 has no pyramid",
         source=f"architecture: the Model Garden's fasterrcnn_resnetfpn_coco with ResNet-101; {_LARGE_SCHEDULE}",
         family=FASTER_RCNN,
-        backbone="resnet",
         model_id="101",
-        filters=256,
-        separable=False,
-        activation="relu",
+        **_RCNN,
         strides_first=True,
-        levels=(2, 6),
-        anchor_size=8.0,
-        anchor_scales=1,
-        batch_size=4,
-        learning_rate=1e-4,
     ),
     "mask_rcnn_resnet50_640": Preset(
         purpose="boxes and masks, where the photos have masks; on a GPU or TPU server",
@@ -242,16 +239,8 @@ PRESETS = {
         coco_source=f"{_GARDEN}; its masks reach 37.6",
         source=f"architecture: the Model Garden's maskrcnn_resnetfpn_coco; {_LARGE_SCHEDULE}",
         family=MASK_RCNN,
-        backbone="resnet",
         model_id="50",
-        filters=256,
-        separable=False,
-        activation="relu",
-        levels=(2, 6),
-        anchor_size=8.0,
-        anchor_scales=1,
-        batch_size=4,
-        learning_rate=1e-4,
+        **_RCNN,
     ),
 }
 

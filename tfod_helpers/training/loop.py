@@ -14,7 +14,7 @@ import tensorflow as tf
 import tf_keras
 from tqdm import tqdm
 
-from tfod_helpers import experiment, pictures
+from tfod_helpers import pictures
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files.run_folder import Keeper, Run
@@ -201,7 +201,7 @@ class Training:
         minutes, images = self.config.trainer.minutes, self.config.task.train_images
         one = 1 / self.rows[-1]["steps_per_second"]
         left = minutes * 60 * _SPARE - sum(self.seconds.values())
-        left -= experiment.config.EVALUATIONS * self.seconds["evaluating"]
+        left -= keys.EVALUATIONS * self.seconds["evaluating"]
         self._plan(self.steps.done + max(1, int(left / one)))
         epochs = self.total * self.config.task.train_data.global_batch_size / images
         tqdm.write(
@@ -216,7 +216,7 @@ class Training:
             row[PLANNED] = steps
         if steps != self.total:
             self.total = steps
-            self.every = experiment.config.following(steps)[keys.VALIDATION_INTERVAL]
+            self.every = keys.following(steps)[keys.VALIDATION_INTERVAL]
         if isinstance(self.steps.rate, WarmupCosine) and self.config.trainer.minutes:
             self.steps.rate.steps.assign(steps)
 
