@@ -455,10 +455,10 @@ def test_records_complete_the_config(tmp_path: Path) -> None:
 
 @tensorflow
 def test_unknown_settings_are_listed_and_hurt_nothing(tmp_path: Path) -> None:
-    """A field that nobody knows, an extension and a misspelt name are in the table, without a counterpart."""
-    text = SSD + "[my.ext] { a: 1 } something { else: 2 }"
+    """A field that nobody knows and a misspelt name are in the table, without a counterpart."""
+    text = SSD + "something { else: 2 }"
     carried = read(tmp_path, text, model="num_clases: 4", train="moon_phase: 3")
-    for name in ("[my.ext].a", "something.else", "model.ssd.num_clases", "train_config.moon_phase"):
+    for name in ("something.else", "model.ssd.num_clases", "train_config.moon_phase"):
         assert fates(carried)[name] == "no counterpart"
     assert flat(carried)[f"{MODEL}.num_classes"] == 4
 

@@ -11,6 +11,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tfod_helpers.problems import FixableError
 
@@ -100,15 +101,10 @@ class _Token:
         return TextFormatError(f"line {self.line}, column {self.column}", what, fix)
 
 
-@dataclass(frozen=True)
-class _Field:
+class _Field(NamedTuple):
     name: str
     value: Value | list[_Field]
     token: _Token
-
-    @property
-    def is_message(self) -> bool:
-        return isinstance(self.value, list)
 
 
 class _Reader:
@@ -148,8 +144,11 @@ class _Reader:
         return fields
 
     def read_field(self, depth: int) -> list[_Field]:
-        start = self.token
-        name = self.read_name()
+        start = self.take()
+        if start.kind != "word":
+            fix = "A setting is 'name: value' or 'name { ... }'; check for a missing name, quote or brace before it."
+            raise start.error(f"expected the name of a setting, got {start}", fix)
+        name = start.text
         if not self.takes(":") and self.token.text not in ("{", "<", "["):
             fix = f"Write {name}: VALUE or {name} {{ ... }}."
             raise self.token.error(f"expected ':' or '{{' after {name!r}, got {self.token}", fix)
@@ -165,20 +164,6 @@ class _Reader:
         if scalars and messages:
             raise start.error(f"the list of {name!r} mixes values and messages", "Keep one kind.")
         return messages or [_Field(name, scalars, start)]
-
-    def read_name(self) -> str:
-        first = self.take()
-        if first.kind == "word":
-            return first.text
-        if first.text != "[":
-            fix = "A setting is 'name: value' or 'name { ... }'; check for a missing name, quote or brace before it."
-            raise first.error(f"expected the name of a setting, got {first}", fix)
-        parts = []
-        while not self.takes("]"):
-            if self.token.text in ("{", "}", "<", ">") or self.token.kind in ("end", "text"):
-                raise first.error("the name of an extension is never closed", "Add a ']'.")
-            parts.append(self.take().text)
-        return f"[{''.join(parts)}]"
 
     def read_value(self, name: str, depth: int) -> Scalar | list[_Field]:
         token = self.take()
@@ -223,11 +208,10 @@ def _unexpected(rest: _Token) -> TextFormatError:
 
 def _number(text: str) -> int | float:
     text = re.sub(r"\s", "", text).lower()
-    if "0x" in text:
-        return int(text, 16)
-    if re.fullmatch(r"[+-]?\d+", text) and len(text) < 25:
-        return int(text)
-    return float(text.removesuffix("f") if not text.endswith("inf") else text)
+    try:
+        return int(text, 16 if "0x" in text else 10)
+    except ValueError:  # no whole number, or one of thousands of digits
+        return float(text if text.endswith("inf") else text.removesuffix("f"))
 
 
 def _unquoted(token: _Token, windows_paths: bool) -> str:
@@ -255,7 +239,7 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
 
 def _flattened(fields: list[_Field], prefix: str) -> Iterator[Setting]:
     """Give the settings of a message; a value given several times is one setting, with all of them."""
-    several = Counter(field.name for field in fields if field.is_message)
+    several = Counter(field.name for field in fields if isinstance(field.value, list))
     numbers: Counter[str] = Counter()
     values: dict[str, Value] = {}
     for field in fields:

@@ -74,7 +74,8 @@ def choose(draft: Draft) -> tuple[str, Fate]:
     if network.instead:
         raise _no_counterpart(network, extractor or draft.settings[0], draft)
     wanted = _side(draft)
-    names = network.presets or ((_MASK if has_masks(draft) else _RCNN),)
+    masks = draft.value("faster_rcnn.number_of_stages") == 3 or draft.value("predict_instance_masks") is True
+    names = network.presets or ((_MASK if masks else _RCNN),)
     preset = min(names, key=lambda one: abs(math.log(PRESETS[one].image_size / wanted)))
     sets = _fitted(draft, preset, network.model_id, wanted)
     shows = (keys.PRESET, f"task.model.backbone.{PRESETS[preset].backbone}.model_id")
@@ -88,26 +89,17 @@ def find_family(draft: Draft) -> str:
     Raises:
         TextFormatError: the config has no model of these.
     """
-    found = {family: one for one in reversed(draft.settings) for family in networks() if _within(one, family)}
+    names = {f"{one.plain_name}." for one in draft.settings}
+    found = [family for family in networks() if any(name.startswith(f"model.{family}.") for name in names)]
     if len(found) > 1:
-        setting = next(iter(found.values()))
-        raise setting.refused(f"there are several models in this file: {', '.join(found)}", "Keep one of them.")
+        raise TextFormatError("", f"there are several models in this file: {', '.join(found)}", "Keep one of them.")
     if found:
-        return next(iter(found))
+        return found[0]
     tops = ", ".join(dict.fromkeys(one.plain_name.split(".")[0] for one in draft.settings[:200])) or "nothing"
     what = f"there is no model {{ ssd {{ ... }} }} or model {{ faster_rcnn {{ ... }} }} in it, only: {tops[:120]}"
     if tops == "item":
         raise TextFormatError("", what, "This is a label map. Give the pipeline.config that names it.")
     raise TextFormatError("", what, "Give the pipeline.config of an Object Detection API model.")
-
-
-def _within(setting: Setting, family: str) -> bool:
-    return f"{setting.plain_name}.".startswith(f"model.{family}.")
-
-
-def has_masks(draft: Draft) -> bool:
-    """Return whether the network finds masks too."""
-    return draft.value("faster_rcnn.number_of_stages") == 3 or draft.value("predict_instance_masks") is True
 
 
 def _no_counterpart(network: Network, setting: Setting, draft: Draft) -> NoCounterpartError:

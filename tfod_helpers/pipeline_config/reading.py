@@ -63,16 +63,13 @@ def decode(data: bytes) -> str:
     """
     if not data.strip():
         raise TextFormatError("", "the file is empty", f"{_GIVE}.")
-    kinds = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252", "latin-1")
-    for kind in kinds:
-        try:
-            text = data.decode(kind)
-        except UnicodeDecodeError:
-            continue
-        if re.search(r"[\x00-\x08\x0e-\x1f]", text):
-            break
-        return text
-    raise TextFormatError("", "this is no text, but a binary file", f"{_GIVE}, not its checkpoint or frozen graph.")
+    try:
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", "replace")
+    if re.search(r"[\x00-\x08\x0e-\x1f]", text):
+        raise TextFormatError("", "this is no text, but a binary file", f"{_GIVE}, not its checkpoint or frozen graph.")
+    return text
 
 
 def _carry(where: str, settings: list[Setting]) -> Carried:
