@@ -45,7 +45,6 @@ def test_elsewhere_than_in_colab(tmp_path: Path) -> None:
         ("Error: credential propagation was unsuccessful", r"the permission was not given.*third-party cookies"),
         ("mount failed", r"Drive's own program stopped.*Disconnect and delete runtime"),
         ("mount failed: timeout during initial read of root folder; for more info: https://x", "move files from the"),
-        ("mount failed: invalid oauth code", "the code that was pasted is not the one"),
         ("The domain policy has disabled Drive File Stream: https://x", "school or company.*ask its administrator"),
         ("'TBE_CREDS_ADDR'", r"not one of Google's own machines.*sources\.local\('upload'\)"),
         ("google.colab.drive is unsupported in this environment.", r"has no Drive.*sources\.local\('gs://"),

@@ -324,8 +324,8 @@ def test_versions_that_cannot_fit_are_reported_and_not_tried_for_ever(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pin that does not please this package itself ends in an error that names it."""
-    pins = installing._pins() | {"numpy": "1.0.0"}
-    monkeypatch.setattr(installing, "_pins", lambda: pins)
+    pins = installing.pins() | {"numpy": "1.0.0"}
+    monkeypatch.setattr(installing, "pins", lambda: pins)
     with pytest.raises(RuntimeError, match=r"asks for numpy.*, and numpy 1\.0\.0 is what the tested set has"):
         installing.install("train")
 
@@ -384,7 +384,7 @@ def test_the_setup_cell_installs_with_the_real_pip(fresh: Path, tmp_path: Path) 
         wheel.writestr(f"{home}/METADATA", f"Metadata-Version: 2.1\nName: tqdm\nVersion: {version}\n")
         wheel.writestr(f"{home}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{home}/RECORD", "")
-    assert re.search(rf"Installing tqdm {version}\.\nInstalled 1 package in \d+ s\.", run().stdout)
+    assert re.search(rf"Installing tqdm=={version}\.\nInstalled 1 package in \d+ s\.", run().stdout)
     assert run().stdout == ""
 
 

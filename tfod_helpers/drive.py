@@ -11,6 +11,7 @@ import difflib
 import errno
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,6 @@ _REASONS = {
         "Google took too long to list My Drive, which happens with thousands of files at its top",
         f"{_AGAIN}; where that does not help, move files from the top of My Drive into folders",
     ),
-    "invalid oauth code": ("the code that was pasted is not the one that Google showed", _AGAIN),
     "domain policy": (
         "the school or company of this account does not allow Drive in other programs",
         f"Use a private account, or ask its administrator. {_ELSEWHERE}",
@@ -209,6 +209,4 @@ def _mounts() -> dict[str, str]:
 
 
 def _unescaped(text: str) -> str:
-    for code, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, letter)
-    return text
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)

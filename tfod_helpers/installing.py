@@ -55,7 +55,7 @@ def install(*extras: str) -> None:
             a package was replaced that this session had loaded already, so that the session has to be restarted.
     """
     check_python()
-    started, count = time.monotonic(), 0
+    started = time.monotonic()
     if on_tpu() and installed(_PLAIN) and any(wanted.name == _FOR_TPU for wanted, _ in _requirements(extras)):
         # Its files lie where those of tensorflow-tpu belong: neither is whole now.
         print(f"Removing {_PLAIN}, which cannot use the TPU.")
@@ -67,8 +67,7 @@ def install(*extras: str) -> None:
             raise RuntimeError(f"{asker} asks for {need}, and {need.name} {version} is what the tested set has.")
         _add(missing)
         wanted |= missing
-        count += len(missing)
-    if count:
+    if count := len(wanted):
         print(f"Installed {count} package{'s' * (count > 1)} in {time.monotonic() - started:.0f} s.")
     if replaced := outdated(*extras):
         names = ", ".join(f"{name} {new} in place of {old}" for name, (old, new) in replaced.items())
@@ -127,15 +126,15 @@ def lacking(*extras: str) -> dict[str, str]:
     Raises:
         RuntimeError: a package is asked for that neither requirements file names.
     """
-    pins, missing = _pins(), {}
+    tested, missing = pins(), {}
     for wanted, asker, _ in _unmet(extras):
         name = canonicalize_name(wanted.name)
         # The pinned versions fit together. So where ours does not satisfy the asker, the asker is of a wrong version.
-        fits = name in pins and wanted.specifier.contains(pins[name], prereleases=True)
-        culprit = name if fits or asker not in pins else asker
-        if culprit not in pins:
+        fits = name in tested and wanted.specifier.contains(tested[name], prereleases=True)
+        culprit = name if fits or asker not in tested else asker
+        if culprit not in tested:
             raise RuntimeError(f"{asker} asks for {wanted}, and requirements-tpu.txt does not name it. Add it there.")
-        missing[culprit] = pins[culprit]
+        missing[culprit] = tested[culprit]
     return missing
 
 
@@ -175,7 +174,7 @@ def _requirements(extras: Sequence[str]) -> Iterator[tuple[Requirement, str]]:
     roots = [(wanted, _PACKAGE) for wanted in _own_requirements({*_ALWAYS, *extras})]
     if tpu and any(canonicalize_name(wanted.name) == _PLAIN for wanted, _ in roots):
         # Any libtpu satisfies tensorflow-tpu, and newer ones abort the process.
-        roots.append((Requirement(f"libtpu=={pinned('libtpu')}"), _FOR_TPU))
+        roots.append((Requirement(f"libtpu=={pins()['libtpu']}"), _FOR_TPU))
     return needs(roots, tpu)
 
 
@@ -218,17 +217,8 @@ def _applying(lines: Iterable[str], extras: Collection[str]) -> list[Requirement
     return [one for one in wanted if not one.marker or any(one.marker.evaluate({"extra": extra}) for extra in extras)]
 
 
-def pinned(name: str) -> str:
-    """Return the tested version of a package, as the requirements files have it.
-
-    Raises:
-        KeyError: they do not name it.
-    """
-    return _pins()[canonicalize_name(name)]
-
-
-def _pins() -> dict[str, str]:
-    """Read the tested versions: the files stand in the checkout, and lie within an installed package."""
+def pins() -> dict[str, str]:
+    """Read the tested versions; the requirements files stand in the checkout, and lie within an installed package."""
     package = Path(__file__).parent
     found: dict[str, str] = {}
     for file in ("requirements-tpu.txt", "requirements.txt"):
@@ -269,8 +259,8 @@ def _same(loaded: str, installed: str) -> bool:
 
 def _add(packages: dict[str, str]) -> None:
     """Install exactly these, with uv where it is there, which is many times faster, else with pip."""
-    print(f"Installing {_listed(packages)}.")
     pinned = [f"{name}=={version}" for name, version in packages.items()]
+    print(f"Installing {', '.join(pinned)}.")
     uv = shutil.which("uv")
     if uv and not _run([uv, "pip", "install", "--python", sys.executable, "--no-deps", *pinned]):
         importlib.invalidate_caches()
@@ -294,9 +284,3 @@ def _run(command: list[str]) -> str:
     """Run a command and return the last of what it said where it failed, else nothing."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return "" if done.returncode == 0 else done.stdout[-2000:].strip() or f"exit status {done.returncode}"
-
-
-def _listed(packages: dict[str, str]) -> str:
-    first = [f"{name} {version}" for name, version in list(packages.items())[:4]]
-    more = len(packages) - len(first)
-    return ", ".join(first) + (f" and {more} more" if more else "")

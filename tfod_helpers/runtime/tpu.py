@@ -57,7 +57,7 @@ def _local() -> tf.distribute.cluster_resolver.TPUClusterResolver | None:
     """Return the TPU in this machine, or None; raise RuntimeError where it is not to be touched."""
     if not installing.tpu_devices():
         return None
-    libtpu, pinned = installing.installed("libtpu"), installing.pinned("libtpu")
+    libtpu, pinned = installing.installed("libtpu"), installing.pins()["libtpu"]
     if installing.installed("tensorflow-tpu") and libtpu and Version(libtpu) > Version(pinned):
         fix = f"run pip install libtpu=={pinned}, then restart"
         raise RuntimeError(f"libtpu {libtpu} is installed, which would end this process: {fix}")
@@ -110,7 +110,7 @@ def _unusable(reason: str) -> str:
     what = "in Colab choose Runtime > Disconnect and delete runtime, then connect again"
     if plain:
         lies = f"plain tensorflow {plain} has overwritten tensorflow-tpu" if special else f"it is tensorflow {plain}"
-        wanted = f"tensorflow-tpu=={special or tf.__version__} libtpu=={installing.pinned('libtpu')}"
+        wanted = f"tensorflow-tpu=={special or tf.__version__} libtpu=={installing.pins()['libtpu']}"
         fix = f"pip uninstall -y tensorflow && pip install --no-deps --force-reinstall {wanted}"
         what = f"{lies}, without TPUs: run {fix}, then restart"
     return f"a TPU is there but this TensorFlow cannot use it ({reason}): {what}"
