@@ -52,7 +52,9 @@ def setup() -> str:
     """The setup cell as the notebooks have it, up to where it imports what they use."""
     cells = nbformat.read(ROOT / "notebooks" / "01_train_tpu.ipynb", 4).cells
     cell = next(cell.source for cell in cells if cell.cell_type == "code")
-    return cell.partition("from tfod_helpers import broken_sample")[0]
+    installs, found, _ = cell.partition("\nfrom tfod_helpers import doctor")
+    assert found
+    return installs
 
 
 class Machine:
