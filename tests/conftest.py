@@ -38,8 +38,7 @@ def _nothing_seen(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     """No photo was looked at before the test, and what it sees is not kept in the user's cache."""
     folder = tmp_path_factory.mktemp("looks")
     monkeypatch.setattr(looks, "_file", lambda: folder / "looks.npy")
-    monkeypatch.setattr(looks, "_seen", {})
-    looks._earlier.cache_clear()
+    looks._seen.cache_clear()
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def _telling_names(paths: Sequence[Path]) -> list[str]:
 def _same_pictures(images: Sequence[LabelledImage], names: Sequence[str]) -> list[list[int]]:
     """Return the numbers of the images that belong together; of each group the one with the shortest name first."""
     looks = photos.look_at([image.source for image in images], title="Comparing photos")
-    groups = [sorted(group.members, key=lambda n: (len(names[n]), names[n])) for group in near_duplicates.groups(looks)]
+    groups = [sorted(group, key=lambda n: (len(names[n]), names[n])) for group in near_duplicates.groups(looks)]
     together = {number for group in groups for number in group}
     return [*groups, *([number] for number in range(len(images)) if number not in together)]
 

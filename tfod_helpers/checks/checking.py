@@ -87,9 +87,9 @@ def _unreadable(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoErr
 def _same_photos(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:
     digests = [look.digest if isinstance(look, Look) else b"" for look in looks]
     for group in near_duplicates.groups(looks):
-        first = images[group.members[0]]
-        for other in group.members[1:]:
-            image, exact = images[other], digests[other] == digests[group.members[0]]
+        first = images[group[0]]
+        for other in group[1:]:
+            image, exact = images[other], digests[other] == digests[group[0]]
             what = f"it is {'the same file as' if exact else 'nearly the same picture as'} {first.path.name}"
             kind = "same photo twice" if exact else "nearly the same photo"
             severity: Severity = "warning"

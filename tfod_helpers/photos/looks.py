@@ -10,7 +10,7 @@ import contextlib
 import functools
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,29 +122,26 @@ def look_at(
         workers: how many photos are read at once; None takes one a core.
         title: of the progress bar.
     """
-    found: dict[int, Look | PhotoError] = {}
-    for number, source in enumerate(sources):
-        if isinstance(source, Path) and (known := _remembered(source)):
-            found[number] = known
-    unknown = [number for number in range(len(sources)) if number not in found]
+    found: list[Any] = [_remembered(source) for source in sources]
+    unknown = [number for number, seen in enumerate(found) if seen is None]
     results = in_order(_look_at, [sources[number] for number in unknown], workers=workers)
-    new: dict[bytes, Look] = {}
-    for number, (seen, kept) in zip(unknown, tqdm(results, title, len(unknown), unit="photo", delay=1), strict=True):
+    new = []
+    for number, (seen, row) in zip(unknown, tqdm(results, title, len(unknown), unit="photo", delay=1), strict=True):
         found[number] = seen
-        new |= kept
-    remember(new)
-    return [found[number] for number in range(len(sources))]
+        new.append(row)
+    remember(b"".join(new))
+    return found
 
 
-def _look_at(source: Path | bytes) -> tuple[Look | PhotoError, dict[bytes, Look]]:
+def _look_at(source: Path | bytes) -> tuple[Look | PhotoError, bytes]:
     """Return what is seen of a photo, and what is to be remembered of that."""
     try:
-        return (look(source), {}) if isinstance(source, bytes) else prove(source, *read(source))
+        return (look(source), b"") if isinstance(source, bytes) else prove(source, *read(source))
     except PhotoError as error:
-        return error, {}
+        return error, b""
     except OSError as error:
         what = f"it cannot be opened ({error.strerror})"
-        return PhotoError(str(source), what, "Put the photo back, or read the dataset again."), {}
+        return PhotoError(str(source), what, "Put the photo back, or read the dataset again."), b""
 
 
 def read(path: Path) -> tuple[bytes, Stamp]:
@@ -161,25 +158,28 @@ def read(path: Path) -> tuple[bytes, Stamp]:
     return found
 
 
-def prove(path: Path, data: bytes, stamp: Stamp) -> tuple[Look, dict[bytes, Look]]:
+def prove(path: Path, data: bytes, stamp: Stamp) -> tuple[Look, bytes]:
     """Prove a photo whole whose bytes have been read; what these very bytes looked like is not looked at again.
 
     Returns:
-        What is seen of it, and what is new of that, for `remember`.
+        What is seen of it, and what is new of that, for `remember`: nothing of a file that changed just now.
 
     Raises:
         PhotoError: it is no image, or not a whole one.
     """
-    known = _find(_key(path, stamp))
+    key = _key(path, stamp)
+    known = _find(key)
     if known and known.digest == hashlib.sha256(data).digest():
-        return known, {}
+        return known, b""
     seen = look(data)
-    return seen, _settled(path, stamp, seen)
+    if time.time_ns() - stamp[1] < _SETTLED or storage.is_remote(path):
+        return seen, b""
+    info = seen.info
+    facts = info.format.encode(), info.mode.encode(), info.width, info.height, info.orientation
+    return seen, np.array([(key, seen.digest, seen.thumbnail, seen.bytes, *facts)], _KEPT).tobytes()
 
 
 # --- what was seen --------------------------------------------------------------------------------
-
-_seen: dict[bytes, Look] = {}  # in this process
 
 
 def _key(path: Path, stamp: Stamp) -> bytes:
@@ -187,35 +187,25 @@ def _key(path: Path, stamp: Stamp) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-def _settled(path: Path, stamp: Stamp, seen: Look) -> dict[bytes, Look]:
-    """Return what can be remembered of a file, by its key: nothing, where it changed just now."""
-    recent = time.time_ns() - stamp[1] < _SETTLED
-    return {} if recent or storage.is_remote(path) else {_key(path, stamp): seen}
-
-
-def _remembered(path: Path) -> Look | None:
+def _remembered(source: Path | bytes) -> Look | None:
     """Return what was seen of a file as it is now."""
-    if storage.is_remote(path):  # asking for the stamp takes as long as reading it
+    if isinstance(source, bytes) or storage.is_remote(source):  # asking for the stamp takes as long as reading it
         return None
     with contextlib.suppress(OSError, ValueError):
-        return _find(_key(path, storage.stamp(path)))
+        return _find(_key(source, storage.stamp(source)))
     return None
 
 
 def _find(key: bytes) -> Look | None:
-    if key not in _seen and key in _earlier():
-        row = _earlier()[key]
-        size = int(row["width"]), int(row["height"])
-        info = PhotoInfo(
-            str(row["format"], "ascii", "replace"), str(row["mode"], "ascii", "replace"), *size, int(row["orientation"])
-        )
-        _seen[key] = Look(row["digest"].tobytes(), row["thumbnail"], int(row["bytes"]), info)
-    return _seen.get(key)
+    if key not in _seen():
+        return None
+    _, digest, thumbnail, size, format, mode, *numbers = _seen()[key].item()
+    return Look(digest, thumbnail, size, PhotoInfo(format.decode(), mode.decode(), *numbers))
 
 
 @functools.cache
-def _earlier() -> dict[bytes, np.void]:
-    """Return what earlier processes saw, each a row of `_KEPT`."""
+def _seen() -> dict[bytes, np.void]:
+    """Return what this process and earlier ones saw, each a row of `_KEPT`."""
     kept = _kept()
     return dict(zip(kept["key"].tolist(), kept, strict=True))
 
@@ -233,21 +223,15 @@ def _kept() -> np.ndarray:
     return np.zeros(0, _KEPT)
 
 
-def remember(new: Mapping[bytes, Look]) -> None:
-    """Keep what was seen of photos, by key, for this process and for later ones.
+def remember(new: bytes) -> None:
+    """Keep what `prove` saw of photos, for this process and for later ones.
 
     Several processes may do so at once: the file is always whole, and what one of them loses is looked at again.
     """
     if not new:
         return
-    _seen.update(new)
-    rows = np.array([_row(key, seen) for key, seen in new.items()], _KEPT)
+    rows = np.frombuffer(new, _KEPT)
+    _seen().update(zip(rows["key"].tolist(), rows, strict=True))
     # A cache folder that cannot be written to does no harm.
     with contextlib.suppress(OSError), workspace.whole_file(_file()) as part, part.open("wb") as file:
         np.save(file, np.concatenate([_kept(), rows])[-_MOST:], allow_pickle=False)
-
-
-def _row(key: bytes, seen: Look) -> tuple[Any, ...]:
-    info = seen.info
-    facts = info.format.encode(), info.mode.encode(), info.width, info.height, info.orientation
-    return key, seen.digest, seen.thumbnail, seen.bytes, *facts

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,21 +26,8 @@ _TILE = 512  # photos compared with so many others at once: small enough for the
 _MOST_HITS = 8  # for each photo, in a tile: of hundreds of copies not every pair is looked at
 
 
-@dataclass(frozen=True)
-class Group:
-    """Photos that are near-duplicates.
-
-    Attributes:
-        members: their numbers, two or more, in order.
-        exact: whether all of them are the same file, byte for byte.
-    """
-
-    members: tuple[int, ...]
-    exact: bool
-
-
-def groups(looks: Sequence[Look | PhotoError]) -> list[Group]:
-    """Return duplicates and near-duplicates in disjoint groups.
+def groups(looks: Sequence[Look | PhotoError]) -> list[list[int]]:
+    """Return duplicates and near-duplicates in disjoint groups: their numbers, two or more, in order.
 
     Args:
         looks: of each photo, as `photos.look_at` returns it; one that cannot be read is in no group.
@@ -68,11 +54,7 @@ def groups(looks: Sequence[Look | PhotoError]) -> list[Group]:
     together: dict[int, list[int]] = defaultdict(list)
     for number in seen:
         together[root(number)].append(number)
-    return [
-        Group(tuple(members), len({seen[member].digest for member in members}) == 1)
-        for members in together.values()
-        if len(members) > 1
-    ]
+    return [members for members in together.values() if len(members) > 1]
 
 
 def _alike(thumbnails: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:

@@ -65,9 +65,7 @@ def source_ids(images: Iterable[LabelledImage]) -> list[int]:
     return list(ids)
 
 
-def encode(
-    image: LabelledImage, source_id: int, settings: Settings, new: dict[bytes, photos.Look]
-) -> tuple[bytes, Index] | Problem:
+def encode(image: LabelledImage, source_id: int, settings: Settings, new: list[bytes]) -> tuple[bytes, Index] | Problem:
     """Return the record of an image in its frame and its index, or what is wrong with it.
 
     Args:
@@ -85,7 +83,7 @@ def encode(
         else:
             look, seen = photos.prove(image.path, data, stamp)
             info = look.info
-            new |= seen
+            new.append(seen)
         jpeg, size = _jpeg(image, data, info, settings.longest_side)
     except photos.PhotoError as error:
         return _problem(image, error.what, error.fix)

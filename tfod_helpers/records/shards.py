@@ -95,20 +95,11 @@ class Earlier:
             and np.array_equal(shards, self.index.rows["shard"])
         )
 
-    def same_shard(self, images: range) -> int | None:
-        """Return the number of the shard that holds just these images, or None."""
-        rows = self.rows[images.start : images.stop]
-        if not rows or rows[0] < 0:
-            return None
-        number = int(self.index.rows["shard"][rows[0]])
-        return number if rows == np.flatnonzero(self.index.rows["shard"] == number).tolist() else None
-
-    def fetch(self, images: Iterable[int], folder: Path) -> Path:
-        """Return the folder where the shards are; those in a bucket that images need are copied to the one given."""
+    def fetch(self, folder: Path) -> Path:
+        """Return the folder where the shards are; those in a bucket that are needed are copied to the one given."""
         if not self.place.remote:
             return Path(self.place.folder)
-        rows = (self.rows[image] for image in images)
-        for number in {int(self.index.rows["shard"][row]) for row in rows if row >= 0}:
+        for number in {int(self.index.rows["shard"][row]) for row in self.rows if row >= 0}:
             storage.download(self.place.path(self.names[number]), folder / self.names[number])
         return folder
 
@@ -133,7 +124,7 @@ class Batch:
     path: Path
     index: Index
     problems: list[Problem]
-    seen: dict[bytes, photos.Look]
+    seen: bytes
 
 
 @dataclass(frozen=True)
@@ -141,12 +132,12 @@ class Written:
     """The shards of a dataset, before they have their names.
 
     Attributes:
-        shards: each one's file, or the name of an earlier shard that holds the same.
+        shards: the file of each, on this machine or in a bucket.
         index: what they hold.
         problems: what is wrong with the images left out.
     """
 
-    shards: list[Path | str]
+    shards: Sequence[Path | str]
     index: Index
     problems: list[Problem]
 
@@ -208,30 +199,21 @@ def write_shards(
     Raises:
         OSError: a file cannot be written.
     """
-    same = [earlier.same_shard(images) if earlier else None for images in bounds]
     size = batch_size(len(dataset), workers)
-    to_make = [images if known is None else range(0) for images, known in zip(bounds, same, strict=True)]
-    batches = [[range(start, min(start + size, images.stop)) for start in images[::size]] for images in to_make]
-    there = earlier.fetch(itertools.chain(*to_make), folder) if earlier else None
+    batches = [[range(start, min(start + size, images.stop)) for start in images[::size]] for images in bounds]
+    there = earlier.fetch(folder) if earlier else None
     example_class()  # loaded before the processes are forked, which would each do it
     task = functools.partial(write_batch, dataset.images, ids, settings, folder, earlier=earlier, there=there)
     made = in_order(task, list(itertools.chain(*batches)), workers=workers, small=True)
-    shards: list[Path | str] = []
+    shards = [folder / f"{number:05d}" for number in range(len(bounds))]
     parts: list[Index] = []
     done: list[Batch] = []
     with contextlib.closing(made), tqdm(total=len(dataset), desc="Writing records", unit="image", delay=1) as bar:
-        for number, known in enumerate(same):
-            if earlier and known is not None:
-                shards.append(earlier.names[known])
-                parts.append(earlier.index.of_shard(known).in_shard(number))
-                bar.update(len(parts[-1]))
-            else:
-                path = folder / f"{number:05d}"
-                shards.append(path)
-                joined = join(path, itertools.islice(made, len(batches[number])), bar)
-                parts += (batch.index.in_shard(number) for batch in joined)
-                done += joined
-    photos.remember({key: look for batch in done for key, look in batch.seen.items()})
+        for number, path in enumerate(shards):
+            joined = join(path, itertools.islice(made, len(batches[number])), bar)
+            parts += (batch.index.in_shard(number) for batch in joined)
+            done += joined
+    photos.remember(b"".join(batch.seen for batch in done))
     return Written(shards, Index.joined(parts), [problem for batch in done for problem in batch.problems])
 
 
@@ -262,7 +244,7 @@ def write_batch(
     path = folder / f"from-{batch.start}"
     parts: list[Index] = []
     problems: list[Problem] = []
-    seen: dict[bytes, photos.Look] = {}
+    seen: list[bytes] = []
     with path.open("wb", buffering=_BUFFER) as file:
         for number in batch:
             if earlier and there and earlier.rows[number] >= 0:
@@ -274,7 +256,7 @@ def write_batch(
             else:
                 file.write(made[0])
                 parts.append(made[1])
-    return Batch(path, Index.joined(parts), problems, seen)
+    return Batch(path, Index.joined(parts), problems, b"".join(seen))
 
 
 def join(path: Path, batches: Iterable[Batch], bar: tqdm | None = None) -> list[Batch]:
