@@ -126,7 +126,7 @@ def _gather(staging: Place, count: int) -> Written:
         parts.append(Index.from_bytes(storage.read_bytes(staging.path(f"{number:05d}.npy"))))
         found = json.loads(storage.read_bytes(staging.path(f"{number:05d}.json")))
         problems += [Problem(**problem) for problem in found]
-    return Written([f"{staging.name}/{number:05d}" for number in range(count)], Index.joined(parts), problems)
+    return Written([staging.path(f"{number:05d}") for number in range(count)], Index.joined(parts), problems)
 
 
 def _refuse_unreachable(dataset: Dataset, place: Place, options: list[str]) -> None:

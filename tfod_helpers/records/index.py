@@ -114,7 +114,7 @@ class Index:
 
     def checksum(self) -> str:
         """Return 32 hex digits that stand for the records: for their lengths, and the checksum that each carries."""
-        return checksum(self.rows["length"], self.rows["crc"])
+        return hashlib.blake2b(self.rows[["length", "crc"]].astype(_CHECKED).tobytes(), digest_size=16).hexdigest()
 
     def images(self) -> Iterator[LabelledImage]:
         """Yield what is labelled in each record, without the photo and without masks."""
@@ -123,13 +123,6 @@ class Index:
             path = Path(name.decode("utf-8", "surrogateescape"))
             size = int(row["width"]), int(row["height"])
             yield LabelledImage(path, *size, objects["xyxy"], objects["label"], crowd=objects["crowd"])
-
-
-def checksum(lengths: Sequence[int] | np.ndarray, crcs: Sequence[int] | np.ndarray) -> str:
-    """Return 32 hex digits that stand for records with these lengths and checksums."""
-    checked = np.empty(len(lengths), _CHECKED)
-    checked["length"], checked["crc"] = lengths, crcs
-    return hashlib.blake2b(checked.tobytes(), digest_size=16).hexdigest()
 
 
 def tag(data: bytes) -> str:

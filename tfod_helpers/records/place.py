@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage
 
 
 @dataclass(frozen=True)
@@ -83,31 +83,19 @@ class Place:
         there = folder.iterdir() if folder.is_dir() else ()
         return {path.name: path.stat().st_size for path in there if path.name.startswith(start) and path.is_file()}
 
-    def put(self, local: Path, name: str) -> None:
-        """Move a complete file of this machine here; what had its name is replaced at once."""
-        if self.remote:
-            storage.upload(local, self.path(name))
+    def put(self, made: Path | str, name: str) -> None:
+        """Give a complete file, of this machine or of the bucket, its name here; what had it is replaced at once."""
+        if not self.remote:
+            os.replace(made, self.path(name))
+        elif storage.is_remote(made):
+            storage.copy(made, self.path(name))
         else:
-            local.replace(self.path(name))
+            storage.upload(Path(made), self.path(name))
 
     def put_bytes(self, data: bytes, name: str) -> None:
         """Write a file, whole or not at all."""
         with storage.whole_file(self.path(name)) as part:
             part.write_bytes(data)
-
-    def give_name(self, name: str, other: str) -> None:
-        """Let a file be found under another name too."""
-        if name == other:
-            return
-        if self.remote:
-            storage.copy(self.path(name), self.path(other))
-            return
-        with workspace.whole_file(self.path(other)) as part:
-            part.unlink()
-            try:
-                os.link(self.path(name), part)
-            except OSError:  # a disk that knows no second names, such as FAT
-                shutil.copyfile(self.path(name), part)
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[Place]:

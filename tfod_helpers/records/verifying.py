@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from tfod_helpers.files import storage
 from tfod_helpers.problems import DatasetError, Problem
-from tfod_helpers.records.index import Index, checksum
+from tfod_helpers.records.index import Index
 from tfod_helpers.records.manifest import Records, damage, open_place, read_index, read_manifest
 from tfod_helpers.records.place import Place
 from tfod_helpers.records.tfrecord import frames
@@ -29,24 +29,21 @@ def verify(records: Records | str | os.PathLike[str]) -> Records:
         The records, as `open` gives them.
 
     Raises:
-        DatasetError: something is damaged; every damaged record is listed with its file and number.
+        DatasetError: something is damaged; every damaged record is listed with its file and number, unless the index
+            is lost, without which all of them have to be written again.
         FileNotFoundError: there are no records.
         ValueError: the manifest is damaged or not one of ours.
     """
     place = Place.of_pattern(records.pattern) if isinstance(records, Records) else Place.of_prefix(records)
     manifest = read_manifest(place)
+    index = read_index(place, manifest)
     problems: list[Problem] = []
-    index = None
-    try:
-        index = read_index(place, manifest)
-    except DatasetError as error:
-        problems += error.problems
     with tqdm(total=manifest["count"], desc="Verifying records", unit="image", delay=1) as bar:
         for number, (name, expected) in enumerate(manifest["shards"].items()):
             path = place.path(name)
             try:
                 with storage.local_copy(path) as local:
-                    found = _check_shard(local, index and index.of_shard(number), expected)
+                    found = _check_shard(local, index.of_shard(number), expected)
                     problems += [damage(path, *fault) for fault in found]
             except FileNotFoundError:
                 problems.append(damage(path, "", "this shard is missing", "Write the records again."))
@@ -56,24 +53,18 @@ def verify(records: Records | str | os.PathLike[str]) -> Records:
     return open_place(place)
 
 
-def _check_shard(local: Path, index: Index | None, expected: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _check_shard(local: Path, index: Index, expected: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a shard, and with which record of it."""
     size = local.stat().st_size
     if size != expected["bytes"]:
         yield "", f"it has {size} bytes, and {expected['bytes']} were written"
-    # Without an index the frames are followed, and one whose length is damaged takes the rest with it.
-    lengths = frames.lengths(local) if index is None else index.rows["length"].tolist()
-    crcs = []
     with local.open("rb") as file:
-        for number, length in enumerate(lengths, start=1):
-            frame = file.read(length)
-            crcs.append(int.from_bytes(frame[-frames.TAIL :], "little"))
+        for number, row in enumerate(index.rows, start=1):
+            frame = file.read(row["length"])
             try:
                 frames.data_of(frame)
             except ValueError as error:
                 yield f"record {number}", f"damaged or cut off ({error})"
                 continue
-            if index is not None and crcs[-1] != index.rows["crc"][number - 1]:
+            if int.from_bytes(frame[-frames.TAIL :], "little") != row["crc"]:
                 yield f"record {number}", "it is not the record that was written"
-    if index is None and checksum(lengths, crcs) != expected["checksum"]:
-        yield "", "its records are not those that were written"

@@ -96,10 +96,7 @@ def publish(place: Place, made: Written, label_map: LabelMap, on_problem: OnProb
         raise DatasetError(settled, f"{title}: there is no image to write")
     names = place.shard_names(tag(made.index, len(made.shards)), len(made.shards))
     for shard, name in zip(made.shards, names, strict=True):
-        if isinstance(shard, Path):
-            place.put(shard, name)
-        else:
-            place.give_name(shard, name)
+        place.put(shard, name)
     place.remove_all_but(write_manifest(place, made.index, names, label_map, settled))
     return open_place(place)
 

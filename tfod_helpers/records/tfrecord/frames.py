@@ -6,8 +6,8 @@ CRC32C, masked as in tensorflow/core/lib/hash/crc32c.h.
 
 from __future__ import annotations
 
+import gzip
 import io
-import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,9 +20,7 @@ from tfod_helpers.files import storage
 
 HEAD, TAIL = 12, 4  # bytes of a frame before its data, and behind
 _LONGEST = 1 << 31  # bytes; a protocol buffer cannot be longer
-_PIECE = 1 << 24  # bytes read at once, so that a length that lies takes no memory
 _GZIP = b"\x1f\x8b"
-_GZIP_OR_ZLIB = zlib.MAX_WBITS + 32  # zlib finds out itself which of the two it is
 
 
 class DamagedError(ValueError):
@@ -60,16 +58,15 @@ def read_frames(path: Path, name: storage.AnyPath | None = None) -> Iterator[byt
         DamagedError: a frame's checksum does not match, or the file ends inside it.
         FileNotFoundError: there is no such file.
     """
+    number = 1
     with path.open("rb") as raw:
-        file = _plain(raw)
-        for number in itertools.count(1):
-            try:
-                data = _next(file)
-            except (ValueError, EOFError, zlib.error) as error:
-                raise DamagedError(name or path, number, str(error)) from None
-            if data is None:
-                return
-            yield data
+        try:
+            file = _plain(raw)
+            while (data := _next(file)) is not None:
+                yield data
+                number += 1
+        except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DamagedError(name or path, number, str(error)) from None
 
 
 def data_of(frame: bytes) -> bytes:
@@ -88,22 +85,7 @@ def data_of(frame: bytes) -> bytes:
     return data
 
 
-def lengths(path: Path) -> list[int]:
-    """Return the bytes of each frame of a file, as far as they can be followed; the rest counts as one frame."""
-    found, start, size = [], 0, path.stat().st_size
-    with path.open("rb") as file:
-        while start < size:
-            file.seek(start)
-            head = file.read(HEAD)
-            length = HEAD + int.from_bytes(head[:8], "little") + TAIL
-            if masked_crc(head[:8]) != head[8:] or start + length > size:
-                length = size - start
-            found.append(length)
-            start += length
-    return found
-
-
-def _next(file: BinaryIO) -> bytes | None:
+def _next(file: BinaryIO | gzip.GzipFile) -> bytes | None:
     """Return the data of the next frame, or None at the end of the file."""
     head = file.read(HEAD)
     if not head:
@@ -111,54 +93,21 @@ def _next(file: BinaryIO) -> bytes | None:
     length = int.from_bytes(head[:8], "little")
     if len(head) < HEAD or masked_crc(head[:8]) != head[8:] or length > _LONGEST:
         raise ValueError("the checksum of its length does not match, or the file ends inside it")
-    return data_of(head + _exactly(file, length + TAIL))
+    return data_of(head + file.read(length + TAIL))
 
 
-def _exactly(file: BinaryIO, count: int) -> bytes:
-    """Read so many bytes, or fewer where the file ends."""
-    if count <= _PIECE:
-        return file.read(count)
-    pieces = []
-    while count and (piece := file.read(min(count, _PIECE))):
-        pieces.append(piece)
-        count -= len(piece)
-    return b"".join(pieces)
-
-
-def _plain(file: BinaryIO) -> BinaryIO:
+def _plain(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
     """Return the file itself, or what it holds where it is compressed: the bytes decide, not the ending."""
     head = file.read(HEAD)
     file.seek(0)
-    zlib_head = len(head) > 1 and head[0] & 15 == 8 and int.from_bytes(head[:2], "big") % 31 == 0
-    framed = len(head) == HEAD and masked_crc(head[:8]) == head[8:]
-    if framed or not (head.startswith(_GZIP) or zlib_head):
+    if len(head) == HEAD and masked_crc(head[:8]) == head[8:]:
         return file
-    return io.BufferedReader(_Inflated(file), 1 << 20)
-
-
-class _Inflated(io.RawIOBase):
-    """What a GZIP or ZLIB file holds; several such streams behind each other count as one."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
-        self._left = b""  # read, and not inflated yet
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while True:
-            if self._inflater.eof:
-                self._left = self._inflater.unused_data or self._file.read(1 << 16)
-                self._inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
-                if not self._left.strip(b"\0"):  # gzip allows zeros at the end
-                    return 0
-            compressed = self._left or self._file.read(1 << 16)
-            data = self._inflater.decompress(compressed, len(buffer))
-            self._left = self._inflater.unconsumed_tail
-            if data:
-                buffer[: len(data)] = data
-                return len(data)
-            if not compressed and not self._inflater.eof:
-                raise EOFError("the compressed file ends too early")
+    if head.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=file)
+    if len(head) > 1 and head[0] & 15 == 8 and int.from_bytes(head[:2], "big") % 31 == 0:  # ZLIB, which few write
+        inflater = zlib.decompressobj()
+        data = inflater.decompress(file.read(), _LONGEST)
+        if not inflater.eof:
+            raise EOFError("the compressed file ends too early, or holds more than 2 GB")
+        return io.BytesIO(data)
+    return file
