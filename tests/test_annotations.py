@@ -50,8 +50,8 @@ BROKEN_MAPS = {
     "dup_id.pbtxt": "id 1 is given to both 'cat' and 'dog'. Number the items 1, 2, 3, ...",
     "dup_name.pbtxt": "Class names must be distinct, got 'cat' more than once.",
     "empty.pbtxt": "there is no 'item { id: 1 name: '...' }' in it. Add one item a class.",
-    "neg.pbtxt": "item 1 ('cat'): id must not be negative, got -1.",
-    "no_id.pbtxt": "item 1 ('cat') has no id. Add id: 1 to it.",
+    "neg.pbtxt": "item 1 ('cat') needs a whole number from 1 as id, got -1. Write id: 1.",
+    "no_id.pbtxt": "item 1 ('cat') needs a whole number from 1 as id, got none. Write id: 1.",
     "unclosed.pbtxt": "line 1, column 6: the brace that opens here is never closed. Add a '}'.",
 }
 
@@ -267,7 +267,7 @@ def test_labelled_image_keeps_its_own_arrays() -> None:
     ("change", "text"),
     [
         ({"width": 0}, "a.jpg: an image needs a width and height, got 0 x 40."),
-        ({"labels": [1, 1]}, "a.jpg: 1 boxes and 2 labels. Give one label a box."),
+        ({"labels": [1, 1]}, "a.jpg: 1 boxes and 2 labels. Give one to each box."),
         ({"labels": [0]}, "a.jpg: class ids start at 1 (0 is the background), got 0."),
         ({"boxes_xyxy": [[1, 2], [30, 31]]}, "a.jpg: boxes must have shape (n, 4), got (2, 2)."),
         ({"boxes_xyxy": [[30, 2, 1, 31]]}, "a.jpg, object 1: xmax 1 is not right of xmin 30. Fix the box"),

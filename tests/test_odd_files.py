@@ -143,8 +143,8 @@ LABEL_MAPS: dict[str, list[str] | str] = {  # the names in it, or the start of w
     "hexid.pbtxt": CAT,
     "id0.pbtxt": ["cat", "dog"],
     "kp.pbtxt": ["person"],
-    "neg.pbtxt": "item 1 ('cat'): id must not be negative, got -1.",
-    "no_id.pbtxt": "item 1 ('cat') has no id. Add id: 1 to it.",
+    "neg.pbtxt": "item 1 ('cat') needs a whole number from 1 as id, got -1. Write id: 1.",
+    "no_id.pbtxt": "item 1 ('cat') needs a whole number from 1 as id, got none. Write id: 1.",
     "no_name.pbtxt": CAT,  # a display_name
     "octal.pbtxt": ["cão"],
     "unclosed.pbtxt": "line 1, column 6: the brace that opens here is never closed. Add a '}'.",

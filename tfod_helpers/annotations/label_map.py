@@ -7,6 +7,7 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tfod_helpers.files import storage
@@ -20,6 +21,7 @@ class RenumberedWarning(UserWarning):
     """A label map's ids had gaps or a 0, and were numbered anew."""
 
 
+@dataclass(init=False, unsafe_hash=True)
 class LabelMap:
     """The classes of a dataset, in the order that the model knows them.
 
@@ -32,10 +34,12 @@ class LabelMap:
         ValueError: no names, a repeated one, or one that `name_fault` refuses.
     """
 
+    names: tuple[str, ...]
+
     def __init__(self, names: Iterable[str]) -> None:
         if isinstance(names, str):
             raise ValueError(f"LabelMap takes a list of names, got the single text {names!r}. Write [{names!r}].")
-        self.names: tuple[str, ...] = tuple(names)
+        self.names = tuple(names)
         if not self.names:
             raise ValueError("A label map needs at least one class, got none.")
         for name in self.names:
@@ -84,15 +88,6 @@ class LabelMap:
 
     def __contains__(self, name: object) -> bool:
         return name in self._ids
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, LabelMap) and self.names == other.names
-
-    def __hash__(self) -> int:
-        return hash(self.names)
-
-    def __repr__(self) -> str:
-        return f"LabelMap([{', '.join(map(repr, self.names))}])"
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, renumber: bool = True) -> LabelMap:
@@ -179,13 +174,9 @@ def read_ids(text: str) -> dict[int, str]:
             raise ValueError(f"item {number} has no name. Add name: '...' to it.")
         if name.startswith("/m/"):
             name = str(item.get("display_name") or name)
-        if "id" not in item:
-            raise ValueError(f"item {number} ({name!r}) has no id. Add id: {number} to it.")
-        id = item["id"]
-        if not isinstance(id, int) or isinstance(id, bool):
-            raise ValueError(f"item {number} ({name!r}): id must be a whole number, got {id!r}.")
-        if id < 0:
-            raise ValueError(f"item {number} ({name!r}): id must not be negative, got {id}.")
+        id = item.get("id", "none")
+        if not isinstance(id, int) or isinstance(id, bool) or id < 0:
+            raise ValueError(f"item {number} ({name!r}) needs a whole number from 1 as id, got {id}. Write id: {number}.")
         if id in names:
             raise ValueError(f"id {id} is given to both {names[id]!r} and {name!r}. Number the items 1, 2, 3, ...")
         names[id] = name

@@ -56,11 +56,11 @@ class LabelledImage:
         object.__setattr__(self, "crowd", crowd)
         if self.width < 1 or self.height < 1:
             raise ValueError(f"{self.path}: an image needs a width and height, got {self.width} x {self.height}.")
-        if len(boxes_xyxy) != len(labels):
-            raise ValueError(f"{self.path}: {len(boxes_xyxy)} boxes and {len(labels)} labels. Give one label a box.")
-        for name, values in (("crowd flags", crowd), ("masks", labels if self.masks is None else self.masks)):
-            if len(values) != len(labels):
-                raise ValueError(f"{self.path}: {len(labels)} boxes and {len(values)} {name}. Give one to each box.")
+        counts = {"labels": len(labels), "crowd flags": len(crowd)}
+        counts |= {} if self.masks is None else {"masks": len(self.masks)}
+        for name, count in counts.items():
+            if count != len(boxes_xyxy):
+                raise ValueError(f"{self.path}: {len(boxes_xyxy)} boxes and {count} {name}. Give one to each box.")
         if (labels < 1).any():
             raise ValueError(f"{self.path}: class ids start at 1 (0 is the background), got {labels.min()}.")
         for number, box_xyxy in enumerate(boxes_xyxy.tolist(), start=1):

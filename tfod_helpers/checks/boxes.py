@@ -72,14 +72,13 @@ def check_twice(images: Sequence[LabelledImage], label_map: LabelMap) -> Iterato
 
 def _twice(image: LabelledImage, label_map: LabelMap) -> Iterator[Problem]:
     for one, other in same_boxes(image.boxes_xyxy, _SAME):
-        first, second = image.labels[one], image.labels[other]
-        if first == second:
-            what, fix = f"it is drawn on object {one + 1} of the same class", "Delete one of the two."
-            yield _box_problem(image, other, label_map, "box drawn twice", what, fix, "warning")
-        else:
-            what = f"it is drawn on object {one + 1}, which is a {label_map.name(int(first))!r}"
+        first, second = (label_map.name(int(image.labels[number])) for number in (one, other))
+        kind, what = "box drawn twice", f"it is drawn on object {one + 1} of the same class"
+        fix = "Delete one of the two."
+        if first != second:
+            kind, what = "one object, two classes", f"it is drawn on object {one + 1}, which is a {first!r}"
             fix = "Decide which of the two it is, and delete the other."
-            yield _box_problem(image, other, label_map, "one object, two classes", what, fix, "warning")
+        yield _box_problem(image, other, label_map, kind, what, fix, "warning")
 
 
 def same_boxes(boxes_xyxy: np.ndarray, least: float) -> Iterator[tuple[int, int]]:

@@ -115,18 +115,18 @@ def _with_fixed_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
     faults = Counter((problem.where, problem.object, problem.photo) for problem in dataset.problems)
     paths = Counter(image.path for image in dataset)
     masks = any(image.masks is not None for image in dataset)  # the outline of what was left out is lost
-    fixed: dict[Path, list[tuple[Problem, tuple[float, ...]]]] = defaultdict(list)
+    fixed: dict[Path, list[Problem]] = defaultdict(list)
     rest = []
     for problem in dataset.problems:
         path = Path(problem.photo)
         alone = faults[problem.where, problem.object, problem.photo] == 1  # another fault stays, so the object is bad
         sure = alone and not masks and paths[path] < 2 and problem.label in dataset.label_map
-        box_xyxy = _fixed(problem) if sure else None
-        if box_xyxy is None:
+        better = _fixed(problem) if sure else None
+        if better is None:
             rest.append(problem)
         else:
-            fixed[path].append((problem, box_xyxy))
-            was, now = (f"[{', '.join(map(coordinate_text, box))}]" for box in (problem.box_xyxy or (), box_xyxy))
+            fixed[path].append(better)
+            was, now = (f"[{', '.join(map(coordinate_text, one.box_xyxy or ()))}]" for one in (problem, better))
             changes.append(Change(problem.where, problem.object, problem.kind, f"the box {was} became {now}"))
     if not fixed:
         return dataset
@@ -140,8 +140,8 @@ def _with_fixed_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
     return Dataset(tuple(images), dataset.label_map, tuple(rest))
 
 
-def _fixed(problem: Problem) -> tuple[float, ...] | None:
-    """Return the box as it must have been meant, or None where that is not sure."""
+def _fixed(problem: Problem) -> Problem | None:
+    """Return the problem with the box as it must have been meant, or None where that is not sure."""
     if problem.box_xyxy is None or problem.size is None:
         return None
     xmin, ymin, xmax, ymax = problem.box_xyxy
@@ -155,28 +155,23 @@ def _fixed(problem: Problem) -> tuple[float, ...] | None:
             return None
     else:
         return None
-    return None if box_fault(box_xyxy, width, height) else box_xyxy
+    return None if box_fault(box_xyxy, width, height) else dataclasses.replace(problem, box_xyxy=box_xyxy)
 
 
-def _left_out(path: Path, some: Sequence[tuple[Problem, tuple[float, ...]]], dataset: Dataset) -> LabelledImage:
+def _left_out(path: Path, some: Sequence[Problem], dataset: Dataset) -> LabelledImage:
     """Return an image that was left out as a whole, with its objects fixed."""
-    width, height = some[0][0].size or (0, 0)
-    where = some[0][0].where  # where the data has splits, every place begins with one
+    where = some[0].where  # where the data has splits, every place begins with one
     known = [image.split for image in dataset]
     split = next((split for split in known if where.startswith(f"{split}/")), where.partition("/")[0])
-    split = split if all(known) else ""
-    return _with_objects(
-        LabelledImage(path, width, height, np.zeros((0, 4)), np.zeros(0), split=split), some, dataset.label_map
-    )
+    empty = LabelledImage(path, *(some[0].size or (0, 0)), np.zeros((0, 4)), np.zeros(0), split=split * all(known))
+    return _with_objects(empty, some, dataset.label_map)
 
 
-def _with_objects(
-    image: LabelledImage, some: Sequence[tuple[Problem, tuple[float, ...]]], label_map: LabelMap
-) -> LabelledImage:
+def _with_objects(image: LabelledImage, some: Sequence[Problem], label_map: LabelMap) -> LabelledImage:
     return dataclasses.replace(
         image,
-        boxes_xyxy=np.concatenate([image.boxes_xyxy, np.array([box_xyxy for _, box_xyxy in some], np.float32)]),
-        labels=np.concatenate([image.labels, [label_map.id(problem.label) for problem, _ in some]]),
+        boxes_xyxy=np.concatenate([image.boxes_xyxy, [problem.box_xyxy for problem in some]]),
+        labels=np.concatenate([image.labels, [label_map.id(problem.label) for problem in some]]),
         crowd=np.concatenate([image.crowd, np.zeros(len(some), bool)]),
     )
 
@@ -187,22 +182,16 @@ def _with_objects(
 def _without_doubled_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
     images = []
     for image in dataset:
-        objects = list(zip(image.boxes_xyxy.tolist(), image.labels.tolist(), image.crowd.tolist(), strict=True))
-        first = [objects.index(one) == number for number, one in enumerate(objects)] if len(objects) > 1 else [True]
-        if not all(first):
-            place = f"{sum(map(bool, first))} of {len(objects)} objects kept"
-            changes.append(
-                Change(_place(image, image.split), place, "box drawn twice", "the same box was there more than once")
-            )
-            image = _chosen(image, np.array(first))
+        objects = np.column_stack([image.boxes_xyxy, image.labels, image.crowd])
+        keep = np.sort(np.unique(objects, axis=0, return_index=True)[1])
+        if len(keep) < len(objects):
+            place, what = f"{len(keep)} of {len(objects)} objects kept", "the same box was there more than once"
+            changes.append(Change(_place(image, image.split), place, "box drawn twice", what))
+            masks = image.masks and tuple(image.masks[number] for number in keep)
+            arrays = {name: getattr(image, name)[keep] for name in ("boxes_xyxy", "labels", "crowd")}
+            image = dataclasses.replace(image, masks=masks, **arrays)
         images.append(image)
     return dataclasses.replace(dataset, images=tuple(images))
-
-
-def _chosen(image: LabelledImage, keep: np.ndarray) -> LabelledImage:
-    masks = image.masks and tuple(mask for mask, kept in zip(image.masks, keep, strict=True) if kept)
-    arrays = {name: getattr(image, name)[keep] for name in ("boxes_xyxy", "labels", "crowd")}
-    return dataclasses.replace(image, masks=masks, **arrays)
 
 
 # --- photos ---------------------------------------------------------------------------------------

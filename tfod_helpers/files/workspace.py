@@ -18,7 +18,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 CAN_LOCK = fcntl is not None
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LOCKS = (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL)  # of file systems that know none
 _UNFINISHED = re.compile(r"\..+\.part(\.json|\.lock)?|\..+\.[a-z0-9_]{8}\.old")
 

@@ -204,7 +204,7 @@ def _find(key: bytes) -> Look | None:
 
 
 @functools.cache
-def _seen() -> dict[bytes, np.void]:
+def _seen() -> dict[bytes, Any]:
     """Return what this process and earlier ones saw, each a row of `_KEPT`."""
     kept = _kept()
     return dict(zip(kept["key"].tolist(), kept, strict=True))

@@ -6,11 +6,11 @@ import contextlib
 import functools
 import io
 import os
-import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import simplejpeg
 from PIL import Image
 
 from tfod_helpers.files import storage
@@ -25,10 +25,7 @@ _TURNED_ASIDE = range(5, 9)  # orientations that swap width and height
 _LFS_START = b"version https://git-lfs"
 # ISO/IEC 23008-12: a phone's photo begins with its length, "ftyp" and one of these.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_FRAME_MARKERS = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
-_SKIPPED_MARKERS = (0xC4, 0xDB, 0xDD, 0xE0, 0xEE, 0xFE)  # tables, restarts, JFIF, Adobe, comment: not EXIF (E1)
-# Opening a named pipe would wait for ever; Windows turns line ends otherwise.
-_TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_MODES = {"Gray": "L", "RGB": "RGB", "YCbCr": "RGB"}  # Pillow's names of the colours in a JPEG
 _HEAD = 4096  # bytes: of a JPEG without EXIF, all that stands before its size
 # What Pillow's readers raise for damaged data, each format its own (AVIF: RuntimeError).
 _DAMAGED = (OSError, SyntaxError, ValueError, RuntimeError, EOFError)
@@ -130,24 +127,16 @@ def _learn_heif() -> bool:
 
 
 def _plain_jpeg_info(head: bytes) -> PhotoInfo | None:
-    """Return what a JPEG's header says, or None where Pillow has to read it: EXIF, CMYK, no JPEG at all.
-
-    The markers are those of Recommendation ITU-T T.81, table B.1.
-    """
-    at = len(JPEG_START)
-    if not head.startswith(JPEG_START):
+    """Return what a JPEG's header says, or None where Pillow has to read it: EXIF, CMYK, no JPEG at all."""
+    if not head.startswith(JPEG_START) or b"Exif\0" in head or b"MPF\0" in head:
         return None
-    while at + 10 <= len(head) and head[at] == 0xFF:
-        marker = head[at + 1]
-        if marker in _FRAME_MARKERS:
-            precision, height, width, components = struct.unpack_from(">BHHB", head, at + 4)
-            if precision == 8 and components in (1, 3) and 0 < width * height <= (Image.MAX_IMAGE_PIXELS or 0):
-                return PhotoInfo("JPEG", "L" if components == 1 else "RGB", width, height, 1)
-            return None
-        if marker not in _SKIPPED_MARKERS:
-            return None
-        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
-    return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(head)
+    except ValueError:
+        return None
+    if colours not in _MODES or width * height > (Image.MAX_IMAGE_PIXELS or 0):
+        return None
+    return PhotoInfo("JPEG", _MODES[colours], width, height, 1)
 
 
 def _not_an_image(source: Source, error: Exception) -> tuple[str, str]:
@@ -169,16 +158,11 @@ def _not_an_image(source: Source, error: Exception) -> tuple[str, str]:
 
 
 def _first_bytes(path: str | os.PathLike[str], count: int) -> bytes | None:
-    try:
-        file = os.open(path, _TO_READ)
-    except (OSError, ValueError):  # ValueError: a null character in the name
-        return None
-    try:
-        return os.read(file, count)
-    except OSError:  # a folder, or a named pipe
-        return None
-    finally:
-        os.close(file)
+    with contextlib.suppress(OSError, ValueError):  # ValueError: a null character in the name
+        if os.path.isfile(path):  # reading a named pipe would wait for ever
+            with open(path, "rb", buffering=0) as file:
+                return file.read(count)
+    return None
 
 
 def info_of(image: Image.Image) -> PhotoInfo:

@@ -51,11 +51,8 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
         PhotoError: it is no image, or not a whole one.
         TypeError: an array of another type or shape.
     """
-    if isinstance(source, np.ndarray):
-        source = _from_array(source)
-    if isinstance(source, Image.Image):
-        load(source)
-        return np.asarray(as_rgb(source))
+    if isinstance(source, Image.Image | np.ndarray):
+        return np.asarray(_rgb_in_memory(source))
     with opened(source) as image:
         load(image)
         return np.asarray(as_rgb(_turned(image, size)))
@@ -73,11 +70,9 @@ def letterbox(source: Source | Image.Image | np.ndarray, side: int) -> Letterbox
         PhotoError: it is no image, or not a whole one.
         TypeError: an array of another type or shape.
     """
-    if isinstance(source, np.ndarray):
-        source = _from_array(source)
-    if isinstance(source, Image.Image):
-        load(source)
-        return _fit(as_rgb(source), source.size, side)
+    if isinstance(source, Image.Image | np.ndarray):
+        rgb = _rgb_in_memory(source)
+        return _fit(rgb, rgb.size, side)
     with opened(source) as image:
         size = info_of(image).upright_size
         # JPEG can be decoded at a half, a quarter or an eighth: of a phone's photo that is most of the time.
@@ -110,6 +105,12 @@ def as_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _rgb_in_memory(source: Image.Image | np.ndarray) -> Image.Image:
+    image = _from_array(source) if isinstance(source, np.ndarray) else source
+    load(image)
+    return as_rgb(image)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

@@ -36,6 +36,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.files import storage
 from tfod_helpers.problems import OnProblem, Problem, settle_problems
@@ -83,8 +85,8 @@ def write(
     ids = encoding.source_ids(dataset)
     with place.staging() as staging:
         for number, images in enumerate(parts):
-            part = [_to_json(dataset[image], ids[image]) for image in images]
-            staging.put_bytes(json.dumps(part).encode(), _task_name(number))
+            part = [(asdict(dataset[image]), ids[image]) for image in images]
+            staging.put_bytes(json.dumps(part, default=_plain).encode(), _task_name(number))
         _run(functools.partial(write_shard, staging, settings), range(len(parts)), options)
         return writing.publish(place, _gather(staging, len(parts)), dataset.label_map, on_problem)
 
@@ -98,13 +100,12 @@ def write_shard(staging: Place, settings: encoding.Settings, number: int) -> Non
         number: of the shard.
     """
     listed = json.loads(storage.read_bytes(staging.path(_task_name(number))))
-    images = [_from_json(entry) for entry in listed]
-    ids = [entry["source_id"] for entry in listed]
+    images, ids = [_to_image(entry) for entry, _ in listed], [id for _, id in listed]
     with tempfile.TemporaryDirectory(dir=None if staging.remote else staging.folder) as folder:
         batch = write_batch(images, ids, settings, Path(folder), range(len(images)))
         join(Path(folder) / "shard", [batch])
         staging.put(Path(folder) / "shard", f"{number:05d}")
-    staging.put_bytes(batch.index.in_shard(number).to_bytes(), f"{number:05d}.npy")
+    staging.put_bytes(Index.joined([batch.index], number).to_bytes(), f"{number:05d}.npy")
     staging.put_bytes(json.dumps([asdict(problem) for problem in batch.problems]).encode(), f"{number:05d}.json")
 
 
@@ -149,22 +150,14 @@ def _task_name(number: int) -> str:
     return f"{number:05d}.images.json"
 
 
-def _to_json(image: LabelledImage, source_id: int) -> dict[str, Any]:
-    return {
-        "path": storage.address(image.path),
-        "width": image.width,
-        "height": image.height,
-        "boxes_xyxy": image.boxes_xyxy.tolist(),
-        "labels": image.labels.tolist(),
-        "crowd": image.crowd.tolist(),
-        "masks": None if image.masks is None else [base64.b64encode(mask).decode() for mask in image.masks],
-        "encoded": None if image.encoded is None else base64.b64encode(image.encoded).decode(),
-        "source_id": source_id,
-    }
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold for an array, bytes, or a path."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else storage.address(value)
 
 
-def _from_json(entry: dict[str, Any]) -> LabelledImage:
-    facts = {key: value for key, value in entry.items() if key != "source_id"}
+def _to_image(entry: dict[str, Any]) -> LabelledImage:
     masks = None if entry["masks"] is None else tuple(map(base64.b64decode, entry["masks"]))
     encoded = None if entry["encoded"] is None else base64.b64decode(entry["encoded"])
-    return LabelledImage(**facts | {"masks": masks, "encoded": encoded})
+    return LabelledImage(**entry | {"masks": masks, "encoded": encoded})

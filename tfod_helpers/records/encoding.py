@@ -8,6 +8,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -142,22 +143,16 @@ def _lost_box(image: LabelledImage, boxes_xyxy: np.ndarray, size: tuple[int, int
     """Return the problem of the first box that a record of this size cannot hold, or None."""
     for number, box_xyxy in enumerate(boxes_xyxy.tolist()):
         if box_fault(box_xyxy, *size):
-            return dataclasses.replace(
-                _problem(
-                    image,
-                    f"the box is thinner than a record of {size[0]} x {size[1]} pixels can hold",
-                    "Fix the box or delete the object.",
-                    "box too thin",
-                ),
-                object=f"object {number + 1}",
-                box_xyxy=tuple(image.boxes_xyxy[number].tolist()),
-            )
+            what = f"the box is thinner than a record of {size[0]} x {size[1]} pixels can hold"
+            place, box_xyxy = f"object {number + 1}", tuple(image.boxes_xyxy[number].tolist())
+            fix = "Fix the box or delete the object."
+            return _problem(image, what, fix, "box too thin", object=place, box_xyxy=box_xyxy)
     return None
 
 
-def _problem(image: LabelledImage, what: str, fix: str, kind: str = "photo unreadable") -> Problem:
-    path = str(image.path)
-    return Problem(where=path, what=what, fix=fix, kind=kind, photo=path, size=(image.width, image.height))
+def _problem(image: LabelledImage, what: str, fix: str, kind: str = "photo unreadable", **of_object: Any) -> Problem:
+    path, size = str(image.path), (image.width, image.height)
+    return Problem(where=path, what=what, fix=fix, kind=kind, photo=path, size=size, **of_object)
 
 
 # --- what a record is made from -------------------------------------------------------------------

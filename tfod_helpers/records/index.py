@@ -60,13 +60,12 @@ class Index:
         return cls(np.array([row], _ROW), (image.path.name.encode("utf-8", "surrogateescape"),), objects)
 
     @classmethod
-    def joined(cls, parts: Sequence[Index]) -> Index:
-        """Return the index of records that come one behind the other."""
-        return cls(
-            np.concatenate([np.zeros(0, _ROW), *(part.rows for part in parts)]),
-            tuple(name for part in parts for name in part.names),
-            np.concatenate([np.zeros(0, _OBJECT), *(part.objects for part in parts)]),
-        )
+    def joined(cls, parts: Sequence[Index], shard: int | None = None) -> Index:
+        """Return the index of records that come one behind the other; of one shard, if its number is given."""
+        rows = np.concatenate([np.zeros(0, _ROW), *(part.rows for part in parts)])
+        rows["shard"] = rows["shard"] if shard is None else shard
+        objects = np.concatenate([np.zeros(0, _OBJECT), *(part.objects for part in parts)])
+        return cls(rows, tuple(name for part in parts for name in part.names), objects)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Index:
@@ -98,12 +97,6 @@ class Index:
         """Return the part of one shard."""
         start, stop = np.searchsorted(self.rows["shard"], [number, number + 1])
         return self[start:stop]
-
-    def in_shard(self, number: int) -> Index:
-        """Return the same records as those of another shard."""
-        rows = self.rows.copy()
-        rows["shard"] = number
-        return Index(rows, self.names, self.objects)
 
     @functools.cached_property
     def starts(self) -> np.ndarray:

@@ -211,7 +211,7 @@ def write_shards(
     with contextlib.closing(made), tqdm(total=len(dataset), desc="Writing records", unit="image", delay=1) as bar:
         for number, path in enumerate(shards):
             joined = join(path, itertools.islice(made, len(batches[number])), bar)
-            parts += (batch.index.in_shard(number) for batch in joined)
+            parts.append(Index.joined([batch.index for batch in joined], number))
             done += joined
     photos.remember(b"".join(batch.seen for batch in done))
     return Written(shards, Index.joined(parts), [problem for batch in done for problem in batch.problems])

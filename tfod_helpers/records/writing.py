@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.files import workspace
 from tfod_helpers.files.workers import count
 from tfod_helpers.problems import DatasetError, OnProblem, settle_problems
 from tfod_helpers.records import encoding
 from tfod_helpers.records.manifest import Records, find_manifest, open_place, to_records, write_manifest
 from tfod_helpers.records.place import Place
 from tfod_helpers.records.shards import Earlier, Written, bounds, tag, write_shards
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write(
@@ -61,7 +59,7 @@ def write(
     if earlier and earlier.holds(dataset, parts):
         place.remove_all_but([earlier.manifest["index"], *earlier.names])
         return replace(to_records(place, earlier.manifest), reused=len(dataset))
-    with _full_disk_explained(place), _staging(place) as folder:
+    with _staging(place) as folder, workspace.room_for(place.path(place.name), folder):
         made = write_shards(dataset, ids, parts, settings, folder, workers=workers, earlier=earlier)
         found = publish(place, made, dataset.label_map, on_problem)
     return replace(found, reused=sum(row >= 0 for row in earlier.rows) if earlier else 0)
@@ -110,15 +108,3 @@ def _staging(place: Place) -> Iterator[Path]:
     else:
         with place.staging() as staging:
             yield Path(staging.folder)
-
-
-@contextlib.contextmanager
-def _full_disk_explained(place: Place) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        what = f"{place.path(place.name)}: no room left while writing records ({os.strerror(error.errno)}). "
-        what += "Free some space or choose another folder; older records are as they were"
-        raise OSError(error.errno, what) from error
