@@ -779,21 +779,6 @@ def test_bad_images_are_tried_again_and_the_rest_reused(
     assert records.open(prefix) == mended
 
 
-def test_source_ids_that_would_be_equal_are_told_apart(photographed: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where two names give the same number, the second takes another one."""
-    blake2b = encoding.hashlib.blake2b
-
-    class Short:
-        def __init__(self, text: bytes, digest_size: int) -> None:
-            self.last = blake2b(text, digest_size=1).digest()[0] & 15
-
-        def digest(self) -> bytes:
-            return bytes(7) + bytes([self.last])
-
-    monkeypatch.setattr(encoding.hashlib, "blake2b", Short)
-    assert len(set(encoding.source_ids(photographed))) == 12
-
-
 def test_source_ids_stay(photographed: Dataset) -> None:
     """An image keeps its number when others are added, each has its own, and a float64 holds it exactly."""
     ids = encoding.source_ids(photographed)

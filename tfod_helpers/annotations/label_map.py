@@ -176,7 +176,9 @@ def read_ids(text: str) -> dict[int, str]:
             name = str(item.get("display_name") or name)
         id = item.get("id", "none")
         if not isinstance(id, int) or isinstance(id, bool) or id < 0:
-            raise ValueError(f"item {number} ({name!r}) needs a whole number from 1 as id, got {id}. Write id: {number}.")
+            raise ValueError(
+                f"item {number} ({name!r}) needs a whole number from 1 as id, got {id}. Write id: {number}."
+            )
         if id in names:
             raise ValueError(f"id {id} is given to both {names[id]!r} and {name!r}. Number the items 1, 2, 3, ...")
         names[id] = name

@@ -71,9 +71,6 @@ class Mended:
         return next(iter(self.parts.values()))
 
     def __repr__(self) -> str:
-        return str(self)  # what a notebook shows
-
-    def __str__(self) -> str:
         if not self.changes:
             return "There was nothing to fix."
         count = len(self.changes)

@@ -66,9 +66,6 @@ class Report:
         return Path(path)
 
     def __repr__(self) -> str:
-        return str(self)  # what a notebook shows
-
-    def __str__(self) -> str:
         by_severity = Counter[str](problem.severity for problem in self.problems)
         counted = ", ".join(f"{by_severity[one]} {one}{'s' * (by_severity[one] != 1)}" for one in SEVERITIES)
         lines = [f"{self.images} images, {self.boxes} boxes: {counted}"]

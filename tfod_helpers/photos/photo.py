@@ -154,6 +154,8 @@ def _not_an_image(source: Source, error: Exception) -> tuple[str, str]:
         return "a HEIC photo, as phones write", "Install the plug-in (pip install pillow-heif), or convert it to JPEG."
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"too many pixels to open safely ({error})", "Scale it down first."
+    if start.startswith(JPEG_START):
+        return "damaged or cut off (its header cannot be read)", COPY_AGAIN
     return f"not an image that can be read, its first bytes are {start[:8]!r}", "Convert it to JPEG or PNG."
 
 

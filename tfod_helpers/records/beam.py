@@ -45,7 +45,7 @@ from tfod_helpers.records import encoding, writing
 from tfod_helpers.records.index import Index
 from tfod_helpers.records.manifest import Records
 from tfod_helpers.records.place import Place
-from tfod_helpers.records.shards import Written, bounds, join, write_batch
+from tfod_helpers.records.shards import bounds, join, write_batch
 
 
 def write(
@@ -88,7 +88,7 @@ def write(
             part = [(asdict(dataset[image]), ids[image]) for image in images]
             staging.put_bytes(json.dumps(part, default=_plain).encode(), _task_name(number))
         _run(functools.partial(write_shard, staging, settings), range(len(parts)), options)
-        return writing.publish(place, _gather(staging, len(parts)), dataset.label_map, on_problem)
+        return writing.publish(place, *_gather(staging, len(parts)), dataset.label_map, on_problem)
 
 
 def write_shard(staging: Place, settings: encoding.Settings, number: int) -> None:
@@ -121,13 +121,13 @@ def _run(task: functools.partial[None], numbers: range, options: list[str]) -> N
         _ = root | beam.Create(list(numbers)) | beam.Reshuffle() | beam.Map(task)
 
 
-def _gather(staging: Place, count: int) -> Written:
+def _gather(staging: Place, count: int) -> tuple[list[str], Index, list[Problem]]:
     parts, problems = [], []
     for number in range(count):
         parts.append(Index.from_bytes(storage.read_bytes(staging.path(f"{number:05d}.npy"))))
         found = json.loads(storage.read_bytes(staging.path(f"{number:05d}.json")))
         problems += [Problem(**problem) for problem in found]
-    return Written([staging.path(f"{number:05d}") for number in range(count)], Index.joined(parts), problems)
+    return [staging.path(f"{number:05d}") for number in range(count)], Index.joined(parts), problems
 
 
 def _refuse_unreachable(dataset: Dataset, place: Place, options: list[str]) -> None:

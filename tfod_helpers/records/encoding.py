@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import struct
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -52,18 +51,13 @@ def source_ids(images: Iterable[LabelledImage]) -> list[int]:
     It is made from the file's name, and from how many images before have the same. It is below 2 ** 53,
     so that it stays whole as an int64 (Model Garden's process_source_id) and as a float64 (pycocotools).
     """
-    ids: dict[int, None] = {}
+    ids = []
     seen: Counter[str] = Counter()
     for image in images:
-        name = image.path.name
-        while True:
-            text = f"{seen[name]}/{name}".encode("utf-8", "surrogateescape")
-            id = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 11
-            seen[name] += 1
-            if id not in ids:
-                break
-        ids[id] = None
-    return list(ids)
+        text = f"{seen[image.path.name]}/{image.path.name}".encode("utf-8", "surrogateescape")
+        ids.append(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 11)
+        seen[image.path.name] += 1
+    return ids
 
 
 def encode(image: LabelledImage, source_id: int, settings: Settings, new: list[bytes]) -> tuple[bytes, Index] | Problem:
@@ -179,12 +173,8 @@ def fingerprint(image: LabelledImage, source_id: int, settings: Settings, stamp:
         stamp = stamp or _stamp(image)
     except OSError:
         return b""
-    # The number of boxes tells how many bytes each array has, and each text stands behind its length.
-    numbers = (_VERSION, settings.longest_side or 0, *stamp, source_id, image.width, image.height, len(image.labels))
-    texts = [image.path.name.encode("utf-8", "surrogateescape")]
-    texts += [settings.names[label - 1] for label in image.labels.tolist()]
-    texts += image.masks or ()
-    lengths = [len(text) for text in texts]
-    parts = [struct.pack(f"<8q?{len(texts)}I", *numbers, image.masks is not None, *lengths), *texts]
-    parts += [array.tobytes() for array in (image.boxes_xyxy, image.labels, image.crowd)]
-    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
+    numbers = f"{_VERSION} {settings.longest_side} {stamp} {source_id} {image.width} {image.height}"
+    names = [settings.names[label - 1] for label in image.labels.tolist()]
+    arrays = [array.tobytes() for array in (image.boxes_xyxy, image.labels, image.crowd)]
+    text = repr((numbers, image.path.name, names, image.masks, arrays))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

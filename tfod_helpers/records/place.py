@@ -102,19 +102,13 @@ class Place:
         """Give a hidden folder in this one, which every machine sees, and remove it in the end."""
         name = f".{self.name}.{secrets.token_hex(4)}.part"
         staging = Place(self.path(name), name)
-        if not self.remote:
-            Path(self.folder).mkdir(parents=True, exist_ok=True)
         self.remove_unfinished()
         if not self.remote:
-            Path(staging.folder).mkdir()
+            Path(staging.folder).mkdir(parents=True)
         try:
             yield staging
         finally:
-            if self.remote:
-                for file in staging.sizes():
-                    storage.delete(staging.path(file))
-            else:
-                shutil.rmtree(staging.folder, ignore_errors=True)
+            self.remove_unfinished()
 
     def remove_all_but(self, named: Collection[str]) -> None:
         """Remove older shards and indexes, and what an interrupted write left."""
@@ -135,6 +129,6 @@ class Place:
                     storage.delete(self.path(other))
             return
         hidden = re.compile(rf"\.{name}(-[0-9a-f]{{8}}.*|\.json)?\.[a-z0-9_]{{8}}\.part")
-        for path in Path(self.folder).iterdir():
+        for path in Path(self.folder).glob(".*.part"):
             if hidden.fullmatch(path.name):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import itertools
 import os
 import shutil
@@ -127,27 +126,6 @@ class Batch:
     seen: bytes
 
 
-@dataclass(frozen=True)
-class Written:
-    """The shards of a dataset, before they have their names.
-
-    Attributes:
-        shards: the file of each, on this machine or in a bucket.
-        index: what they hold.
-        problems: what is wrong with the images left out.
-    """
-
-    shards: Sequence[Path | str]
-    index: Index
-    problems: list[Problem]
-
-
-def tag(index: Index, shards: int) -> str:
-    """Return 8 hex digits that stand for the contents of so many shards."""
-    digests = "".join(index.of_shard(number).checksum() for number in range(shards))
-    return hashlib.blake2b(digests.encode(), digest_size=4).hexdigest()
-
-
 def bounds(dataset: Dataset, shards: int | None) -> list[range]:
     """Return the numbers of the images of each shard.
 
@@ -184,7 +162,7 @@ def write_shards(
     *,
     workers: int,
     earlier: Earlier | None = None,
-) -> Written:
+) -> tuple[list[Path], Index, list[Problem]]:
     """Write shards into an empty folder, in the dataset's order.
 
     Args:
@@ -195,6 +173,9 @@ def write_shards(
         folder: where to.
         workers: how many photos are read at once.
         earlier: the records that there are already.
+
+    Returns:
+        The shards, what they hold, and what is wrong with the images left out.
 
     Raises:
         OSError: a file cannot be written.
@@ -214,7 +195,7 @@ def write_shards(
             parts.append(Index.joined([batch.index for batch in joined], number))
             done += joined
     photos.remember(b"".join(batch.seen for batch in done))
-    return Written(shards, Index.joined(parts), [problem for batch in done for problem in batch.problems])
+    return shards, Index.joined(parts), [problem for batch in done for problem in batch.problems]
 
 
 def write_batch(

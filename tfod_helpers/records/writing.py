@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files import workspace
 from tfod_helpers.files.workers import count
-from tfod_helpers.problems import DatasetError, OnProblem, settle_problems
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, settle_problems
 from tfod_helpers.records import encoding
+from tfod_helpers.records.index import Index, tag
 from tfod_helpers.records.manifest import Records, find_manifest, open_place, to_records, write_manifest
 from tfod_helpers.records.place import Place
-from tfod_helpers.records.shards import Earlier, Written, bounds, tag, write_shards
+from tfod_helpers.records.shards import Earlier, bounds, write_shards
 
 
 def write(
@@ -61,7 +62,7 @@ def write(
         return replace(to_records(place, earlier.manifest), reused=len(dataset))
     with _staging(place) as folder, workspace.room_for(place.path(place.name), folder):
         made = write_shards(dataset, ids, parts, settings, folder, workers=workers, earlier=earlier)
-        found = publish(place, made, dataset.label_map, on_problem)
+        found = publish(place, *made, dataset.label_map, on_problem)
     return replace(found, reused=sum(row >= 0 for row in earlier.rows) if earlier else 0)
 
 
@@ -76,12 +77,21 @@ def claimed(prefix: str | os.PathLike[str]) -> Place:
     return place
 
 
-def publish(place: Place, made: Written, label_map: LabelMap, on_problem: OnProblem) -> Records:
+def publish(
+    place: Place,
+    shards: Sequence[Path | str],
+    index: Index,
+    problems: Sequence[Problem],
+    label_map: LabelMap,
+    on_problem: OnProblem,
+) -> Records:
     """Give complete shards their names, then let the manifest speak of them, then remove the old ones.
 
     Args:
         place: where they belong.
-        made: the shards.
+        shards: the file of each, on this machine or in a bucket.
+        index: what they hold.
+        problems: what is wrong with the images left out.
         label_map: the classes.
         on_problem: as in `write`.
 
@@ -89,13 +99,14 @@ def publish(place: Place, made: Written, label_map: LabelMap, on_problem: OnProb
         DatasetError: an image is left out and ``on_problem`` is ``raise``, or there is no image.
     """
     title = f"records {place.path(place.name)}"
-    settled = settle_problems(made.problems, on_problem, title)
-    if not len(made.index):
+    settled = settle_problems(problems, on_problem, title)
+    if not len(index):
         raise DatasetError(settled, f"{title}: there is no image to write")
-    names = place.shard_names(tag(made.index, len(made.shards)), len(made.shards))
-    for shard, name in zip(made.shards, names, strict=True):
+    digests = "".join(index.of_shard(number).checksum() for number in range(len(shards)))
+    names = place.shard_names(tag(digests.encode()), len(shards))
+    for shard, name in zip(shards, names, strict=True):
         place.put(shard, name)
-    place.remove_all_but(write_manifest(place, made.index, names, label_map, settled))
+    place.remove_all_but(write_manifest(place, index, names, label_map, settled))
     return open_place(place)
 
 
