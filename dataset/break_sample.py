@@ -1,6 +1,6 @@
-"""Make the mistakes of the broken sample: of each, the files that differ from the sample, and a list of what was done.
+"""Make the mistakes of the broken sample: a zip of the files that differ from the sample, and a list of what was done.
 
-    python dataset/break_sample.py [folder]
+    python dataset/break_sample.py [file.zip]
 
 Each mistake stands in a photo of its own, so that what is found can be told apart. One of them no program can find: a
 cat that is labelled as a dog. `sources.local("broken_sample")` lays these files over a copy of the sample, and
@@ -14,6 +14,7 @@ import copy
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,22 +26,21 @@ SPLITS = ("train", "test")
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
-def write(folder: Path) -> None:
-    """Write the files that differ, and ``mistakes.json``: what was done by file, and which files are lost."""
-    with tempfile.TemporaryDirectory() as temporary:
+def write(path: Path) -> None:
+    """Write a zip: the files that differ, and ``mistakes.json``, what was done by file and which files are lost."""
+    with tempfile.TemporaryDirectory() as temporary, zipfile.ZipFile(path, "w") as packed:
         broken = Path(temporary)
         for split in SPLITS:
             shutil.copytree(HERE / split, broken / split)
         done = {file: _edit(broken / file, change) for file, change in IN_ANNOTATIONS.items()}
         done |= {file: change(broken / file) for file, change in IN_FILES.items()}
-        for path in sorted(broken.glob("*/*")):
-            name = path.relative_to(broken)
-            if not (HERE / name).exists() or path.read_bytes() != (HERE / name).read_bytes():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, folder / name)
         lost = [file for file in sorted(done) if not (broken / file).exists()]
-    text = json.dumps({"mistakes": dict(sorted(done.items())), "lost": lost}, indent=1) + "\n"
-    (folder / "mistakes.json").write_text(text, encoding="utf-8")
+        text = json.dumps({"mistakes": dict(sorted(done.items())), "lost": lost}, indent=1) + "\n"
+        (broken / "mistakes.json").write_text(text, encoding="utf-8")
+        for file in sorted(one for one in broken.rglob("*") if one.is_file()):
+            name = file.relative_to(broken)
+            if not (HERE / name).exists() or file.read_bytes() != (HERE / name).read_bytes():
+                packed.writestr(zipfile.ZipInfo(name.as_posix()), file.read_bytes())  # of no time: the same bytes again
 
 
 def _edit(path: Path, change: Callable[[etree._Element], str]) -> str:
@@ -194,10 +194,10 @@ IN_FILES = {
 
 
 def main() -> None:
-    """Write into the folder that is named on the command line, else beside the sample."""
+    """Write the zip that is named on the command line, else the one beside the label map."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", default=HERE / "data" / "mistakes")
-    write(parser.parse_args().folder)
+    parser.add_argument("path", type=Path, nargs="?", default=HERE / "data" / "mistakes.zip")
+    write(parser.parse_args().path)
 
 
 if __name__ == "__main__":

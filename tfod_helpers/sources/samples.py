@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,12 +70,14 @@ def broken_sample(folder: Path) -> Path:
     with workspace.alone(target):
         if bringing.is_there(target, origin):
             return target
-        changed = sample() / "data" / "mistakes"
-        listed = json.loads((changed / "mistakes.json").read_text(encoding="utf-8"))
-        with workspace.whole_folder(target) as part:
+        with (
+            workspace.whole_folder(target) as part,
+            zipfile.ZipFile(sample() / "data" / "mistakes.zip") as changed,
+        ):
+            listed = json.loads(changed.read("mistakes.json"))
             for split in _SPLITS:
                 shutil.copytree(sample() / split, part / split)
-                shutil.copytree(changed / split, part / split, dirs_exist_ok=True)
+            changed.extractall(part, [name for name in changed.namelist() if name.startswith(_SPLITS)])
             for file in listed["lost"]:
                 (part / file).unlink()
             lines = [f"- {file}: {what}\n" for file, what in listed["mistakes"].items()]
