@@ -253,8 +253,7 @@ def _same(loaded: str, installed: str) -> bool:
         one, other = Version(loaded).release, Version(installed).release
     except InvalidVersion:
         return True
-    length = min(len(one), len(other))
-    return one[:length] == other[:length]
+    return all(part == same for part, same in zip(one, other, strict=False))
 
 
 def _add(packages: dict[str, str]) -> None:

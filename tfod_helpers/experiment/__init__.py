@@ -5,23 +5,14 @@ its input and its weights need. Learning rate, warm-up and schedule follow the b
 number of steps, so that a change of one does not silently spoil the others.
 """
 
-from tfod_helpers.experiment.config import (
-    DetectionTaskConfig,
-    ExperimentConfig,
-    RCNNTaskConfig,
-    TaskConfig,
-    from_preset,
-)
+from tfod_helpers.experiment.config import ExperimentConfig, from_preset
 from tfod_helpers.experiment.explaining import explain
 from tfod_helpers.experiment.making import make, with_records
 from tfod_helpers.experiment.settings import augment, change, changes, differences, label_map, load, save
 from tfod_helpers.presets import presets
 
 __all__ = [
-    "DetectionTaskConfig",
     "ExperimentConfig",
-    "RCNNTaskConfig",
-    "TaskConfig",
     "augment",
     "change",
     "changes",

@@ -62,9 +62,7 @@ def choose(preset: Preset, train: Records, of: Boxes, weights: str | None, given
     """
     chosen = [
         *_choose_shape(preset, of, given),
-        *_choose_batch(preset, train),
-        *_choose_steps(preset, train),
-        *_choose_rate(preset, weights),
+        *_choose_schedule(preset, train, weights),
         *_choose_mirror(train.label_map),
     ]
     return list({one.setting: one for one in chosen if one.setting not in given}.values())
@@ -89,12 +87,9 @@ def _choose_shape(preset: Preset, of: Boxes, given: set[str]) -> Iterator[Reason
             preset, fit = other, better
 
 
-def _choose_batch(preset: Preset, train: Records) -> Iterator[Reason]:
+def _choose_schedule(preset: Preset, train: Records, weights: str | None) -> Iterator[Reason]:
     if train.count < preset.batch_size:
         yield Reason(setting=keys.BATCH_SIZE, value=train.count, why=f"there are only {train.count} training photos")
-
-
-def _choose_steps(preset: Preset, train: Records) -> Iterator[Reason]:
     # Twice the photos are not worth twice the steps: they share most of what there is to learn.
     factor = float(np.clip(math.sqrt(train.count / PHOTOS), *_STEPS_RANGE))
     steps = round(preset.train_steps * factor / 50) * 50
@@ -104,9 +99,6 @@ def _choose_steps(preset: Preset, train: Records) -> Iterator[Reason]:
             f"square root of the number, between {_STEPS_RANGE[0]:g} and {_STEPS_RANGE[1]:g} times"
         )
         yield Reason(setting=keys.STEPS, value=steps, why=why)
-
-
-def _choose_rate(preset: Preset, weights: str | None) -> Iterator[Reason]:
     if weights is None:
         why = f"{_SCRATCH:g} times the preset's, since from random values there is nothing to lose by larger steps"
         yield Reason(setting=keys.LEARNING_RATE, value=_SCRATCH * preset.learning_rate, why=why)

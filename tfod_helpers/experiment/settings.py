@@ -137,11 +137,9 @@ def check(config: ExperimentConfig) -> None:
         )
     flat, photos = flatten(config), config.task.train_images
     batch, steps, warmup = flat[keys.BATCH_SIZE], flat[keys.STEPS], flat[keys.WARMUP_STEPS]
-    for key in (keys.BATCH_SIZE, keys.STEPS):
-        if flat[key] < 1:
-            raise ValueError(f"{key} must be at least 1, got {flat[key]}.")
-    if not flat[keys.LEARNING_RATE] > 0:  # also refuses NaN
-        raise ValueError(f"The learning rate must be above 0, got {flat[keys.LEARNING_RATE]}.")
+    for key in (keys.BATCH_SIZE, keys.STEPS, keys.LEARNING_RATE):
+        if not flat[key] > 0:  # also refuses NaN
+            raise ValueError(f"{key} must be above 0, got {flat[key]}.")
     if 1 < steps <= warmup:
         raise ValueError(
             f"{keys.STEPS} is {steps}, not more than the {warmup} steps of warm-up, so the full learning rate would "

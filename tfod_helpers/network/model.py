@@ -13,7 +13,7 @@ from official.vision.modeling import factory
 from official.vision.modeling.layers import detection_generator
 from official.vision.tasks import maskrcnn, retinanet
 
-from tfod_helpers.experiment import DetectionTaskConfig, ExperimentConfig, RCNNTaskConfig, TaskConfig
+from tfod_helpers.experiment.config import DetectionTaskConfig, ExperimentConfig, RCNNTaskConfig, TaskConfig
 from tfod_helpers.network import inputs
 
 # Keras says so of each backbone level that the pyramid does not read; that is by design.

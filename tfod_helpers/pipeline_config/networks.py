@@ -97,9 +97,8 @@ def find_family(draft: Draft) -> str:
         return found[0]
     tops = ", ".join(dict.fromkeys(one.plain_name.split(".")[0] for one in draft.settings[:200])) or "nothing"
     what = f"there is no model {{ ssd {{ ... }} }} or model {{ faster_rcnn {{ ... }} }} in it, only: {tops[:120]}"
-    if tops == "item":
-        raise TextFormatError("", what, "This is a label map. Give the pipeline.config that names it.")
-    raise TextFormatError("", what, "Give the pipeline.config of an Object Detection API model.")
+    label_map = "This is a label map. " if tops == "item" else ""
+    raise TextFormatError("", what, f"{label_map}Give the pipeline.config of an Object Detection API model.")
 
 
 def _no_counterpart(network: Network, setting: Setting, draft: Draft) -> NoCounterpartError:

@@ -7,9 +7,8 @@ one.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import Any, TypeGuard
+from typing import Any
 
 from tfod_helpers.files.protobuf_text import Setting
 from tfod_helpers.pipeline_config.draft import CARRIED, REPLACED, Draft, Fate, NotAlikeError
@@ -40,7 +39,7 @@ def whole(setting: Setting, draft: Draft, lowest: int, highest: int) -> int:
 def number(setting: Setting, draft: Draft, lowest: float, highest: float) -> float:
     """Take a number between two."""
     value = setting.value
-    if not _is_number(value) or not lowest <= value <= highest:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
         raise setting.refused(_IMPOSSIBLE, f"Give one number from {lowest:g} to {highest:g}.")
     return _tidy(value)
 
@@ -81,10 +80,6 @@ def _tidy(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 # --- the model ------------------------------------------------------------------------------------
 
 
@@ -97,12 +92,10 @@ def width(setting: Setting, draft: Draft) -> Fate:
     """Compare the backbone's width with the one that was chosen."""
     value = number(setting, draft, 0.01, 10)
     target = f"task.model.backbone.{draft.ours['task.model.backbone.type']}.filter_size_scale"
-    if target in draft.ours and draft.ours[target] == value:
-        return Fate(CARRIED, "The same width of the backbone.", shows=(target,))
-    if target not in draft.ours and value == 1.0:
-        return Fate(CARRIED, "The backbone has its full width here too.")
-    why = "ImageNet weights exist for some widths only; this is the nearest."
-    return Fate(REPLACED, why, shows=(target,) if target in draft.ours else (), look=True)
+    shows = (target,) if target in draft.ours else ()
+    if draft.ours.get(target, 1.0) == value:  # a backbone without such a setting has its full width
+        return Fate(CARRIED, "The same width of the backbone.", shows=shows)
+    return Fate(REPLACED, "ImageNet weights exist for some widths only; this is the nearest.", shows=shows, look=True)
 
 
 def classes(setting: Setting, draft: Draft) -> int:

@@ -38,11 +38,6 @@ class Cluster:
     number: int
     role: str
 
-    @property
-    def port(self) -> int:
-        """The port that this machine listens at."""
-        return _port(self.addresses[self.number]) or 0
-
 
 def read() -> Cluster | None:
     """Return the machines that the environment variable names, or None where it is not set.
@@ -85,7 +80,7 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
     text = os.environ[VARIABLE]
     if text in _joined:
         return _joined[text]
-    _check_port(text, cluster)
+    _check_port(cluster)
     others = [address for number, address in enumerate(cluster.addresses) if number != cluster.number]
     print(f"Waiting for {', '.join(others)}, at most {_PATIENCE / 60:.0f} minutes.", flush=True)
     late = f"After {_PATIENCE:.0f} seconds not all machines are there. Start the same program on {', '.join(others)}"
@@ -119,14 +114,15 @@ def _port(address: Any) -> int | None:
     return int(port) if host and port.isdigit() and 0 < int(port) < 65536 else None
 
 
-def _check_port(text: str, cluster: Cluster) -> None:
+def _check_port(cluster: Cluster) -> None:
+    port = _port(cluster.addresses[cluster.number])
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection that has just ended is no hindrance
         try:
-            probe.bind(("", cluster.port))
+            probe.bind(("", port))
         except OSError as error:
             raise RuntimeError(
-                f"{VARIABLE} gives this machine the port {cluster.port}, which another program uses ({error}). End it, "
+                f"{VARIABLE} gives this machine the port {port}, which another program uses ({error}). End it, "
                 f"such as an earlier run of this one, or choose another port in {VARIABLE} on every machine."
             ) from None
 

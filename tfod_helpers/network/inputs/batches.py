@@ -20,7 +20,7 @@ from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
 from tfod_helpers.records.encoding import source_ids
 
 if TYPE_CHECKING:
-    from tfod_helpers.experiment import ExperimentConfig, TaskConfig
+    from tfod_helpers.experiment.config import ExperimentConfig, TaskConfig
 
 _CACHE_SHARE = 0.3  # of the free memory, at most, for decoded images
 _GROUP = 4  # photos that a mosaic is put together from

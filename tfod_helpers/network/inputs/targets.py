@@ -11,7 +11,7 @@ from official.vision.ops import anchor
 from tfod_helpers.network.inputs.augment import Seen
 
 if TYPE_CHECKING:
-    from tfod_helpers.experiment import TaskConfig
+    from tfod_helpers.experiment.config import TaskConfig
 
 Targets = dict[str, Any]
 
