@@ -135,3 +135,14 @@ def test_box_arrays_carry_their_format(path: Path) -> None:
 def test_package_is_the_one_under_test() -> None:
     """The package that the tests import is this checkout's source, not another one that is installed."""
     assert Path(tfod_helpers.__file__) == PACKAGE / "__init__.py"
+
+
+def test_missing_tensorflow_is_answered_with_the_extra_that_brings_it() -> None:
+    """Where only the light install is there, a module that trains says what to install; a misspelt one says that."""
+    code = "import sys; sys.modules['official'] = None; from tfod_helpers import {}"
+    command = [sys.executable, "-c"]
+    done = subprocess.run([*command, code.format("experiment")], capture_output=True, text=True, cwd=ROOT)
+    assert "tfod_helpers.experiment needs TensorFlow and the Model Garden, and there is no module" in done.stderr
+    assert done.stderr.strip().endswith("Install them: pip install 'tfod_helpers[train]'")
+    done = subprocess.run([*command, code.format("experiments")], capture_output=True, text=True, cwd=ROOT)
+    assert "cannot import name 'experiments'" in done.stderr

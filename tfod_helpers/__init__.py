@@ -35,10 +35,28 @@ Machinery, which these are made of::
 Importing the package loads none of them.
 """
 
+import importlib
 import os
+from types import ModuleType
 
 __version__ = "0.1.0"
 
 # TensorFlow reads this once, when it is loaded. Its start-up messages would bury what a notebook cell
 # says; real errors come as exceptions all the same.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_OF_TRAIN = ("tensorflow", "official", "tf_keras", "orbit")  # what the extra `train` brings
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a module of this package when it is first asked for; say which extra is missing where that fails."""
+    full = f"{__name__}.{name}"
+    try:
+        return importlib.import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name == full:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        if str(error.name).partition(".")[0] not in _OF_TRAIN:
+            raise
+        what = f"{full} needs TensorFlow and the Model Garden, and there is no module {error.name!r}"
+        raise ImportError(f"{what}. Install them: pip install 'tfod_helpers[train]'", name=error.name) from error
