@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -14,9 +16,12 @@ from bucket_server import BucketServer
 from small_training import Small, Trained, draw_rectangles
 
 from tfod_helpers import records
+from tfod_helpers.files import workspace
 from tfod_helpers.photos import looks
 
 STEPS, INTERRUPTED = 48, 20  # of the small training, and where it is interrupted
+
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -104,14 +109,32 @@ def eagerly() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """What makes a folder once for all processes of a test run: the first makes it, the others wait for that."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        with workspace.alone(folder / name):
+            if not (folder / f"{name}.made").exists():
+                shutil.rmtree(folder / name, ignore_errors=True)  # what failed in another process
+                (folder / name).mkdir()
+                fill(folder / name)
+                (folder / f"{name}.made").touch()
+        return folder / name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small(once: Once) -> Small:
     """Records of coloured rectangles, and a config that trains on them in seconds."""
     from tfod_helpers import experiment
 
-    folder = tmp_path_factory.mktemp("small")
-    dataset = draw_rectangles(folder / "validation", 4, seed=1)
-    train = records.write(draw_rectangles(folder / "train", 8, seed=0), folder / "records" / "train", shards=2)
-    validation = records.write(dataset, folder / "records" / "validation")
+    folder = once("small", draw_and_write)
+    train, validation = (records.verify(folder / "records" / part) for part in ("train", "validation"))
+    drawn = draw_rectangles(folder / "validation", 4, seed=1)
     config = experiment.make(
         "mobilenet_v2_sample",
         train=train,
@@ -129,45 +152,61 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     settings |= {"trainer.steps_per_loop": 4, "task.model.detection_generator.pre_nms_score_threshold": 0.0}
     plain = {"aug_rand_hflip": False, "aug_scale_min": 1.0, "aug_scale_max": 1.0, "aug_aspect": 1.0, "aug_color": 0.0}
     settings |= {f"task.train_data.parser.{name}": value for name, value in plain.items()}
-    return Small(train, validation, dataset, experiment.change(config, settings))
+    return Small(train, validation, drawn, experiment.change(config, settings))
+
+
+def draw_and_write(folder: Path) -> None:
+    """Draw the photos of the small training, and write their records."""
+    for part, count, seed, shards in (("train", 8, 0, 2), ("validation", 4, 1, None)):
+        drawn = draw_rectangles(folder / part, count, seed=seed)
+        records.write(drawn, folder / "records" / part, shards=shards)
 
 
 @pytest.fixture(scope="session")
-def interrupted(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def interrupted(small: Small, once: Once) -> Path:
     """The run folder of the small training, stopped by Ctrl-C between two checkpoints; tests take copies."""
-    from tfod_helpers import training
-    from tfod_helpers.training.steps import Steps
 
-    run_steps = Steps.run
+    def train(folder: Path) -> None:
+        from tfod_helpers import training
+        from tfod_helpers.training.steps import Steps
 
-    def interrupt(steps: Steps, count: int, limit: float) -> dict[str, float]:
-        if steps.done == INTERRUPTED:
-            raise KeyboardInterrupt
-        return run_steps(steps, count, limit)
+        run_steps = Steps.run
 
-    folder = tmp_path_factory.mktemp("interrupted") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Steps, "run", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            training.train(small.config, folder)
-    return folder
+        def interrupt(steps: Steps, count: int, limit: float) -> dict[str, float]:
+            if steps.done == INTERRUPTED:
+                raise KeyboardInterrupt
+            return run_steps(steps, count, limit)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Steps, "run", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                training.train(small.config, folder / "run")
+
+    return once("interrupted", train) / "run"
 
 
 @pytest.fixture(scope="session")
-def trained(small: Small, interrupted: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(small: Small, interrupted: Path, once: Once) -> Trained:
     """The small training: interrupted, then started again and finished."""
     from tfod_helpers import training
     from tfod_helpers.files import run_folder
 
-    run = run_folder.open_run(shutil.copytree(interrupted, tmp_path_factory.mktemp("trained") / "run"))
-    manifest, rows = run.read_manifest(), run.history_path.read_text()
-    return Trained(run, training.train(small.config, run), manifest, rows)
+    def finish(folder: Path) -> None:
+        training.train(small.config, shutil.copytree(interrupted, folder / "run"))
+
+    run, before = run_folder.open_run(once("trained", finish) / "run"), run_folder.open_run(interrupted)
+    history = training.train(small.config, run)  # which is finished
+    return Trained(run, history, before.read_manifest(), before.history_path.read_text())
 
 
 @pytest.fixture(scope="session")
-def export_folder(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def export_folder(trained: Trained, once: Once) -> Path:
     """The small training's export, alone in a folder of its own."""
-    from tfod_helpers.exporting import saved_model
 
-    made = saved_model.export(trained.run, tmp_path_factory.mktemp("made") / "export")
-    return made.rename(tmp_path_factory.mktemp("moved") / "elsewhere")
+    def export(folder: Path) -> None:
+        from tfod_helpers.exporting import saved_model
+
+        with tempfile.TemporaryDirectory() as elsewhere:
+            shutil.move(saved_model.export(trained.run, Path(elsewhere) / "export"), folder / "moved")
+
+    return once("exported", export) / "moved"

@@ -55,8 +55,8 @@ class Trained:
 
 
 def draw_rectangles(folder: Path, count: int, seed: int) -> Dataset:
-    """Draw dark photos, each with a red or a blue rectangle of about half its area, by turns."""
-    folder.mkdir(parents=True)
+    """Draw dark photos, each with a red or a blue rectangle of about half its area, by turns; those there stay."""
+    folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     images = []
     for number in range(count):
@@ -65,6 +65,7 @@ def draw_rectangles(folder: Path, count: int, seed: int) -> Dataset:
         (x0, y0), (x1, y1) = random.integers(2, 16, 2), random.integers(44, 63, 2)
         rgb[y0:y1, x0:x1] = COLOURS[list(COLOURS)[number % 2]]
         path = folder / f"{number}.jpg"
-        Image.fromarray(rgb).save(path, quality=95)
+        if not path.exists():
+            Image.fromarray(rgb).save(path, quality=95)
         images.append(LabelledImage(path, width, height, np.array([[x0, y0, x1, y1]]), np.array([1 + number % 2])))
     return Dataset(tuple(images), LabelMap(list(COLOURS)))

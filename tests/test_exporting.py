@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -55,15 +57,20 @@ def test_the_signature_is_the_documented_one(export_folder: Path) -> None:
     }
 
 
-def test_an_older_export_is_replaced_whole(trained: Trained, tmp_path: Path) -> None:
-    """Exporting again over an export leaves the new one alone there, with nothing beside it."""
+def test_an_older_export_is_replaced_whole_and_nothing_reaches_the_terminal(
+    trained: Trained, export_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The new export is alone there; the graph optimizer's notes stay away, and standard error works afterwards."""
     from tfod_helpers.exporting import saved_model
 
-    folder = saved_model.export(trained.run, tmp_path / "export")
+    folder = shutil.copytree(export_folder, tmp_path / "export")
     (folder / "stale.txt").write_text("of the older one")
     saved_model.export(trained.run, folder)
     assert not (folder / "stale.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
+    assert "InitializeLog" not in capfd.readouterr().err
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
 
 
 def test_a_foreign_folder_is_left_alone(trained: Trained, tmp_path: Path) -> None:
@@ -77,12 +84,14 @@ def test_a_foreign_folder_is_left_alone(trained: Trained, tmp_path: Path) -> Non
     assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
 
 
-def test_a_failing_export_leaves_the_old_one(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_export_leaves_the_old_one(
+    trained: Trained, export_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where writing breaks off, the older export still loads and no half one lies beside it."""
     from tfod_helpers.detector import Detector, ExportFacts
     from tfod_helpers.exporting import saved_model
 
-    folder = saved_model.export(trained.run, tmp_path / "export")
+    folder = shutil.copytree(export_folder, tmp_path / "export")
 
     def no_room(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -103,18 +112,6 @@ def test_a_run_without_a_model_cannot_be_exported(tmp_path: Path) -> None:
     assert not (tmp_path / "export").exists()
 
 
-def test_nothing_reaches_the_terminal(trained: Trained, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The graph optimizer's notes stay away, and standard error works again afterwards."""
-    import os
-
-    from tfod_helpers.exporting import saved_model
-
-    saved_model.export(trained.run, tmp_path / "export")
-    assert "InitializeLog" not in capfd.readouterr().err
-    os.write(2, b"still here")
-    assert capfd.readouterr().err == "still here"
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -130,8 +127,6 @@ def test_a_damaged_export_is_named(
     export_folder: Path, tmp_path: Path, name: str, content: str | None, message: str
 ) -> None:
     """A missing or damaged file of an export is told by name, with what to do."""
-    import shutil
-
     from tfod_helpers.detector import Detector
 
     broken = shutil.copytree(export_folder, tmp_path / "export")
