@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,9 +27,10 @@ class DetectionTask(retinanet.RetinaNetTask):
 
     def build_model(self) -> tf_keras.Model:
         """Return the network, every variable made."""
-        model = _adapt(super().build_model(), self.task_config)
-        model(tf_keras.Input(self.task_config.model.input_size), training=True)
-        return model
+        model = super().build_model()
+        if not model.decoder:  # the Model Garden makes the variables of the head along with the decoder's
+            model(tf_keras.Input(self.task_config.model.input_size), training=True)
+        return _adapt(model, self.task_config)
 
     def build_inputs(self, params: Any, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
         """Return training batches."""
@@ -82,8 +84,16 @@ Task = DetectionTask | RCNNTask
 
 
 def task_of(config: ExperimentConfig) -> Task:
-    """Return the Model Garden's task of a config: its network, its losses and its inputs."""
-    return (RCNNTask if config.task.is_rcnn else DetectionTask)(config.task)
+    """Return the Model Garden's task of a config: its network, its losses and its inputs.
+
+    Made outside of a strategy of several replicas, its batch norms have nothing to synchronize; the plain ones have the
+    same variables, and their train step is traced in a third of the time.
+    """
+    task = config.task
+    if task.model.norm_activation.use_sync_bn and tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        task = copy.deepcopy(task)
+        task.model.norm_activation.use_sync_bn = False
+    return (RCNNTask if task.is_rcnn else DetectionTask)(task)
 
 
 def build_model(config: ExperimentConfig) -> tf_keras.Model:

@@ -33,6 +33,7 @@ from tfod_helpers.training.validating import Validation, out_of_patience
 _MEASURED = 100  # steps before the number of steps is fitted to the time there is
 _SPARE = 0.95  # share of the time that is planned for; the rest is for what varies
 _EXPLODED = 30.0  # times the median of the losses so far
+_ABSURD = 1e6  # a detector begins below 100; whatever was before, from here on it learns nothing
 _GONE = (
     "The {} was taken away ({}). What was saved at step {} is in {}. In Colab, choose Runtime > Reconnect, or another "
     "runtime type, and run the cells again: training resumes from there."
@@ -170,10 +171,10 @@ class Training:
         return float(rate(step) if callable(rate) else rate)
 
     def _limit(self, step: int) -> float:
-        """Return the loss from which on training has exploded; while it warms up, there is none."""
+        """Return the loss from which on training has exploded; while it warms up, no loss before is compared with."""
         warm = self.config.trainer.optimizer_config.warmup.linear.warmup_steps
         losses = [row["loss"] for row in self.rows]
-        return _EXPLODED * float(np.median(losses)) if losses and step >= warm else math.inf
+        return min(_ABSURD, _EXPLODED * float(np.median(losses))) if losses and step >= warm else _ABSURD
 
     def _describe(self, bad: BadLossError) -> str:
         folder = self.run.folder / "failed"
