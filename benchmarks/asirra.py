@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 
 SHARED = Path(__file__).parents[1].parent / "shared"
-PRESET = "mobilenet_v2_sample"
+PRESET = "mobilenet_v2_192"
 PARTS = (100, 200, 400)
 
 

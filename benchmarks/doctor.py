@@ -33,7 +33,7 @@ def measure(folder: Path, train_steps: int, image_size: int = 128) -> dict[str, 
     train = voc.read(sample / "train")
     validation = voc.read(sample / "test", label_map=train.label_map)
     config = experiment.make(
-        "mobilenet_v2_sample",
+        "mobilenet_v2_192",
         train=records.write(train, folder / "records" / "train"),
         validation=records.write(validation, folder / "records" / "validation"),
         image_size=image_size,

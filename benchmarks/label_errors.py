@@ -59,7 +59,7 @@ def run(seed: int, share: float, steps: int, work: Path) -> dict[str, float]:
     flipped = {name: flip(dataset, share, random) for name, dataset in parts.items()}
     written = {name: records.write(dataset, work / "records" / name) for name, (dataset, _) in flipped.items()}
     config = experiment.make(
-        "mobilenet_v2_sample",
+        "mobilenet_v2_192",
         train=written["train"],
         validation=written["test"],
         image_size=128,

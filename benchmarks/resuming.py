@@ -73,7 +73,7 @@ def make_config(folder: Path, steps: int, batch: int | None = None) -> Path:
     train = records.write(voc.read(sample / "train"), folder / "records" / "train")
     validation = records.write(voc.read(sample / "test", label_map=train.label_map), folder / "records" / "validation")
     config = experiment.make(
-        "mobilenet_v2_sample", train=train, validation=validation, image_size=128, train_steps=steps, weights=None
+        "mobilenet_v2_192", train=train, validation=validation, image_size=128, train_steps=steps, weights=None
     )
     if batch:
         config = experiment.change(config, {"task.train_data.global_batch_size": batch})

@@ -136,7 +136,7 @@ def small(once: Once) -> Small:
     train, validation = (records.verify(folder / "records" / part) for part in ("train", "validation"))
     drawn = draw_rectangles(folder / "validation", 4, seed=1)
     config = experiment.make(
-        "mobilenet_v2_sample",
+        "mobilenet_v2_192",
         train=train,
         validation=validation,
         image_size=64,

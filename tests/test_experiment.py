@@ -56,7 +56,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Records]:
 def make(written: Callable[..., Records]) -> Callable[..., Any]:
     """Makes a config for 200 and 50 images of three classes."""
 
-    def make(preset: str = "mobilenet_v2_sample", *, train: Any = None, validation: Any = None, **settings: Any) -> Any:
+    def make(preset: str = "mobilenet_v2_192", *, train: Any = None, validation: Any = None, **settings: Any) -> Any:
         train, validation = train or written(200), validation or written(50)
         return experiment.make(preset, train=train, validation=validation, **settings)
 
@@ -196,7 +196,7 @@ def test_a_moved_folder_is_no_difference(make: Callable[..., Any]) -> None:
 def test_steps_grow_with_the_photos(make: Callable[..., Any], written: Callable[..., Records]) -> None:
     """A preset's steps are for a thousand photos; fewer get fewer, with the root of the number, and a reason."""
     few, some = make(train=written(60)), make(train=written(500))
-    whole = experiment.from_preset("mobilenet_v2_sample").trainer.train_steps
+    whole = experiment.from_preset("mobilenet_v2_192").trainer.train_steps
     assert few.trainer.train_steps == round(whole * 0.5 / 50) * 50  # never below half
     assert some.trainer.train_steps == pytest.approx(whole * math.sqrt(0.5), abs=26)
     assert {one.setting: one.value for one in some.task.reasons}["trainer.train_steps"] == some.trainer.train_steps
@@ -211,7 +211,7 @@ def test_a_given_batch_goes_with_chosen_steps(make: Callable[..., Any], written:
 
 def test_from_scratch_the_learning_rate_is_higher(make: Callable[..., Any]) -> None:
     """Without pretrained weights the rate is three times the preset's, with a reason, and follows the batch too."""
-    preset = PRESETS["mobilenet_v2_sample"]
+    preset = PRESETS["mobilenet_v2_192"]
     scratch, pretrained = make(weights=None), make()
     rates = [
         config.trainer.optimizer_config.learning_rate.cosine.initial_learning_rate for config in (scratch, pretrained)
@@ -243,10 +243,10 @@ def test_small_objects_get_smaller_anchors_or_larger_images(
     assert re.search(r"without it \d+% of your boxes .* with it \d+%", whys["task.model.anchor.anchor_size"])
     model = config.task.model
     fitted = dataclasses.replace(
-        presets.find("mobilenet_v2_sample"), anchor_size=model.anchor.anchor_size, image_size=model.input_size[0]
+        presets.find("mobilenet_v2_192"), anchor_size=model.anchor.anchor_size, image_size=model.input_size[0]
     )
     box_xyxy, size = np.array([[10, 10, 15, 15]]), np.array([[100, 80]])
-    before = anchors.best_overlap(box_xyxy, size, presets.find("mobilenet_v2_sample"))
+    before = anchors.best_overlap(box_xyxy, size, presets.find("mobilenet_v2_192"))
     assert anchors.best_overlap(box_xyxy, size, fitted) > before
     assert "task.model.anchor.anchor_size" not in experiment.changes(make(train=written(60, side=5.0), image_size=192))
     assert experiment.changes(make(train=written(60))).keys().isdisjoint(chosen.keys() & {"task.model.input_size"})

@@ -334,7 +334,7 @@ def a_config(ground: Ground) -> None:
     """An experiment config is saved in a bucket and loaded."""
     from tfod_helpers import experiment
 
-    config = experiment.from_preset("mobilenet_v2_sample")
+    config = experiment.from_preset("mobilenet_v2_192")
     path = experiment.save(config, f"{ground.bucket}/config.yaml")
     assert experiment.load(path).as_dict() == config.as_dict()
     storage.write_bytes(path, b"[]")

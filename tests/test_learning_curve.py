@@ -51,13 +51,13 @@ def test_each_part_is_trained_and_evaluated_once(
 
     train = draw_rectangles(tmp_path / "photos", 8, seed=3)
     settings = {"fractions": (0.5, 1.0), "image_size": 64, "batch_size": 2, "train_steps": 4, "weights": None}
-    made = learning_curve.measure("mobilenet_v2_sample", train, small.validation, tmp_path / "curve", **settings)
+    made = learning_curve.measure("mobilenet_v2_192", train, small.validation, tmp_path / "curve", **settings)
     assert made["images"].tolist() == [4, 8]
     assert made[["ap", "ap50"]].notna().all().all()
     assert (made["ap50_low"] <= made["ap50"]).all()
     assert (made["ap50"] <= made["ap50_high"]).all()
     monkeypatch.setattr(running, "Training", None)
-    again = learning_curve.measure("mobilenet_v2_sample", train, small.validation, tmp_path / "curve", **settings)
+    again = learning_curve.measure("mobilenet_v2_192", train, small.validation, tmp_path / "curve", **settings)
     assert again.equals(made)
     assert "more" in evaluation.would_more_help(made)
 
@@ -69,6 +69,6 @@ def test_wrong_fractions_are_refused(small: Small, dataset: Dataset, tmp_path: P
     for fractions in ((0.5, 1.5), (0.0, 1.0), ()):
         with pytest.raises(ValueError, match="above 0 and at most 1"):
             learning_curve.measure(
-                "mobilenet_v2_sample", dataset, small.validation, tmp_path / "curve", fractions=fractions
+                "mobilenet_v2_192", dataset, small.validation, tmp_path / "curve", fractions=fractions
             )
     assert not (tmp_path / "curve").exists()

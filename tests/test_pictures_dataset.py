@@ -90,13 +90,13 @@ def test_sizes_tell_boxes_that_no_anchor_fits(tmp_path: Path) -> None:
     """A box is drawn at the size that the model sees, and one too small or too thin for the anchors counts as such."""
     boxes_xyxy = [[0, 0, 384, 384], [0, 0, 8, 8], [0, 0, 760, 8]]
     dataset = Dataset((LabelledImage(tmp_path / "a.jpg", 768, 768, boxes_xyxy, [1, 1, 2]),), CAT_DOG)
-    picture = pictures.plot_sizes(dataset, preset="mobilenet_v2_sample")
+    picture = pictures.plot_sizes(dataset, preset="mobilenet_v2_192")
     photos, boxes = picture.axes
     fit, missed, _ = (dots.get_offsets().tolist() for dots in boxes.collections)
     assert fit == [[96, 96]]  # 192 of 768 pixels
     assert missed == [[2, 2], [190, 2]]
     assert "box that none fits: 2" in words(boxes)
-    assert picture.get_suptitle() == "33% of the boxes fit an anchor of mobilenet_v2_sample"
+    assert picture.get_suptitle() == "33% of the boxes fit an anchor of mobilenet_v2_192"
     assert "the model sees 192 x 192" in words(photos)
     assert photos.collections[0].get_offsets().tolist() == [[768, 768]]
 

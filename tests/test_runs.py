@@ -15,7 +15,7 @@ from tfod_helpers.presets import keys
 
 SETTINGS: dict[str, Any] = {
     "task": {
-        "preset": "mobilenet_v2_sample",
+        "preset": "mobilenet_v2_192",
         "weights": None,
         "reasons": ["a: b"],
         "train_images": 200,

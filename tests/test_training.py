@@ -79,7 +79,7 @@ def test_a_run_says_what_it_is(trained: Trained, small: Small) -> None:
 
     manifest = trained.run.read_manifest()
     assert (manifest["preset"], manifest["classes"], manifest["step"]) == (
-        "mobilenet_v2_sample",
+        "mobilenet_v2_192",
         ["red", "blue"],
         STEPS,
     )

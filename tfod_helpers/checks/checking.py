@@ -22,7 +22,7 @@ _ROOM = 2  # times what the model sees: what augmentation by zooming in can stil
 
 
 def check(
-    dataset: Dataset | Mapping[str, Dataset], *, preset: str = "mobilenet_v2_sample", workers: int | None = None
+    dataset: Dataset | Mapping[str, Dataset], *, preset: str = "mobilenet_v2_192", workers: int | None = None
 ) -> Report:
     """Check every photo and every label, and report what is wrong.
 

@@ -65,7 +65,7 @@ def plot_places(datasets: Dataset | Mapping[str, Dataset]) -> Picture:
     return picture
 
 
-def plot_sizes(datasets: Dataset | Mapping[str, Dataset], preset: str = "mobilenet_v2_sample") -> Picture:
+def plot_sizes(datasets: Dataset | Mapping[str, Dataset], preset: str = "mobilenet_v2_192") -> Picture:
     """Draw the sizes of the photos, and the boxes as the model sees them against its anchors.
 
     A model learns a box from the anchors that overlap it by half or more. The second chart is in the

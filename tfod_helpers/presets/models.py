@@ -113,7 +113,7 @@ _RCNN = _RESNET | {
 }
 
 PRESETS = {
-    "mobilenet_v2_sample": Preset(
+    "mobilenet_v2_192": Preset(
         purpose="a first detector in minutes, on a CPU too",
         parameters=0.50,
         image_size=192,
