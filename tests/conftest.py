@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from bucket_server import BucketServer
-from small_training import Small, Trained, draw_rectangles
+from small_training import SYNC, Small, Trained, draw_rectangles
 
 from tfod_helpers import records
 from tfod_helpers.files import workspace
@@ -148,6 +148,7 @@ def small(once: Once) -> Small:
     slim = {"head.num_convs": 1, "head.num_filters": 16, "decoder.fpn.num_filters": 16, "anchor.num_scales": 1}
     settings = {f"task.model.{name}": value for name, value in slim.items()}
     settings["task.model.backbone.mobilenet.model_id"] = "MobileNetV1"
+    settings[SYNC] = False  # several replicas trace it for a minute; one test does
     settings |= {f"trainer.{name}_interval": 8 for name in ("validation", "checkpoint")}
     settings |= {"trainer.steps_per_loop": 4, "task.model.detection_generator.pre_nms_score_threshold": 0.0}
     plain = {"aug_rand_hflip": False, "aug_scale_min": 1.0, "aug_scale_max": 1.0, "aug_aspect": 1.0, "aug_color": 0.0}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfod_helpers.files.run_folder import Run
     from tfod_helpers.training import History
 
+SYNC = "task.model.norm_activation.use_sync_bn"  # the setting that lets replicas share batch norms
 COLOURS = {"red": (230, 40, 40), "blue": (40, 40, 230)}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small_training import Small, Trained
+from small_training import SYNC, Small, Trained
 
 from tfod_helpers import records
 from tfod_helpers.annotations import Dataset, LabelMap
@@ -374,7 +374,8 @@ def killed(small: Small, processes: BaseContext, tmp_path_factory: pytest.TempPa
 
     folder = tmp_path_factory.mktemp("killed")
     intervals = {f"trainer.{name}_interval": INTERVAL for name in ("validation", "checkpoint")}
-    config = experiment.change(small.config, {"trainer.train_steps": 4000, "trainer.steps_per_loop": 4, **intervals})
+    settings = {"trainer.train_steps": 4000, "trainer.steps_per_loop": 4, SYNC: True, **intervals}
+    config = experiment.change(small.config, settings)
     experiment.save(config, folder / "config.yaml")
     run = run_folder.open_run(folder / "run")
     process = processes.Process(
@@ -382,7 +383,7 @@ def killed(small: Small, processes: BaseContext, tmp_path_factory: pytest.TempPa
     )
     process.start()
     try:
-        wait_for(lambda: run.read_manifest().get("step", 0) >= 2 * INTERVAL or not process.is_alive(), 300)
+        wait_for(lambda: run.read_manifest().get("step", 0) >= 2 * INTERVAL or not process.is_alive(), 600)
     finally:
         process.kill()
         process.join()
