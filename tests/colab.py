@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from tfod_helpers import drive
+from tfod_helpers.files import mounts
 
 _FILES = {
     "errors": "class Error(Exception):\n    pass\n",
@@ -119,7 +120,7 @@ def install(place: Path, patch: pytest.MonkeyPatch) -> Colab:
 def mounts_nothing(place: Path, patch: pytest.MonkeyPatch) -> None:
     """Let this machine have a list of mounts that a test writes."""
     (place / "mounts").write_text("/dev/sda1 / ext4 rw 0 0\n")
-    patch.setattr(drive, "_MOUNTS", place / "mounts")
+    patch.setattr(mounts, "_MOUNTS", place / "mounts")
 
 
 def mount(place: Path, folder: Path) -> None:

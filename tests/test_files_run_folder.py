@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tfod_helpers import drive
+from tfod_helpers.files import mounts
 from tfod_helpers.files.run_folder import Keeper, Run, find_run, open_run, remote, runs_in
 
 
@@ -82,7 +82,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         return f"{bucket}/runs"
     (tmp_path / "My Drive").mkdir()
     (tmp_path / "mounts").write_text(f"/dev/x / ext4 rw 0 0\ndrive {tmp_path}/My\\040Drive fuse.drive rw 0 0\n")
-    monkeypatch.setattr(drive, "_MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "mounts")
     return str(tmp_path / "My Drive")
 
 

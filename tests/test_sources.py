@@ -22,7 +22,7 @@ from colab import Colab
 from served import Server
 
 from tfod_helpers import drive, formats, sources
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import mounts, storage, workspace
 from tfod_helpers.files.downloads import fetching
 from tfod_helpers.sources import SourceError, bringing, copying, kaggle, links, places
 
@@ -283,7 +283,7 @@ def test_archive_on_drive_is_copied_first(far: Path, near: Path, monkeypatch: py
     )
     folder = sources.local(far / "photos.zip", near)
     assert contents(folder) == FILES
-    assert not drive.is_on_network(unpacked[0])
+    assert not mounts.is_on_network(unpacked[0])
     assert left(near) == ["photos"]
     assert sources.local(far / "photos.zip", near) == folder
     assert len(unpacked) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tfod_helpers import drive, installing, presets, runtime
 from tfod_helpers.doctor.diagnosis import Case, FoundFault
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import mounts, storage, workspace
 
 _SHOWN = ("tensorflow", "tensorflow-tpu", "libtpu", "tf-models-official", "tf_keras", "numpy", "protobuf")
 _INSTALL = "Run: from tfod_helpers import installing; installing.install('train')"
@@ -64,7 +64,7 @@ def look_at_storage(case: Case) -> str:
         return "No run folder was named, so none was tried."
     needed = presets.find(case.config.task.preset).parameters * 1e6 * _BYTES_A_PARAMETER + _SLACK_BYTES
     places = [storage.address(place) for place in case.places]
-    if any(storage.is_remote(place) or drive.is_on_network(place) for place in places):
+    if any(storage.is_remote(place) or mounts.is_on_network(place) for place in places):
         places.append(str(workspace.cache_folder()))  # what is kept far away is worked on here
     found = [_try_place(place, needed) for place in places]
     return f"Written, read back and deleted: {', '.join(found)}. A run needs about {_size(needed)}."

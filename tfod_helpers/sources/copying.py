@@ -15,8 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tfod_helpers import drive
-from tfod_helpers.files import archives, storage, workspace
+from tfod_helpers.files import archives, mounts, storage, workspace
 from tfod_helpers.files.archives import marks
 from tfod_helpers.sources import bringing
 from tfod_helpers.sources.bringing import SourceError
@@ -38,11 +37,11 @@ class DriveFolder:
 
         Raises:
             SourceError: it holds nothing, or only archives.
-            drive.DriveError: Drive does not answer.
+            mounts.DriveError: Drive does not answer.
         """
         self.path = path
         self.key, self.shown, self.name = os.path.abspath(path), str(path), path.name
-        with drive.explained(path):
+        with mounts.explained(path):
             self._files = dict(_listed(path))
         refuse_archives_only(path, self._files)
 
@@ -165,7 +164,7 @@ def _delete_others(staging: Path, files: Collection[str]) -> None:
 
 def _copy_all(source: Path, staging: Path, files: Mapping[str, Stamp], size: int) -> None:
     def copy_one(name: str) -> int:
-        with drive.explained(source / name):
+        with mounts.explained(source / name):
             shutil.copyfile(source / name, staging / name)
             found = (staging / name).stat().st_size
         if found != files[name][0]:

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from tfod_helpers import drive
-from tfod_helpers.files import archives, storage
+from tfod_helpers.files import archives, mounts, storage
 from tfod_helpers.sources import bringing, copying, kaggle, links, places, samples, uploads
 from tfod_helpers.sources.bringing import SourceError
 
@@ -80,7 +80,7 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
 
 
 def _near(folder: Path, where: str) -> Path:
-    if drive.is_on_network(folder):
+    if mounts.is_on_network(folder):
         what = f"{folder}: this folder is on Drive, where training would read each photo over the network"
         near = "/content/data" if drive.in_colab() else "~/data"
         raise ValueError(f"{what}. Choose one on the local disk: sources.local({where!r}, '{near}')")
@@ -97,14 +97,14 @@ def _of_path(path: Path, folder: Path) -> Path:
     on_drive = drive.FOLDER in Path(os.path.abspath(path)).parents
     if on_drive and not drive.is_mounted(drive.FOLDER) and not os.path.exists(path):
         drive.mount(drive.FOLDER)
-    with drive.explained(path):
+    with mounts.explained(path):
         os.stat(path)
         if path.is_dir():
-            return bringing.bring(copying.DriveFolder(path), folder) if drive.is_on_network(path) else _as_it_is(path)
+            return bringing.bring(copying.DriveFolder(path), folder) if mounts.is_on_network(path) else _as_it_is(path)
         if not archives.is_archive(path) and not zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
             fix = f"Give the folder that it is in: sources.local({str(path.parent)!r})"
             raise SourceError(str(path), "this is a single file, and no archive", fix)
-    place = places.FarArchive(path) if drive.is_on_network(path) else places.LocalArchive(path)
+    place = places.FarArchive(path) if mounts.is_on_network(path) else places.LocalArchive(path)
     return bringing.bring(place, folder)
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tfod_helpers import drive
-from tfod_helpers.files import downloads, storage, workspace
+from tfod_helpers.files import downloads, mounts, storage, workspace
 from tfod_helpers.sources import bringing, links
 from tfod_helpers.sources.bringing import SourceError, without_ending
 
@@ -27,7 +26,7 @@ class LocalArchive(bringing.Archive):
 
     def version(self) -> list[int]:
         """Return its size and the time of its last change."""
-        with drive.explained(self.path):
+        with mounts.explained(self.path):
             return list(storage.stamp(self.path))
 
     def fetch(self, path: Path) -> Path:
@@ -48,7 +47,7 @@ class FarArchive(LocalArchive):
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")
-        with drive.explained(self.path):
+        with mounts.explained(self.path):
             before = storage.stamp(self.path)
             self._copy(part, before[0])
             if storage.stamp(self.path) != before or part.stat().st_size != before[0]:

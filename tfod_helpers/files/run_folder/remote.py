@@ -7,8 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tfod_helpers import drive
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import mounts, storage, workspace
 
 
 class MountedFolder:
@@ -25,29 +24,29 @@ class MountedFolder:
     def sizes(self) -> dict[str, int]:
         """Return the files in it, at any depth, with their sizes in bytes; none where there is no such folder."""
         base = Path(self.address)
-        with drive.explained(base):
+        with mounts.explained(base):
             found = [path for path in base.rglob("*") if path.is_file() and not path.name.endswith(".part")]
             return {path.relative_to(base).as_posix(): path.stat().st_size for path in found}
 
     def read(self, name: str) -> bytes | None:
         """Return what a file holds, or None where it is not there."""
-        with contextlib.suppress(FileNotFoundError), drive.explained(self.address):
+        with contextlib.suppress(FileNotFoundError), mounts.explained(self.address):
             return (Path(self.address) / name).read_bytes()
         return None
 
     def get(self, name: str, path: Path) -> None:
         """Copy a file to this machine."""
-        with drive.explained(self.address):
+        with mounts.explained(self.address):
             shutil.copyfile(Path(self.address) / name, path)
 
     def put(self, path: Path, name: str) -> None:
         """Copy a file of this machine there, whole or not at all."""
-        with drive.explained(self.address, writing=True), workspace.whole_file(Path(self.address) / name) as part:
+        with mounts.explained(self.address, writing=True), workspace.whole_file(Path(self.address) / name) as part:
             shutil.copyfile(path, part)
 
     def delete(self, name: str) -> None:
         """Delete a file; one that is gone already is no error."""
-        with drive.explained(self.address):
+        with mounts.explained(self.address):
             (Path(self.address) / name).unlink(missing_ok=True)
 
 
@@ -93,4 +92,4 @@ def of(path: storage.AnyPath) -> RemoteFolder | None:
     if storage.is_remote(path):
         return BucketFolder(storage.address(path).rstrip("/"))
     local = os.path.abspath(storage.address(path))
-    return MountedFolder(local) if drive.network_kind(local).startswith("fuse") else None
+    return MountedFolder(local) if mounts.network_kind(local).startswith("fuse") else None
