@@ -25,8 +25,9 @@ Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the notebooks first, the longest of all tests: begun last, they would leave a core idle for minutes."""
-    items.sort(key=lambda item: item.path.stem != "test_notebooks_running")
+    """Run the longest tests first, the notebooks and those that train: begun last, they would leave a core idle."""
+    items.sort(key=lambda item: item.path.stem, reverse=True)  # of those, the ones of several processes come first
+    items.sort(key=lambda item: (item.path.stem != "test_notebooks_running", not item.get_closest_marker("tensorflow")))
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,8 @@ def _object(path: str, body: bytes) -> str:
     if found := re.search(r"/o/([^?]+)", path):
         return urllib.parse.unquote(found[1])
     if "upload_id=" in path:
-        return urllib.parse.parse_qs(urllib.parse.urlsplit(path).query)["upload_id"][0]
+        session = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query)["upload_id"][0]
+        return re.sub(r"\d{4}-\d\d-\d\d.*", "", session)  # the time, with which the faults would be others each time
     found = re.search(rb'"name": "([^"]+)"', body) if "/upload/" in path else None
     return found[1].decode() if found else ""
 

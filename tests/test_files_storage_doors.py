@@ -36,6 +36,7 @@ ELSEWHERE = {
     "files.storage": "what the doors are made of: test_files_storage.py and test_files_storage_folders.py",
     "files.workspace": "files of this machine",
     "files.run_folder": "test_files_run_folder.py",
+    "files.mounts": "folders of this machine",
     "drive": "Drive is a folder of this machine",
     "sources": "test_sources.py",
     "places": "test_places.py",

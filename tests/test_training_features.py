@@ -108,7 +108,9 @@ def test_steps_are_fitted_to_the_time_there_is(
     from tfod_helpers import training
     from tfod_helpers.training import schedule
 
-    config = change(small.config, {"trainer.minutes": 0.5, "trainer.train_steps": 500, "trainer.steps_per_loop": 50})
+    settings = {"trainer.minutes": 0.5, "trainer.train_steps": 500, "trainer.steps_per_loop": 50}
+    settings |= {f"trainer.{name}_interval": 1000 for name in ("validation", "checkpoint")}
+    config = change(small.config, settings)
     history = training.train(config, tmp_path / "run")
     last = history.frame["step"].max()
     assert last == pytest.approx(0.5 * 60 * 0.95 / 0.01, rel=0.01)
@@ -322,12 +324,11 @@ def test_curves_are_redrawn_in_place_and_leave_nothing_behind(tmp_path: Path) ->
     rows = "[{'step': n, 'loss': 1 / n, 'ap': n / 10, 'ap50': n / 9, 'learning_rate': 0.1} for n in range(1, last)]"
     begin = "from tfod_helpers.training.hooks import Curves\ncurves = Curves()\n"
     draw = f"{begin}for last in (3, 5, 7):\n    curves.on_save({rows})"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(draw)])
-    ended = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(f"{draw}\ncurves.on_end()")])
-    for one in (notebook, ended):
-        NotebookClient(one, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    cells = [nbformat.v4.new_code_cell(one) for one in (draw, f"{draw}\ncurves.on_end()")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for output in notebook.cells[0].outputs if output.output_type == "display_data"]
     assert len(shown) == 1
     assert "image/png" in shown[0].data
-    left = [output.data for output in ended.cells[0].outputs if output.output_type == "display_data"]
+    left = [output.data for output in notebook.cells[1].outputs if output.output_type == "display_data"]
     assert not any(kind.startswith("image/") for data in left for kind in data)
