@@ -71,6 +71,6 @@ $(VENV)/made: requirements.txt requirements-tpu.txt pyproject.toml
 	echo "Needs Python 3.11 or 3.12 with its venv module; tried: $(or $(PYTHON),python3.12 python3.11 python3 python)." >&2; \
 	echo "Install one (Debian, Ubuntu: apt install python3.12-venv) or name one: make PYTHON=/path/to/python3.12" >&2; \
 	exit 1
-	$(BIN)/python -m pip install --no-compile --requirement requirements.txt --constraint requirements-tpu.txt
+	$(BIN)/python -m pip install --requirement requirements.txt --constraint requirements-tpu.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
