@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -208,7 +207,6 @@ def export_folder(trained: Trained, once: Once) -> Path:
     def export(folder: Path) -> None:
         from tfod_helpers.exporting import saved_model
 
-        with tempfile.TemporaryDirectory() as elsewhere:
-            shutil.move(saved_model.export(trained.run, Path(elsewhere) / "export"), folder / "moved")
+        saved_model.export(trained.run, folder / "export").rename(folder / "moved")
 
     return once("exported", export) / "moved"

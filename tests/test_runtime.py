@@ -117,6 +117,7 @@ def test_a_tpu_that_cannot_be_used_is_not_passed_over_in_silence(runtime: Module
     assert said.startswith("CPU x 1")
     assert "a TPU is there but this TensorFlow cannot use it (" in said
     assert "run pip uninstall -y tensorflow && pip install --no-deps --force-reinstall tensorflow-tpu==2.20" in said
+    assert ", then restart; no GPU" in said  # an "and" would read as a part of the command
     with pytest.raises(RuntimeError, match=r"A TPU is wanted, and a TPU is there but .* without TPUs"):
         runtime.connect(want="TPU")
 

@@ -383,7 +383,7 @@ def killed(small: Small, processes: BaseContext, tmp_path_factory: pytest.TempPa
     )
     process.start()
     try:
-        wait_for(lambda: run.read_manifest().get("step", 0) >= 2 * INTERVAL or not process.is_alive(), 600)
+        wait_for(lambda: run.read_manifest().get("step", 0) >= 2 * INTERVAL or not process.is_alive(), 300)
     finally:
         process.kill()
         process.join()

@@ -25,7 +25,7 @@ A module is named for what comes out of it. You call, in the order of the trip::
 
 Machinery, which these are made of::
 
-    files            whole files, workers, storage, archives, downloads, run folders: bytes
+    files            whole files, mounted folders, workers, storage, archives, downloads, run folders: bytes
     photos           an image file -> upright RGB pixels; a folder of photos; near-duplicates
     presets          models, settings that are known to train them, and their anchors
     network          ExperimentConfig -> the network, its input pipeline and its weights
@@ -38,6 +38,7 @@ Importing the package loads none of them.
 import importlib
 import os
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -47,16 +48,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _OF_TRAIN = ("tensorflow", "official", "tf_keras", "orbit")  # what the extra `train` brings
 
+if not TYPE_CHECKING:  # to a type checker a misspelt module is to stay one that is not there
 
-def __getattr__(name: str) -> ModuleType:
-    """Import a module of this package when it is first asked for; say which extra is missing where that fails."""
-    full = f"{__name__}.{name}"
-    try:
-        return importlib.import_module(full)
-    except ModuleNotFoundError as error:
-        if error.name == full:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-        if str(error.name).partition(".")[0] not in _OF_TRAIN:
-            raise
-        what = f"{full} needs TensorFlow and the Model Garden, and there is no module {error.name!r}"
-        raise ImportError(f"{what}. Install them: pip install 'tfod_helpers[train]'", name=error.name) from error
+    def __getattr__(name: str) -> ModuleType:
+        """Import a module of this package when it is first asked for; say which extra is missing where that fails."""
+        full = f"{__name__}.{name}"
+        try:
+            return importlib.import_module(full)
+        except ModuleNotFoundError as error:
+            if error.name == full:
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+            if str(error.name).partition(".")[0] not in _OF_TRAIN:
+                raise
+            what = f"{full} needs TensorFlow and the Model Garden, and there is no module {error.name!r}"
+            raise ImportError(f"{what}. Install them: pip install 'tfod_helpers[train]'", name=error.name) from error

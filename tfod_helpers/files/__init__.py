@@ -1,1 +1,1 @@
-"""Bytes: files that appear whole, workers, buckets, archives, downloads and run folders; nothing that knows a photo."""
+"""Bytes: files that appear whole, mounted folders, workers, buckets, archives, downloads and run folders; no photos."""

@@ -71,7 +71,7 @@ def connect(tpu: str = "local", want: str | None = None) -> Connection:
     for kind in [want] if want else looks:
         strategy, what = looks[kind]()
         if strategy is not None:
-            found = _connection(strategy, kind, "; ".join([what, " and ".join(reasons)] if reasons else [what]))
+            found = _connection(strategy, kind, "; ".join([what, _joined(reasons)] if reasons else [what]))
             return replace(found, faults=tuple(reason for reason in reasons if not reason.startswith("no ")))
         reasons.append(what)
     missing = f"there is {reasons[0]}: {_NOWHERE[kind]}" if reasons[0] == f"no {kind}" else reasons[0]
@@ -144,3 +144,7 @@ def _several(machines: cluster.Cluster, want: str | None) -> Connection:
 def _connection(strategy: tf.distribute.Strategy, kind: str, why: str) -> Connection:
     hint = f"; in Colab {_MENU} has faster ones" if kind == "CPU" else ""
     return Connection(strategy, kind, strategy.num_replicas_in_sync, best_precision(strategy), f"{why}{hint}.")
+
+
+def _joined(reasons: list[str]) -> str:
+    return " and ".join(reasons) if all(reason.startswith("no ") for reason in reasons) else "; ".join(reasons)
