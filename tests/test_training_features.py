@@ -171,7 +171,7 @@ def test_the_learning_rate_is_where_the_loss_falls(small: Small) -> None:
     from tfod_helpers import pictures, training
 
     trial = training.find_learning_rate(small.config, steps=40)
-    assert 1e-5 < trial.best < 0.3
+    assert 1e-3 < trial.best < 0.1
     frame = trial.frame
     assert frame["learning_rate"].is_monotonic_increasing
     tiny = frame.loc[frame["learning_rate"] < 1e-5, "smoothed"].mean()
@@ -182,13 +182,13 @@ def test_the_learning_rate_is_where_the_loss_falls(small: Small) -> None:
 
 
 def test_batch_sizes_are_tried(small: Small) -> None:
-    """Four and eight images are trained in another process and timed; the answer is one of them."""
+    """Four images are trained in another process and timed; no more were asked for. Notebook 03 tries several sizes."""
     from tfod_helpers import training
 
-    trial = training.find_batch_size(small.config, steps=2)
-    assert trial.frame["batch_size"].tolist() == [4, 8]
+    trial = training.find_batch_size(small.config, largest=4, steps=2)
+    assert trial.frame["batch_size"].tolist() == [4]
     assert (trial.frame["images_per_second"] > 0).all()
-    assert trial.best in (4, 8)
+    assert trial.best == 4
     assert "larger ones were not tried" in str(trial)
 
 

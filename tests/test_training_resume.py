@@ -44,6 +44,7 @@ def test_other_batches_resume_at_the_same_place(
 ) -> None:
     """A share of the schedule is that share in batches of any size; the rate follows, and the loss does not jump."""
     from tfod_helpers import training
+    from tfod_helpers.training import schedule
 
     before = pd.read_csv(copy / "history.csv")
     config = in_batches_of(small.config, batch)
@@ -57,7 +58,7 @@ def test_other_batches_resume_at_the_same_place(
     kept = frame[frame["step"] <= step]
     np.testing.assert_allclose(kept["step"], before["step"] * batch_ratio(batch), atol=0.5)
     np.testing.assert_allclose(kept["loss"], before["loss"])
-    rates = training.loop.Steps(config).rate
+    rates = schedule.learning_rate(config)
     after = frame[frame["step"] > step]
     np.testing.assert_allclose(after["learning_rate"], [float(rates(one)) for one in after["step"]], rtol=1e-4)
     assert after["loss"].iloc[:3].mean() < 1.25 * before["loss"].iloc[-3:].mean()  # of 8 drawn photos, so it is noisy

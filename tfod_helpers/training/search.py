@@ -190,12 +190,23 @@ def find_learning_rate(
         rows = list(_rise(made, rate, steps))
     frame = pd.DataFrame(rows)
     frame["smoothed"] = frame["loss"].ewm(span=max(5, steps // 10)).mean()
-    slope = np.gradient(frame["smoothed"].to_numpy(), np.log10(frame["learning_rate"].to_numpy()))
-    settled = slice(steps // 10, None)  # the first losses are those of a model that knows nothing yet
-    steepest = int(np.argmin(slope[settled])) + steps // 10
-    if not slope[steepest] < 0:
+    settled = frame.iloc[steps // 10 :]  # the first losses are those of a model that knows nothing yet
+    slopes = _slopes(np.log10(settled["learning_rate"].to_numpy()), settled["loss"].to_numpy(), half := steps // 10)
+    if not (slopes < 0).any():
         raise ValueError("The loss fell at no learning rate. Check the labels with checks.check, then the records.")
-    return RateTrial(float(frame["learning_rate"].iloc[steepest]), frame)
+    return RateTrial(float(settled["learning_rate"].iloc[int(np.argmin(slopes)) + half]), frame)
+
+
+def _slopes(x: np.ndarray, y: np.ndarray, half: int) -> np.ndarray:
+    """Return the slope of the line through each point and those around it, `half` of them to each side.
+
+    One batch's loss differs from the next one's by more than a step teaches: the slope between neighbours says little.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view
+    if len(x) < (size := 2 * half + 1):
+        return np.empty(0)
+    centred = windows(x, size) - windows(x, size).mean(axis=1, keepdims=True)
+    return (centred * windows(y, size)).sum(axis=1) / (centred**2).sum(axis=1)
 
 
 def _rise(made: Steps, rate: tf.Variable, steps: int) -> Iterator[dict[str, float]]:
