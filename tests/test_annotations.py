@@ -25,6 +25,8 @@ from tfod_helpers.annotations import (
     RenumberedWarning,
     box_fault,
     coordinate_text,
+    split_role,
+    split_word,
 )
 from tfod_helpers.annotations.label_map import read_ids
 from tfod_helpers.problems import DatasetError, Problem, did_you_mean, settle_problems
@@ -401,10 +403,64 @@ def test_a_ready_division_is_kept(ready: tuple[str, ...], judged: str) -> None:
     assert len(train) == len(validation) == 12 // len(ready)
 
 
-@pytest.mark.parametrize("ready", [("",), ("train",), ("test",), ("cats", "dogs"), ("train", "test", "")])
+@pytest.mark.parametrize("ready", [("",), ("train",), ("test",), ("cats", "dogs")])
 def test_without_a_ready_division_one_is_made(ready: tuple[str, ...]) -> None:
-    """Where a part is missing, or an image belongs to none, all are shared out: four fifths to learn from."""
+    """Where a part is missing, all are shared out: four fifths to learn from."""
     images = [dataclasses.replace(image, split=ready[k % len(ready)]) for k, image in enumerate(dataset(50))]
     train, validation = Dataset(tuple(images), LabelMap(["cat", "dog"])).train_and_validation()
     assert (len(train), len(validation)) == (40, 10)
     assert len({image.path for image in (*train, *validation)}) == 50
+
+
+# --- ready divisions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "role"),
+    [
+        ("Train", "Train", "train"),
+        ("train2017", "train", "train"),
+        ("instances_val2017", "val", "validation"),
+        ("TestImages", "Test", "test"),
+        ("train-val", "trainval", "train"),
+        ("VALIDATION", "VALIDATION", "validation"),
+        ("labels_test", "test", "test"),
+        ("crash_test_dummies", "", ""),
+        ("train_station", "", ""),
+        ("values", "", ""),
+        ("test_train", "", ""),
+    ],
+)
+def test_split_is_known_by_any_of_its_names(name: str, word: str, role: str) -> None:
+    """Capitals, years and words such as images do not hide a split's name; other words show that it is none."""
+    assert (split_word(name), split_role(name)) == (word, role)
+
+
+@pytest.mark.parametrize(
+    ("splits", "trained", "validated", "said"),
+    [
+        (["Train", "Valid", "Test"], ["Train"], ["Valid"], "Test (10 images)"),
+        (["trainval", "test"], ["trainval"], ["test"], ""),
+        (["train2017", "val2017"], ["train2017"], ["val2017"], ""),
+        (["training", "Testing"], ["training"], ["Testing"], ""),
+        (["train", "extra", "val"], ["train"], ["val"], "extra (10 images)"),
+        (["train", "", "val"], ["train"], ["val"], "no split (10 images)"),
+        (["train", ""], ["train", ""], ["train", ""], ""),
+        (["job 1", "test"], ["job 1"], ["job 1"], "test (10 images)"),
+        (["val", "test"], ["val"], ["val"], "test (10 images)"),
+    ],
+    ids=str,
+)
+def test_no_test_photo_is_trained_on(
+    splits: list[str], trained: list[str], validated: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ready divisions are kept by any name, a test split never gets into training, and what is not used is said."""
+    photos = {split: [Path(split) / f"{split}{n}.jpg" for n in range(10)] for split in splits}
+    images = [
+        LabelledImage(path, 9, 9, np.array([[0, 0, 5, 5]]), np.array([1]), encoded=str(path).encode(), split=split)
+        for split, paths in photos.items()
+        for path in paths
+    ]
+    parts = Dataset(tuple(images), LabelMap(["cat"])).train_and_validation()
+    assert [sorted({image.split for image in part}) for part in parts] == [sorted(trained), sorted(validated)]
+    assert said in capsys.readouterr().out

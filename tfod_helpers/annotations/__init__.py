@@ -14,6 +14,7 @@ from tfod_helpers.annotations.labelled_image import (
     box_fault,
     coordinate_text,
 )
+from tfod_helpers.annotations.split_names import split_role, split_word
 
 __all__ = [
     "BOX_OVER_EDGE",
@@ -27,4 +28,6 @@ __all__ = [
     "coordinate_text",
     "name_fault",
     "read_numbered",
+    "split_role",
+    "split_word",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -10,12 +11,9 @@ import numpy as np
 
 from tfod_helpers.annotations.label_map import LabelMap
 from tfod_helpers.annotations.labelled_image import LabelledImage
+from tfod_helpers.annotations.split_names import split_role
 from tfod_helpers.annotations.splitting import share_out
 from tfod_helpers.problems import Problem
-
-# What the makers of data sets call their splits.
-_TRAIN = ("train", "training")
-_VALIDATION = ("validation", "val", "valid", "dev", "test", "testing")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +98,10 @@ class Dataset(Sequence[LabelledImage]):
     def train_and_validation(self, share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Return the training and the validation images: splits that the data came with are kept, else made.
 
-        Where the data came with a validation and a test split, the validation split is taken, and the test split
-        stays for the final evaluation.
+        Splits are known by their names in any capitals and with a year (``Train``, ``trainval``, ``val2017``). Where
+        the data came with a validation and a test split, the validation split is taken, and the test split stays for
+        the final evaluation; without a validation split, the test split is taken. Where one has to be made, no image
+        of a test split gets into it. A line is printed for the images that are in neither.
 
         Args:
             share: of the validation images, where the data came without splits.
@@ -110,10 +110,20 @@ class Dataset(Sequence[LabelledImage]):
         Raises:
             ValueError: no image would be left for training, or for validation.
         """
-        ready = self.splits() if all(image.split for image in self.images) else {}
-        train = next((ready[name] for name in _TRAIN if name in ready), None)
-        validation = next((ready[name] for name in _VALIDATION if name in ready), None)
+        of_role: dict[str, list[LabelledImage]] = {"train": [], "validation": [], "test": [], "": []}
+        for image in self.images:
+            of_role[split_role(image.split)].append(image)
+        train, validation = of_role["train"], of_role["validation"] or of_role["test"]
         if train and validation:
-            return train, validation
-        parts = self.split({"train": 1 - share, "validation": share}, seed)
-        return parts["train"], parts["validation"]
+            chosen = Dataset(tuple(train), self.label_map), Dataset(tuple(validation), self.label_map)
+        else:
+            test = of_role["test"] if len(of_role["test"]) < len(self) else []
+            rest = [image for image in self.images if split_role(image.split) != "test" or not test]
+            parts = Dataset(tuple(rest), self.label_map).split({"train": 1 - share, "validation": share}, seed)
+            chosen = parts["train"], parts["validation"]
+        taken = {id(image) for part in chosen for image in part}
+        left = Counter(image.split or "no split" for image in self.images if id(image) not in taken)
+        if left:
+            shown = ", ".join(f"{split} ({count} image{'s' * (count > 1)})" for split, count in left.items())
+            print(f"Not used for training or validation: {shown}.")
+        return chosen

@@ -19,6 +19,7 @@ from tfod_helpers.annotations import (
     LabelMap,
     box_fault,
     coordinate_text,
+    split_role,
 )
 from tfod_helpers.checks.checking import UNREADABLE, checked_parts
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, alike
@@ -200,7 +201,7 @@ def _with_each_photo_once(parts: dict[str, Dataset], changes: list[Change]) -> d
     ]
     splits = [*dict.fromkeys(split for split, *_ in everything)]
     # Training splits lose it first, since it would leak into the evaluation; then the first split.
-    first_kept = sorted(splits, key=lambda split: (split.startswith("train"), -splits.index(split)))
+    first_kept = sorted(splits, key=lambda split: (split_role(split) == "train", -splits.index(split)))
     everything.sort(key=lambda one: first_kept.index(one[0]))
     looks = photos.look_at([image.source for *_, image in everything], title="Checking photos")
     kept: dict[tuple[bytes, str], tuple[str, LabelledImage]] = {}

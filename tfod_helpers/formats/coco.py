@@ -52,7 +52,7 @@ def _find(folder: Path) -> list[Part]:
 def _official(root: Path, annotations: Path) -> Part:
     """Return the part of ``instances_train2017.json``, whose photos are in ``train2017``."""
     name = annotations.stem.removeprefix("instances_")
-    split = folders.split_name(name.rstrip("0123456789"), name)
+    split = folders.split_name(name)
     for folder in (root / name, root / "images" / name):
         if folder.is_dir():
             return Part(folder, annotations, split)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from tfod_helpers.annotations import split_word
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.photos.folder import (
     PHOTO_ENDINGS,
@@ -28,8 +29,6 @@ _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brou
 _MOST = 2000  # folders; a root with more of them is no data set
 PASSED_OVER = "__MACOSX"  # what macOS puts into zips
 _NO_PHOTOS = re.compile("mask|segment|trimap", re.IGNORECASE)  # pictures that have a photo's name and are none
-# How people and tools call the parts that a data set is divided into.
-SPLITS = frozenset(("train", "training", "val", "valid", "validation", "dev", "test", "testing"))
 _IMAGE_FOLDERS = ("images", "img", "imgs", "data")
 _LOOKED_AT = 20  # files of a folder, so that a folder of 10,000 files of another format costs nothing
 
@@ -47,8 +46,8 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def split_name(*names: str) -> str:
-    """Return the first of the names that is the name of a split, as it is written; empty where none is."""
-    return next((name for name in names if name.casefold() in SPLITS), "")
+    """Return the split that the first of the names is named for, as `split_word` says; empty where none is."""
+    return next(filter(None, map(split_word, names)), "")
 
 
 def photos_near(root: Path, place: Path, split: str = "") -> Path:

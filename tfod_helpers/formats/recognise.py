@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.annotations import Dataset, LabelMap, split_role
 from tfod_helpers.files import archives, storage
 from tfod_helpers.formats import (
     coco,
@@ -115,7 +115,7 @@ def _say(text: str) -> None:
 def _summary(dataset: Dataset, title: str, parts: Sequence[Part]) -> str:
     """Return what was read, in one line: the format, the images of each split, the classes."""
     sizes = Counter(image.split for image in dataset)
-    ordered = sorted(sizes, key=lambda split: (not split.startswith("train"), split.startswith("test")))
+    ordered = sorted(sizes, key=lambda split: (split_role(split) != "train", split_role(split) == "test"))
     shown = ", ".join(f"{split} {sizes[split]}".strip() for split in ordered)
     files = dict.fromkeys(part.annotations.name for part in parts if part.annotations.is_file())
     where = f" ({', '.join(list(files)[:3])}{', ...' * (len(files) > 3)})" if files else ""

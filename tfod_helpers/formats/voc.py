@@ -22,7 +22,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text
+from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text, split_role
 from tfod_helpers.formats import folders, parsing
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
@@ -240,7 +240,7 @@ def _lists(place: Path, names: folders.Listing, annotated: Collection[str]) -> d
 
 
 def _order(split: str) -> tuple[bool, bool, str]:
-    return not split.startswith("train"), split.startswith("test"), split
+    return split_role(split) != "train", split_role(split) == "test", split
 
 
 def _lines(path: Path, annotated: Collection[str]) -> list[list[str]]:

@@ -16,12 +16,13 @@ import contextlib
 import functools
 import math
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tfod_helpers.annotations import LabelledImage, LabelMap
+from tfod_helpers.annotations import LabelledImage, LabelMap, split_role
 from tfod_helpers.formats import yolo_layout
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.labelled_images import known_classes
@@ -31,7 +32,7 @@ from tfod_helpers.problems import Problem
 
 _ENDINGS = (".txt",)
 _FIX_ROW = "Fix the row or delete it."
-_KEY_OF = {"valid": "val", "validation": "val"}  # data.yaml knows train, val and test
+_KEY_OF = {"validation": "val", "test": "test"}  # by a split's role; all else is train
 
 
 def _beside(images: Path) -> list[Part]:
@@ -158,8 +159,10 @@ def _to_yaml(splits: Splits, label_map: LabelMap) -> str:
     import yaml
 
     data: dict[str, object] = {"path": "."}
+    places: dict[str, list[str]] = defaultdict(list)
     for split in splits:
-        data[_KEY_OF.get(split, split) or "train"] = f"images/{split}".rstrip("/")
+        places[_KEY_OF.get(split_role(split), "train")].append(f"images/{split}".rstrip("/"))
+    data |= {key: some if len(some) > 1 else some[0] for key, some in places.items()}
     # Ultralytics asks for both; without splits, both are all images.
     data |= {key: next(iter(data[one] for one in data if one != "path")) for key in ("train", "val") if key not in data}
     data["names"] = dict(enumerate(label_map))

@@ -121,8 +121,8 @@ def _from_folders(folder: Path) -> list[Part]:
     for child in folders.subfolders(folder):
         if (child / "images").is_dir() and (child / "labels").is_dir() and _has_rows(child / "labels"):
             found.append(Part(child / "images", child / "labels", child.name))
-        elif child.name.casefold() in folders.SPLITS and _has_rows(child):
-            found.append(Part(child, child, child.name))
+        elif (split := folders.split_name(child.name)) and _has_rows(child):
+            found.append(Part(child, child, split))
     return found or ([Part(folder, folder)] if _has_rows(folder) else [])
 
 
