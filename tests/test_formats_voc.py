@@ -520,7 +520,7 @@ def test_listed_annotation_without_photo(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         voc.FORMAT.read_parts(voc.FORMAT.find(folder))
     assert len(errors(caught)) == 1
-    assert errors(caught)[0].startswith("train/b.xml: its image is missing, there is no 'b.jpg' (its filename) and no ")
+    assert errors(caught)[0].startswith("train/b.xml: its image is missing, there is no 'b.jpg' (its filename) in ")
 
 
 @pytest.mark.parametrize(

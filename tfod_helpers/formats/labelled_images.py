@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -180,7 +181,8 @@ def _unpaired(raw: RawImage, named: Sequence[str], folder: Path) -> Problem:
         what = f"it may describe {choice}, its filename is {raw.filename!r}"
         return raw.problem(what, fix, kind="photo unclear")
     wanted = [f"{raw.filename!r} (its filename)"] if raw.filename else []
-    wanted += [f"'{raw.stem}.jpg' (its own name)"] if raw.stem else []
+    if raw.stem and os.path.splitext(re.split(r"[/\\]", raw.filename)[-1])[0] != raw.stem:
+        wanted.append(f"'{raw.stem}.jpg' (its own name)")
     what = f"its image is missing, there is no {' and no '.join(wanted)} in {folder.name or folder}"
     return raw.problem(what, "Put the image back or delete the annotation.", kind="photo missing")
 

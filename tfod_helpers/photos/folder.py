@@ -19,13 +19,17 @@ PHOTO_ENDINGS = frozenset(
 )
 
 
+# What annotation files end in: such a file is never the photo that is meant.
+_ANNOTATION_ENDINGS = frozenset((".xml", ".txt", ".json", ".csv"))
+
+
 class PhotoFolder:
     """The photos of one folder, found by name without touching the disk again.
 
     Args:
         folder: where the photos are.
         deep: whether its subfolders are looked into; the names are then paths such as ``train/IMG_1.jpg``.
-        only: the photos that are meant, by name without ending; None means all of them.
+        only: the photos that are meant, by name without ending, compared as `find` does; None means all of them.
 
     Attributes:
         folder: the folder.
@@ -47,34 +51,46 @@ class PhotoFolder:
         for name in _deep_files(self.folder) if deep else files_with_ending(self.folder):
             last = name.rpartition("/")[2]
             stem, ending = os.path.splitext(last)
-            self._files[folded(last)].append(name)
+            if ending.lower() not in _ANNOTATION_ENDINGS:
+                self._files[folded(last)].append(name)
             if ending.lower() in PHOTO_ENDINGS:
                 self._stems[folded(stem)].append(name)
-                if only is None or stem in only:
-                    self.names.append(name)
+                self.names.append(name)
         if not self._stems:
             raise nothing_there(self.folder, "photos", PHOTO_ENDINGS)
+        if only is not None:
+            self.names = sorted({name for stem in only for name in self._of_stem(stem)})
 
     def find(self, filename: str, stem: str) -> list[str]:
         """Return the photos that an annotation may mean: one where it is clear, none where it is missing.
 
-        Only names are compared, so a path in ``filename`` can never lead out of the folder. Capitals
-        count only where two files differ in nothing else.
+        Only names are compared, so a path in ``filename`` can never lead out of the folder. Capitals, and the
+        two ways to write an accented letter, count only where two files differ in nothing else.
 
         Args:
-            filename: as the annotation says it; of a path, Windows or not, the last part is taken, and
-                the parts before it choose between photos of one name in several folders.
+            filename: as the annotation says it, with the photo's ending, without any, or with that of an annotation
+                file; of a path, Windows or not, the last part is taken, and the parts before it choose between photos
+                of one name in several folders.
             stem: the annotation file's own name without ending, or empty.
         """
-        parts = re.split(r"[/\\]", filename.strip()) if "/" in filename or "\\" in filename else [filename.strip()]
-        named = self._files.get(folded(filename)) or _nearest(self._files.get(folded(parts[-1]), ()), parts)
+        filename = filename.strip()
+        *parts, last = re.split(r"[/\\]", filename)
+        bare, ending = os.path.splitext(last)
+        named = self._files.get(folded(filename)) or self._files.get(folded(last)) or self._of_stem(last)
+        if not named and ending.lower() in _ANNOTATION_ENDINGS:
+            named = self._files.get(folded(bare)) or self._of_stem(bare)
+        named = _nearest(named, parts)
         if len(named) > 1:
-            named = [name for name in (filename, parts[-1]) if name in named][:1] or named
-        stemmed = self._stems.get(folded(stem), ()) if stem else ()
+            named = [name for name in (filename, last) if name in named][:1] or named
+        stemmed = self._of_stem(stem)
         if len(named) == 1 and (not stemmed or named[0] in stemmed):
-            return list(named)
-        stemmed = [name for name in stemmed if os.path.splitext(name.rpartition("/")[2])[0] == stem] or stemmed
+            return named
         return sorted({*named, *stemmed})
+
+    def _of_stem(self, stem: str) -> list[str]:
+        """Return the photos of a name without ending; of several, those that are written in the same way."""
+        found = self._stems.get(folded(stem), []) if stem else []
+        return [name for name in found if os.path.splitext(name.rpartition("/")[2])[0] == stem] or found
 
 
 def existing_folder(path: str | os.PathLike[str]) -> Path:
@@ -159,12 +175,12 @@ def folded(name: str) -> str:
 
 
 def _nearest(names: Sequence[str], parts: Sequence[str]) -> list[str]:
-    """Return the names whose folders agree with the most of the path's last parts."""
+    """Return the names whose folders agree with the most of the last folders of a path."""
     if len(names) < 2:
         return list(names)
     wanted = [folded(part) for part in parts[::-1]]
     shared = [
         sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(wanted, own, strict=False)))
-        for own in ([folded(part) for part in name.split("/")[::-1]] for name in names)
+        for own in ([folded(part) for part in name.split("/")[-2::-1]] for name in names)
     ]
     return [name for name, count in zip(names, shared, strict=True) if count == max(shared)]
