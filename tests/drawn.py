@@ -44,7 +44,14 @@ def boxes(draw: st.DrawFn, width: int, height: int) -> list[float]:
 
 
 @st.composite
-def datasets(draw: st.DrawFn, *, splits: Sequence[str] = ("",), crowds: bool = False, masks: bool = False) -> Dataset:
+def datasets(
+    draw: st.DrawFn,
+    *,
+    splits: Sequence[str] = ("",),
+    crowds: bool = False,
+    masks: bool = False,
+    difficult: bool = False,
+) -> Dataset:
     """One to four images with up to three objects each; at least one has an object."""
     names = draw(st.lists(NAMES, min_size=1, max_size=4, unique_by=lambda name: name.casefold()))
     stems = draw(st.lists(STEMS, min_size=1, max_size=4, unique_by=lambda stem: stem.casefold()))
@@ -65,6 +72,7 @@ def datasets(draw: st.DrawFn, *, splits: Sequence[str] = ("",), crowds: bool = F
                 crowd=[draw(st.booleans()) for _ in range(count)] if crowds else None,
                 masks=tuple(draw(_masks(width, height)) for _ in range(count)) if masks else None,
                 split=splits[number % len(splits)],
+                difficult=[draw(st.booleans()) for _ in range(count)] if difficult else None,
             )
         )
     images.sort(key=lambda image: (image.split, str(image.path)))
@@ -88,4 +96,5 @@ def assert_equal(found: Dataset, expected: Dataset) -> None:
         assert one.boxes_xyxy.tolist() == other.boxes_xyxy.tolist()
         assert one.labels.tolist() == other.labels.tolist()
         assert one.crowd.tolist() == other.crowd.tolist()
+        assert one.difficult.tolist() == other.difficult.tolist()
         assert (one.masks or None) == (other.masks or None)

@@ -47,7 +47,7 @@ def sound(tmp_path: Path) -> Dataset:
 def changed(dataset: Dataset, number: int, **change: Any) -> Dataset:
     """The dataset with one image changed."""
     images = list(dataset.images)
-    images[number] = dataclasses.replace(images[number], **({"crowd": None} | change))
+    images[number] = dataclasses.replace(images[number], **({"crowd": None, "difficult": None} | change))
     return dataclasses.replace(dataset, images=tuple(images))
 
 
@@ -509,17 +509,16 @@ def test_images_of_one_name_all_stay(sound: Dataset) -> None:
 
 
 def test_box_drawn_twice_is_kept_once(sound: Dataset) -> None:
-    """The very same box and class is kept once, its masks and crowd flags with it; a box that differs stays."""
+    """The very same box and class is kept once, its masks and flags with it; a box that differs stays."""
     again = [*BOXES_XYXY, BOXES_XYXY[0], [21, 20, 120, 130], BOXES_XYXY[1]]
     masks = (b"a", b"b", b"c", b"d", b"e")
-    crowd = [False, False, False, True, False]
-    mended = checks.mend(
-        changed(sound, 3, boxes_xyxy=again, labels=[1, 2, 1, 1, 1], masks=masks, crowd=crowd)
-    )  # fmt: skip
+    flags = {"crowd": [False, False, False, True, False], "difficult": [False, True, False, False, True]}
+    mended = checks.mend(changed(sound, 3, boxes_xyxy=again, labels=[1, 2, 1, 1, 1], masks=masks, **flags))
     image = mended.dataset[3]
     assert image.boxes_xyxy.tolist() == [*BOXES_XYXY, [21, 20, 120, 130], BOXES_XYXY[1]]
     assert (image.labels.tolist(), image.masks) == ([1, 2, 1, 1], (b"a", b"b", b"d", b"e"))
     assert image.crowd.tolist() == [False, False, True, False]
+    assert image.difficult.tolist() == [False, True, False, True]
     assert str(mended) == "1 change:\n  03.jpg, 4 of 5 objects kept: the same box was there more than once"
 
 
@@ -595,7 +594,8 @@ def test_spellings_become_the_most_frequent(sound: Dataset) -> None:
     """Names that differ in capitals or underscores become one, its ids are new, and what that makes equal goes."""
     names = LabelMap(["Guide Dog", "cat", "guide_dog", "dogs"])
     images = [dataclasses.replace(image, labels=[2, 3]) for image in sound]
-    images[0] = dataclasses.replace(images[0], boxes_xyxy=[*BOXES_XYXY, BOXES_XYXY[1]], labels=[4, 1, 3], crowd=None)
+    more = {"boxes_xyxy": [*BOXES_XYXY, BOXES_XYXY[1]], "labels": [4, 1, 3]}
+    images[0] = LabelledImage(images[0].path, images[0].width, images[0].height, **more)
     note = Problem(
         where="labels", what="two spellings", fix="Fix.", severity="warning", kind="class spelled differently"
     )

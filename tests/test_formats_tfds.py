@@ -45,23 +45,25 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classes = library.features.ClassLabel(names=["cat", "dog"])
     folder = tmp_path_factory.mktemp("tfds")
     image = library.features.Image(encoding_format="jpeg")
-    objects = library.features.Sequence({"bbox": boxes, "is_crowd": np.bool_, "label": classes})
+    objects = library.features.Sequence(
+        {"bbox": boxes, "is_crowd": np.bool_, "is_difficult": np.bool_, "label": classes}
+    )
     box = library.features.BBox(ymin=0.2, xmin=0.25, ymax=1.0, xmax=0.75)
-    some = {"objects": [{"bbox": box, "label": "dog", "is_crowd": True}]}
+    some = {"objects": [{"bbox": box, "label": "dog", "is_crowd": True, "is_difficult": True}]}
     make("PetsWithBoxes", {"image": image, "objects": objects}, some)(data_dir=folder).download_and_prepare()
     make("PetsWithout", {"image": image, "label": classes}, {"label": 1})(data_dir=folder).download_and_prepare()
     return folder
 
 
 def test_a_real_data_set_is_read(prepared: Path, tmp_path: Path) -> None:
-    """Boxes in pixels, classes in the data set's order, crowds, splits, and photos in a folder."""
+    """Boxes in pixels, classes in the data set's order, crowds, difficult ones, splits, and photos in a folder."""
     dataset = tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path / "photos")
     assert dataset.label_map == LabelMap(["cat", "dog"])
     assert {name: len(part) for name, part in dataset.splits().items()} == {"train": 3, "test": 2}
     for image in dataset:
         assert image.boxes_xyxy.tolist() == [pytest.approx([10, 6, 30, 30])]
         assert image.labels.tolist() == [2]
-        assert image.crowd.tolist() == [True]
+        assert image.crowd.tolist() == image.difficult.tolist() == [True]
         assert image.path.is_relative_to(tmp_path / "photos" / image.split)
     assert len(tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path / "some", split="train[:2]")) == 2
 

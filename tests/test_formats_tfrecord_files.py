@@ -155,7 +155,7 @@ def test_the_model_gardens_own_writer_is_read(tmp_path: Path) -> None:
 
 
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(datasets(crowds=True))
+@given(datasets(crowds=True, difficult=True))
 def test_round_trip_through_records(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> None:
     """What records.write wrote comes back, but for the last digit of the boxes and classes that nothing has."""
     folder = tmp_path_factory.mktemp("round")
@@ -169,6 +169,7 @@ def test_round_trip_through_records(tmp_path_factory: pytest.TempPathFactory, da
             dataset.label_map.name(label) for label in image.labels.tolist()
         ]
         assert other.crowd.tolist() == image.crowd.tolist()
+        assert other.difficult.tolist() == image.difficult.tolist()
 
 
 def test_compressed_and_damaged_files(tmp_path: Path) -> None:

@@ -116,7 +116,10 @@ def said(dataset: Dataset) -> list[tuple[str, str]]:
 def same(one: Dataset, other: Dataset) -> bool:
     """Whether two datasets have equal images, box by box and bit by bit."""
     facts = [
-        [(i.path.name, i.width, i.height, i.boxes_xyxy.tobytes(), i.labels.tobytes()) for i in dataset]
+        [
+            (i.path.name, i.width, i.height, i.boxes_xyxy.tobytes(), i.labels.tobytes(), i.difficult.tobytes())
+            for i in dataset
+        ]
         for dataset in (one, other)
     ]
     return facts[0] == facts[1] and one.label_map == other.label_map
@@ -605,6 +608,22 @@ def test_xml_of_others_is_not_claimed(tmp_path: Path) -> None:
     assert len(voc.FORMAT.find(tmp_path)) == 1
 
 
+@pytest.mark.parametrize("text", ["1", " 1 ", "true", "True", "1.0"])
+def test_difficult_objects_stay_difficult(text: str, tmp_path: Path) -> None:
+    """An object marked as difficult, as any tool writes it, is known as such, and one note says how many there are."""
+    photo(tmp_path / "a.jpg")
+    corners = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>31</ymax></bndbox>"
+    flags = [f"<difficult>{text}</difficult>", "<difficult>0</difficult>", "<difficult/>", ""]
+    objects = "".join(f"<object><name>cat</name>{flag}{corners}</object>" for flag in flags)
+    size = "<size><width>60</width><height>40</height></size>"
+    (tmp_path / "a.xml").write_text(f"<annotation>{size}{objects}</annotation>")
+    dataset = voc.read(tmp_path)
+    assert dataset[0].difficult.tolist() == [True, False, False, False]
+    note = "1 object of 1 photo marked as difficult. They train like any other and are left out of scores, as"
+    assert [severity for severity, _ in said(dataset)] == ["note"]
+    assert note in said(dataset)[0][1]
+
+
 # --- writing ------------------------------------------------------------------------------------
 
 
@@ -617,17 +636,19 @@ def made_up(folder: Path) -> Dataset:
     for number, name in enumerate(names):
         photo(folder / name)
         corners = np.sort(random.uniform(0, 1, (number, 2, 2)), axis=1).astype(np.float32) * np.float32([60, 40])
-        images.append(LabelledImage(folder / name, 60, 40, corners.reshape(-1, 4), random.integers(1, 5, number)))
+        boxes_xyxy, labels = corners.reshape(-1, 4), random.integers(1, 5, number)
+        images.append(LabelledImage(folder / name, 60, 40, boxes_xyxy, labels, difficult=random.random(number) < 0.4))
     return Dataset(tuple(sorted(images, key=lambda image: image.path.name)), label_map)
 
 
 def test_round_trip_of_made_up_boxes(tmp_path: Path) -> None:
-    """Fractional coordinates, odd names and background images come back bit by bit."""
+    """Fractional coordinates, odd names, difficult objects and background images come back bit by bit."""
     (tmp_path / "photos").mkdir()
     dataset = made_up(tmp_path / "photos")
     folder = voc.write(dataset, tmp_path / "written")
     again = voc.read(folder, label_map=dataset.label_map)
     assert sum(len(image.labels) for image in again) == 10
+    assert 0 < sum(image.difficult.sum() for image in again) < 10
     assert same(dataset, again)
     for image in dataset:
         assert (folder / image.path.name).read_bytes() == image.path.read_bytes()

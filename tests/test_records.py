@@ -109,8 +109,8 @@ def test_what_is_written_is_read_back(photographed: Dataset, prefix: Path, shard
 
 
 def test_labels_are_read_without_the_photos(photographed: Dataset, prefix: Path, bucket: str) -> None:
-    """Names, sizes, boxes, classes and crowds come out of the index alone, here and in a bucket."""
-    dataset = with_image(photographed, 1, crowd=[True])
+    """Names, sizes, boxes, classes and flags come out of the index alone, here and in a bucket."""
+    dataset = with_image(with_image(photographed, 1, crowd=[True]), 2, difficult=[False, True])
     for place in (prefix, f"{bucket}/train"):
         made = records.write(dataset, place, shards=3, longest_side=35)
         for one, other in zip(records.read_labels(made), records.read(made), strict=True):
@@ -118,6 +118,7 @@ def test_labels_are_read_without_the_photos(photographed: Dataset, prefix: Path,
             np.testing.assert_allclose(one.boxes_xyxy, other.boxes_xyxy, rtol=2e-7)
             assert one.labels.tolist() == other.labels.tolist()
             assert one.crowd.tolist() == other.crowd.tolist()
+            assert one.difficult.tolist() == other.difficult.tolist()
             assert one.encoded is None
     made = records.open(prefix)
     for path in made.files:
@@ -133,10 +134,10 @@ def test_labels_are_read_without_the_photos(photographed: Dataset, prefix: Path,
 
 
 def test_records_of_an_older_version_are_written_anew(photographed: Dataset, prefix: Path, encoded: list[str]) -> None:
-    """Records without boxes in their index are refused with what to do, and are never taken over."""
+    """Records without what an index now holds are refused with what to do, and are never taken over."""
     made = records.write(photographed, prefix, workers=1)
     path = prefix.with_name("train.json")
-    path.write_text(path.read_text().replace('"version": 2,', '"version": 1,'))
+    path.write_text(path.read_text().replace('"version": 3,', '"version": 2,'))
     with pytest.raises(ValueError, match=r"damaged, or of an older version\. Write"):
         records.open(prefix)
     encoded.clear()
@@ -680,6 +681,7 @@ CHANGES: dict[str, tuple[Callable[[Dataset], Dataset], set[int]]] = {
     "box": (lambda data: with_image(data, 3, boxes_xyxy=data[3].boxes_xyxy + [1, 0, 1, 0]), {3}),
     "label": (lambda data: with_image(data, 3, labels=data[3].labels[::-1].copy() % 2 + 1), {3}),
     "crowd": (lambda data: with_image(data, 1, crowd=[True]), {1}),
+    "difficult": (lambda data: with_image(data, 1, difficult=[True]), {1}),
     "mask": (lambda data: with_image(data, 0, masks=()), {0}),
     "last removed": (lambda data: Dataset(data[:-1], LABELS), set()),
     "first removed": (lambda data: Dataset(data[1:], LABELS), set()),
@@ -793,7 +795,7 @@ def test_source_ids_stay(photographed: Dataset) -> None:
 
 
 def masked(photographed: Dataset) -> Dataset:
-    """The photos with a mask for each box, and every third box a crowd."""
+    """The photos with a mask for each box, of three boxes one a crowd and one difficult."""
     from pycocotools import mask
 
     images = []
@@ -802,17 +804,18 @@ def masked(photographed: Dataset) -> Dataset:
         for number, (xmin, ymin, xmax, ymax) in enumerate(image.boxes_xyxy.astype(int)):
             pixels[ymin:ymax, xmin:xmax:2, number] = 1
         counts = tuple(rle["counts"] for rle in mask.encode(pixels))
-        crowd = [number % 3 == 0 for number in range(len(counts))]
-        images.append(replace(image, crowd=crowd, masks=counts, split="train"))
+        crowd, difficult = ([number % 3 == one for number in range(len(counts))] for one in (0, 1))
+        images.append(replace(image, crowd=crowd, difficult=difficult, masks=counts, split="train"))
     return Dataset(images, LABELS)
 
 
 def test_crowds_and_masks_come_back(photographed: Dataset, prefix: Path) -> None:
-    """Crowd flags and masks are read as they were written; an image with none has None."""
+    """Flags of crowds and difficult objects and masks are read as they were written; an image with none has None."""
     dataset = masked(photographed)
     for image, written in zip(records.read(records.write(dataset, prefix)), dataset, strict=True):
         assert image.masks == written.masks
         assert image.crowd.tolist() == written.crowd.tolist()
+        assert image.difficult.tolist() == written.difficult.tolist()
     assert next(records.read(records.write(photographed, prefix))).masks is None
 
 

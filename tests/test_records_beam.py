@@ -23,7 +23,7 @@ ONE_MACHINE = ["--runner=DirectRunner"]
 
 @pytest.fixture
 def photographed(tmp_path: Path) -> Dataset:
-    """Thirty photos in two formats, with none to two boxes; some crowds, masks, and one that came from records."""
+    """Thirty photos in two formats, with none to two boxes; some flags and masks, and one that came from records."""
     from pycocotools import mask
 
     folder = tmp_path / "photos"
@@ -34,7 +34,8 @@ def photographed(tmp_path: Path) -> Dataset:
         Image.new("RGB", (40 + number, 30), (number, 90, 255 - number)).save(path)
         boxes_xyxy = [(1.1 * k, 1, 11.7 + k, 29.5) for k in range(number % 3)]
         counts = mask.encode(np.ones((30, 40 + number, number % 3), np.uint8, "F"))
-        facts = {"crowd": [number == 8] * (number % 3), "masks": tuple(rle["counts"] for rle in counts)}
+        facts = {"crowd": [number == 8] * (number % 3), "difficult": [number == 7] * (number % 3)}
+        facts["masks"] = tuple(rle["counts"] for rle in counts)
         labels = [1 + k for k in range(number % 3)]
         images.append(LabelledImage(path, 40 + number, 30, np.array(boxes_xyxy), labels, **facts))
     images[4] = replace(images[4], encoded=images[4].path.read_bytes(), path=Path("from records/ação.jpg"), masks=None)

@@ -75,14 +75,15 @@ def written(path: Path, *data: bytes) -> Path:
 
 
 def labelled_image(masks: bool = False) -> LabelledImage:
-    """An image of 7 x 5 pixels with a cat and a crowd of apples, and a mask of each where wanted."""
+    """An image of 7 x 5 pixels with a difficult cat and a crowd of apples, and a mask of each where wanted."""
     from pycocotools import mask
 
     pixels = np.zeros((5, 7, 2), np.uint8, "F")
     pixels[1:4, 2:6, 0] = pixels[4, :, 1] = 1
     counts = tuple(rle["counts"] for rle in mask.encode(pixels))
     boxes_xyxy = np.array([(2, 1, 6, 4), (0, 4, 7, 5)], np.float32)
-    facts = {"encoded": b"a JPEG", "crowd": [False, True], "masks": counts if masks else None}
+    facts = {"encoded": b"a JPEG", "crowd": [False, True], "difficult": [True, False]}
+    facts["masks"] = counts if masks else None
     return LabelledImage(Path("maçã.jpg"), 7, 5, boxes_xyxy, np.array([1, 2]), **facts)
 
 
@@ -251,12 +252,13 @@ def same(one: LabelledImage, other: LabelledImage) -> bool:
         and np.allclose(one.boxes_xyxy, other.boxes_xyxy, rtol=2e-7)
         and one.labels.tolist() == other.labels.tolist()
         and one.crowd.tolist() == other.crowd.tolist()
+        and one.difficult.tolist() == other.difficult.tolist()
     )
 
 
 @pytest.mark.parametrize("masks", [False, True])
 def test_a_labelled_image_comes_back(tmp_path: Path, masks: bool) -> None:
-    """Names in any script, boxes, labels, crowds and masks are read back as they were written."""
+    """Names in any script, boxes, labels, crowds, difficult ones and masks are read back as they were written."""
     image = labelled_image(masks)
     bare = LabelledImage(
         Path("b.jpg"), 300, 5, np.zeros((0, 4)), [], encoded=b"\0" * 70_000, masks=() if masks else None
@@ -292,6 +294,7 @@ def test_what_we_write_is_what_protocol_buffers_say(
         },
         "image/object/class/label": ints(*labels) if labels else field(3, b""),
         "image/object/class/text": texts(*(NAMES[label - 1] for label in labels)),
+        "image/object/difficult": ints(*([0] * len(labels))) if labels else field(3, b""),
         "image/object/is_crowd": ints(*([0] * len(labels))) if labels else field(3, b""),
         "image/source_id": texts(str(source_id).encode()),
         "image/width": ints(4001),

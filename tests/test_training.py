@@ -317,7 +317,8 @@ def test_there_must_be_something_to_be_evaluated_on(small: Small, training: Modu
     """Validation records without an object, or none at all, are refused before a step; the folder stays free."""
     from tfod_helpers import experiment
 
-    bare = [dataclasses.replace(image, boxes_xyxy=np.zeros((0, 4)), labels=[], crowd=None) for image in small.dataset]
+    nothing = {"boxes_xyxy": np.zeros((0, 4)), "labels": [], "crowd": None, "difficult": None}
+    bare = [dataclasses.replace(image, **nothing) for image in small.dataset]
     empty = records.write(Dataset(bare, small.dataset.label_map), tmp_path / "empty")
     path = "task.validation_data.input_path"
     with pytest.raises(ValueError, match=r"empty-.*no object in these records"):

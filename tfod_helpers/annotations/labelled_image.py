@@ -25,6 +25,8 @@ class LabelledImage:
         labels: int32, shape (n,), class ids from 1.
         encoded: the bytes of the image file where there is no file (read from records).
         crowd: bool, shape (n,): whether a box is around a crowd of its class, which neither trains nor counts.
+        difficult: bool, shape (n,): whether an object is marked as hard to recognise, as Pascal VOC does it. It trains
+            like any other, and is left out of scores: neither found nor missed.
         masks: one a box, or None where there are none: the bytes of COCO's compressed run-length encoding
             (``counts``) of a mask of this height and width, as `pycocotools.mask` reads and writes it.
         split: the part of the data that its makers put the image into, such as ``train``; empty where they did not.
@@ -42,6 +44,7 @@ class LabelledImage:
     crowd: np.ndarray = None  # type: ignore[assignment]  # none are crowds; __post_init__ makes the array
     masks: tuple[bytes, ...] | None = field(default=None, repr=False)
     split: str = ""
+    difficult: np.ndarray = None  # type: ignore[assignment]  # as with crowd
 
     def __post_init__(self) -> None:
         boxes_xyxy = np.array(self.boxes_xyxy, np.float32)
@@ -49,14 +52,18 @@ class LabelledImage:
             raise ValueError(f"{self.path}: boxes must have shape (n, 4), got {boxes_xyxy.shape}.")
         boxes_xyxy = boxes_xyxy.reshape(-1, 4)
         labels = np.array(self.labels, np.int32).reshape(-1)
-        crowd = np.zeros(len(labels), bool) if self.crowd is None else np.array(self.crowd, bool).reshape(-1)
+        crowd, difficult = (
+            np.zeros(len(labels), bool) if flags is None else np.array(flags, bool).reshape(-1)
+            for flags in (self.crowd, self.difficult)
+        )
         object.__setattr__(self, "path", Path(self.path))
-        object.__setattr__(self, "boxes_xyxy", boxes_xyxy)
-        object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "crowd", crowd)
+        arrays = {"boxes_xyxy": boxes_xyxy, "labels": labels, "crowd": crowd, "difficult": difficult}
+        for name, array in arrays.items():
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
         if self.width < 1 or self.height < 1:
             raise ValueError(f"{self.path}: an image needs a width and height, got {self.width} x {self.height}.")
-        counts = {"labels": len(labels), "crowd flags": len(crowd)}
+        counts = {"labels": len(labels), "crowd flags": len(crowd), "difficult flags": len(difficult)}
         counts |= {} if self.masks is None else {"masks": len(self.masks)}
         for name, count in counts.items():
             if count != len(boxes_xyxy):
@@ -67,7 +74,6 @@ class LabelledImage:
             fault = box_fault(box_xyxy, self.width, self.height)
             if fault:
                 raise ValueError(f"{self.path}, object {number}: {fault.what}. {fault.fix}")
-        boxes_xyxy.flags.writeable = labels.flags.writeable = crowd.flags.writeable = False
 
     @property
     def source(self) -> Path | bytes:

@@ -171,6 +171,7 @@ def _with_objects(image: LabelledImage, some: Sequence[Problem], label_map: Labe
         boxes_xyxy=np.concatenate([image.boxes_xyxy, [problem.box_xyxy for problem in some]]),
         labels=np.concatenate([image.labels, [label_map.id(problem.label) for problem in some]]),
         crowd=np.concatenate([image.crowd, np.zeros(len(some), bool)]),
+        difficult=np.concatenate([image.difficult, np.zeros(len(some), bool)]),
     )
 
 
@@ -180,13 +181,13 @@ def _with_objects(image: LabelledImage, some: Sequence[Problem], label_map: Labe
 def _without_doubled_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
     images = []
     for image in dataset:
-        objects = np.column_stack([image.boxes_xyxy, image.labels, image.crowd])
+        objects = np.column_stack([image.boxes_xyxy, image.labels, image.crowd, image.difficult])
         keep = np.sort(np.unique(objects, axis=0, return_index=True)[1])
         if len(keep) < len(objects):
             place, what = f"{len(keep)} of {len(objects)} objects kept", "the same box was there more than once"
             changes.append(Change(_place(image, image.split), place, "box drawn twice", what))
             masks = image.masks and tuple(image.masks[number] for number in keep)
-            arrays = {name: getattr(image, name)[keep] for name in ("boxes_xyxy", "labels", "crowd")}
+            arrays = {name: getattr(image, name)[keep] for name in ("boxes_xyxy", "labels", "crowd", "difficult")}
             image = dataclasses.replace(image, masks=masks, **arrays)
         images.append(image)
     return dataclasses.replace(dataset, images=tuple(images))

@@ -29,6 +29,7 @@ class Checked(NamedTuple):
         boxes_xyxy: ``[xmin, ymin, xmax, ymax]`` of each, in pixels.
         names: the class of each.
         crowd: whether each is a crowd.
+        difficult: whether each is marked as hard to recognise.
         masks: COCO's compressed run-length encoding of each; None where none were wanted.
     """
 
@@ -36,6 +37,7 @@ class Checked(NamedTuple):
     boxes_xyxy: list[tuple[float, float, float, float]]
     names: list[str]
     crowd: list[bool]
+    difficult: list[bool]
     masks: list[bytes] | None
 
 
@@ -53,13 +55,14 @@ def check(raw: RawImage, path: str, known: LabelMap | None, masks: bool, problem
     size = _frame(raw, info, path, problems)
     if size is None:
         return None
-    checked = Checked(size, [], [], [], [] if masks else None)
+    checked = Checked(size, [], [], [], [], [] if masks else None)
     for item in raw.objects:
         box_xyxy, faults = _check_object(item, size, known)
         if box_xyxy and not faults:
             checked.boxes_xyxy.append(box_xyxy)
             checked.names.append(item.name)
             checked.crowd.append(item.crowd)
+            checked.difficult.append(item.difficult)
             if checked.masks is not None:
                 checked.masks.append(_mask(item.outline, box_xyxy, size))
         for kind, what, fix in faults:

@@ -55,6 +55,7 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
         raise DatasetError(problems, where)
     if known is None:
         known = _found_classes({name for _, checked, _ in read for name in checked.names}, where, problems)
+    problems += _marked_difficult([checked for _, checked, _ in read], where)
     ids = {name: known.id(name) for name in known}
     images = tuple(
         LabelledImage(
@@ -65,6 +66,7 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
             crowd=np.array(checked.crowd, bool),
             masks=None if checked.masks is None else tuple(checked.masks),
             split=split,
+            difficult=np.array(checked.difficult, bool),
         )
         for path, checked, split in read
     )
@@ -185,6 +187,15 @@ def _unpaired(raw: RawImage, named: Sequence[str], folder: Path) -> Problem:
         wanted.append(f"'{raw.stem}.jpg' (its own name)")
     what = f"its image is missing, there is no {' and no '.join(wanted)} in {folder.name or folder}"
     return raw.problem(what, "Put the image back or delete the annotation.", kind="photo missing")
+
+
+def _marked_difficult(read: Sequence[Checked], where: str) -> Iterator[Problem]:
+    counts = [sum(checked.difficult) for checked in read]
+    if any(counts):
+        objects, photos = sum(counts), sum(map(bool, counts))
+        what = f"{objects} object{'s' * (objects != 1)} of {photos} photo{'s' * (photos != 1)} marked as difficult"
+        fix = "They train like any other and are left out of scores, as Pascal VOC does it."
+        yield Problem(where=where, what=what, fix=fix, severity="note", kind="marked difficult")
 
 
 def _found_classes(names: set[str], where: str, problems: list[Problem]) -> LabelMap:

@@ -20,6 +20,11 @@ from tfod_helpers.problems import Problem, Severity
 Coordinate = str | float | None
 
 
+def is_set(flag: Any) -> bool:
+    """Return whether a flag such as ``difficult`` is set, as any tool writes it: 1, "1", true, "True", "yes"."""
+    return str(flag).strip().lower() in ("1", "1.0", "true", "yes")
+
+
 @dataclass(frozen=True)
 class RawObject:
     """One object as its file describes it, unchecked.
@@ -31,6 +36,7 @@ class RawObject:
         fault: ``(what, fix)`` where the object cannot be read at all.
         in_fractions: the coordinates are fractions of the image's width and height, not pixels.
         crowd: the box is around a crowd of its class.
+        difficult: it is marked as hard to recognise.
         outline: the object's outline as COCO writes it: polygons ``[[x, y, x, y, ...], ...]`` in
             pixels, or run-length encoding ``{"size": [height, width], "counts": ...}``; None where there is none.
     """
@@ -42,6 +48,7 @@ class RawObject:
     in_fractions: bool = False
     crowd: bool = False
     outline: Any = None
+    difficult: bool = False
 
     @classmethod
     def around(cls, place: str, name: str, fix: str, bounds: Callable[..., Bounds], *args: Any) -> RawObject:

@@ -161,10 +161,13 @@ def _objects(example: Mapping[str, Any], features: Features) -> list[RawObject]:
     labels = (
         [0] * len(boxes_yxyx) if features.label is None else np.asarray(inside[features.label]).reshape(-1).tolist()
     )
-    crowd = np.asarray(inside.get("is_crowd", np.zeros(len(boxes_yxyx)))).reshape(-1).tolist()
+    crowd, difficult = (
+        np.asarray(inside.get(key, np.zeros(len(boxes_yxyx)))).reshape(-1).astype(bool).tolist()
+        for key in ("is_crowd", "is_difficult")
+    )
     objects = []
     for number, ((ymin, xmin, ymax, xmax), label) in enumerate(zip(boxes_yxyx.tolist(), labels, strict=True), start=1):
         name = features.names[label] if 0 <= label < len(features.names) else ""
         one = RawObject(f"object {number}", name, (xmin, ymin, xmax, ymax), in_fractions=True)
-        objects.append(dataclasses.replace(one, crowd=bool(crowd[number - 1])))
+        objects.append(dataclasses.replace(one, crowd=crowd[number - 1], difficult=difficult[number - 1]))
     return objects

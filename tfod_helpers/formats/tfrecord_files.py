@@ -139,7 +139,10 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
         shown = ", ".join(f"{len(column)}" for column in (*corners, texts, labels))
         what = f"its lists have different lengths (xmin, ymin, xmax, ymax, text, label: {shown})"
         return RawImage(where, place, name, fault=(what, _WRITE_AGAIN))
-    crowd = values.get("image/object/is_crowd", ())
+    crowd, difficult = (
+        flags.astype(bool).tolist() if len(flags) == count and _is_numbers(flags) else [False] * count
+        for flags in (values.get(f"image/object/{key}", ()) for key in ("is_crowd", "difficult"))
+    )
     objects = []
     for number in range(count):
         class_name, fault = names.of(*(column[number] if len(column) else None for column in (texts, labels)))
@@ -147,8 +150,8 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
         numbers = [abs(value) for value in box if value is not None]
         if not fault and len(numbers) == len(box) and max(numbers) > _IN_PIXELS:
             fault = f"the box {box} is in pixels, not in fractions of the image", _WRITE_AGAIN
-        in_crowd = bool(len(crowd) == count and _is_numbers(crowd) and crowd[number])
-        objects.append(RawObject(f"{place}, object {number + 1}", class_name, box, fault, True, in_crowd))
+        marks = {"crowd": crowd[number], "difficult": difficult[number]}
+        objects.append(RawObject(f"{place}, object {number + 1}", class_name, box, fault, True, **marks))
     return RawImage(where, place, name, size=size, objects=objects)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,8 @@ and differ, that is an error. ``<part>`` and XML namespaces are ignored. Without
 beside the photos; `formats.read` also finds what LabelImg writes into one other folder, Roboflow into ``train``,
 ``valid`` and ``test``, and the VOCdevkit and CVAT ("PASCAL VOC 1.1") into ``Annotations`` and ``JPEGImages``, with a
 list a split in ``ImageSets/Main``. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
-The format has no place for crowds, masks and the order of the classes.
+``<difficult>1</difficult>`` is read and written. The format has no place for crowds, masks and the order of
+the classes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text, s
 from tfod_helpers.formats import folders, parsing
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_set
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, files_with_ending
 from tfod_helpers.problems import Problem
 
@@ -100,7 +101,8 @@ def _read_object(number: int, element: etree._Element) -> RawObject:
             fault = f"it has no <{tag}>", "Add it, or delete the object."
     box = _children(found["bndbox"][0]) if "bndbox" in found else {}
     coordinates = [_text(box, field) for field in COORDINATES]
-    return RawObject(f"object {number}", _text(found, "name") or "", coordinates, fault)
+    difficult = is_set(_text(found, "difficult"))
+    return RawObject(f"object {number}", _text(found, "name") or "", coordinates, fault, difficult=difficult)
 
 
 def _children(element: etree._Element) -> dict[str, list[etree._Element]]:
@@ -133,10 +135,11 @@ def _to_xml(image: LabelledImage, label_map: LabelMap, folder: str) -> bytes:
     _add(root, {"folder": folder, "filename": image.path.name})
     _add(etree.SubElement(root, "size"), {"width": str(image.width), "height": str(image.height), "depth": "3"})
     _add(root, {"segmented": "0"})
-    for label, box_xyxy in zip(image.labels.tolist(), image.boxes_xyxy, strict=True):
+    for label, box_xyxy, difficult in zip(image.labels.tolist(), image.boxes_xyxy, image.difficult, strict=True):
         item = etree.SubElement(root, "object")
         # Other programs stop where pose, truncated or difficult is not there.
-        _add(item, {"name": label_map.name(label), "pose": "Unspecified", "truncated": "0", "difficult": "0"})
+        texts = {"name": label_map.name(label), "pose": "Unspecified", "truncated": "0"}
+        _add(item, texts | {"difficult": str(int(difficult))})
         _add(
             etree.SubElement(item, "bndbox"),
             dict(zip(COORDINATES, map(coordinate_text, box_xyxy), strict=True)),

@@ -18,7 +18,7 @@ from tfod_helpers.problems import Problem
 from tfod_helpers.records.index import Index
 from tfod_helpers.records.tfrecord import frames, labelled
 
-_VERSION = 2  # of what a record holds: a higher one makes every record anew
+_VERSION = 3  # of what a record holds: a higher one makes every record anew
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,6 @@ def fingerprint(image: LabelledImage, source_id: int, settings: Settings, stamp:
         return b""
     numbers = f"{_VERSION} {settings.longest_side} {stamp} {source_id} {image.width} {image.height}"
     names = [settings.names[label - 1] for label in image.labels.tolist()]
-    arrays = [array.tobytes() for array in (image.boxes_xyxy, image.labels, image.crowd)]
+    arrays = [array.tobytes() for array in (image.boxes_xyxy, image.labels, image.crowd, image.difficult)]
     text = repr((numbers, image.path.name, names, image.masks, arrays))
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -32,7 +32,7 @@ _ROW = np.dtype(
         ("boxes", "<u4"),
     ]
 )
-_OBJECT = np.dtype([("xyxy", "<f4", 4), ("label", "<i4"), ("crowd", "?")])
+_OBJECT = np.dtype([("xyxy", "<f4", 4), ("label", "<i4"), ("crowd", "?"), ("difficult", "?")])
 _CHECKED = np.dtype([("length", "<u8"), ("crc", "<u4")])
 
 
@@ -56,7 +56,8 @@ class Index:
         crc = int.from_bytes(frame[-frames.TAIL :], "little")
         row = (0, len(frame), crc, source_bytes, fingerprint, image.width, image.height, len(image.labels))
         objects = np.zeros(len(image.labels), _OBJECT)
-        objects["xyxy"], objects["label"], objects["crowd"] = image.boxes_xyxy, image.labels, image.crowd
+        objects["xyxy"], objects["label"] = image.boxes_xyxy, image.labels
+        objects["crowd"], objects["difficult"] = image.crowd, image.difficult
         return cls(np.array([row], _ROW), (image.path.name.encode("utf-8", "surrogateescape"),), objects)
 
     @classmethod
@@ -115,7 +116,8 @@ class Index:
             objects = self.objects[self._ends[number] : self._ends[number + 1]]
             path = Path(name.decode("utf-8", "surrogateescape"))
             size = int(row["width"]), int(row["height"])
-            yield LabelledImage(path, *size, objects["xyxy"], objects["label"], crowd=objects["crowd"])
+            crowd, difficult = objects["crowd"], objects["difficult"]
+            yield LabelledImage(path, *size, objects["xyxy"], objects["label"], crowd=crowd, difficult=difficult)
 
 
 def tag(data: bytes) -> str:

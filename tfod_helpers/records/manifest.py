@@ -20,7 +20,7 @@ from tfod_helpers.records import tfrecord
 from tfod_helpers.records.index import Index, tag
 from tfod_helpers.records.place import Place
 
-_VERSION = 2  # of manifest and index: others are not read, and are replaced by the next write
+_VERSION = 3  # of manifest and index: others are not read, and are replaced by the next write
 _KIND = "tfod_helpers records"  # marks our manifests, so that no other .json is ever overwritten
 
 

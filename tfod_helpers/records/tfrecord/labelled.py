@@ -40,6 +40,7 @@ def serialize(image: LabelledImage, jpeg: bytes, source_id: int, names: Sequence
         "image/object/class/label": image.labels,
         "image/object/class/text": [names[label - 1] for label in image.labels.tolist()],
         "image/object/is_crowd": image.crowd.astype(np.int64),
+        "image/object/difficult": image.difficult.astype(np.int64),  # as the Object Detection API has it
     }
     for corner, column in zip(_CORNERS, fractions_xyxy.T, strict=True):
         values[f"image/object/bbox/{corner}"] = column
@@ -66,6 +67,7 @@ def to_labelled_image(values: Values) -> LabelledImage:
         labels=np.asarray(values["image/object/class/label"]),
         encoded=values["image/encoded"][0],
         crowd=np.asarray(values["image/object/is_crowd"]),
+        difficult=np.asarray(values["image/object/difficult"]),
         masks=None if pngs is None else tuple(_from_png(png, width, height) for png in pngs),
     )
 
