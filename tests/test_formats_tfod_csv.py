@@ -112,6 +112,14 @@ def test_rows_that_disagree_on_the_size(folder: Path) -> None:
     ]
 
 
+def test_one_photo_spelled_in_several_ways(folder: Path) -> None:
+    """Rows that write one photo's name with a path, in other capitals or with backslashes are one image together."""
+    names = ["a.jpg", "A.JPG", "images/a.jpg", ".\\images\\a.jpg", "C:\\images\\a.jpg", "a"]
+    path = table(folder, "".join(f"{name},60,40,cat,{number},2,30,31\n" for number, name in enumerate(names)))
+    (image,) = [image for image in tfod_csv.read(folder, path, on_problem="skip")]
+    assert [box[0] for box in image.boxes_xyxy.tolist()] == [0, 1, 2, 3, 4, 5]
+
+
 def test_two_spellings_of_one_photo(folder: Path) -> None:
     """Paths that lead to the same photo are named both: they may have been two photos once."""
     path = table(folder, "x/a.jpg,60,40,cat,1,2,3,4\ny\\a.jpg,60,40,cat,1,2,3,4\n")
@@ -131,9 +139,14 @@ def test_class_not_in_label_map(folder: Path) -> None:
     ("content", "text"),
     [
         (b"", "labels.csv: columns are missing: filename, width, height, class, xmin, ymin, xmax, ymax; the first"),
-        (b"filename;width\na.jpg;60\n", "the first row is ['filename;width']. The first row must name filename, width"),
+        (
+            b"filename;width\na.jpg;60\n",
+            "the first row is ['filename', 'width']. The first row must name",
+        ),
         (HEADER.encode(), "labels.csv: it has no rows below the first. Add one row a box."),
-        (HEADER.encode() + b"a.jpg,60,40,c\xe3o,1,2,3,4\n", "labels.csv: it cannot be read ('utf-8' codec can't"),
+        (HEADER.encode() + b"a.jpg,60,40,\x81,1,2,3,4\n", "labels.csv: it cannot be read ('charmap' codec can't"),
+        (HEADER.replace("width", "xmin").encode() + b"a.jpg,1,2,c,1,2,3,4\n", "columns are missing: width; the first"),
+        (HEADER.replace("\n", ",xmin\n").encode(), "labels.csv: columns are there twice: xmin. Keep one of each."),
         (HEADER.encode() + b'a.jpg,60,40,"cat,1,2,3,4\n', "labels.csv: it cannot be read (unexpected end of data)"),
     ],
 )
@@ -143,6 +156,62 @@ def test_no_such_table(content: bytes, text: str, folder: Path) -> None:
     found = errors(folder, folder / "labels.csv")
     assert len(found) == 1
     assert text in found[0]
+
+
+SEMICOLONS = HEADER.replace(",", ";") + "a.jpg;60;40;cão, big;1,5;2,25;30;31,125\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SEMICOLONS.encode(),
+        SEMICOLONS.encode("utf-8-sig"),
+        SEMICOLONS.encode("utf-16"),
+        SEMICOLONS.encode("utf-16-le"),
+        SEMICOLONS.encode("utf-16-be"),
+        SEMICOLONS.replace("\n", "\r\n").encode(),
+        SEMICOLONS.replace("\n", "\r").encode(),
+        SEMICOLONS.replace("\n", ";;\n").encode() + b";;;;;;;;;\n",
+        SEMICOLONS.upper().replace("A.JPG", "a.jpg").replace("CÃO, BIG", "cão, big").encode(),
+        b"sep=;\r\n" + SEMICOLONS.encode(),
+        SEMICOLONS.replace(";", "\t").encode("utf-16"),
+        SEMICOLONS.replace(";", "|").encode(),
+        (SEMICOLONS.replace(",", ".").replace(";", ",").replace("cão.", '"cão,').replace("big", 'big"')).encode(),
+        "sep=,\n".encode("utf-16") + SEMICOLONS.replace(",", ".").replace(";", ",").replace("cão. big", '"cão, big"')
+        .encode("utf-16-le"),
+        '"' + SEMICOLONS.replace(";", '";"').replace("\n", '"\n"').removesuffix('"').encode().decode(),
+    ],
+)  # fmt: skip
+def test_tables_as_spreadsheets_write_them(content: bytes | str, folder: Path) -> None:
+    """Semicolons with decimal commas, tabs, UTF-16, sep=, quotes and blank columns are read as the table they are."""
+    (folder / "labels.csv").write_bytes(content.encode() if isinstance(content, str) else content)
+    dataset = tfod_csv.read(folder)
+    assert [image.boxes_xyxy.tolist() for image in dataset] == [[[1.5, 2.25, 30, 31.125]]]
+    assert list(dataset.label_map) == ["cão, big"]
+
+
+def test_encoding_that_is_a_guess_is_told(folder: Path) -> None:
+    """A table in neither UTF-8 nor UTF-16 is read as old Windows programs wrote it, with a warning that shows how."""
+    dataset = tfod_csv.read(folder, table(folder, "a.jpg,60,40,cão,1,2,3,4\n", encoding="cp1252"))
+    assert list(dataset.label_map) == ["cão"]
+    assert [str(problem) for problem in dataset.problems if problem.severity == "warning"] == [
+        "labels.csv: it is not in UTF-8, and is read as Windows-1252, with words such as 'cão'. "
+        "If that is not how it is written, save it as UTF-8."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "sign"), [('a.jpg,60,40,cat,1,2,"30,5",4\n', ","), ("a.jpg\t60\t40\tcat\t1\t2\t1,024\t1,040\n", "\t")]
+)
+def test_comma_that_may_mean_thousands(row: str, sign: str, folder: Path) -> None:
+    """A comma within a number that may as well group digits is an error, and no guess."""
+    assert "with a decimal comma" in errors(folder, table(folder, row, HEADER.replace(",", sign)))[0]
+
+
+def test_long_header_is_shortened(folder: Path) -> None:
+    """A first row of thousands of letters is shown by its beginning."""
+    path = table(folder, "", header=",".join(f"column_{number}" for number in range(300)) + "\n")
+    assert len(errors(folder, path)[0]) < 400
 
 
 def test_paths_that_are_no_table(folder: Path) -> None:
@@ -252,7 +321,7 @@ def test_table_is_found_in_the_folder(folder: Path) -> None:
 
 def test_tables_of_other_columns_are_not_claimed(folder: Path) -> None:
     """A table that somebody keeps beside the photos is left alone, whatever it holds."""
-    for data in (b"", b"filename,label\na.jpg,cat\n", b"\xff\xfe\0", HEADER.replace(",", ";").encode()):
+    for data in (b"", b"filename,label\na.jpg,cat\n", b"\xff\xfe\0", HEADER.replace(",", " ").encode()):
         (folder / "labels.csv").write_bytes(data)
         assert tfod_csv.FORMAT.find(folder) == []
 
@@ -262,7 +331,7 @@ def test_broken_table_is_claimed_and_told(folder: Path) -> None:
     for rows, text in (
         (b"", "it has no rows below the first"),
         (b'"', "it cannot be read"),
-        (b"\xff", "it cannot be read"),
+        (b"\x81", "it cannot be read"),
     ):
         (folder / "labels.csv").write_bytes(HEADER.encode() + rows)
         (part,) = tfod_csv.FORMAT.find(folder)

@@ -1,20 +1,17 @@
-"""An annotation file in JSON, XML or CSV -> what it holds, or one problem that a person can act on.
+"""An annotation file in JSON or XML -> what it holds, or one problem that a person can act on.
 
 A file may come from anywhere: nothing that it names is opened, and nothing in it is expanded.
 """
 
 from __future__ import annotations
 
-import csv
-import functools
-import io
 import json
 import math
 import re
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from lxml import etree
 
@@ -23,7 +20,7 @@ from tfod_helpers.problems import DatasetError
 
 _EXPORT_AGAIN = "Export the annotations again from the labelling tool."
 _SAVE_AGAIN = "Save the annotation again from the labelling tool, or delete it."
-_BEGINNING = 65_536  # bytes
+BEGINNING = 65_536  # bytes that are looked at
 _DEEPEST = 100  # no tool nests deeper; kept low so that looking at a file costs little
 _MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\],]', re.DOTALL)
 _SAFE: dict[str, Any] = {
@@ -171,9 +168,9 @@ def beginning_of_json(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_BEGINNING)
+            data = file.read(BEGINNING)
         text = data.decode(json.detect_encoding(data), "ignore")
-        return json.loads(text if len(data) < _BEGINNING else _closed(text))
+        return json.loads(text if len(data) < BEGINNING else _closed(text))
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -241,58 +238,7 @@ def beginning_of_xml(path: Path) -> list[str]:
     parser = etree.XMLPullParser(events=("start",), **_SAFE)
     try:
         with path.open("rb") as file:
-            parser.feed(file.read(_BEGINNING))
+            parser.feed(file.read(BEGINNING))
         return [tag(element) for _, element in parser.read_events()]
     except (OSError, etree.XMLSyntaxError):
-        return []
-
-
-# --- CSV ------------------------------------------------------------------------------------------
-
-
-class Row(NamedTuple):
-    """One row of a table.
-
-    Attributes:
-        number: as a spreadsheet counts: the header is row 1.
-        texts: what the row says in each column.
-        fault: ``(what, fix)`` where it has more or fewer fields than the header.
-    """
-
-    number: int
-    texts: dict[str, str]
-    fault: tuple[str, str] | None
-
-
-def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
-    """Return the rows of a CSV file that are not blank, read as `load` does."""
-    return load(path, ".csv", functools.partial(_parse_table, columns))
-
-
-def _parse_table(columns: Sequence[str], data: bytes) -> list[Row]:
-    try:
-        text = io.StringIO(data.decode("utf-8-sig"), newline="")
-        header, *rows = list(csv.reader(text, strict=True)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UnusableError(f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
-    header = [column.strip().lstrip("#") for column in header]
-    if missing := [column for column in columns if column not in header]:
-        fix = f"The first row must name {', '.join(columns)}, with commas between them."
-        raise UnusableError(f"columns are missing: {', '.join(missing)}; the first row is {header}", fix)
-    found = []
-    for number, cells in enumerate(rows, start=2):
-        what = f"the row has {len(cells)} fields, and the first row {len(header)}"
-        fault = what, "Put a text that holds a comma between double quotes."
-        texts = dict.fromkeys(columns, "") | dict(zip(header, cells, strict=False))
-        if cells:
-            found.append(Row(number, texts, None if len(cells) == len(header) else fault))
-    return found
-
-
-def beginning_of_table(path: Path) -> list[str]:
-    """Return the columns that the first row of a CSV file names; none where it cannot be opened."""
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            return [column.strip().strip('"').lstrip("#") for column in file.readline(_BEGINNING).split(",")]
-    except OSError:
         return []

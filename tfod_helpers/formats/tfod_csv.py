@@ -19,18 +19,18 @@ import functools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, coordinate_text
 from tfod_helpers.files import storage
-from tfod_helpers.formats import folders, one_file, parsing
+from tfod_helpers.formats import folders, one_file, parsing, tables
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
-from tfod_helpers.formats.parsing import Row
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading
-from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import DatasetError
+from tfod_helpers.formats.tables import Row
+from tfod_helpers.photos.folder import PhotoFolder, folded
+from tfod_helpers.problems import DatasetError, Problem
 
 FILE_NAME = "_annotations.csv"  # as Roboflow calls it
 COLUMNS = ("filename", "width", "height", "class", *COORDINATES)
@@ -49,7 +49,7 @@ def _find(folder: Path) -> list[Part]:
 def _part(part: Part, names: folders.Listing) -> Part:
     split = folders.split_name(part.split, *re.split(r"[-_. ]", part.annotations.stem))
     try:
-        rows = _rows(part.annotations)
+        rows = _rows(part.annotations, [])
     except (DatasetError, OSError):  # reading it again will say why
         return Part(part.images, part.annotations, split)
     wanted = {folders.stem(re.split(r"[/\\]", row.texts["filename"].strip())[-1]) for row in rows}
@@ -58,7 +58,7 @@ def _part(part: Part, names: folders.Listing) -> Part:
 
 
 def _is_ours(path: Path) -> bool:
-    return set(COLUMNS) <= set(parsing.beginning_of_table(path))
+    return set(COLUMNS) <= set(tables.header(path, COLUMNS))
 
 
 def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
@@ -80,13 +80,34 @@ def _write_table(images: Sequence[LabelledImage], label_map: LabelMap, path: Pat
 
 def _read_table(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
     rows: dict[str, list[Row]] = defaultdict(list)
-    for row in _rows(path):
+    for row in _rows(path, reading.problems):
         rows[row.texts["filename"]].append(row)
-    yield from (("", _raw_image(path.name, same)) for same in rows.values())
+    for names in _of_one_photo(rows, photos):
+        yield "", _raw_image(path.name, sorted(row for name in names for row in rows[name]))
 
 
-def _rows(path: Path) -> list[Row]:
-    if rows := parsing.read_table(path, COLUMNS):
+def _of_one_photo(names: Iterable[str], photos: PhotoFolder) -> Iterator[list[str]]:
+    """Yield the file names that mean one photo together: ``a.jpg``, ``A.JPG`` and ``images/a.jpg``.
+
+    ``x/a.jpg`` and ``y/a.jpg`` may have been two photos once, even if only one is there now.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found = photos.find(name, "")
+        groups[found[0] if len(found) == 1 else name].append(name)
+    for same in groups.values():
+        paths = [_parts(name) for name in same]
+        longest = max(paths, key=len)
+        yield from [same] if all(longest[-len(path) :] == path for path in paths) else ([name] for name in same)
+
+
+def _parts(name: str) -> list[str]:
+    *inside, last = [folded(part) for part in re.split(r"[/\\]", name.strip()) if part not in ("", ".")] or [""]
+    return [*inside, folders.stem(last)]
+
+
+def _rows(path: Path, problems: list[Problem]) -> list[Row]:
+    if rows := tables.read(path, COLUMNS, problems, numbers=("width", "height", *COORDINATES)):
         return rows
     raise parsing.refused(path, "it has no rows below the first", "Add one row a box.")
 

@@ -18,11 +18,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tfod_helpers.formats import one_file, parsing, shapes
+from tfod_helpers.formats import one_file, parsing, shapes, tables
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import refused
+from tfod_helpers.problems import Problem, refused
 
 _REDRAW = "Draw it again in VIA, or delete it."
 _COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
@@ -56,7 +56,7 @@ def _find(folder: Path) -> list[Part]:
 
 
 def _sources(parts: Sequence[Part], reading: Reading, *, attribute: str | None = None) -> list[Source]:
-    files = {part.annotations: _entries(part.annotations) for part in parts}
+    files = {part.annotations: _entries(part.annotations, reading.problems) for part in parts}
     attribute = _class_attribute([entry for entries in files.values() for entry in entries], attribute, reading.where)
     return one_file.sources(functools.partial(_read_file, files, attribute), parts, reading)
 
@@ -149,13 +149,13 @@ def _is_json(path: Path) -> bool:
 
 
 def _is_csv(path: Path) -> bool:
-    return set(_COLUMNS) <= set(parsing.beginning_of_table(path))
+    return set(_COLUMNS) <= set(tables.header(path, _COLUMNS))
 
 
-def _entries(path: Path) -> list[_Entry]:
+def _entries(path: Path, problems: list[Problem]) -> list[_Entry]:
     """Return the entries of a file, those of other versions in the words of version 2."""
     if path.suffix.lower() == ".csv":
-        return list(_from_csv(path))
+        return list(_from_csv(path, problems))
     data = parsing.load_json(path)
     if isinstance(data, dict) and all(isinstance(data.get(key), dict) for key in _VERSION_3):
         return list(_from_version_3(data))
@@ -180,10 +180,10 @@ def _entry(number: int, image: Any) -> _Entry:
 # --- CSV --------------------------------------------------------------------------------------------
 
 
-def _from_csv(path: Path) -> Iterator[_Entry]:
+def _from_csv(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
     """Yield the entries of a table with one row a region; an image without regions has one row too."""
-    images: dict[str, list[parsing.Row]] = defaultdict(list)
-    for row in parsing.read_table(path, _COLUMNS):
+    images: dict[str, list[tables.Row]] = defaultdict(list)
+    for row in tables.read(path, _COLUMNS, problems):
         images[row.texts["filename"]].append(row)
     for filename, rows in images.items():
         fault = None if filename.strip() else ("the filename is empty", _EXPORT_AGAIN)

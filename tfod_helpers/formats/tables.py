@@ -1,0 +1,144 @@
+"""A table in CSV, as programs and spreadsheets write it -> its rows.
+
+Commas, semicolons, tabs or ``|`` divide it, or what its first line names as in ``sep=;``. It is in UTF-8 or UTF-16, or
+else, with a warning, in Windows-1252.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import re
+import reprlib
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tfod_helpers.formats.parsing import BEGINNING, UnusableError, load
+from tfod_helpers.problems import Problem
+
+_SIGNS = ",;\t|"
+_NAMED_SIGN = re.compile(r'"?sep=(.)"?\s*[\r\n]+')  # Excel's own first line, which it does not count
+_OLD_WINDOWS = "cp1252"
+_GROUPED = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+\s*")
+
+
+class Row(NamedTuple):
+    """One row of a table.
+
+    Attributes:
+        number: as a spreadsheet counts: the header is row 1.
+        texts: what the row says in each column.
+        fault: ``(what, fix)`` where it has more or fewer fields than the header.
+    """
+
+    number: int
+    texts: dict[str, str]
+    fault: tuple[str, str] | None
+
+
+def read(path: Path, columns: Sequence[str], problems: list[Problem], *, numbers: Collection[str] = ()) -> list[Row]:
+    """Return the rows of a table that are not blank, read as `parsing.load` does.
+
+    Args:
+        path: the file.
+        columns: those that it must have, in any capitals.
+        problems: gets a warning where the encoding is a guess.
+        numbers: the columns of numbers. Where no comma divides the table, one within a number is a decimal comma.
+    """
+    data, sign, header, rows = load(path, ".csv", functools.partial(_parsed, columns))
+    if _encoding(data) == _OLD_WINDOWS:
+        problems.append(_guessed(path.name, data))
+    found = []
+    for number, cells in rows:
+        what = f"the row has {len(cells)} fields, and the first row {len(header)}"
+        fault = what, "Put a text that holds a comma between double quotes."
+        texts = dict.fromkeys(columns, "") | dict(zip(header, cells, strict=False))
+        found.append(Row(number, texts, None if len(cells) == len(header) else fault))
+    if sign != ",":
+        _take_decimal_commas(found, numbers, certain=sign == ";")
+    return found
+
+
+def header(path: Path, columns: Collection[str] = ()) -> list[str]:
+    """Return the columns that the first row of a table names; none where it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(BEGINNING)
+        sign, text = _divided(data.decode(_encoding(data), "replace").lstrip("\ufeff"), columns)
+        return _header(next(_rows(text, sign), (1, []))[1], columns)
+    except (OSError, csv.Error):
+        return []
+
+
+def _parsed(columns: Collection[str], data: bytes) -> tuple[bytes, str, list[str], list[tuple[int, list[str]]]]:
+    """Return the bytes again, the sign that divides them, the columns' names, and the rows below with their numbers."""
+    try:
+        sign, text = _divided(data.decode(_encoding(data)).lstrip("\ufeff"), columns)
+        (_, first), *rows = list(_rows(text, sign, strict=True)) or [(1, [])]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnusableError(f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
+    names = _header(first, columns)
+    fix = f"The first row must name {', '.join(columns)}, with commas between them."
+    if missing := [column for column in columns if column not in names]:
+        raise UnusableError(f"columns are missing: {', '.join(missing)}; the first row is {reprlib.repr(names)}", fix)
+    if double := [column for column in columns if names.count(column) > 1]:
+        raise UnusableError(f"columns are there twice: {', '.join(double)}", "Keep one of each.")
+    return data, sign, names, rows
+
+
+def _encoding(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if b"\0" in data[:2]:  # UTF-16 without a mark: one byte of each letter is zero
+        return "utf-16-le" if data[:1] != b"\0" else "utf-16-be"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # a letter that the end of the beginning has cut is no fault
+        return "utf-8" if error.end == len(data) == BEGINNING else _OLD_WINDOWS
+    return "utf-8"
+
+
+def _guessed(where: str, data: bytes) -> Problem:
+    text = data.decode(_OLD_WINDOWS)
+    word = next(word for word in re.findall(r"[^\s,;|\"]+", text) if not word.isascii())
+    what = f"it is not in UTF-8, and is read as Windows-1252, with words such as {reprlib.repr(word)}"
+    fix = "If that is not how it is written, save it as UTF-8."
+    return Problem(where=where, what=what, fix=fix, severity="warning", kind="encoding unclear")
+
+
+def _divided(text: str, columns: Collection[str]) -> tuple[str, str]:
+    """Return the sign that divides a table, and the table from its header on."""
+    if named := _NAMED_SIGN.match(text):
+        return named[1], text[named.end() :]
+    line = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
+    wanted = set(columns)
+
+    def fitting(sign: str) -> tuple[int, int]:
+        names = _header(next(csv.reader([line], delimiter=sign), []), columns)
+        return len(wanted & set(names)), len(names)
+
+    return max(_SIGNS, key=fitting), text
+
+
+def _rows(text: str, sign: str, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank, with their numbers."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=strict)
+    yield from ((number, cells) for number, cells in enumerate(rows, start=1) if any(map(str.strip, cells)))
+
+
+def _header(cells: Sequence[str], columns: Collection[str]) -> list[str]:
+    """Return the names of the columns, those that are looked for as they are called."""
+    known = {column.casefold(): column for column in columns}
+    names = [cell.strip().lstrip("#") for cell in cells]
+    return [known.get(name.casefold(), name) for name in names]
+
+
+def _take_decimal_commas(rows: Sequence[Row], numbers: Collection[str], *, certain: bool) -> None:
+    """Write decimal points; where all commas may as well group the digits of thousands, only if it is ``certain``."""
+    places = [(row.texts, name) for row in rows for name in numbers if "," in row.texts[name]]
+    if certain or not all(_GROUPED.fullmatch(texts[name]) for texts, name in places):
+        for texts, name in places:
+            texts[name] = texts[name].replace(",", ".")
