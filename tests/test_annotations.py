@@ -25,10 +25,12 @@ from tfod_helpers.annotations import (
     RenumberedWarning,
     box_fault,
     coordinate_text,
+    read_numbered,
     split_role,
     split_word,
 )
-from tfod_helpers.annotations.label_map import read_ids
+from tfod_helpers.annotations.label_map_text import read_ids
+from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.problems import DatasetError, Problem, did_you_mean, settle_problems
 
 ERROR = Problem(where="a.xml", object="object 2 ('cat')", what="xmax 130 is not right of xmin 130", fix="Fix the box.")
@@ -185,6 +187,91 @@ def test_names_from_a_data_yaml_and_from_utf16(tmp_path: Path) -> None:
             LabelMap.read(tmp_path / "bad.yaml")
 
 
+TWO = ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "names", "word"),
+    [
+        ("a.txt", "cat\ndog", TWO, ""),
+        ("coco.names", "cat\n\ndog\n", TWO, ""),
+        ("a.txt", "???\ncat\ndog\n", TWO, ""),  # TensorFlow Lite counts from 0
+        ("a.txt", "???\ncat\n???\ndog", TWO, "3 became 2 ('dog')"),
+        ("a.txt", "background\ncat\ndog", TWO, ""),
+        ("a.txt", "__ignore__\n_background_\ncat\ndog", TWO, ""),
+        ("a.txt", "0 cat\n1 dog", TWO, "0 became 1 ('cat')"),
+        ("a.txt", "1. cat\n2. dog", TWO, ""),
+        ("a.txt", "0: cat\n1: dog", TWO, "0 became 1 ('cat')"),
+        ("a.txt", "0\tcat\n1\tdog", TWO, "0 became 1 ('cat')"),
+        ("a.txt", "1,cat\n2,dog", TWO, ""),
+        ("a.csv", "name,id\ncat,0\ndog,1", TWO, "0 became 1 ('cat')"),
+        ("a.csv", "id;name\n1;cat\n7;dog", TWO, "7 became 2 ('dog')"),
+        ("a.csv", "class\ncat\ndog", TWO, ""),
+        ("a.txt", "cat,\ndog,\n", TWO, ""),
+        ("a.txt", "'cat',\n'dog'", TWO, ""),
+        ("a.txt", "1 euro\n2 euro\n", ["1 euro", "2 euro"], ""),
+        ("a.txt", "2 of hearts\n3 of hearts\n2 of clubs", ["2 of hearts", "3 of hearts", "2 of clubs"], ""),
+        ("a.txt", "item { id: 1 name: 'cat' } item { id: 2 name: 'dog' }", TWO, ""),
+        ("a.pbtxt", "item { id: '1', name: 'cat' }, item { id: 2, name: 'dog', },", TWO, ""),
+        ("a.pbtxt", "item { id: 0 name: '???' } item { id: 1 name: 'cat' } item { id: 2 name: 'dog' }", TWO, ""),
+        ("a.pbtxt", "item { id: 1 name: 'cat' display_name: 'dog' } item { id: 2 name: 'dog' }", TWO, ""),
+        ("a.json", '{"cat": 1, "dog": 2}', TWO, ""),
+        ("a.json", '{"2": "dog", "1": "cat"}', TWO, ""),
+        ("a.json", '{"1": 2, "2": 1}', ["2", "1"], ""),
+        ("a.json", '["cat", "dog"]', TWO, ""),
+        ("a.json", '{"categories": [{"id": 1, "name": "cat"}, {"id": 18, "name": "dog"}]}', TWO, "18 became 2 ('dog')"),
+        ("config.json", '{\n\t"id2label": {"0": "cat"}, "label2id": {"cat": 0}}', ["cat"], "0 became 1 ('cat')"),
+        ("data.yaml", "names: [yes, no, rock & roll, 'a*']", ["yes", "no", "rock & roll", "a*"], ""),
+        ("data.yaml", "names:\n  1: cat\n  2: dog", TWO, ""),
+        ("names.txt", "nc: 2\nnames: [cat, dog]", TWO, ""),
+    ],
+)
+def test_class_lists_of_every_tool(name: str, text: str, names: list[str], word: str, tmp_path: Path) -> None:
+    """However a tool writes its classes, each is read under its name, in the order of its ids; gaps with a word."""
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    found, told = read_numbered(tmp_path / name)
+    assert list(found) == names
+    assert word in told[0] if told else not word
+    assert bool(told) == bool(word)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.pbtxt", "item {\n id: 1\n name: 'a'\n item {\n id: 2 } }", "line 5: 'item' is opened within item 1"),
+        ("a.pbtxt", "item {\n id: 1\n name: 'a'\n id: 2 }", "line 2: item 1 has more than one id (1, 2)"),
+        ("a.pbtxt", "item {\n id: 1\n name: 'a'\n name: 'b' }", "line 3: item 1 has more than one name ('a', 'b')"),
+        ("a.pbtxt", "item { id: 1 name: 'a' }\nitem { id: 1 name: 'a' }", "They are in lines 1 and 2."),
+        ("a.pbtxt", "item { id: 1 name: 'a' }\nitem { id: 2 name: 'a' }", "They are in lines 1 and 2."),
+        ("a.pbtxt", "item { id: 1 name: 'a' }\n???", "line 2, column 1: cannot read '???'"),
+        (
+            "a.pbtxt",
+            "item { id: 1 name: 'a' }\nitem { id: 2 }",
+            "item 2 has no name. Add name: '...' to it, in line 2.",
+        ),
+        ("a.txt", "cat\n\nbackground", "line 3: a class may not be called 'background'"),
+        ("a.txt", "cat\ndog\ncat", "They are in lines 1 and 3."),
+        ("a.txt", "0 cat\n1 dog\nbird", "line 3 has no number, and the others have one"),
+        ("a.txt", "1 euro\n50 cent", "line 1 ('1 euro') may be a name, or an id with a name"),
+        ("a.txt", "cat,dog,bird", "line 1 ('cat,dog,bird') has more than a name in it"),
+        ("a.csv", "/m/01,Cat\n/m/02,Dog", "line 1 ('/m/01,Cat') has more than a name in it"),
+        ("a.txt", "cat\n# old ones\ndog", "line 2 is '# old ones', which is no class"),
+        ("a.txt", "<!DOCTYPE html>\n", "line 1 is '<!DOCTYPE html>', which is no class"),
+        ("a.json", '{"cat": 1, "cat": 2}', "Class names must be distinct, got 'cat' more than once"),
+        ("a.json", '{"1": "cat",\n "1": "dog"}', "They are in lines 1 and 2."),
+        ("a.json", '{\n"cat": "dog"}', "line 2: 'cat' is no whole number from 0"),
+        ("a.json", '{"a": {"b": 1}}', "line 1: expected a name or a number"),
+    ],
+)
+def test_a_class_list_that_may_mean_two_things(name: str, text: str, told: str, tmp_path: Path) -> None:
+    """Where a class could be lost or made up, the file is refused and the line named, also through a reader."""
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=re.escape(told)):
+        LabelMap.read(tmp_path / name)
+    with pytest.raises(DatasetError, match=re.escape(told)):
+        known_classes(tmp_path / name, [])
+
+
 def test_a_machines_name_gives_way_to_the_one_for_people(tmp_path: Path) -> None:
     """Where the name is a code such as /m/01yrx, the display_name is taken; else the name is."""
     path = tmp_path / "map.pbtxt"
@@ -193,11 +280,15 @@ def test_a_machines_name_gives_way_to_the_one_for_people(tmp_path: Path) -> None
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(st.text(st.sampled_from("item{}<>:;,'\"\\\n 01name#/x"), max_size=60))
-def test_any_text_is_a_label_map_or_refused(text: str) -> None:
+@given(
+    st.text(st.sampled_from("item{}[]<>:;,?&*|-'\"\\\n 01name#/x"), max_size=60),
+    st.sampled_from([".pbtxt", ".txt", ".csv", ".json", ".yaml"]),
+)
+def test_any_text_is_a_label_map_or_refused(text: str, ending: str) -> None:
     """Whatever a label map's text is, reading it ends in names or in a ValueError."""
-    with contextlib.suppress(ValueError):
-        assert all(read_ids(text).values())
+    for whole in (text, f"[{text}]", f"{{{text}}}", f"names: [{text}]"):
+        with contextlib.suppress(ValueError):
+            assert all(read_ids(whole, ending).values())
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

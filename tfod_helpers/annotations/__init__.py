@@ -5,7 +5,8 @@ as the annotation file says it. Nothing in this room needs TensorFlow.
 """
 
 from tfod_helpers.annotations.dataset import Dataset
-from tfod_helpers.annotations.label_map import LabelMap, RenumberedWarning, name_fault, read_numbered
+from tfod_helpers.annotations.label_map import LabelMap, RenumberedWarning, read_numbered
+from tfod_helpers.annotations.label_map_text import name_fault
 from tfod_helpers.annotations.labelled_image import (
     BOX_OVER_EDGE,
     BOX_SWAPPED,

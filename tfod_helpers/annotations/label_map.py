@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfod_helpers.annotations.label_map_text import name_fault, read_ids
 from tfod_helpers.files import storage
-from tfod_helpers.files.protobuf_text import Value, read_settings
 from tfod_helpers.problems import did_you_mean
-
-_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control, half a character, line, paragraph
 
 
 class RenumberedWarning(UserWarning):
@@ -91,11 +88,11 @@ class LabelMap:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, renumber: bool = True) -> LabelMap:
-        """Read a ``.pbtxt`` label map, a ``.txt`` file with one name a line, or the names in a YOLO ``data.yaml``.
+        """Read a ``.pbtxt`` label map, a list with one name a line, names in JSON, or those of a YOLO ``data.yaml``.
 
         Args:
-            path: the file. ``.pbtxt`` may hold the items in any order and style that protocol
-                buffer text format allows.
+            path: the file. ``.pbtxt`` may hold the items in any order and style that protocol buffer text format
+                allows; a list may have each name's number before or behind it, and ``???`` where there is no class.
             renumber: renumber the classes 1..n in the order of their ids, where these have gaps or a 0, and warn;
                 False raises instead, as is right for a model that was trained with these ids.
 
@@ -131,22 +128,9 @@ def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, st
         FileNotFoundError: there is no such file.
         ValueError: the file does not hold a usable label map; the message says where and why.
     """
-    where, ending = storage.address(path), Path(path).suffix.lower()
+    where = storage.address(path)
+    names = read_file_ids(path)
     try:
-        data = storage.read_bytes(path)
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise FileNotFoundError(f"{where}: there is no label map here. Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{where}: not UTF-8 text ({error.reason}). Save the file as UTF-8.") from error
-    try:
-        if ending == ".txt":
-            return LabelMap(line.strip() for line in text.splitlines() if line.strip()), None
-        if ending in (".yaml", ".yml"):
-            return LabelMap(_yaml_names(text)), None
-        names = read_ids(text)
-        if names.get(0, "").casefold() == "background":  # some files spell it out
-            del names[0]
         label_map = LabelMap(names[id] for id in sorted(names))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
@@ -158,70 +142,17 @@ def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, st
     return label_map, (f"{what}.", "A model that was trained with the old ids does not fit these.")
 
 
-def read_ids(text: str) -> dict[int, str]:
-    """Return the class names of ``item { id: 1 name: 'cat' }`` items by their ids, as the text gives them.
-
-    Where the name is a machine's, such as ``/m/01yrx``, and a ``display_name`` is there, that is taken.
-
-    Raises:
-        ValueError: the text cannot be read, an item lacks its name or id, or an id is given twice or negative;
-            the message says where.
-    """
-    names: dict[int, str] = {}
-    for number, item in enumerate(_read_items(text), start=1):
-        name = item.get("name") or item.get("display_name")
-        if not isinstance(name, str):
-            raise ValueError(f"item {number} has no name. Add name: '...' to it.")
-        if name.startswith("/m/"):
-            name = str(item.get("display_name") or name)
-        id = item.get("id", "none")
-        if not isinstance(id, int) or isinstance(id, bool) or id < 0:
-            raise ValueError(
-                f"item {number} ({name!r}) needs a whole number from 1 as id, got {id}. Write id: {number}."
-            )
-        if id in names:
-            raise ValueError(f"id {id} is given to both {names[id]!r} and {name!r}. Number the items 1, 2, 3, ...")
-        names[id] = name
-    return names
-
-
-def _read_items(text: str) -> Iterable[dict[str, Value]]:
-    """Return the fields of every ``item { ... }``; those of nested messages (keypoints) go by longer names."""
-    items: dict[str, dict[str, Value]] = {}
-    for setting in read_settings(text):
-        item, _, field = setting.name.partition(".")
-        if item.partition("[")[0] != "item":
-            raise ValueError(f"{setting.where}: expected 'item {{', got {item!r}.")
-        items.setdefault(item, {})[field] = setting.value
-    if not items:
-        raise ValueError("there is no 'item { id: 1 name: '...' }' in it. Add one item a class.")
-    return items.values()
-
-
-def _yaml_names(text: str) -> list[str]:
-    import yaml
-
+def read_file_ids(path: str | os.PathLike[str]) -> dict[int, str]:
+    """Return the names in a label map file by the ids that it gives them, gaps and all; raises as `read_numbered`."""
+    where = storage.address(path)
     try:
-        data = yaml.safe_load(text) if not ("&" in text and "*" in text) else None  # aliases can unfold without end
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"it cannot be read as YAML ({' '.join(str(error).split())}).") from None
-    names = data.get("names") if isinstance(data, dict) else None
-    if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
-        names = [names[id] for id in range(len(names))]
-    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
-        raise ValueError("it has no list of names. Write names: [cat, dog].")
-    return [str(name).strip() for name in names]
-
-
-def name_fault(name: object) -> tuple[str, str] | None:
-    """Say why something cannot be the name of a class, and the fix, or None where it can."""
-    if not isinstance(name, str) or not name.strip():
-        return f"a class name must be a text that is not empty, got {name!r}", "Name the class."
-    if name.strip().casefold() == "background":
-        return f"a class may not be called {name!r}, id 0 is the background already", "Rename or remove it."
-    if name != name.strip():
-        return f"the class name {name!r} starts or ends with a space", f"Write {name.strip()!r}."
-    if any(unicodedata.category(letter) in _UNWRITABLE for letter in name):
-        # XML cannot hold them, and a label map in plain text has one line a name.
-        return f"the class name {name!r} has a line break or another control character", "Remove it."
-    return None
+        data = storage.read_bytes(path)
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise FileNotFoundError(f"{where}: there is no label map here. Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where}: not UTF-8 text ({error.reason}). Save the file as UTF-8.") from error
+    try:
+        return read_ids(text, Path(path).suffix.lower())
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
