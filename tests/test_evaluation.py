@@ -165,6 +165,22 @@ def test_a_crowd_neither_helps_nor_hurts() -> None:
     assert evaluation.score(Dataset((image,), LABEL_MAP), [wrong]).f1 < 1
 
 
+def test_a_difficult_object_neither_helps_nor_hurts() -> None:
+    """Missed or found, however often, it does not count, and a note says so; a detection beside it is a mistake."""
+    boxes_xyxy, again = [[10, 10, 60, 60], [200, 200, 400, 400]], [210, 210, 400, 400]
+    image = LabelledImage(Path("1.jpg"), 500, 480, boxes_xyxy, [1, 1], difficult=[False, True])
+    dataset = Dataset((image,), LABEL_MAP)
+    for seen in (found(boxes_xyxy[:1], [1], [0.9]), found([*boxes_xyxy, again], [1, 1, 1], [0.9, 0.95, 0.8])):
+        result = evaluation.score(dataset, [seen])
+        assert (result.ap50, result.f1, result.coco["AR 100"]) == pytest.approx((1, 1, 1))
+        assert result.per_class["boxes"].tolist() == [1, 0, 0]
+        assert result.confusion.to_numpy().sum() == 1
+        assert not len(result.mistakes())
+        assert "1 difficult object is left out, neither found nor missed, as Pascal VOC does it." in str(result)
+    beside = found([boxes_xyxy[0], [200, 200, 400, 260]], [1, 1], [0.9, 0.95])  # of a crowd it would be a part
+    assert evaluation.score(dataset, [beside]).f1 < 1
+
+
 def test_threshold_is_where_f1_is_highest() -> None:
     """The threshold keeps the right detections and drops the wrong ones where confidence tells them apart."""
     images = [LabelledImage(Path(f"{n}.jpg"), 100, 100, [[10, 10, 50, 50]], [1]) for n in range(4)]
@@ -314,16 +330,17 @@ def test_a_class_without_an_example_is_named() -> None:
 
 
 def test_refuses_what_cannot_be_scored() -> None:
-    """Detections for another number of images, or truth without objects or with crowds alone, are named."""
+    """Detections for another number of images, or truth without objects that count, are named."""
     dataset, detections = made_up(0)
     with pytest.raises(ValueError, match=r"25 images and detections for 24"):
         evaluation.score(dataset, detections[1:])
     empty = Dataset([LabelledImage(Path("a.jpg"), 10, 10, np.zeros((0, 4)), [])], LABEL_MAP)
     with pytest.raises(ValueError, match="no object"):
         evaluation.score(empty, [sv.Detections.empty()])
-    crowd = Dataset([LabelledImage(Path("a.jpg"), 10, 10, [[0, 0, 5, 5]], [1], crowd=[True])], LABEL_MAP)
-    with pytest.raises(ValueError, match="no object"):
-        evaluation.score(crowd, [sv.Detections.empty()])
+    for mark in ("crowd", "difficult"):
+        image = LabelledImage(Path("a.jpg"), 10, 10, [[0, 0, 5, 5]], [1], **{mark: [True]})
+        with pytest.raises(ValueError, match="no object in the dataset, only crowds and difficult ones"):
+            evaluation.score(Dataset([image], LABEL_MAP), [sv.Detections.empty()])
     with pytest.raises(ValueError, match="no object"):
         evaluation.score(Dataset((), LABEL_MAP), [])
 

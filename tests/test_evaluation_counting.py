@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import supervision as sv
 from evaluation_parts import by_pycocotools, detections, made_up, one_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfod_helpers import evaluation
-from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 
 
 def assert_as_pycocotools(dataset: Dataset, found: list) -> None:
@@ -61,6 +65,40 @@ def test_any_small_set_counts_as_with_pycocotools(seed: int, crowds: float) -> N
         scores = random.integers(1, 5, len(seen_xyxy)) / 5
         found.append(detections(seen_xyxy, random.integers(1, 3, len(seen_xyxy)), scores))
     assert_as_pycocotools(Dataset(tuple(images), LabelMap(["cat", "dog"])), found)
+
+
+def marks_by_voc(image: LabelledImage, seen: sv.Detections, label: int) -> list[str]:
+    """What Pascal VOC's VOCevaldet.m says of the detections of a class, the highest confidence first."""
+    taken, marks = set(), []
+    mine = np.flatnonzero(seen.class_id == label) if len(seen) else []
+    truth = np.flatnonzero(image.labels == label)
+    for at in sorted(mine, key=lambda at: -seen.confidence[at]):
+        ious = sv.box_iou_batch(image.boxes_xyxy[truth], seen.xyxy[[at]])[:, 0] if len(truth) else np.zeros(1)
+        best = int(ious.argmax())
+        if ious[best] >= 0.5 and image.difficult[truth[best]]:
+            marks.append("left out")
+        else:
+            marks.append("right" if ious[best] >= 0.5 and best not in taken else "wrong")
+            taken |= {best} if ious[best] >= 0.5 else set()
+    return marks
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_difficult_objects_count_as_with_pascal_voc(seed: int) -> None:
+    """At IoU 0.5 the same detections are right, wrong or left out, and the same objects have to be found."""
+    random = np.random.default_rng(seed)
+    dataset, found = made_up(seed, objects=1.5)
+    images = [replace(image, difficult=random.random(len(image.labels)) < 0.4) for image in dataset]
+    truth, seen = evaluation.flatten(Dataset(images, dataset.label_map), found)
+    ranked = evaluation.count(truth, seen).ranked
+    ours = np.where(ranked.ignored[0], "left out", np.where(ranked.right[0], "right", "wrong"))
+    marks = Counter[str]()
+    for label, (number, image) in itertools.product((1, 2, 3), enumerate(images)):
+        expected = marks_by_voc(image, found[number], label)
+        assert ours[(ranked.image == number) & (ranked.labels == label)].tolist() == expected
+        marks.update(expected)
+    assert min(marks["right"], marks["wrong"], marks["left out"]) > 5
+    assert truth.counted.sum() == sum((~image.difficult).sum() for image in images)
 
 
 def test_of_two_objects_that_fit_as_well_the_later_is_found() -> None:

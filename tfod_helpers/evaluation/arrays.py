@@ -23,6 +23,7 @@ class GroundTruth:
         labels: int64, shape (n,): class ids from 1.
         boxes_xyxy: float64, shape (n, 4), pixels.
         crowd: bool, shape (n,): a box around a crowd.
+        difficult: bool, shape (n,): an object marked as hard to recognise.
         images: number of images.
         classes: number of classes.
     """
@@ -31,8 +32,14 @@ class GroundTruth:
     labels: np.ndarray
     boxes_xyxy: np.ndarray
     crowd: np.ndarray
+    difficult: np.ndarray
     images: int
     classes: int
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Whether an object is one that has to be found: bool, shape (n,)."""
+        return ~(self.crowd | self.difficult)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,19 +76,21 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Grou
     """
     if len(dataset) != len(detections):
         raise ValueError(f"{len(dataset)} images and detections for {len(detections)}. Give one for each image.")
-    crowd = _joined([image.crowd for image in dataset], bool)
-    if crowd.all():
-        raise ValueError(
-            "There is no object in the dataset, so nothing can be scored. Label some, or evaluate on labelled images."
-        )
     truth = GroundTruth(
         np.repeat(np.arange(len(dataset)), [len(image.labels) for image in dataset]),
         _joined([image.labels for image in dataset], np.int64),
         _joined([image.boxes_xyxy for image in dataset], float, (0, 4)),
-        crowd,
+        _joined([image.crowd for image in dataset], bool),
+        _joined([image.difficult for image in dataset], bool),
         len(dataset),
         len(dataset.label_map),
     )
+    if not truth.counted.any():
+        others = ", only crowds and difficult ones, which do not count" if len(truth.labels) else ""
+        raise ValueError(
+            f"There is no object in the dataset{others}, so nothing can be scored. Label some, or evaluate on "
+            f"labelled images."
+        )
     for image, one in zip(dataset, detections, strict=True):
         if len(one.xyxy) and (one.class_id is None or one.confidence is None):
             raise ValueError(

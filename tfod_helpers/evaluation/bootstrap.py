@@ -54,7 +54,7 @@ def resampled_ap(truth: GroundTruth, ranked: Ranked, weights: np.ndarray) -> np.
     """
     ap = np.full((len(IOU_THRESHOLDS), truth.classes, weights.shape[1]), np.nan)
     for k in range(truth.classes):
-        mine = truth.image[(truth.labels == k + 1) & ~truth.crowd]
+        mine = truth.image[(truth.labels == k + 1) & truth.counted]
         if not len(mine):
             continue
         per_image = np.bincount(mine, minlength=truth.images).astype(np.float32)

@@ -2,6 +2,10 @@
 
 What `COCOeval` does for each image, class, size and limit by turns is done here for all images of all
 classes at once. The results are its arrays ``eval["precision"]`` and ``eval["recall"]``, number for number.
+
+COCO has no difficult objects. They are left out as Pascal VOC's ``VOCevaldet.m`` does it: one is no miss where nothing
+finds it, and detections that match it, by IoU and however many, are neither right nor wrong.
+http://host.robots.ox.ac.uk/pascal/VOC/voc2012/index.html#devkit
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ class Ranked:
         labels: int64, shape (d,): class ids from 1, ascending.
         scores: float64, shape (d,).
         partner: int32, shape (t, d): index of the object matched at each IoU threshold, or -1.
-        ignored: bool, shape (t, d): matched with a crowd, so neither right nor wrong.
+        ignored: bool, shape (t, d): matched with a crowd or a difficult object, so neither right nor wrong.
     """
 
     index: np.ndarray
@@ -77,7 +81,7 @@ def count(truth: GroundTruth, found: Predictions) -> Counts:
     order, rank = _ranked(found, truth.images)
     found = found[order]
     area = np.prod(truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2], axis=1)
-    ignored = _outside(area) | truth.crowd
+    ignored = _outside(area) | ~truth.counted
     pairs = overlapping_pairs(
         found.boxes_xyxy,
         found.labels * truth.images + found.image,
@@ -86,7 +90,7 @@ def count(truth: GroundTruth, found: Predictions) -> Counts:
         IOU_THRESHOLDS[0],
         truth.crowd,
     )
-    candidates, chosen = match_pairs(pairs, rank, IOU_THRESHOLDS, ignored, truth.crowd)
+    candidates, chosen = match_pairs(pairs, rank, IOU_THRESHOLDS, ignored, ~truth.counted)
     precision, recall = _Curves(truth, found, rank, ignored, candidates, chosen).draw()
     partner = np.full((len(IOU_THRESHOLDS), len(order)), -1, np.int32)
     partner[:, candidates] = chosen[0]

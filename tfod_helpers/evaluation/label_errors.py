@@ -87,7 +87,7 @@ def _most(group: np.ndarray, values: np.ndarray, groups: int) -> tuple[np.ndarra
 
 def _usual(truth: GroundTruth, own: np.ndarray) -> np.ndarray:
     """Return the mean support that labels of each class get, by class id: Confident Learning's threshold."""
-    real = ~truth.crowd
+    real = truth.counted
     objects = np.bincount(truth.labels[real], minlength=truth.classes + 1)
     return np.maximum(
         np.bincount(truth.labels[real], own[real], truth.classes + 1) / np.maximum(objects, 1), _LEAST_USUAL
@@ -139,7 +139,7 @@ def _table(
     names, paths = ["", *dataset.label_map], [str(image.path) for image in dataset]
     number = np.arange(len(truth.image)) - np.searchsorted(truth.image, truth.image) + 1
     rows = []
-    for at in np.flatnonzero(~truth.crowd):
+    for at in np.flatnonzero(truth.counted):
         score, own, other, other_label = (float(part[at]) for part in measures)
         label, seen = names[truth.labels[at]], names[int(other_label)]
         if max(own, other) < _FAINT:

@@ -101,7 +101,7 @@ def rank_in_group(group: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def match_pairs(
-    pairs: Pairs, rank: np.ndarray, thresholds: np.ndarray, ignored: np.ndarray, crowd: np.ndarray
+    pairs: Pairs, rank: np.ndarray, thresholds: np.ndarray, ignored: np.ndarray, often: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Let each detection choose an object, the one of highest confidence in its group first.
 
@@ -110,7 +110,7 @@ def match_pairs(
         rank: int, shape (n detections,), as `rank_in_group` returns it.
         thresholds: float64, shape (t,): the least IoU of a match.
         ignored: bool, shape (a, m objects): objects that do not count, for ``a`` ways of counting.
-        crowd: bool, shape (m objects,): may be matched any number of times.
+        often: bool, shape (m objects,): may be matched any number of times.
 
     Returns:
         int64, shape (c,): the detections that stand in a pair, ascending; and
@@ -120,12 +120,12 @@ def match_pairs(
     pairs = pairs[np.lexsort((pairs.object, pairs.iou, pairs.detection))]
     candidates, column = np.unique(pairs.detection, return_inverse=True)
     chosen = np.full((len(ignored), len(thresholds), len(candidates)), -1, np.int32)
-    taken = np.zeros((len(ignored), len(thresholds), len(crowd)), bool)
+    taken = np.zeros((len(ignored), len(thresholds), len(often)), bool)
     by_turn = np.argsort(rank[pairs.detection], kind="stable")
     turns = rank[pairs.detection][by_turn]
     for turn in np.split(by_turn, np.flatnonzero(np.diff(turns)) + 1) if len(by_turn) else []:
         objects, place = pairs.object[turn], np.arange(1, len(turn) + 1)
-        free = (pairs.iou[turn] >= thresholds[:, None]) & (~taken[:, :, objects] | crowd[objects])
+        free = (pairs.iou[turn] >= thresholds[:, None]) & (~taken[:, :, objects] | often[objects])
         # An object that counts is chosen before any that is ignored.
         worth = np.where(free, place + len(turn) * ~ignored[:, None, objects], 0)
         starts = np.flatnonzero(np.diff(column[turn], prepend=-1))

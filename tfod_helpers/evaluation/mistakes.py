@@ -33,8 +33,8 @@ def confusion_matrix(
 ) -> pd.DataFrame:
     """Count every object and every detection above a threshold once, by its class and its detected class.
 
-    Detections and objects are matched whatever their classes, at IoU 0.50. Detections in a crowd of their class are
-    left out.
+    Detections and objects are matched whatever their classes, at IoU 0.50. Detections in a crowd of their class, or
+    on a difficult object of it, are left out.
 
     Args:
         label_map: names the rows and columns.
@@ -46,7 +46,7 @@ def confusion_matrix(
     import pandas as pd
 
     kept = found[np.sort(ranked.index[~ranked.ignored[0] & (ranked.scores >= threshold)])]
-    real = np.flatnonzero(~truth.crowd)
+    real = np.flatnonzero(truth.counted)
     partner = match(kept.boxes_xyxy, kept.image, kept.scores, truth.boxes_xyxy[real], truth.image[real], _HIT)
     names, n = list(label_map), len(label_map)
     labels = truth.labels[real]
@@ -82,7 +82,7 @@ def mistakes(dataset: Dataset, detections: Sequence[sv.Detections], threshold: f
     found = found[found.scores >= threshold]
     ranked = count(truth, found).ranked
     wrong = found[ranked.index[ranked.partner[0] < 0]]
-    real = np.flatnonzero(~truth.crowd)
+    real = np.flatnonzero(truth.counted)
     pairs = overlapping_pairs(wrong.boxes_xyxy, wrong.image, truth.boxes_xyxy[real], truth.image[real], _TOUCH)
     pairs = Pairs(pairs.detection, real[pairs.object], pairs.iou)
     kinds, partner, iou = _kinds(truth, wrong, pairs)

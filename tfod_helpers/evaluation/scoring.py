@@ -115,7 +115,7 @@ def score(dataset: Dataset, detections: Sequence[sv.Detections], *, resamples: i
         best=best,
         calibration=calibrate(*every),
         speed=None,
-        notes=_notes(dataset.label_map, objects),
+        notes=_notes(dataset.label_map, objects, int(truth.difficult.sum())),
         dataset=dataset,
         detections=detections,
     )
@@ -123,7 +123,7 @@ def score(dataset: Dataset, detections: Sequence[sv.Detections], *, resamples: i
 
 def _objects(truth: GroundTruth) -> np.ndarray:
     """Return how many objects each class has: int, shape (classes,)."""
-    return np.bincount(truth.labels[~truth.crowd], minlength=truth.classes + 1)[1:]
+    return np.bincount(truth.labels[truth.counted], minlength=truth.classes + 1)[1:]
 
 
 def _coco(counts: Counts, precision: np.ndarray) -> dict[str, float]:
@@ -173,14 +173,14 @@ def _intervals(
     once = bootstrap.resampled_ap(truth, ranked, np.ones((truth.images, 1), np.float32))
     wholes = {"ap": (ap.mean(axis=0), once.mean(axis=0)), "ap50": (ap[_IOU_50], once[_IOU_50])}
     # A class of one image is in a resample or not, which says nothing about another image.
-    many = [len(np.unique(truth.image[(truth.labels == k) & ~truth.crowd])) > 1 for k in range(1, truth.classes + 1)]
+    many = [len(np.unique(truth.image[(truth.labels == k) & truth.counted])) > 1 for k in range(1, truth.classes + 1)]
     for column, (resampled, whole) in wholes.items():
         ends = [
             bootstrap.interval(values, float(one)) if enough else (np.nan, np.nan)
             for values, one, enough in zip(resampled, whole[:, 0], many, strict=True)
         ]
         per_class[[f"{column}_low", f"{column}_high"]] = np.array(ends)
-    if len(np.unique(truth.image[~truth.crowd])) < 2:
+    if len(np.unique(truth.image[truth.counted])) < 2:
         return dict.fromkeys(("ap", "ap50", "ap75", "f1"), (np.nan, np.nan))
     wholes["ap75"] = (ap[_IOU_75], once[_IOU_75])
     over_classes = {
@@ -194,7 +194,7 @@ def _resampled_f1(truth: GroundTruth, ranked: Ranked, best: OperatingPoint, weig
     kept = (ranked.scores >= best.threshold) & ~ranked.ignored[_IOU_50]
     right, found, objects = (
         np.bincount(images, minlength=truth.images)
-        for images in (ranked.image[kept & ranked.right[_IOU_50]], ranked.image[kept], truth.image[~truth.crowd])
+        for images in (ranked.image[kept & ranked.right[_IOU_50]], ranked.image[kept], truth.image[truth.counted])
     )
     return bootstrap.resampled_f1(right, found, objects, weights)
 
@@ -206,15 +206,19 @@ def _class_mean(values: np.ndarray) -> np.ndarray:
     return np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(axis=0))
 
 
-def _notes(label_map: LabelMap, objects: list[int]) -> tuple[str, ...]:
+def _notes(label_map: LabelMap, objects: list[int], difficult: int) -> tuple[str, ...]:
+    notes = []
+    if difficult:
+        left_out = f"{difficult:,} difficult object{'s are' if difficult > 1 else ' is'} left out"
+        notes.append(f"{left_out}, neither found nor missed, as Pascal VOC does it.")
     absent = [name for name, n in zip(label_map, objects, strict=True) if not n]
-    if not absent:
-        return ()
-    more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
-    return (
-        f"Classes without a single example here: {', '.join(absent[:10])}{more}. They have no AP, and the means are "
-        f"over the other classes. Label some in the photos to evaluate on.",
-    )
+    if absent:
+        more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
+        notes.append(
+            f"Classes without a single example here: {', '.join(absent[:10])}{more}. They have no AP, and the means "
+            f"are over the other classes. Label some in the photos to evaluate on."
+        )
+    return tuple(notes)
 
 
 def _mean(values: np.ndarray) -> float:
