@@ -321,7 +321,7 @@ def test_two_labels(tmp_path: Path) -> None:
         ([task(image="/data/upload/1/1a2b3c4d-b.jpg")], "its image is missing, there is no '/data/upload/1/b.jpg'"),
         ([task(image="http://[broken/b.jpg")], "its image is missing, there is no 'http://[broken/b.jpg'"),
         ([task(), task(id=8)], "a.jpg: 2 annotations describe this image: "),
-        ([task(annotation(region() | {"original_width": 201}))], "the size 201 x 100 is not that of a.jpg, 200 x 100."),
+        ([task(annotation(region() | {"original_width": 203}))], "the size 203 x 100 is not that of a.jpg, 200 x 100."),
     ],
 )
 def test_broken_task(tasks: Any, expected: str, tmp_path: Path) -> None:

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import layouts
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pycocotools import mask
 
 from tfod_helpers import formats, photos, records
 from tfod_helpers.annotations import Dataset, LabelMap
@@ -276,6 +278,114 @@ def test_odd_label_map(name: str, expected: list[str] | str, on_problem: str, sh
     assert list(dataset.label_map) == expected
     renumbered = [problem.where for problem in dataset.problems if problem.kind == "label map renumbered"]
     assert renumbered == ([str(path)] if name in RENUMBERED else [])
+
+
+# --- sizes that are nearly right, and photos that are stored turned -------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stored", "orientation", "size", "becomes"),
+    [
+        ((300, 299), 1, (300, 300), (300, 299)),
+        ((300, 300), 1, (301, 299), (300, 300)),
+        ((299, 300), 1, (300, 299), (299, 300)),
+        ((300, 200), 6, (201, 300), (200, 300)),  # a pixel off the upright size
+        ((300, 200), 6, (299, 200), (300, 200)),  # and off the stored one
+        ((300, 299), 1, (300, 302), None),
+        ((300, 299), 1, (150, 150), None),
+    ],
+)
+def test_size_that_is_a_pixel_off(
+    stored: tuple[int, int], orientation: int, size: tuple[int, int], becomes: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    """A resizing tool's rounding is a warning, the box is cut off at the photo's edge; more is an error."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", stored).save(tmp_path / "a.jpg", exif=exif)
+    (tmp_path / "a.xml").write_text(xml("a.jpg", size, (20, 30, *size)))
+    if becomes is None:
+        with pytest.raises(DatasetError, match=rf"the size {size[0]} x {size[1]} is not that of a\.jpg"):
+            formats.read(tmp_path)
+        return
+    dataset = formats.read(tmp_path)
+    assert (dataset[0].width, dataset[0].height) == becomes
+    assert dataset[0].boxes_xyxy.tolist() == [[20, 30, min(becomes[0], size[0]), min(becomes[1], size[1])]]
+    assert [(one.severity, one.kind) for one in dataset.problems] == [("warning", "size off by a pixel")]
+    assert dataset[0].pixels().shape == (becomes[1], becomes[0], 3)
+
+
+def test_real_size_that_is_a_pixel_off(shared: Path) -> None:
+    """The photos stay, each with a warning, and their boxes are as they were drawn."""
+    dataset = formats.read(shared / "data/reported/f06_size_one_pixel_off")
+    assert [(image.width, image.height) for image in dataset] == [(300, 299)] * 2
+    assert dataset[0].boxes_xyxy.tolist() == [[5, 5, 30, 30]]
+    assert [one.severity for one in dataset.problems] == ["warning"] * 2
+
+
+def test_mask_of_a_size_that_is_a_pixel_off(tmp_path: Path) -> None:
+    """An outline that was encoded at the annotation's size becomes a mask at the photo's."""
+    photo(tmp_path / "a.jpg", 60, 39)
+    drawn = np.zeros((40, 60), np.uint8)
+    drawn[10:40, 5:50] = 1
+    outline = {"size": [40, 60], "counts": mask.encode(np.asfortranarray(drawn))["counts"].decode()}
+    facts = {"image_id": 1, "category_id": 1, "bbox": [5, 10, 45, 30], "iscrowd": 0, "segmentation": outline}
+    names = {"images": [{"id": 1, "file_name": "a.jpg", "width": 60, "height": 40}]}
+    names |= {"categories": [{"id": 1, "name": "cat"}], "annotations": [{"id": 1} | facts]}
+    (tmp_path / "a.json").write_text(json.dumps(names))
+    (image,) = formats.read(tmp_path, masks=True)
+    assert image.boxes_xyxy.tolist() == [[5, 10, 50, 39]]
+    np.testing.assert_array_equal(mask.decode({"size": [39, 60], "counts": image.masks[0]}), drawn[:39])
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("size", [(60, 40), (50, 50)])
+@pytest.mark.parametrize("kind", ["voc", "yolo", "coco"])
+def test_photos_that_were_labelled_as_stored(
+    orientation: int, size: tuple[int, int], kind: str, tmp_path: Path
+) -> None:
+    """Where no size can tell, way_up says which picture was labelled: the box and the mask lie on the same thing."""
+    width, height = size
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[5:20, 10:40] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    if kind == "voc":
+        (tmp_path / "a.xml").write_text(xml("a.png", size, (10, 5, 40, 20)))
+    elif kind == "yolo":
+        (tmp_path / "a.txt").write_text(f"0 {25 / width} {12.5 / height} {30 / width} {15 / height}\n")
+        (tmp_path / "classes.txt").write_text("cat\n")
+    else:
+        polygon = [10, 5, 40, 5, 40, 20, 10, 20]
+        facts = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 5, 30, 15], "segmentation": [polygon]}
+        names = {"images": [{"id": 1, "file_name": "a.png", "width": width, "height": height}]}
+        names |= {"categories": [{"id": 1, "name": "cat"}], "annotations": [facts]}
+        (tmp_path / "a.json").write_text(json.dumps(names))
+    options = {"masks": True} if kind == "coco" else {}
+    dataset = formats.read(tmp_path, way_up="as stored", **options)
+    assert "way up unknown" not in kinds(dataset.problems, errors=False)
+    (image,) = dataset
+    xmin, ymin, xmax, ymax = np.round(image.boxes_xyxy[0]).astype(int)
+    bright = image.pixels()[..., 0] > 128
+    assert bright.shape == (image.height, image.width)
+    assert bright[ymin:ymax, xmin:xmax].all()
+    assert bright.sum() == (xmax - xmin) * (ymax - ymin) == 450
+    if image.masks:
+        drawn = mask.decode({"size": [image.height, image.width], "counts": image.masks[0]})
+        np.testing.assert_array_equal(drawn.astype(bool), bright)
+
+
+def test_way_up_that_is_no_word_of_ours(tmp_path: Path) -> None:
+    """Another word is refused with the two that there are; the warning of a photo that lies turned names them."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.new("RGB", (60, 40)).save(good(tmp_path) / "good.jpg", exif=exif)
+    with pytest.raises(ValueError, match="way_up must be 'as viewed', 'as stored' or None, got 'viewed'"):
+        formats.read(tmp_path, way_up="viewed")  # type: ignore[arg-type]
+    (problem,) = formats.read(tmp_path).problems
+    assert problem.kind == "way up unknown"
+    assert "read with way_up='as stored'" in problem.fix
+    assert formats.read(tmp_path, way_up="as viewed").problems == ()
 
 
 # --- files that want to do harm -----------------------------------------------------------------

@@ -27,6 +27,8 @@ class Problem:
         size: ``(width, height)`` of the frame that the photo's boxes are in, in pixels.
         box_xyxy: the box it is about, ``[xmin, ymin, xmax, ymax]`` in pixels as the file says it.
         label: the class of that box.
+        crowd: whether that box is around a crowd of its class.
+        difficult: whether that object is marked as hard to recognise.
         other_photo: the path of the photo that this one is the same as, where it is.
     """
 
@@ -40,6 +42,8 @@ class Problem:
     size: tuple[int, int] | None = None
     box_xyxy: tuple[float, float, float, float] | None = None
     label: str = ""
+    crowd: bool = False
+    difficult: bool = False
     other_photo: str = ""
 
     def __post_init__(self) -> None:

@@ -10,15 +10,20 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from PIL import Image
+
 from tfod_helpers import photos
 from tfod_helpers.annotations import BoxFault, LabelMap, box_fault, name_fault
-from tfod_helpers.formats.raw import Coordinate, RawImage, RawObject
+from tfod_helpers.formats.raw import Coordinate, RawImage, RawObject, Reading, WayUp
 from tfod_helpers.problems import Problem, did_you_mean
 
+Box = tuple[float, float, float, float]
 COORDINATES = ("xmin", "ymin", "xmax", "ymax")
 _FIX_BOX = "Fix the box or delete the object."
 # Pixels: programs round, and write fractions with few digits; so little over the edge is no mistake of a person.
 _ROUNDING = 0.5
+_PIXEL = 1  # that a tool which resizes may round a side by, in the photo or in the annotation
 
 
 class Checked(NamedTuple):
@@ -34,14 +39,30 @@ class Checked(NamedTuple):
     """
 
     size: tuple[int, int]
-    boxes_xyxy: list[tuple[float, float, float, float]]
+    boxes_xyxy: list[Box]
     names: list[str]
     crowd: list[bool]
     difficult: list[bool]
     masks: list[bytes] | None
 
 
-def check(raw: RawImage, path: str, known: LabelMap | None, masks: bool, problems: list[Problem]) -> Checked | None:
+class _Frame(NamedTuple):
+    """The pixels that an annotation's boxes are in.
+
+    Attributes:
+        size: ``(width, height)``.
+        turn: the EXIF orientation by which boxes have yet to be turned; 1 is none.
+        slack: pixels over the edge that are rounding.
+    """
+
+    size: tuple[int, int]
+    turn: int
+    slack: float
+
+
+def check(
+    raw: RawImage, path: str, known: LabelMap | None, reading: Reading, problems: list[Problem]
+) -> Checked | None:
     """Return the objects that are right, or None where none of the image can be used; add what is wrong."""
     name = path.rpartition("/")[2]
     try:
@@ -52,52 +73,64 @@ def check(raw: RawImage, path: str, known: LabelMap | None, masks: bool, problem
             what, fix = error.what, error.fix
         problems.append(Problem(where=name, what=what, fix=fix, kind="photo unreadable", photo=path))
         return None
-    size = _frame(raw, info, path, problems)
-    if size is None:
+    frame = _frame(raw, info, path, reading.way_up, problems)
+    if frame is None:
         return None
-    checked = Checked(size, [], [], [], [], [] if masks else None)
+    checked = Checked(frame.size, [], [], [], [], [] if reading.masks else None)
     for item in raw.objects:
-        box_xyxy, faults = _check_object(item, size, known)
+        box_xyxy, faults = _check_object(item, frame, known)
         if box_xyxy and not faults:
             checked.boxes_xyxy.append(box_xyxy)
             checked.names.append(item.name)
             checked.crowd.append(item.crowd)
             checked.difficult.append(item.difficult)
             if checked.masks is not None:
-                checked.masks.append(_mask(item.outline, box_xyxy, size))
+                checked.masks.append(_mask(item.outline, box_xyxy, frame))
         for kind, what, fix in faults:
             place = f"{item.place} ({item.name!r})" if item.name else item.place
             problem = raw.problem(what, fix, kind=kind, photo=path)
-            problem = dataclasses.replace(problem, object=place, size=size, box_xyxy=box_xyxy, label=item.name)
-            problems.append(problem)
+            problem = dataclasses.replace(problem, object=place, label=item.name, size=frame.size, box_xyxy=box_xyxy)
+            problems.append(dataclasses.replace(problem, crowd=item.crowd, difficult=item.difficult))
     if not raw.objects:
         what, fix = "it has no objects", f"{name} is kept as background."
         problems.append(raw.problem(what, fix, "note", kind="image without objects", photo=path))
     return checked if checked.names or not raw.objects else None
 
 
-def _mask(outline: Any, box_xyxy: Sequence[float], size: tuple[int, int]) -> bytes:
+def _mask(outline: Any, box_xyxy: Sequence[float], frame: _Frame) -> bytes:
     """Return an outline, or the box itself where there is none, as COCO's compressed run-length encoding."""
     from pycocotools import mask
 
-    width, height = size
+    width, height = frame.size
+    xmin, ymin, xmax, ymax = box_xyxy  # turned already, as no outline is
+    turn = frame.turn if outline else 1
     if isinstance(outline, dict) and isinstance(outline["counts"], bytes | str):
-        counts = outline["counts"]
-        return counts if isinstance(counts, bytes) else counts.encode()
-    if isinstance(outline, dict):
-        return mask.frPyObjects(outline, height, width)["counts"]
-    xmin, ymin, xmax, ymax = box_xyxy
-    polygons = outline or [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]]
-    return mask.merge(mask.frPyObjects(polygons, height, width))["counts"]
+        encoded = outline
+    elif isinstance(outline, dict):
+        encoded = mask.frPyObjects(outline, *outline["size"])
+    else:
+        polygons = outline or [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]]
+        encoded = mask.merge(mask.frPyObjects(polygons, height, width))
+    if turn != 1 or list(encoded["size"]) != [height, width]:
+        pixels = np.zeros((height, width), np.uint8)
+        inside = mask.decode(encoded)[:height, :width]
+        pixels[: inside.shape[0], : inside.shape[1]] = inside
+        if turn != 1:
+            pixels = np.asarray(Image.fromarray(pixels).transpose(photos.UPRIGHT[turn]))
+        encoded = mask.encode(np.asfortranarray(pixels))
+    counts = encoded["counts"]
+    return counts if isinstance(counts, bytes) else counts.encode()
 
 
 # --- the frame that the boxes are in --------------------------------------------------------------
 
 
-def _frame(raw: RawImage, info: photos.PhotoInfo, path: str, problems: list[Problem]) -> tuple[int, int] | None:
-    """Return the (width, height) that the boxes are in, or None where the annotation contradicts the photo."""
-    stored, upright = (info.width, info.height), info.upright_size
-    name = path.rpartition("/")[2]
+def _frame(
+    raw: RawImage, info: photos.PhotoInfo, path: str, way_up: WayUp | None, problems: list[Problem]
+) -> _Frame | None:
+    """Return the frame that the boxes are in, or None where the annotation contradicts the photo."""
+    frames: dict[WayUp, tuple[int, int]] = {"as viewed": info.upright_size, "as stored": (info.width, info.height)}
+    upright, name = info.upright_size, path.rpartition("/")[2]
     try:
         size = _whole(raw.size[0]), _whole(raw.size[1])
     except ValueError as error:
@@ -105,21 +138,33 @@ def _frame(raw: RawImage, info: photos.PhotoInfo, path: str, problems: list[Prob
         problems.append(raw.problem(f"the size {error}", fix, kind="size unreadable", photo=path))
         return None
     given = all(size)
-    if given and size not in (stored, upright):
+    exact = [way for way, frame in frames.items() if frame == size or not given]
+    fitting = exact or [way for way, frame in frames.items() if np.abs(np.subtract(frame, size)).max() <= _PIXEL]
+    if not fitting:
         what = f"the size {_by(size)} is not that of {name}, {_by(upright)}"
         fix = "Put back the image that was labelled, or label this one again."
         if size == upright[::-1]:
             what, fix = f"{what}: width and height are swapped", "Swap them, and check the boxes."
         problems.append(raw.problem(what, fix, kind="size differs", photo=path))
         return None
+    if not exact:
+        what = f"the size {_by(size)} is a pixel off that of {name}, {_by(frames[fitting[0]])}"
+        fix = "Taken as a rounding; what of its boxes lies over the edge by that pixel is cut off."
+        problems.append(raw.problem(what, fix, "warning", kind="size off by a pixel", photo=path))
     if not given and raw.has_size:
         fix = f"Taken from {name}: {_by(upright)}."
         problems.append(raw.problem("it gives no size", fix, "note", kind="size not given", photo=path))
-    if info.orientation != 1 and (stored == upright or not given):
+    if info.orientation != 1 and len(fitting) > 1 and not way_up:
         what = f"{name} is stored turned or mirrored (EXIF orientation {info.orientation})"
-        fix = "It cannot be known which way up it was labelled; taken as viewers show it. Look at its boxes."
+        fix = (
+            "It cannot be known which way up it was labelled; taken as viewers show it. Look at its boxes: where they "
+            "are wrong, read with way_up='as stored'."
+        )
         problems.append(raw.problem(what, fix, "warning", kind="way up unknown", photo=path))
-    return stored if size == stored != upright else upright
+    way = way_up or fitting[0]
+    # Of two frames of one size the stored one cannot be told from the upright one later, so its boxes are turned.
+    turn = info.orientation if way == "as stored" and frames[way] == upright else 1
+    return _Frame(frames[way], turn, _ROUNDING if exact else _PIXEL + _ROUNDING)
 
 
 def _whole(value: Coordinate) -> int:
@@ -141,9 +186,7 @@ def _by(size: tuple[int, int]) -> str:
 # --- one object -----------------------------------------------------------------------------------
 
 
-def _check_object(
-    item: RawObject, size: tuple[int, int], known: LabelMap | None
-) -> tuple[tuple[float, float, float, float] | None, list[BoxFault]]:
+def _check_object(item: RawObject, frame: _Frame, known: LabelMap | None) -> tuple[Box | None, list[BoxFault]]:
     """Return the box, as float32 holds it, where it has one, and everything that keeps the object from being used."""
     if item.fault:
         return None, [BoxFault("object unreadable", *item.fault)]
@@ -154,15 +197,25 @@ def _check_object(
         texts = [*item.coordinates, None, None, None, None]
         bad = [_coordinate_fault(*pair) for pair in zip(COORDINATES, texts, strict=False)]
         return None, faults + [fault for fault in bad if fault]
-    width, height = size
+    width, height = frame.size
     if item.in_fractions:
         xmin, ymin, xmax, ymax = xmin * width, ymin * height, xmax * width, ymax * height
-    corners = _onto(xmin, width), _onto(ymin, height), _onto(xmax, width), _onto(ymax, height)
-    xmin, ymin, xmax, ymax = array("f", corners)
+    sides = ((xmin, width), (ymin, height), (xmax, width), (ymax, height))
+    xmin, ymin, xmax, ymax = array("f", [_onto(value, side, frame.slack) for value, side in sides])
     box_xyxy = xmin, ymin, xmax, ymax
     if fault := box_fault(box_xyxy, width, height):
         faults.append(fault)
-    return box_xyxy, faults
+    return _upright(box_xyxy, frame), faults
+
+
+def _upright(box_xyxy: Box, frame: _Frame) -> Box:
+    """Return a box of a stored picture in the upright one, which has the same size."""
+    (xmin, ymin, xmax, ymax), (width, height) = box_xyxy, frame.size
+    if frame.turn in (2, 3, 7, 8):
+        xmin, xmax = width - xmax, width - xmin
+    if frame.turn in (3, 4, 6, 7):
+        ymin, ymax = height - ymax, height - ymin
+    return (ymin, xmin, ymax, xmax) if frame.turn >= 5 else (xmin, ymin, xmax, ymax)
 
 
 def _number(value: Coordinate) -> float:
@@ -173,11 +226,11 @@ def _number(value: Coordinate) -> float:
     return number
 
 
-def _onto(value: float, side: int) -> float:
+def _onto(value: float, side: int, slack: float) -> float:
     """Return the coordinate, put onto the edge where only rounding took it over."""
-    if value < 0 and value >= -_ROUNDING:
+    if value < 0 and value >= -slack:
         return 0.0
-    return float(side) if side < value <= side + _ROUNDING else value
+    return float(side) if side < value <= side + slack else value
 
 
 def _class_fault(name: str, known: LabelMap | None) -> BoxFault | None:

@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.files import storage, workspace
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import Part, Reading, Source
+from tfod_helpers.formats.raw import Part, Reading, Source, WayUp
 from tfod_helpers.photos.folder import existing_folder, folded
 from tfod_helpers.problems import OnProblem, Problem, did_you_mean, refused, settle_problems
 
@@ -65,6 +65,7 @@ class Format:
         *,
         label_map: LabelMap | str | os.PathLike[str] | None = None,
         on_problem: OnProblem = "raise",
+        way_up: WayUp | None = None,
         **options: Any,
     ) -> Dataset:
         """Read photos and their annotations, here or in a bucket.
@@ -77,6 +78,9 @@ class Format:
                 declare, in their order, or else the sorted names of the objects.
             on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, an object or an
                 image, and lists it in ``.problems``.
+            way_up: which way up photos were labelled that are stored turned (EXIF): ``"as viewed"``, as most programs
+                show them, or ``"as stored"``. None goes by the sizes that the annotations give, and warns where these
+                do not tell.
             **options: the format's own, which its module describes.
 
         Returns:
@@ -87,7 +91,7 @@ class Format:
             FileNotFoundError: the folder or the file is not there.
             NotADirectoryError: a folder is a file.
             IsADirectoryError: the annotation file is a folder.
-            ValueError: the format has no such option.
+            ValueError: the format has no such option, or ``way_up`` is neither.
             DatasetError: there is nothing to read, or ``raise`` and something is wrong.
         """
         folder = self.fetch(images).expanduser()
@@ -98,7 +102,7 @@ class Format:
         elif not (parts := self.find(existing_folder(folder))):
             fix = "Check the path, or give the annotations' own."
             raise refused(folder, f"there is no {self.title} file in this folder", fix)
-        return self.read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
+        return self.read_parts(parts, label_map=label_map, on_problem=on_problem, way_up=way_up, **options)
 
     def read_parts(
         self,
@@ -106,16 +110,19 @@ class Format:
         *,
         label_map: LabelMap | str | os.PathLike[str] | None = None,
         on_problem: OnProblem = "raise",
+        way_up: WayUp | None = None,
         **options: Any,
     ) -> Dataset:
         """Read what ``find`` found as one dataset, each image with its part's name in ``split``; else as `read`."""
         settle_problems((), on_problem, "")  # refuses another word before anything is read
-        known = [*self.options, "label_map", "on_problem"]
+        if way_up not in (None, *get_args(WayUp)):
+            raise ValueError(f"way_up must be 'as viewed', 'as stored' or None, got {way_up!r}.")
+        known = [*self.options, "label_map", "on_problem", "way_up"]
         for option in options.keys() - set(known):
             takes = f"{', '.join(sorted(known))}{did_you_mean(option, known)}"
             raise ValueError(f"{self.title} has no option {option!r}, only {takes}")
         where = ", ".join(str(part.annotations) for part in parts)
-        reading = Reading(where, label_map, masks=options.get("masks", False))
+        reading = Reading(where, label_map, masks=options.get("masks", False), way_up=way_up)
         return make_dataset(list(self.sources(parts, reading, **options)), reading, on_problem)
 
     def write(self, dataset: Dataset, folder: str | os.PathLike[str]) -> Path:

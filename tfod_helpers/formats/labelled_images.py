@@ -47,7 +47,7 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
             what = f"its classes cannot be used: {error}"
             problem = Problem(where=where, what=what, fix="Correct them.", kind="class name")
             raise DatasetError([*problems, problem], where) from None
-    read = [*_read_all(sources, known, reading.masks, problems)]
+    read = [*_read_all(sources, known, reading)]
     problems.sort(key=lambda problem: problem.where)  # one file's problems side by side
     problems = list(settle_problems(problems, on_problem, where))
     if not read:
@@ -74,14 +74,14 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
 
 
 def _read_all(
-    sources: Sequence[Source], known: LabelMap | None, masks: bool, problems: list[Problem]
+    sources: Sequence[Source], known: LabelMap | None, reading: Reading
 ) -> Iterator[tuple[Path, Checked, str]]:
     """Yield each photo that can be used, with what is right of its annotation, and its split."""
     for source in sources:
         of_source: list[Problem] = []
-        for name, checked in _checked(source, known, masks, of_source):
+        for name, checked in _checked(source, known, reading, of_source):
             yield source.photos.folder / name, checked, source.split
-        problems += placed(of_source, source.split)
+        reading.problems += placed(of_source, source.split)
 
 
 def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems: list[Problem]) -> LabelMap | None:
@@ -132,12 +132,12 @@ class _Paired(NamedTuple):
 
 
 def _checked(
-    source: Source, known: LabelMap | None, masks: bool, problems: list[Problem]
+    source: Source, known: LabelMap | None, reading: Reading, problems: list[Problem]
 ) -> Iterator[tuple[str, Checked]]:
     """Yield each photo that has exactly one annotation, with it, in the order of the photos' names."""
     claims: dict[str, list[_Paired]] = defaultdict(list)
     mentioned: set[str] = set()
-    found = workers.in_order(functools.partial(_pair, source, known, masks), source.items)
+    found = workers.in_order(functools.partial(_pair, source, known, reading), source.items)
     for paired in tqdm(found, "Reading annotations", len(source.items), unit="file", delay=1):
         mentioned.update(paired.photos)
         if len(paired.photos) == 1 and not paired.faulty:
@@ -161,7 +161,7 @@ def _checked(
             problems.append(Problem(where=name, what=what, fix=fix, severity="note", kind=kind, photo=photo))
 
 
-def _pair(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Paired:
+def _pair(source: Source, known: LabelMap | None, reading: Reading, item: Any) -> _Paired:
     raw = source.to_raw(item) if source.to_raw else item
     named = source.photos.find(raw.filename, raw.stem)
     shown = f"{raw.where}, {raw.place} ({raw.filename!r})" if raw.place else raw.where
@@ -170,7 +170,7 @@ def _pair(source: Source, known: LabelMap | None, masks: bool, item: Any) -> _Pa
     if raw.fault:
         problems.append(raw.problem(*raw.fault, kind="annotation unreadable"))
     elif len(named) == 1:
-        checked = check(raw, f"{source.photos.folder}/{named[0]}", known, masks, problems)
+        checked = check(raw, f"{source.photos.folder}/{named[0]}", known, reading, problems)
     else:
         problems.append(_unpaired(raw, named, source.photos.folder))
     return _Paired(named, shown, checked, problems, bool(raw.fault))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats.shapes import Bounds
@@ -18,6 +18,7 @@ from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import Problem, Severity
 
 Coordinate = str | float | None
+WayUp = Literal["as viewed", "as stored"]  # of a photo that its EXIF entry turns: the picture that was labelled
 
 
 def is_set(flag: Any) -> bool:
@@ -133,6 +134,7 @@ class Reading:
         label_map: the classes or the file they are in, as the caller gave them; None takes ``classes``, or where there
             are none either, the sorted names of the objects.
         masks: whether the objects' outlines are kept as masks.
+        way_up: which way up photos were labelled that their EXIF entry turns; None goes by the sizes.
         problems: what is wrong.
         classes: the classes that the data declare, in their order.
     """
@@ -140,5 +142,6 @@ class Reading:
     where: str
     label_map: LabelMap | str | os.PathLike[str] | None = None
     masks: bool = False
+    way_up: WayUp | None = None
     problems: list[Problem] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)

@@ -27,7 +27,7 @@ from tfod_helpers.formats import (
 )
 from tfod_helpers.formats.folders import split_name, subfolders
 from tfod_helpers.formats.format import Format
-from tfod_helpers.formats.raw import Part
+from tfod_helpers.formats.raw import Part, WayUp
 from tfod_helpers.photos.folder import files_with_ending
 from tfod_helpers.problems import DatasetError, OnProblem, did_you_mean, refused, settle_problems
 
@@ -54,6 +54,7 @@ def read(
     format: str | None = None,
     label_map: LabelMap | str | os.PathLike[str] | None = None,
     on_problem: OnProblem = "raise",
+    way_up: WayUp | None = None,
     **options: Any,
 ) -> Dataset:
     """Read a data set, whatever format it is in, and say in one line which it was.
@@ -64,6 +65,8 @@ def read(
         format: its name in ``FORMATS``, where several would fit; None finds it out.
         label_map: the classes in their order, or a label map file; None takes what the data says.
         on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, and lists it.
+        way_up: ``"as viewed"`` or ``"as stored"``, where photos are stored turned (EXIF) and no size tells which of
+            the two was labelled; None takes them as viewed, and warns.
         **options: the format's own, such as ``masks=True``; its module describes them.
 
     Returns:
@@ -84,7 +87,7 @@ def read(
         closed = folders.closed(place) if place.is_dir() else []
         settle_problems(closed, on_problem, str(place))
         name, parts = _recognised(place, format)
-        dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, **options)
+        dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, way_up=way_up, **options)
     dataset = Dataset(dataset.images, dataset.label_map, (*closed, *dataset.problems))
     _say(f"{path.name}: {_summary(dataset, FORMATS[name].title, parts)}")
     return dataset

@@ -43,7 +43,7 @@ _KEPT = np.dtype(
         ("orientation", "u1"),
     ]
 )
-_UPRIGHT = {  # how stored pixels become upright, by their EXIF orientation
+UPRIGHT = {  # how stored pixels become upright, by their EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -94,8 +94,8 @@ def look(data: bytes) -> Look:
         eighths = next((n for n in range(1, 9) if -(-max(info.width, info.height) * n // 8) == max(wide, high)), 8)
         box = (0, 0, min(info.width * eighths / 8, wide), min(info.height * eighths / 8, high))
     thumbnail = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
-    if info.orientation in _UPRIGHT:
-        thumbnail = thumbnail.transpose(_UPRIGHT[info.orientation])
+    if info.orientation in UPRIGHT:
+        thumbnail = thumbnail.transpose(UPRIGHT[info.orientation])
     return Look(hashlib.sha256(data).digest(), np.asarray(thumbnail), len(data), info)
 
 
