@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfod_helpers import formats
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import tfod_csv, voc
 from tfod_helpers.problems import DatasetError
@@ -348,6 +349,58 @@ def test_photos_in_subfolders_of_the_named_one(folder: Path) -> None:
     dataset = tfod_csv.read(folder, path)
     assert [image.path.relative_to(folder).as_posix() for image in dataset] == ["a.jpg", "x/c.jpg", "y/c.jpg"]
     assert [image.labels.tolist() for image in dataset] == [[1], [1], [2]]
+
+
+def photos(folder: Path, *names: str) -> Path:
+    """Photos of 60 x 40 pixels, no two of them the same file."""
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 40), (number * 60, 0, 0)).save(folder / name)
+    return folder
+
+
+def found(folder: Path, **options: object) -> dict[str, tuple[str, list[str]]]:
+    """The split and the classes of each photo."""
+    dataset = formats.read(folder, **options)  # type: ignore[arg-type]
+    return {
+        image.path.relative_to(folder).as_posix(): (image.split, [dataset.label_map.name(int(i)) for i in image.labels])
+        for image in dataset
+    }
+
+
+@pytest.mark.parametrize("train", ["images/train", "Train", "train_images", "data/train2017/photos"])
+@pytest.mark.parametrize("tables", ["", "data/", "images/"])
+def test_one_name_in_two_splits(train: str, tables: str, tmp_path: Path) -> None:
+    """A table for a split speaks of the photos in the folder for that split, whatever else has photos of the name."""
+    test = train.replace("train", "test").replace("Train", "Test")
+    photos(tmp_path, f"{train}/a.jpg", f"{test}/a.jpg", f"{train}/b.jpg", "more/a.jpg")
+    for name, rows in (
+        ("train", "a.jpg,60,40,cat,1,2,3,4\nb.jpg,60,40,fox,1,2,3,4\n"),
+        ("test", "a.jpg,60,40,dog,1,2,3,4\n"),
+    ):
+        (tmp_path / tables).mkdir(exist_ok=True)
+        (tmp_path / tables / f"{name}_labels.csv").write_text(HEADER + rows)
+    assert found(tmp_path) == {
+        f"{train}/a.jpg": ("train", ["cat"]),
+        f"{train}/b.jpg": ("train", ["fox"]),
+        f"{test}/a.jpg": ("test", ["dog"]),
+    }
+
+
+def test_photo_of_another_split_is_never_taken(tmp_path: Path) -> None:
+    """A row of the training table whose photo is there for the test only is an error; so is a photo that is unclear."""
+    photos(tmp_path, "images/train/b.jpg", "images/test/a.jpg")
+    rows = HEADER + "a.jpg,60,40,cat,1,2,3,4\nb.jpg,60,40,cat,1,2,3,4\n"
+    (tmp_path / "train_labels.csv").write_text(rows)
+    with pytest.raises(DatasetError, match=r"row 2: its image is missing, there is no 'a\.jpg' .*in train"):
+        formats.read(tmp_path)
+    assert found(tmp_path, on_problem="skip") == {"images/train/b.jpg": ("train", ["cat"])}
+    (tmp_path / "train_labels.csv").rename(tmp_path / "labels.csv")
+    assert found(tmp_path) == {"images/test/a.jpg": ("test", ["cat"]), "images/train/b.jpg": ("train", ["cat"])}
+    photos(tmp_path, "images/train/a.jpg", "images/test/a.jpg")
+    with pytest.raises(DatasetError, match=r"row 2: it may describe 'test/a\.jpg' or 'train/a\.jpg'"):
+        formats.read(tmp_path)
+    assert found(tmp_path, on_problem="skip") == {"images/train/b.jpg": ("train", ["cat"])}
 
 
 def test_write_a_folder(folder: Path) -> None:

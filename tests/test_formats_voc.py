@@ -580,6 +580,48 @@ def test_photos_of_one_name_in_folders_of_other_names(tmp_path: Path) -> None:
     assert [image.width for image in dataset] == [61, 62]
 
 
+@pytest.mark.parametrize(
+    ("labels", "images"),
+    [
+        ("{}_annotations", "{}_images"),
+        ("Annotations/{}", "images/{}"),
+        ("{}/xml", "{}/photos"),
+        ("labels/{}2017/cam1", "{}/cam1"),
+        ("labels/{}", "{}"),
+        ("{}_xml", "data/photos_{}"),
+    ],
+)
+def test_photos_of_one_name_in_two_splits(labels: str, images: str, tmp_path: Path) -> None:
+    """Annotations for a split speak of the photos for that split, and never of another's."""
+    for number, name in enumerate(("train", "Val"), start=1):
+        for folder in (labels.format(name), images.format(name)):
+            (tmp_path / folder).mkdir(parents=True)
+        photo(tmp_path / images.format(name) / "a.jpg", 60 + number)
+        annotation(tmp_path / labels.format(name) / "a.xml", "a.jpg", (60 + number, 40))
+    photo(tmp_path / images.format("Val") / "b.jpg")
+    annotation(tmp_path / labels.format("train") / "b.xml", "b.jpg")
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path), on_problem="skip")
+    assert {image.split: image.width for image in dataset} == {"train": 61, "Val": 62}
+    assert sorted(one.kind for one in dataset.problems) == ["photo missing", "photo not annotated"]
+
+
+def test_photo_in_two_folders(tmp_path: Path) -> None:
+    """Of two different photos of one name that may be meant alike, none is guessed; copies of one file are one."""
+    for name in ("cam1", "cam2", "xml"):
+        (tmp_path / name).mkdir()
+    photo(tmp_path / "cam1/a.jpg")
+    photo(tmp_path / "cam2/a.jpg").write_bytes((tmp_path / "cam1/a.jpg").read_bytes())
+    photo(tmp_path / "cam2/b.jpg")
+    for stem in "ab":
+        annotation(tmp_path / f"xml/{stem}.xml", f"{stem}.jpg")
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
+    assert [image.path.relative_to(tmp_path).as_posix() for image in dataset] == ["cam2/a.jpg", "cam2/b.jpg"]
+    photo(tmp_path / "cam1/a.jpg", 80)
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path), on_problem="skip")
+    assert [image.path.name for image in dataset] == ["b.jpg"]
+    assert said(dataset)[0][1].startswith("a.xml: it may describe 'cam1/a.jpg' or 'cam2/a.jpg', its filename is 'a.jpg")
+
+
 def test_annotation_without_photo_is_read_with_the_rest(tmp_path: Path) -> None:
     """Of annotations whose photos are in two folders, one without a photo is told, and only once."""
     for folder, stem in (("images/train", "a"), ("images/val", "b")):

@@ -6,19 +6,23 @@ where there is an ``a.jpg``.
 
 from __future__ import annotations
 
+import filecmp
+import itertools
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from tfod_helpers.annotations import split_word
+from tfod_helpers.annotations import split_role, split_word
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.photos.folder import (
     PHOTO_ENDINGS,
     PhotoFolder,
     existing_folder,
     files_with_ending,
+    folded,
     is_file,
     nothing_there,
 )
@@ -138,44 +142,88 @@ def split_of(root: Path, *places: Path) -> str:
     return next((split for place in places if (split := split_name(*place.relative_to(root).parts[::-1]))), "")
 
 
-def photos_of(wanted: Collection[str], place: Path, folders: Listing) -> dict[Path, frozenset[str]]:
-    """Return the folders with the photos that annotations mean, each with the names that are found there.
+class Found(NamedTuple):
+    """A folder with photos that annotations mean.
 
-    The folder of the annotations itself comes first, then those that are nearest to it, and of these the one
-    of the same name (``images/train`` for ``annotations/train``). A name that is found nowhere is counted to
-    the first folder.
+    Attributes:
+        folder: it; where a photo is unclear, the folder around all those that have one of its name.
+        stems: the photos' names without ending, as the annotations have them.
+        deep: they are unclear, and in its subfolders.
+    """
+
+    folder: Path
+    stems: frozenset[str]
+    deep: bool = False
+
+
+def photos_of(wanted: Collection[str], place: Path, folders: Listing, split: str = "") -> list[Found]:
+    """Return the folders with the photos that annotations mean, that with the most of them first.
+
+    Of the folders that have such photos, those nearest to the annotations count, and of these the ones for the same
+    split, then the annotations' own folder, then the ones that are called alike (``images/cam 1`` for
+    ``labels/cam 1``). One for another split never counts. A name that is found nowhere is counted to the first folder.
 
     Args:
         wanted: the photos' names without ending.
         place: the folder with the annotations.
         folders: what `listing` returned.
+        split: which split they are for; empty where only a folder's name may say so.
     """
+    root = next(iter(folders))
+    split = split or split_of(root, place)
     photos = {
-        folder: {stem(name) for name in names if _is_photo(name)}
+        folder: {folded(stem(name)): name for name in names if _is_photo(name)}
         for folder, names in folders.items()
-        if folder == place or not _NO_PHOTOS.search(folder.name)
+        if (folder == place or not _NO_PHOTOS.search(folder.name)) and not _differ(split, split_of(root, folder))
     }
-    photos = {folder: stems for folder, stems in photos.items() if stems}
-    left, found = set(wanted), dict[Path, frozenset[str]]()
-    candidates = _nearest([folder for folder, stems in photos.items() if stems & left], place)
-    while best := max(candidates, key=lambda folder: len(photos[folder] & left), default=None):
-        if not photos[best] & left:
-            break
-        found[best] = frozenset(photos[best] & left)
-        left -= found[best]
-    first = next(iter(found or _nearest(photos, place)), place)
-    return found | {first: found.get(first, frozenset()) | left}
+    photos = {folder: names for folder, names in photos.items() if names}
+    keys = {name: folded(name) for name in wanted}
+    near = _nearest([folder for folder in photos if photos[folder].keys() & keys.values()], place, root, split)
+    near.sort(key=lambda folder: -len(photos[folder].keys() & keys.values()))
+    first = (*near, *_nearest(photos, place, root, split), place)[0]
+    found: dict[tuple[Path, bool], set[str]] = {(folder, False): set() for folder in near or [first]}
+    for name, key in keys.items():
+        having = [folder for folder in near if key in photos[folder]] or [first]
+        unclear = len(having) > 1 and not _same_file([folder / photos[folder][key] for folder in having])
+        where = Path(os.path.commonpath(having)) if unclear else having[0]
+        found.setdefault((where, unclear), set()).add(name)
+    return [Found(where, frozenset(stems), deep) for (where, deep), stems in found.items() if stems or where == first]
 
 
 def _is_photo(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in PHOTO_ENDINGS
 
 
-def _nearest(candidates: Collection[Path], place: Path) -> list[Path]:
-    """Return those of the folders that are nearest to a place; of these, it or the one of its name, if there is one."""
-    shared = {folder: len(Path(os.path.commonpath((folder, place))).parts) for folder in candidates}
-    near = [folder for folder in candidates if shared[folder] == max(shared.values())]
-    return [folder for folder in near if folder.name == place.name] or near
+def _differ(one: str, other: str) -> bool:
+    """Whether photos of one split cannot be those of the other."""
+    roles = {split_role(one), split_role(other)}
+    both = "trainval" in (one.casefold(), other.casefold()) and "test" not in roles
+    return len(roles) == 2 and "" not in roles and not both
+
+
+def _same_file(paths: Sequence[Path]) -> bool:
+    try:
+        return all(filecmp.cmp(paths[0], path, shallow=False) for path in paths[1:])
+    except OSError:
+        return False
+
+
+def _nearest(candidates: Iterable[Path], place: Path, root: Path, split: str) -> list[Path]:
+    """Return those of the folders that are nearest to a place, by what `photos_of` says."""
+
+    def rank(folder: Path) -> tuple[int, bool, bool, int]:
+        shared = len(Path(os.path.commonpath((folder, place))).parts)
+        pairs = zip(folder.parts[:shared:-1], place.parts[:shared:-1], strict=False)
+        alike = sum(1 for _ in itertools.takewhile(lambda pair: _alike(*pair), pairs))
+        return shared, bool(split) and split_role(split_of(root, folder)) == split_role(split), folder == place, alike
+
+    ranks = {folder: rank(folder) for folder in candidates}
+    best = max(ranks.values(), default=None)
+    return [folder for folder, own in ranks.items() if own == best]
+
+
+def _alike(one: str, other: str) -> bool:
+    return folded(one) == folded(other) or split_role(one) == split_role(other) != ""
 
 
 def annotation_files(part: Part, endings: Collection[str]) -> list[str]:

@@ -100,12 +100,14 @@ class Part:
         annotations: the file or folder with the annotations.
         split: the name that the data gives this part, such as ``train``; empty where it gives none.
         only: the photos that belong to it, as file names without ending; None takes all of the folder.
+        deep: the photos may be in subfolders too, of a format that takes those of one folder else.
     """
 
     images: Path
     annotations: Path
     split: str = ""
     only: frozenset[str] | None = None
+    deep: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,9 @@ def _part(part: Part, names: folders.Listing) -> Part:
     except (DatasetError, OSError):  # reading it again will say why
         return Part(part.images, part.annotations, split)
     wanted = {folders.stem(re.split(r"[/\\]", row.texts["filename"].strip())[-1]) for row in rows}
-    found = folders.photos_of(wanted, part.annotations.parent, names)
-    return Part(Path(os.path.commonpath(found)), part.annotations, split)
+    found = folders.photos_of(wanted, part.annotations.parent, names, split)
+    images = Path(os.path.commonpath([one.folder for one in found]))
+    return Part(images, part.annotations, split or folders.split_of(next(iter(names)), images))
 
 
 def _is_ours(path: Path) -> bool:
@@ -83,7 +84,9 @@ def _read_table(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[t
     for row in _rows(path, reading.problems):
         rows[row.texts["filename"]].append(row)
     for names in _of_one_photo(rows, photos):
-        yield "", _raw_image(path.name, sorted(row for name in names for row in rows[name]))
+        found = photos.find(names[0], "")
+        inside = found[0].split("/")[-2::-1] if len(found) == 1 else ()
+        yield folders.split_name(*inside), _raw_image(path.name, sorted(row for name in names for row in rows[name]))
 
 
 def _of_one_photo(names: Iterable[str], photos: PhotoFolder) -> Iterator[list[str]]:

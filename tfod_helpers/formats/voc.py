@@ -41,7 +41,7 @@ _NO_SPLIT = "default"  # what CVAT calls the list where nobody chose a split
 
 def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     for part in parts:
-        photos = PhotoFolder(part.images, only=part.only)
+        photos = PhotoFolder(part.images, deep=part.deep, only=part.only)
         names = folders.annotation_files(part, _ENDINGS)
         if part.only is not None:
             reading.problems += _without_annotation(part, {name[:-4] for name in names})
@@ -183,14 +183,16 @@ def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
     photos = folders.photos_of(wanted, place, names)
     if lists:
         return [
-            Part(images, place, split, frozenset(here))
+            Part(found.folder, place, split, here, found.deep)
             for split, listed in lists.items()
-            for images, stems in photos.items()
-            if (here := listed & stems)
+            for found in photos
+            if (here := listed & found.stems)
         ]
-    if len(photos) == 1:
-        return [Part(images, place, folders.split_of(root, place, images)) for images in photos]
-    return [Part(images, place, folders.split_of(root, place, images), stems) for images, stems in photos.items()]
+    only = len(photos) > 1
+    return [
+        Part(images, place, folders.split_of(root, place, images), stems if only else None, deep)
+        for images, stems, deep in photos
+    ]
 
 
 def _shared(parts: Sequence[Part], names: folders.Listing) -> list[Part]:
