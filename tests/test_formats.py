@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -264,6 +265,34 @@ def test_real_data_sets(shared: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert told[0] == "asirra: Pascal VOC XML: train 995, test 105 images, 2 classes"
     assert told[1].startswith("oxford_pets: Oxford-IIIT Pets: trainval 296 images, 3 classes, ")
     assert sorted(formats.read(shared / "data/oxford_pets", format="voc").label_map) == ["cat", "dog"]
+
+
+# Where a tool writes that an object is difficult: what stands in the file without it, and with it.
+DIFFICULT = [
+    ("voc: Kaggle", "<difficult>0<", "<difficult>1<"),
+    ("coco: COCO, beside", '"iscrowd": 0', '"iscrowd": 0, "difficult": 1'),
+    ("coco: COCO, CVAT", '"iscrowd": 0', '"iscrowd": 0, "attributes": {"occluded": false, "difficult": true}'),
+    ("cvat: CVAT XML", "></box>", '><attribute name="difficult">true</attribute></box>'),
+    ("labelme: LabelMe", '"group_id": null', '"group_id": null, "difficult": true'),  # X-AnyLabeling
+    ("labelme: LabelMe", '"rectangle", "flags": {}', '"rectangle", "flags": {"difficult": true}'),
+    ("via: VIA", '"region_attributes": {', '"region_attributes": {"difficult": "1", '),
+    ("via: VIA", '"region_attributes": {', '"region_attributes": {"difficult": {"yes": true}, '),
+]
+
+
+@pytest.mark.parametrize(("layout", "without", "given"), DIFFICULT)
+@pytest.mark.parametrize("is_set", [True, False])
+def test_difficult_objects_are_known(layout: str, without: str, given: str, is_set: bool, tmp_path: Path) -> None:
+    """A mark of any tool that an object is difficult is read where it is set, and one note says how many there are."""
+    given = given if is_set else re.sub("(difficult.*?)(1|true)", r"\g<1>0", given)
+    files = {
+        name: text if isinstance(text, bytes) else text.replace(without, given)
+        for name, text in LAYOUTS[layout].files.items()
+    }
+    options = {"attribute": "animal"} if layout == "via: VIA" else {}
+    dataset = formats.read(layouts.write(tmp_path / "x", files), **options)
+    assert [image.difficult.tolist() for image in dataset] == [[is_set]] * 4
+    assert [problem.what for problem in dataset.problems] == ["4 objects of 4 photos marked as difficult"] * is_set
 
 
 # --- writing ------------------------------------------------------------------------------------

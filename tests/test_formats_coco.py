@@ -182,9 +182,9 @@ def test_whatever_is_broken_is_told(data: Any) -> None:
 
 
 @QUICK
-@given(datasets(splits=("train", "valid"), crowds=True, masks=True))
+@given(datasets(splits=("train", "valid"), crowds=True, masks=True, difficult=True))
 def test_round_trip_changes_nothing(dataset: Any) -> None:
-    """Writing and reading gives the same images, boxes to the last bit, crowds, masks and splits."""
+    """Writing and reading gives the same images, boxes to the last bit, flags, masks and splits."""
     with tempfile.TemporaryDirectory() as name:
         folder = coco.write(dataset, Path(name) / "written")
         assert_equal(coco.FORMAT.read_parts(coco.FORMAT.find(folder), masks=True), dataset)

@@ -7,6 +7,9 @@ The classes keep the order of their ids and are numbered from 1. A category that
 Roboflow writes it, or is called background, is no class. Without annotations, `read` takes the COCO files in the
 folder, in its ``annotations`` or in its split folders. With its option ``masks=True`` the outlines (polygons or
 run-length encoding) are kept as masks; where an object has none, its box is its mask.
+
+COCO itself knows no difficult objects. An annotation's ``difficult``, or CVAT's ``attributes.difficult``, is read as
+such, and `write` adds ``"difficult": 1`` to them, which other programs pass over.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, masks
 from tfod_helpers.files import storage
 from tfod_helpers.formats import folders, one_file, parsing
 from tfod_helpers.formats.format import Format, Splits
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_difficult
 from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import Problem, Severity, settle_problems
@@ -171,7 +174,8 @@ def _raw_object(number: int, item: dict[str, Any], file: _File, size: tuple[Any,
     outline = item.get("segmentation") or None if with_masks and not found.fault else None
     if outline and (fault := _outline_fault(outline, size)):
         return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))
-    return dataclasses.replace(found, crowd=item.get("iscrowd") in (1, True), outline=outline)
+    crowd, difficult = item.get("iscrowd") in (1, True), is_difficult(item, item.get("attributes"))
+    return dataclasses.replace(found, crowd=crowd, difficult=difficult, outline=outline)
 
 
 def _corners(item: dict[str, Any]) -> Bounds:
@@ -314,7 +318,7 @@ def _annotations(image: LabelledImage, image_id: int) -> Iterator[dict[str, Any]
             "area": area,
             "iscrowd": int(image.crowd[number]),
             "segmentation": outline,
-        }
+        } | ({"difficult": 1} if image.difficult[number] else {})
 
 
 FORMAT = Format(title="COCO JSON", find=_find, sources=_sources, write_annotations=_write, by_stem=False)

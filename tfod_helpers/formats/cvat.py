@@ -5,13 +5,14 @@ one shape a frame, and frames have numbers only; exported with its images, frame
 https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/
 
 Of a rotated box, an ellipse, a polygon, a mask and a cuboid the box around it is taken. Points, polylines and skeletons
-have no box, which is an error. Tags are passed over. The classes are those that the project declares, in its order, and
-``split`` is the subset, where the project has several. Without annotations, `read` takes the CVAT files in the folder
-with the photos, or in its subfolders.
+have no box, which is an error. Tags are passed over. An attribute ``difficult`` makes an object a difficult one. The
+classes are those that the project declares, in its order, and ``split`` is the subset, where the project has several.
+Without annotations, `read` takes the CVAT files in the folder with the photos, or in its subfolders.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from lxml import etree
 
 from tfod_helpers.annotations import name_fault
 from tfod_helpers.formats import one_file, parsing, shapes
-from tfod_helpers.formats.raw import RawImage, RawObject, Reading
+from tfod_helpers.formats.raw import RawImage, RawObject, Reading, is_difficult
 from tfod_helpers.photos.folder import PhotoFolder
 
 _WITHOUT_BOX = ("tag", "points", "polyline", "skeleton")  # types of labels
@@ -116,6 +117,12 @@ def _to_object(place: str, shape: etree._Element, label: str, size: tuple[str | 
         size: width and height of the image; rotated and round shapes are clipped to it.
     """
     name, kind = label.strip(), parsing.tag(shape)
+    attributes = {one.get("name"): one.text for one in shape.iterfind("{*}attribute")}
+    found = _of_kind(place, name, kind, shape, size)
+    return dataclasses.replace(found, difficult=is_difficult(attributes))
+
+
+def _of_kind(place: str, name: str, kind: str, shape: etree._Element, size: tuple[str | None, str | None]) -> RawObject:
     if kind == "box" and "rotation" not in shape.attrib:
         return RawObject(place, name, [shape.get(side) for side in _CORNERS])
     if kind not in _BOUNDS:

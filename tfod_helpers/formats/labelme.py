@@ -6,12 +6,14 @@ https://github.com/wkentaro/labelme
 
 An annotation belongs to the photo that its ``imagePath`` names, or to the one that has its own name; where both exist
 and differ, that is an error. Of a polygon, a circle, a rotated rectangle and a mask the box around it is taken;
-polygons and masks of one label and one ``group_id`` are one object in several pieces, as in LabelMe's own exports.
+polygons and masks of one label and one ``group_id`` are one object in several pieces, as in LabelMe's own exports. A
+flag ``difficult`` of a shape, in LabelMe's ``flags`` or in X-AnyLabeling's own place, makes its object a difficult one.
 Points and lines have no box: an error. Without annotations, `read` takes the JSON files beside the photos.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import reprlib
@@ -21,7 +23,7 @@ from typing import Any, cast
 
 from tfod_helpers.formats import folders, parsing, shapes
 from tfod_helpers.formats.format import Format
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_difficult
 from tfod_helpers.photos.folder import PhotoFolder
 
 _ENDINGS = (".json",)
@@ -93,7 +95,8 @@ def _objects(items: list[Any], size: tuple[float | None, float | None]) -> Itera
             known = pieces[key]
             corners = cast("list[float]", [*known.coordinates, *piece.coordinates])
             bounds = shapes.around(list(zip(corners[::2], corners[1::2], strict=True)))
-            piece = RawObject(f"{known.place} and {number}", piece.name, bounds)
+            difficult = known.difficult or piece.difficult
+            piece = RawObject(f"{known.place} and {number}", piece.name, bounds, difficult=difficult)
         pieces[key] = piece
     yield from pieces.values()
 
@@ -102,7 +105,8 @@ def _object(place: str, item: Any, size: tuple[float | None, float | None]) -> R
     if not isinstance(item, dict):
         return RawObject(place, "", (), (f"it is {reprlib.repr(item)}, not a shape with points", _REDRAW))
     name, kind = parsing.text(item.get("label")).strip(), item.get("shape_type")
-    return RawObject.around(place, name, _REDRAW, _bounds, kind, item.get("points"), size)
+    found = RawObject.around(place, name, _REDRAW, _bounds, kind, item.get("points"), size)
+    return dataclasses.replace(found, difficult=is_difficult(item, item.get("flags"), item.get("attributes")))
 
 
 def _bounds(kind: Any, pairs: Any, size: tuple[float | None, float | None]) -> shapes.Bounds:

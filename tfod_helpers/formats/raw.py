@@ -26,6 +26,11 @@ def is_set(flag: Any) -> bool:
     return str(flag).strip().lower() in ("1", "1.0", "true", "yes")
 
 
+def is_difficult(*said: Any) -> bool:
+    """Return whether one of some dicts, as labelling tools keep flags in them, has ``difficult`` set."""
+    return any(is_set(flags.get("difficult")) for flags in said if isinstance(flags, dict))
+
+
 @dataclass(frozen=True)
 class RawObject:
     """One object as its file describes it, unchecked.

@@ -7,8 +7,8 @@ in the folder with the photos, or in its subfolders.
 
 `write` takes a folder, or a file ending in ``.csv`` to create or replace: then the photos stay where they are, and
 splits are not distinguished. Texts are written exactly as they are, so a class such as ``=cmd|x`` comes back unchanged,
-and a spreadsheet program would take it for a formula. The format has no place for crowds, masks and the order of the
-classes.
+and a spreadsheet program would take it for a formula. The format has no place for crowds, difficult objects, masks and
+the order of the classes.
 """
 
 from __future__ import annotations

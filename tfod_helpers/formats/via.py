@@ -5,11 +5,13 @@ https://www.robots.ox.ac.uk/~vgg/software/via/
 
 Of a circle, an ellipse and a polygon the box around it is taken; points and lines have no box, which is an error.
 Without annotations, `read` takes the VIA files in the folder with the photos, or in its subfolders. Its option
-``attribute`` is the region attribute that is the class; None takes the only one that all regions have.
+``attribute`` is the region attribute that is the class; None takes the only one that all regions have. An attribute
+``difficult`` (a text such as 1 or yes, or a ticked box) makes an object a difficult one.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import reprlib
@@ -20,7 +22,7 @@ from typing import Any, NamedTuple
 
 from tfod_helpers.formats import one_file, parsing, shapes, tables
 from tfod_helpers.formats.format import Format
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_set
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import Problem, refused
 
@@ -99,11 +101,13 @@ def _read_file(
 def _object(place: str, region: Any, attribute: str) -> RawObject:
     if not isinstance(region, dict) or not isinstance(region.get("shape_attributes"), dict):
         return RawObject(place, "", (), (f"it is {reprlib.repr(region)}, not a region with a shape", _REDRAW))
-    names = _values(parsing.mapping(region.get("region_attributes")).get(attribute))
+    attributes = parsing.mapping(region.get("region_attributes"))
+    names = _values(attributes.get(attribute))
     name = names[0] if names else ""
     if len(names) > 1:
         return RawObject(place, name, (), (f"{attribute!r} has {len(names)} values: {', '.join(names)}", "Choose one."))
-    return RawObject.around(place, name, _REDRAW, _bounds, region["shape_attributes"])
+    found = RawObject.around(place, name, _REDRAW, _bounds, region["shape_attributes"])
+    return dataclasses.replace(found, difficult=any(map(is_set, _values(attributes.get("difficult")))))
 
 
 def _values(value: Any) -> list[str]:

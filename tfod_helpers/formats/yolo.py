@@ -7,7 +7,8 @@ the box around them is taken.
 A photo without a label file, or with an empty one, is background: so has YOLO itself. The names of the classes are
 taken from ``data.yaml``, ``classes.txt`` or ``obj.names``, there or in a folder above. Without annotations, `read`
 takes ``labels`` where the photos are in ``images``, and else looks beside the photos. `write` makes ``images``,
-``labels`` and ``data.yaml``, as Ultralytics trains from; the format has no place for crowds.
+``labels`` and ``data.yaml``, as Ultralytics trains from; the format has no place for crowds and difficult
+objects.
 """
 
 from __future__ import annotations
