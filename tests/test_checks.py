@@ -483,10 +483,12 @@ def test_real_reading_and_mending(shared: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def test_objects_that_are_not_sure_stay_out(sound: Dataset) -> None:
-    """An object with another fault, of an unknown class, or one whose outline is lost, is not put back."""
+    """An object with another fault, of a class that the label map lacks, or whose outline is lost, stays out."""
     box_xyxy = (100, 90, 40, 20)
     twice = [refused(BOX_SWAPPED, box_xyxy, sound[4].path), refused("class unknown", box_xyxy, sound[4].path)]
-    unknown = [refused(BOX_SWAPPED, box_xyxy, sound[4].path, label="bird")]
+    unknown = [
+        refused(kind, box_xyxy, sound[4].path, label="bird") for kind in (BOX_SWAPPED, "class unknown")
+    ]  # fmt: skip
     masks = dataclasses.replace(
         sound, images=tuple(dataclasses.replace(image, masks=(b"a", b"b")) for image in sound)
     )  # fmt: skip
@@ -607,6 +609,72 @@ def test_spellings_become_the_most_frequent(sound: Dataset) -> None:
         "00.jpg, 2 of 3 objects kept: the same box was there more than once",
     ]
     assert mended.dataset.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "becomes"),
+    [
+        (["K", "k", "Q", "q"], 4),  # an alphabet
+        (["Shift", "shift", "A", "a"], 4),  # capitals count in all of it
+        (["A", "A-", "A+", "AB", "AB-", "a_b"], 6),  # blood groups
+        (["Na", "NA", "1-2", "12", "level 1", "level -1", "T1", "t 1"], 8),
+        (["bell pepper", "Bell_Pepper", "bell-pepper", "BellPepper"], 1),
+        (["class 1", "Class_1", "class 11"], 2),
+        (["caf\u00e9", "cafe\u0301", "cafe"], 2),  # an accent in two encodings
+        (["STOP", "stop", "Stop_"], 2),
+        (["\u4ea4\u901a \u706f", "\u4ea4\u901a\u706f"], 1),
+    ],
+)
+def test_only_what_is_surely_one_class_is_merged(sound: Dataset, names: list[str], becomes: int) -> None:
+    """Names that may be meant stay two classes, and are told as a note; the boxes of merged ones are all there."""
+    images = [dataclasses.replace(image, labels=[1, 1 + n % len(names)]) for n, image in enumerate(sound)]
+    dataset = dataclasses.replace(sound, images=tuple(images), label_map=LabelMap(names))
+    told = {one.severity for one in checks.check(dataset).problems if one.kind == "class spelled differently"}
+    assert ("warning" in told) == (becomes < len(names))
+    mended = checks.mend(dataset)
+    assert len(mended.dataset.label_map) == becomes
+    assert sum(mended.dataset.counts().values()) == 24
+    left = [one for one in checks.check(mended.dataset).problems if one.kind == "class spelled differently"]
+    assert {one.severity for one in left} <= {"note"}
+
+
+def test_letters_stay_classes(shared: Path) -> None:
+    """A data set with K and k, A and A- keeps all of its classes."""
+    dataset = formats.read(shared / "data/reported/w16_mend_merges_letters", on_problem="skip")
+    mended = checks.mend(dataset)
+    assert mended.dataset.counts() == dataset.counts()
+    assert mended.changes == ()
+
+
+def test_class_that_was_left_out_comes_back(shared: Path) -> None:
+    """A class all of whose boxes could be fixed comes back with them, where its name stands among the others."""
+    dataset = formats.read(shared / "data/reported/w17_mend_lost_class", on_problem="skip")
+    assert list(dataset.label_map) == ["cat"]
+    mended = checks.mend(dataset)
+    assert mended.dataset.counts() == {"cat": 1, "dog": 1}
+    assert mended.dataset[1].boxes_xyxy.tolist() == [[60, 40, 100, 70]]
+    assert str(mended.changes[0]) == "classes: 'dog' came back"
+    bird = dataclasses.replace(dataset.problems[0], label="bird", object="object 1 ('bird')")
+    parts = checks.mend({"a": dataset, "b": dataclasses.replace(dataset, problems=(bird,))}).parts
+    assert [part.counts() for part in parts.values()] == [
+        {"bird": 0, "cat": 0, "dog": 1},
+        {"bird": 1, "cat": 1, "dog": 0},
+    ]
+    ordered = dataclasses.replace(dataset, label_map=LabelMap(["zebra", "cat"]))
+    assert list(checks.mend(ordered).dataset.label_map) == ["zebra", "cat", "dog"]
+
+
+@pytest.mark.parametrize("flag", ["crowd", "difficult"])
+def test_marks_of_a_box_come_back_with_it(shared: Path, flag: str) -> None:
+    """A crowd over the edge comes back as a crowd, a difficult object as a difficult one."""
+    dataset = formats.read(shared / "data/reported/w18_mend_crowd", on_problem="skip")
+    assert dataset.problems[0].crowd
+    marks = {"crowd": False, "difficult": False} | {flag: True}
+    problem = dataclasses.replace(dataset.problems[0], **marks)
+    (image,) = checks.mend(dataclasses.replace(dataset, problems=(problem,))).dataset
+    assert image.boxes_xyxy.tolist() == [[10, 10, 30, 30], [40, 10, 100, 50]]
+    assert getattr(image, flag).tolist() == [False, True]
+    assert image.crowd.sum() + image.difficult.sum() == 1
 
 
 def test_nothing_to_mend(sound: Dataset) -> None:

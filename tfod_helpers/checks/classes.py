@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ from tfod_helpers.checks.boxes import all_boxes
 from tfod_helpers.problems import Problem, Severity
 
 SPELLED_DIFFERENTLY = "class spelled differently"  # the kind of problem; formats report it too
+_LETTER, _WORD = r"[^\W\d_]", 3  # letters: with fewer a name is a symbol
 _RARE = 10  # boxes: with fewer a class is learned by luck
 _SHARE_FACTOR = 1.5  # a smaller difference of a class's share between splits does no harm
 _SIZE_DIFFERENCE = 0.15  # so much of the boxes' sizes may lie elsewhere
@@ -22,11 +24,35 @@ _CHI_SQUARE, _KOLMOGOROV = 10.83, 1.95
 
 
 def alike(names: Sequence[str]) -> list[list[str]]:
-    """Return the names that differ only in capitals, spaces, hyphens or underscores, in groups of two or more."""
+    """Return the names that are surely one, in groups of two or more.
+
+    They differ only in capitals, in how accents are encoded, or in spaces, hyphens and underscores between letters.
+    Short names are symbols (K and k, Na and NA, AB and A-B); where capitals tell single letters apart, as in an
+    alphabet, they do so in longer names too (Delta and delta); and what stands at an end or beside a number has a
+    meaning (A-, -1).
+    """
+    single = [name for name in names if len(name) == 1]
+    capitals_count = len({name.casefold() for name in single}) < len(single)
+
+    def spelling(name: str) -> str:
+        text = re.sub(rf"(?<={_LETTER})[\s_-]+(?={_LETTER})", "", unicodedata.normalize("NFC", name))
+        text = re.sub(r"(?<=\w)[\s_](?=\w)", " ", text)
+        if sum(map(str.isalpha, text)) < _WORD:
+            return name
+        return text if capitals_count else text.casefold()
+
+    return _grouped(names, spelling)
+
+
+def _grouped(names: Sequence[str], spelling: Callable[[str], str]) -> list[list[str]]:
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        groups[re.sub(r"[\s_-]+", "", name).casefold() or name].append(name)
+        groups[spelling(name)].append(name)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _loosely(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFC", name)).casefold() or name
 
 
 def check_classes(dataset: Dataset) -> Iterator[Problem]:
@@ -34,10 +60,14 @@ def check_classes(dataset: Dataset) -> Iterator[Problem]:
     if not len(dataset):
         return
     names, total = dataset.label_map.names, dataset.counts()
-    for group in alike(names):
+    surely = alike(names)
+    for group in _grouped(names, _loosely):
         shown = " and ".join(f"{name!r} ({_boxes(total[name])})" for name in group)
-        fix = "Write it in one way; checks.mend takes the most frequent one."
-        yield _problem(f"{shown} are taken as {len(group)} classes", fix, "warning", SPELLED_DIFFERENTLY)
+        severity: Severity = "note"
+        fix = "That may be meant; if they are one, write it in one way."
+        if any(len(set(group) & set(one)) > 1 for one in surely):
+            severity, fix = "warning", "Write it in one way; checks.mend takes the most frequent one."
+        yield _problem(f"{shown} are taken as {len(group)} classes", fix, severity, SPELLED_DIFFERENTLY)
     for name in names:
         if (plural := f"{name}s") in names:
             what = f"{name!r} ({_boxes(total[name])}) and {plural!r} ({_boxes(total[plural])}) are taken as 2 classes"

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,14 +84,15 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
 
     - A box over the edge is clipped, where at least half of it stays; swapped corners are put in order.
       Such objects were left out when the dataset was read with ``on_problem="skip"``; they come back, behind
-      the others of their image.
+      the others of their image, and with them a class that had no other box: it gets its place among sorted names,
+      else the last one.
     - An object that was labelled twice with the very same box and class is kept once.
     - An image whose photo cannot be read is left out.
     - A photo that is there twice, byte for byte, with the same labels is kept once; of two splits the one for
       training gives it up, else the first.
-    - Classes whose names differ only in capitals, spaces, hyphens or underscores become the one with the most
-      boxes, also where a label map was given that has both. The ids of the classes behind it move up, so
-      train again.
+    - Classes whose names differ only in capitals, accents' encoding, or spaces, hyphens and underscores between
+      letters become the one with the most boxes, also where a label map was given that has both; not where that may
+      be meant, as with K and k or A and A-. The ids of the classes behind it move up, so train again.
 
     Args:
         dataset: one, or the splits by name.
@@ -100,7 +102,9 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
     """
     changes: list[Change] = []
     parts = checked_parts(dataset)
-    parts = {name: _with_fixed_boxes(part, changes) for name, part in parts.items()}
+    fixed = {name: _fixed_boxes(part) for name, part in parts.items()}
+    parts = _with_lost_classes(parts, [better.label for one in fixed.values() for better in one.values()], changes)
+    parts = {name: _with_boxes(part, fixed[name], changes) for name, part in parts.items()}
     parts = _with_classes_merged(parts, changes)  # before what it makes the same is looked for
     parts = {name: _without_doubled_boxes(part, changes) for name, part in parts.items()}
     return Mended(_with_each_photo_once(parts, changes), tuple(changes))
@@ -109,32 +113,34 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
 # --- boxes that reading refused -------------------------------------------------------------------
 
 
-def _with_fixed_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
+def _fixed_boxes(dataset: Dataset) -> dict[int, Problem]:
+    """Return the problems that are surely meant otherwise, with their boxes as they are meant, by their places."""
     faults = Counter((problem.where, problem.object, problem.photo) for problem in dataset.problems)
     paths = Counter(image.path for image in dataset)
-    masks = any(image.masks is not None for image in dataset)  # the outline of what was left out is lost
-    fixed: dict[Path, list[Problem]] = defaultdict(list)
-    rest = []
-    for problem in dataset.problems:
-        path = Path(problem.photo)
+    if any(image.masks is not None for image in dataset):  # the outline of what was left out is lost
+        return {}
+    fixed = {}
+    for number, problem in enumerate(dataset.problems):
         alone = faults[problem.where, problem.object, problem.photo] == 1  # another fault stays, so the object is bad
-        sure = alone and not masks and paths[path] < 2 and problem.label in dataset.label_map
-        better = _fixed(problem) if sure else None
-        if better is None:
-            rest.append(problem)
-        else:
-            fixed[path].append(better)
-            was, now = (f"[{', '.join(map(coordinate_text, one.box_xyxy or ()))}]" for one in (problem, better))
-            changes.append(Change(problem.where, problem.object, problem.kind, f"the box {was} became {now}"))
+        if alone and paths[Path(problem.photo)] < 2 and problem.label and (better := _fixed(problem)):
+            fixed[number] = better
+    return fixed
+
+
+def _with_boxes(dataset: Dataset, fixed: Mapping[int, Problem], changes: list[Change]) -> Dataset:
     if not fixed:
         return dataset
-    images = [
-        _with_objects(image, fixed.pop(image.path), dataset.label_map) if image.path in fixed else image
-        for image in dataset
-    ]
-    images += (_left_out(path, some, dataset) for path, some in fixed.items())
+    of_photo: dict[Path, list[Problem]] = defaultdict(list)
+    for number, better in fixed.items():
+        of_photo[Path(better.photo)].append(better)
+        boxes_xyxy = dataset.problems[number].box_xyxy, better.box_xyxy
+        was, now = (f"[{', '.join(map(coordinate_text, box_xyxy or ()))}]" for box_xyxy in boxes_xyxy)
+        changes.append(Change(better.where, better.object, better.kind, f"the box {was} became {now}"))
+    images = [_with_objects(image, of_photo.pop(image.path, ()), dataset.label_map) for image in dataset]
+    images += (_left_out(path, some, dataset) for path, some in of_photo.items())
     order = {split: place for place, split in enumerate(dict.fromkeys(image.split for image in images))}
     images.sort(key=lambda image: (order[image.split], str(image.path)))
+    rest = (problem for number, problem in enumerate(dataset.problems) if number not in fixed)
     return Dataset(tuple(images), dataset.label_map, tuple(rest))
 
 
@@ -166,13 +172,13 @@ def _left_out(path: Path, some: Sequence[Problem], dataset: Dataset) -> Labelled
 
 
 def _with_objects(image: LabelledImage, some: Sequence[Problem], label_map: LabelMap) -> LabelledImage:
-    return dataclasses.replace(
-        image,
-        boxes_xyxy=np.concatenate([image.boxes_xyxy, [problem.box_xyxy for problem in some]]),
-        labels=np.concatenate([image.labels, [label_map.id(problem.label) for problem in some]]),
-        crowd=np.concatenate([image.crowd, np.zeros(len(some), bool)]),
-        difficult=np.concatenate([image.difficult, np.zeros(len(some), bool)]),
-    )
+    if not some:
+        return image
+    new: dict[str, list[Any]] = {"boxes_xyxy": [problem.box_xyxy for problem in some]}
+    new |= {"labels": [label_map.id(problem.label) for problem in some]}
+    new |= {name: [getattr(problem, name) for problem in some] for name in ("crowd", "difficult")}
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(image, name), values]) for name, values in new.items()}
+    return dataclasses.replace(image, **arrays)
 
 
 # --- what is there twice --------------------------------------------------------------------------
@@ -231,6 +237,18 @@ def _with_each_photo_once(parts: dict[str, Dataset], changes: list[Change]) -> d
 # --- classes --------------------------------------------------------------------------------------
 
 
+def _with_lost_classes(parts: dict[str, Dataset], labels: Sequence[str], changes: list[Change]) -> dict[str, Dataset]:
+    """Give the label map the classes that were left out with their last box; where one is given they are faults."""
+    label_map = next(iter(parts.values())).label_map
+    lost = [name for name in dict.fromkeys(labels) if name not in label_map]
+    if not lost:
+        return parts
+    changes += (Change("classes", "", "class without boxes", f"{name!r} came back") for name in lost)
+    names = [*label_map, *lost]
+    found = [*label_map] == sorted(label_map)  # or else the data or a person gave them their order
+    return _renumbered(parts, LabelMap(sorted(names) if found else names), {})
+
+
 def _with_classes_merged(parts: dict[str, Dataset], changes: list[Change]) -> dict[str, Dataset]:
     label_map = next(iter(parts.values())).label_map
     total = Counter[str]()
@@ -246,14 +264,22 @@ def _with_classes_merged(parts: dict[str, Dataset], changes: list[Change]) -> di
                 changes.append(Change("classes", "", SPELLED_DIFFERENTLY, what))
     if not becomes:
         return parts
-    merged = LabelMap([name for name in label_map if name not in becomes])
-    new_ids = np.array([0, *(merged.id(becomes.get(name, name)) for name in label_map)])
+    parts = _renumbered(parts, LabelMap([name for name in label_map if name not in becomes]), becomes)
     return {
         name: dataclasses.replace(
-            part,
-            images=tuple(dataclasses.replace(image, labels=new_ids[image.labels]) for image in part),
-            label_map=merged,
-            problems=tuple(problem for problem in part.problems if problem.kind != SPELLED_DIFFERENTLY),
+            part, problems=tuple(problem for problem in part.problems if problem.kind != SPELLED_DIFFERENTLY)
+        )
+        for name, part in parts.items()
+    }
+
+
+def _renumbered(parts: dict[str, Dataset], label_map: LabelMap, becomes: Mapping[str, str]) -> dict[str, Dataset]:
+    """Return the parts with another label map; some classes of the old one become others of the new one."""
+    old = next(iter(parts.values())).label_map
+    new_ids = np.array([0, *(label_map.id(becomes.get(name, name)) for name in old)])
+    return {
+        name: Dataset(
+            tuple(dataclasses.replace(image, labels=new_ids[image.labels]) for image in part), label_map, part.problems
         )
         for name, part in parts.items()
     }
