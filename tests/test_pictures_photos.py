@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,17 @@ def test_predictions_show_hits_misses_and_false_positives(few: Dataset) -> None:
     assert [box.get_linestyle() for box in drawn(truth, "box")] == ["dashed", "solid"]
     assert [box.get_linestyle() for box in drawn(seen, "box")] == ["dashed", "solid", "dashed"]
     assert "1 of 16 objects detected, 2 false positives; the 1 worst of 12 photos" in words(picture)
+
+
+def test_predictions_are_matched_by_name(few: Dataset) -> None:
+    """A detector that counts the classes in another order is right; of a class that the labels lack it is said."""
+    turned = LabelMap(["owl", "dog", "cat"])  # cat 3, dog 2
+    found = [all_found(replace(image, labels=4 - image.labels), turned) for image in few]
+    everything = pictures.show_predictions(few, found)
+    assert "16 of 16 objects detected, 0 false positives; 6 of 12 photos" in words(everything)
+    found[0] = detections(([0, 0, 9, 9], 0.9, 1), names=turned)
+    some = words(pictures.show_predictions(few, found))
+    assert "14 of 16 objects detected, 0 false positives, 1 of other classes; 6 of 12 photos" in some
 
 
 def test_worst_photos_first(few: Dataset) -> None:

@@ -11,6 +11,7 @@ from tfod_helpers.evaluation.forecast import forecast, would_more_help
 from tfod_helpers.evaluation.label_errors import label_errors
 from tfod_helpers.evaluation.matching import match
 from tfod_helpers.evaluation.mistakes import BACKGROUND, MISSED, mistakes
+from tfod_helpers.evaluation.naming import by_name
 from tfod_helpers.evaluation.result import Evaluation, Speed
 from tfod_helpers.evaluation.scoring import evaluate, score
 
@@ -20,6 +21,7 @@ __all__ = [
     "Calibration",
     "Evaluation",
     "Speed",
+    "by_name",
     "count",
     "evaluate",
     "flatten",

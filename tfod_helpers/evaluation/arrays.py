@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfod_helpers.annotations import Dataset
+from tfod_helpers.evaluation.naming import by_name
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -68,11 +69,12 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Grou
 
     Args:
         dataset: the images and their ground truth.
-        detections: one for each image, in its order.
+        detections: one for each image, in its order; those that name their classes are taken by name.
 
     Raises:
-        ValueError: the numbers of images and detections differ, there is no object to find, or detections
-            without class or confidence, with a class that the label map lacks, or with a number that is not finite.
+        ValueError: the numbers of images and detections differ, there is no object to find, no class in common, or
+            detections without class or confidence, with an id that the label map lacks, or with a number that is not
+            finite.
     """
     if len(dataset) != len(detections):
         raise ValueError(f"{len(dataset)} images and detections for {len(detections)}. Give one for each image.")
@@ -91,6 +93,7 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Grou
             f"There is no object in the dataset{others}, so nothing can be scored. Label some, or evaluate on "
             f"labelled images."
         )
+    detections, _ = by_name(dataset.label_map, detections)
     for image, one in zip(dataset, detections, strict=True):
         if len(one.xyxy) and (one.class_id is None or one.confidence is None):
             raise ValueError(

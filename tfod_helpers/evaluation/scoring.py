@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,7 @@ from tfod_helpers.evaluation.arrays import GroundTruth, flatten
 from tfod_helpers.evaluation.confidence import OperatingPoint, best_point, calibrate, f1_curve, scores_and_hits
 from tfod_helpers.evaluation.counting import LIMITS, RECALL_POINTS, SIZES, Counts, Ranked, count
 from tfod_helpers.evaluation.mistakes import confusion_matrix
+from tfod_helpers.evaluation.naming import by_name, listed
 from tfod_helpers.evaluation.result import Evaluation, Speed
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def evaluate(
     """Run a detector over a dataset, time it, and score its detections.
 
     Args:
-        detector: anything with ``detect``, such as a `Detector` of any export.
+        detector: anything with ``detect``, such as a `Detector` of any export. Its classes are taken by name where
+            it has a ``label_map`` or its detections name them; otherwise their ids must be the dataset's.
         dataset: the images and their ground truth.
         batch_size: images handed over at a time.
         resamples: as `score` takes it.
@@ -55,6 +57,8 @@ def evaluate(
     Raises:
         ValueError: as `score` raises.
     """
+    label_map = getattr(detector, "label_map", None)
+    by_name(dataset.label_map, (), label_map)  # no common class is refused before it takes time
     detections: list[sv.Detections] = []
     took: list[tuple[int, float]] = []
     with tqdm(total=len(dataset), unit="image", desc="evaluating", delay=1) as bar, ThreadPoolExecutor() as pool:
@@ -67,7 +71,8 @@ def evaluate(
                 one.mask = None
             detections += found
             bar.update(len(pixels))
-    return replace(score(dataset, detections, resamples=resamples, seed=seed), speed=_speed(took))
+    result = score(dataset, detections, label_map=label_map, resamples=resamples, seed=seed)
+    return replace(result, speed=_speed(took))
 
 
 def _speed(took: Sequence[tuple[int, float]]) -> Speed:
@@ -79,20 +84,33 @@ def _speed(took: Sequence[tuple[int, float]]) -> Speed:
     )
 
 
-def score(dataset: Dataset, detections: Sequence[sv.Detections], *, resamples: int = 1000, seed: int = 0) -> Evaluation:
+def score(
+    dataset: Dataset,
+    detections: Sequence[sv.Detections],
+    *,
+    label_map: LabelMap | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
     """Compare detections with the ground truth.
+
+    Classes are compared by name, where ``data["class_name"]`` or ``label_map`` says the detections'. Detections of a
+    class that the dataset lacks are left out, objects of one that the detector lacks are missed, and notes say so.
 
     Args:
         dataset: the images and their ground truth.
-        detections: one for each image, in its order: ``xyxy`` in the image's pixels, ``confidence``,
-            and ``class_id`` as in the dataset's label map, from 1.
+        detections: one for each image, in its order: ``xyxy`` in the image's pixels, ``confidence``, and ``class_id``
+            from 1 or ``data["class_name"]``.
+        label_map: the detector's classes, which ``class_id`` points into; left out, it points into the dataset's.
         resamples: how many times the images are sampled for the 95 % intervals; 0 for none.
         seed: of the samples; the same gives the same intervals.
 
     Raises:
-        ValueError: the numbers of images and of detections differ, there is nothing to find, or a detection
-            has no class, a class that the label map lacks, or a box or confidence that is no finite number.
+        ValueError: the numbers of images and of detections differ, there is nothing to find, detector and dataset
+            have no class in common, or a detection has no class, an id that the label map lacks, or a box or
+            confidence that is no finite number.
     """
+    detections, strange = by_name(dataset.label_map, detections, label_map)
     truth, found = flatten(dataset, detections)
     counts = count(truth, found)
     # (IoU threshold, recall point, class, size, detection limit); -1 where there is no such object
@@ -115,7 +133,9 @@ def score(dataset: Dataset, detections: Sequence[sv.Detections], *, resamples: i
         best=best,
         calibration=calibrate(*every),
         speed=None,
-        notes=_notes(dataset.label_map, objects, int(truth.difficult.sum())),
+        notes=tuple(
+            _notes(dict(zip(names, objects, strict=True)), int(truth.difficult.sum()), strange, label_map)
+        ),
         dataset=dataset,
         detections=detections,
     )
@@ -206,19 +226,23 @@ def _class_mean(values: np.ndarray) -> np.ndarray:
     return np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(axis=0))
 
 
-def _notes(label_map: LabelMap, objects: list[int], difficult: int) -> tuple[str, ...]:
-    notes = []
+def _notes(objects: dict[str, int], difficult: int, strange: list[str], known: LabelMap | None) -> Iterator[str]:
+    """Yield what a reader should know; ``objects`` says how many each class of the dataset has."""
     if difficult:
         left_out = f"{difficult:,} difficult object{'s are' if difficult > 1 else ' is'} left out"
-        notes.append(f"{left_out}, neither found nor missed, as Pascal VOC does it.")
-    absent = [name for name, n in zip(label_map, objects, strict=True) if not n]
-    if absent:
-        more = f" and {len(absent) - 10} more" if len(absent) > 10 else ""
-        notes.append(
-            f"Classes without a single example here: {', '.join(absent[:10])}{more}. They have no AP, and the means "
-            f"are over the other classes. Label some in the photos to evaluate on."
+        yield f"{left_out}, neither found nor missed, as Pascal VOC does it."
+    if absent := [name for name, n in objects.items() if not n]:
+        yield (
+            f"Classes without a single example here: {listed(absent)}. They have no AP, and the means are over the "
+            f"other classes. Label some in the photos to evaluate on."
         )
-    return tuple(notes)
+    if strange:
+        yield f"Left out: detections of classes that the dataset does not have, {listed(strange)}."
+    if known is not None and (lacking := [name for name, n in objects.items() if n and name not in known]):
+        yield (
+            f"The detector does not know {listed(lacking)}: every such object counts as missed, with AP 0. Leave these "
+            f"classes out of the dataset's label map, or train a detector for them."
+        )
 
 
 def _mean(values: np.ndarray) -> float:

@@ -117,19 +117,23 @@ def show_predictions(
 
     Args:
         dataset: labelled photos.
-        detections: of a detector, one for each photo; ``class_id`` as in the label map.
+        detections: of a detector, one for each photo; ``class_id`` as in the label map, or ``data["class_name"]``,
+            which goes first. Those of classes that the dataset lacks are left out.
         count: pairs to show at most, evenly spaced over the dataset.
         columns: pairs beside each other.
         threshold: detections of lower confidence are left out.
         worst_first: show the photos with the most mistakes instead.
 
     Raises:
-        ValueError: no photos, not one set of detections for each, or detections without class or confidence.
+        ValueError: no photos, not one set of detections for each, detections without class or confidence, or no class
+            in common.
         TypeError: ``dataset`` is no dataset, or something that is no detections.
     """
     if not isinstance(dataset, Dataset):
         raise TypeError(f"show_predictions: the ground truth must be a Dataset, got {type(dataset).__name__}.")
     _check_pairs(dataset, detections, "show_predictions")
+    everything = sum(len(_above(raw, threshold)) for raw in detections)
+    detections, _ = evaluation.by_name(dataset.label_map, detections)
     if any(len(one) and (one.class_id is None or one.confidence is None) for one in detections):
         raise ValueError("show_predictions: detections need class_id and confidence to be matched with the labels.")
     found = [_above(raw, threshold) for raw in detections]
@@ -143,6 +147,8 @@ def show_predictions(
     chosen = spread(order, count)
     headline = f"{hits.sum()} of {counted((hits + missed).sum(), 'object')} detected"
     headline += f", {counted(extra.sum(), 'false positive')}"
+    if strange := everything - sum(map(len, found)):
+        headline += f", {strange} of other classes"
     if len(chosen) < len(dataset):
         shown = f"the {len(chosen)} worst" if worst_first else f"{len(chosen)}"
         headline += f"; {shown} of {counted(len(dataset), 'photo')}"

@@ -9,7 +9,7 @@ import os
 
 import tensorflow as tf
 
-from tfod_helpers import evaluation, experiment, records, runtime
+from tfod_helpers import evaluation, records, runtime
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig
@@ -67,7 +67,7 @@ def train(
 
 
 def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset) -> Evaluation:
-    """Score a run's best model, with intervals.
+    """Score a run's best model, with intervals; classes are compared by name, as `evaluation.evaluate` does.
 
     Args:
         run: the run folder.
@@ -75,15 +75,10 @@ def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset) -> Eval
 
     Raises:
         FileNotFoundError: the run holds no model yet.
-        ValueError: the data has other classes than the run.
+        ValueError: the data and the run have no class in common, or the data have no object.
     """
     model, config = detecting.load_best(run)
     dataset = data if isinstance(data, Dataset) else Dataset(tuple(records.read(data)), data.label_map)
-    if dataset.label_map != experiment.label_map(config):
-        raise ValueError(
-            f"The data has the classes {dataset.label_map.describe()}, the run "
-            f"{experiment.label_map(config).describe()}. Read the data with the run's label map."
-        )
     return evaluation.evaluate(detecting.of_model(model, config), dataset)
 
 
