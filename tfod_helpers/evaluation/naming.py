@@ -46,13 +46,15 @@ def by_name(
         )
     ids = {name: id for id, name in zip(label_map.ids, label_map, strict=True)}
     strange = [name for name in found if name not in ids]
-    pairs = [
-        (one, one.class_id if names is None else np.array([ids.get(name, 0) for name in names]))
-        for one, names in zip(detections, named, strict=True)
-    ]
-    if not strange and all(np.array_equal(one.class_id, labels) for one, labels in pairs):
+    labels = [None if names is None else np.array([ids.get(name, 0) for name in names]) for names in named]
+    pairs = list(zip(detections, labels, strict=True))
+    if not strange and all(mine is None or mine.tolist() == _ids(one) for one, mine in pairs):
         return detections, []
-    return [_with_ids(one, labels) for one, labels in pairs], strange
+    return [_with_ids(one, mine) for one, mine in pairs], strange
+
+
+def _ids(one: sv.Detections) -> list[int] | None:
+    return None if one.class_id is None else one.class_id.tolist()
 
 
 def _names(one: sv.Detections, known: LabelMap | None) -> list[str] | None:
@@ -61,10 +63,11 @@ def _names(one: sv.Detections, known: LabelMap | None) -> list[str] | None:
         return None
     if _NAMES in one.data:
         return list(map(str, one.data[_NAMES]))
-    if known is None or one.class_id is None:
+    ids = _ids(one)
+    if known is None or ids is None:
         return None
     try:
-        return [known.name(id) for id in one.class_id.tolist()]
+        return [known.name(id) for id in ids]
     except KeyError as error:
         raise ValueError(f"{error.args[0]} ({known.describe()}). Where the detector counts from 0, add 1.") from None
 

@@ -57,7 +57,8 @@ def evaluate(
     Raises:
         ValueError: as `score` raises.
     """
-    label_map = getattr(detector, "label_map", None)
+    names = getattr(detector, "label_map", None)
+    label_map = None if names is None else LabelMap(names)
     by_name(dataset.label_map, (), label_map)  # no common class is refused before it takes time
     detections: list[sv.Detections] = []
     took: list[tuple[int, float]] = []
