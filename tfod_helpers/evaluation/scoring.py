@@ -134,9 +134,7 @@ def score(
         best=best,
         calibration=calibrate(*every),
         speed=None,
-        notes=tuple(
-            _notes(dict(zip(names, objects, strict=True)), int(truth.difficult.sum()), strange, label_map)
-        ),
+        notes=tuple(_notes(dict(zip(names, objects, strict=True)), int(truth.difficult.sum()), strange, label_map)),
         dataset=dataset,
         detections=detections,
     )
