@@ -119,6 +119,65 @@ def test_name_under_another_word(tmp_path: Path) -> None:
         assert len(label_studio.read(folder)) == 1
 
 
+TWO = {"image": "/data/upload/1/1a2b3c4d-a.jpg", "image2": "/data/upload/1/1a2b3c4d-b.jpg"}
+RIGHT = {"x": 50.0, "y": 10.0, "width": 20.0, "height": 30.0}  # [100, 10, 140, 40]
+
+
+@pytest.mark.parametrize(
+    ("data", "first", "second"),
+    [
+        (TWO, {"to_name": "image"}, {"to_name": "image2"}),
+        (TWO, {"to_name": "img"}, {"to_name": "img2"}),
+        ({"left": TWO["image"], "right": TWO["image2"]}, {"to_name": "left"}, {"to_name": "right"}),
+        ({"pages": list(TWO.values())}, {"to_name": "page"}, {"to_name": "page", "item_index": 1}),
+    ],
+)
+def test_each_image_of_a_task_has_its_own_regions(
+    data: dict[str, Any], first: dict[str, Any], second: dict[str, Any], tmp_path: Path
+) -> None:
+    """A region is on the image that its to_name and item_index say, whichever is drawn first; else it is left out."""
+    regions = [region(**RIGHT) | second, region() | first]
+    dataset = label_studio.read(dataset_folder(tmp_path, [task(annotation(*regions), data=data)], "a.jpg", "b.jpg"))
+    assert [(image.path.name, image.boxes_xyxy.tolist()) for image in dataset] == [
+        ("a.jpg", [[20, 10, 60, 40]]),
+        ("b.jpg", [[100, 10, 140, 40]]),
+    ]
+    dataset_folder(tmp_path, [task(annotation(regions[0]), data=data)])
+    dataset = label_studio.read(tmp_path)
+    assert [(image.path.name, image.boxes_xyxy.tolist()) for image in dataset] == [("b.jpg", [[100, 10, 140, 40]])]
+    (tmp_path / "b.jpg").unlink()
+    with pytest.raises(DatasetError, match=r"there is no '/data/upload/1/b\.jpg' \(its filename\)"):
+        label_studio.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        task(annotation(region() | {"to_name": "left"}, region(**RIGHT) | {"to_name": "right"}), data=TWO),
+        task(annotation(region() | {"to_name": None}), data=TWO),
+        task(annotation(region() | {"item_index": {"": 1}}), data={"image": list(TWO.values())}),
+        {**TWO, "label": [{**RIGHT, "rectanglelabels": ["cat"]}], "other": [{**RIGHT, "rectanglelabels": ["cat"]}]},
+    ],
+)
+def test_region_on_either_of_two_images(entry: dict[str, Any], tmp_path: Path) -> None:
+    """Where it cannot be known which of a task's images a region is on, the task is refused for both photos."""
+    folder = dataset_folder(tmp_path, [entry, task(image="c.jpg")], "a.jpg", "b.jpg", "c.jpg")
+    with pytest.raises(DatasetError) as caught:
+        label_studio.read(folder)
+    assert len(errors(caught)) == 2
+    assert all("may be on any of them. Export it as JSON, with each <Image> tag" in one for one in errors(caught))
+    assert [image.path.name for image in label_studio.read(folder, on_problem="skip")] == ["c.jpg"]
+
+
+def test_another_address_of_the_photo_is_no_second_image(tmp_path: Path) -> None:
+    """Where the photo came from, or a thumbnail of it, beside the image does not keep its regions from being read."""
+    data = {"image": TWO["image"], "source_url": "https://example.com/1.jpg", "original": "https://example.com/a.jpg"}
+    dataset = label_studio.read(
+        dataset_folder(tmp_path, [task(annotation(region() | {"to_name": "img-1"}), data=data)])
+    )
+    assert [image.path.name for image in dataset] == ["a.jpg"]
+
+
 def test_minimal_export(tmp_path: Path) -> None:
     """An export as JSON-MIN is found and read, with the image's size (1.13) and without (the documentation's)."""
     size = {"original_width": 200, "original_height": 100}

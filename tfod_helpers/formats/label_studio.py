@@ -13,17 +13,18 @@ https://labelstud.io/guide/task_format and https://labelstud.io/guide/export
 
 from __future__ import annotations
 
+import os
 import re
 import reprlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tfod_helpers.formats import label_studio_shapes, one_file, parsing
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading
-from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder
 from tfod_helpers.problems import Problem
 
 _ANNOTATIONS = ("annotations", "completions")  # completions: before version 1.0
@@ -55,43 +56,89 @@ def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tu
     if not isinstance(tasks, list):
         raise parsing.refused(path, "it is no list of tasks, as Label Studio's exports are", _EXPORT_AGAIN)
     name_of = _NameFinder(photos)
+    tags = label_studio_shapes.tags_with_shapes(tasks)
     for number, task in enumerate(tasks, start=1):
-        raw = _raw_image(path.name, number, task, name_of, reading.problems)
-        if raw is not None:
+        id = parsing.text(parsing.mapping(task).get("id"))
+        place = f"task {number}" + (f" (id {id})" if id else "")
+        for raw in _raw_images(path.name, place, task, name_of, tags, reading.problems):
             yield "", raw
 
 
-def _raw_image(where: str, number: int, task: Any, name_of: _NameFinder, found: list[Problem]) -> RawImage | None:
-    """Return what one task says of its image; None where nobody labelled it."""
-    number_of = parsing.text(task.get("id")) if isinstance(task, dict) else ""
-    place = f"task {number}" + (f" (id {number_of})" if number_of else "")
-    if not isinstance(task, dict):
-        return RawImage(where, place, fault=(f"it is {reprlib.repr(task)}, not a task", _EXPORT_AGAIN))
-    data = task.get("data")
-    filename = name_of(data if isinstance(data, dict) else task, parsing.text(task.get("file_upload")))
-    if not filename:
-        return RawImage(where, place, fault=("it names no image", _EXPORT_AGAIN))
-    if not isinstance(data, dict):
-        return _to_image(where, place, filename, label_studio_shapes.from_minimal(task))
+def _raw_images(
+    where: str, place: str, task: Any, name_of: _NameFinder, tags: set[str], found: list[Problem]
+) -> Iterator[RawImage]:
+    """Yield what one task says of each of its images; nothing where nobody labelled it."""
+    names: dict[_Target, str] = {}
+    try:
+        if not isinstance(task, dict):
+            raise parsing.UnusableError(f"it is {reprlib.repr(task)}, not a task", _EXPORT_AGAIN)
+        is_minimal = not any(key in task for key in ("data", *_ANNOTATIONS, "predictions"))
+        names = name_of(
+            task if is_minimal else parsing.mapping(task.get("data")), parsing.text(task.get("file_upload"))
+        )
+        if not names:
+            raise parsing.UnusableError("it names no image", _EXPORT_AGAIN)
+        results = [label_studio_shapes.from_minimal(task, tags)] if is_minimal else _results(task)
+        drawn = [_by_image(items, names) for items in results]
+    except parsing.UnusableError as error:
+        for filename in names.values() or [""]:
+            yield RawImage(where, place, filename, fault=error.args)
+        return
+    if not drawn and any(task.get(key) for key in _ANNOTATIONS):
+        shown = " and ".join(map(repr, names.values()))
+        what, fix = f"{shown} was skipped in Label Studio", "Left out; label it there to use it."
+        found.append(Problem(where=where, object=place, what=what, fix=fix, severity="note", kind="photo skipped"))
+    for target, filename in names.items():
+        # Of several images those on which nobody drew were perhaps not to be labelled, and are no background.
+        if images := [
+            _to_image(where, place, filename, one[target]) for one in drawn if one[target] or len(names) == 1
+        ]:
+            if any(_facts(image) != _facts(images[0]) for image in images[1:]):
+                what, fix = f"{len(images)} annotations of {filename!r} differ", "The first is taken. Look at them."
+                found.append(images[0].problem(what, fix, "warning", kind="labels differ"))
+            yield images[0]
+
+
+def _results(task: dict[str, Any]) -> list[list[Any]]:
+    """Return the shapes of each annotation that was not cancelled; UnusableError: what is wrong."""
     annotations: Any = next((task[key] for key in _ANNOTATIONS if key in task), [])
     if not isinstance(annotations, list) or len(parsing.dicts(annotations)) != len(annotations):
-        fault = f"its annotations are {reprlib.repr(annotations)}", _EXPORT_AGAIN
-        return RawImage(where, place, filename, fault=fault)
-    done = [one for one in annotations if not any(one.get(key) for key in _CANCELLED)]
-    if not done:
-        if annotations:
-            what, fix = f"{filename!r} was skipped in Label Studio", "Left out; label it there to use it."
-            found.append(Problem(where=where, object=place, what=what, fix=fix, severity="note", kind="photo skipped"))
-        return None
-    results = [one.get("result") for one in done]
-    if any(not isinstance(result, list) for result in results):
-        return RawImage(where, place, filename, fault=("an annotation of it has no list of results", _EXPORT_AGAIN))
-    images = [_to_image(where, place, filename, result) for result in results]
-    if any(_facts(image) != _facts(images[0]) for image in images[1:]):
-        what = f"{len(images)} annotations of {filename!r} differ"
-        fix = "The first is taken. Look at them."
-        found.append(Problem(where=where, object=place, what=what, fix=fix, severity="warning", kind="labels differ"))
-    return images[0]
+        raise parsing.UnusableError(f"its annotations are {reprlib.repr(annotations)}", _EXPORT_AGAIN)
+    results = [one.get("result") for one in annotations if not any(one.get(key) for key in _CANCELLED)]
+    if not all(isinstance(result, list) for result in results):
+        raise parsing.UnusableError("an annotation of it has no list of results", _EXPORT_AGAIN)
+    return [list(label_studio_shapes.labelled(result)) for result in results]
+
+
+def _by_image(items: Sequence[Any], names: Collection[_Target]) -> dict[_Target, list[Any]]:
+    """Return the results that are drawn on each of a task's images; UnusableError where one may be on any of them."""
+    if len(names) == 1:
+        return {target: list(items) for target in names}
+    drawn: dict[_Target, list[Any]] = {target: [] for target in names}
+    about = list(map(parsing.mapping, items))
+    keys = {tag: _key_of(tag, names) for tag in {parsing.text(item.get("to_name")) for item in about}}
+    for item in about:
+        tag = parsing.text(item.get("to_name"))
+        page = item.get("item_index") or 0
+        target = _Target(keys[tag], page if isinstance(page, int) else -1)
+        if target not in drawn or len(set(keys.values())) < len(keys):
+            shown = ", ".join(repr(one.key) for one in names)
+            what = f"it has several images ({shown}), and a region on {tag!r} may be on any of them"
+            fix = "Export it as JSON, with each <Image> tag in Label Studio called as its image is in the task."
+            raise parsing.UnusableError(what, fix)
+        drawn[target].append(item)
+    return drawn
+
+
+def _key_of(tag: str, names: Iterable[_Target]) -> str:
+    """Return the key of the image that a tag shows: the tag's own name, or the one that begins and ends like it."""
+    keys = list(dict.fromkeys(target.key for target in names))
+    if tag in keys or len(keys) == 1:
+        return keys[0] if len(keys) == 1 else tag
+    alike = [key for key in keys if tag and key[:2].lower() == tag[:2].lower()]
+    if len(alike) > 1:
+        alike = [key for key in alike if re.findall(r"\d*$", key)[0] == re.findall(r"\d*$", tag)[0]]
+    return alike[0] if len(alike) == 1 else ""
 
 
 def _facts(image: RawImage) -> list[str]:
@@ -99,10 +146,10 @@ def _facts(image: RawImage) -> list[str]:
     return sorted(repr((item.name, tuple(item.coordinates), item.fault)) for item in image.objects)
 
 
-def _to_image(where: str, place: str, filename: str, result: list[Any]) -> RawImage:
+def _to_image(where: str, place: str, filename: str, items: Iterable[Any]) -> RawImage:
     objects: list[RawObject] = []
     size: tuple[Any, Any] = (None, None)
-    for item in label_studio_shapes.labelled(result):
+    for item in items:
         at = f"{place} ({filename}), region {len(objects) + 1}"
         objects.append(label_studio_shapes.to_object(at, item))
         if size == (None, None) and isinstance(item, dict):
@@ -112,6 +159,13 @@ def _to_image(where: str, place: str, filename: str, result: list[Any]) -> RawIm
 
 
 # --- the photo that a task means ------------------------------------------------------------------
+
+
+class _Target(NamedTuple):
+    """One image of a task: the key that it has in the data, and its place where that is a list of images."""
+
+    key: str
+    page: int = 0
 
 
 class _NameFinder:
@@ -128,14 +182,21 @@ class _NameFinder:
             last = name.rpartition("/")[2]
             self._cleaned[_clean(last)].append(last)
 
-    def __call__(self, data: dict[str, Any], uploaded: str) -> str:
-        """Return the name of a photo that there is, else the name that the task gives, or nothing.
+    def __call__(self, data: dict[str, Any], uploaded: str) -> dict[_Target, str]:
+        """Return for each image of a task the name of a photo that there is, else the name that the task gives.
 
         Args:
             data: the task's ``data``; for JSON-MIN the whole entry.
             uploaded: the task's ``file_upload``.
         """
-        names = _names(_url(data) or uploaded)
+        found: dict[_Target, str] = {}
+        for target, address in (_addresses(data) or {_Target("image"): uploaded}).items():
+            name = self._known(_names(address))
+            if name and name not in found.values():
+                found[target] = name
+        return found
+
+    def _known(self, names: list[str]) -> str:
         for name in names:
             if known := self._photos.find(name, ""):
                 return known[0] if len(known) == 1 else name
@@ -146,13 +207,25 @@ class _NameFinder:
         return names[-1] if names else ""
 
 
-def _url(data: dict[str, Any]) -> str:
-    """Return where the image is: ``image``, as most projects call it, or the one text that looks like a file."""
-    if isinstance(image := data.get("image"), str):
-        return image
-    texts = [value for value in data.values() if isinstance(value, str)]
-    files = [text for text in texts if re.search(r"\.\w{3,5}($|\?)", text)]
-    return files[0] if len(files) == 1 else parsing.text(data.get("img") or data.get("url"))
+def _addresses(data: dict[str, Any]) -> dict[_Target, str]:
+    """Return where a task's images are: ``image``, as most projects call it, and all texts that end as photos do.
+
+    Where there is none, it is the one text that looks like a file.
+    """
+    texts = {
+        _Target(key, page): text
+        for key, value in data.items()
+        for page, text in enumerate(value if isinstance(value, list) else [value])
+        if isinstance(text, str) and text.strip()
+    }
+    photos = {at: text for at, text in texts.items() if at.key == "image" or _ending(text) in PHOTO_ENDINGS}
+    files = {at: text for at, text in texts.items() if re.search(r"\.\w{3,5}($|\?)", text)}
+    named = {at: text for at, text in texts.items() if at.key in ("img", "url")}
+    return photos or (files if len(files) == 1 else dict(list(named.items())[:1]))
+
+
+def _ending(address: str) -> str:
+    return os.path.splitext(_names(address)[-1])[1].lower()
 
 
 def _names(url: str) -> list[str]:

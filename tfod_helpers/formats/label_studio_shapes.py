@@ -14,23 +14,45 @@ from tfod_helpers.formats.raw import RawObject
 
 _LABELLED = ("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels", "keypointlabels", "labels")
 _BARE = ("rectangle", "polygon", "ellipse", "brush", "keypoint")  # drawn, and labelled in another result or not at all
+# What is said of a shape that has its own result, or of the whole image.
+_ABOUT = ("choices", "datetime", "number", "pairwise", "ranker", "rating", "relation", "taxonomy", "textarea")
 _ALPHA, _CHANNELS = 3, 4
 _REDRAW = "Draw it again in Label Studio, or delete it."
 
 
 def is_shape(item: dict[str, Any]) -> bool:
     """Return whether an entry of JSON-MIN is a labelled shape."""
-    return any(key in item for key in _LABELLED) and any(key in item for key in ("x", "points", "rle"))
+    return any(key in item for key in _LABELLED) and _has_place(item)
 
 
-def from_minimal(entry: dict[str, Any]) -> list[Any]:
-    """Return the shapes of one entry of JSON-MIN as results of the full JSON."""
-    results = []
-    for value in entry.values():
-        for item in filter(is_shape, parsing.dicts(value)):
-            kind = next(key for key in _LABELLED if key in item)
-            sizes = {key: item.get(key) for key in ("original_width", "original_height")}
-            results.append({"type": kind, "value": item, **sizes})
+def tags_with_shapes(entries: Any) -> set[str]:
+    """Return the tags under which entries of JSON-MIN have shapes."""
+    return {
+        tag
+        for entry in parsing.dicts(entries)
+        for tag, value in entry.items()
+        if any(map(is_shape, parsing.dicts(value)))
+    }
+
+
+def from_minimal(entry: dict[str, Any], tags: set[str]) -> list[Any]:
+    """Return the shapes of one entry of JSON-MIN as results of the full JSON; the tags have shapes in some entry.
+
+    Raises:
+        UnusableError: what such a tag has is no list.
+    """
+    results: list[Any] = []
+    for tag in sorted(tags & entry.keys()):
+        if not isinstance(entry[tag], list):
+            what = f"what {tag!r} says is {reprlib.repr(entry[tag])}, not a list of shapes"
+            raise parsing.UnusableError(what, "Export the project again from Label Studio, as JSON.")
+        for item in entry[tag]:
+            value = parsing.mapping(item)
+            kind = next((key for key in _LABELLED if key in value), "")
+            sizes = {key: value.get(key) for key in ("original_width", "original_height")}
+            # It does not say on which image; where only one tag draws, it is the project's image.
+            target = {"to_name": "image"} if len(tags) == 1 else {}
+            results.append({"type": kind, "value": item, **sizes, **target})
     return results
 
 
@@ -38,14 +60,25 @@ def labelled(result: list[Any]) -> Iterator[Any]:
     """Yield the results that are shapes on the image, each once.
 
     A shape drawn with one tag and labelled with another comes as two results with one id; choices and
-    texts that belong to a shape come with its id as well.
+    texts that belong to a shape come with its id as well, and with its place.
     """
     named = {parsing.text(item.get("id")) for item in parsing.dicts(result) if _kind(item) in _LABELLED} - {""}
     for item in result:
-        kind = _kind(item)
-        is_bare = kind in _BARE and parsing.text(item.get("id")) not in named
-        if not isinstance(item, dict) or kind in _LABELLED or is_bare:
+        kind, value = _kind(item), parsing.mapping(parsing.mapping(item).get("value"))
+        if (
+            not isinstance(item, dict)
+            or kind in _LABELLED
+            or (
+                parsing.text(item.get("id")) not in named
+                and kind not in _ABOUT
+                and (kind in _BARE or _has_place(value))
+            )
+        ):
             yield item
+
+
+def _has_place(value: dict[str, Any]) -> bool:
+    return any(key in value for key in ("x", "y", "points", "rle"))
 
 
 def to_object(place: str, item: Any) -> RawObject:
@@ -53,7 +86,10 @@ def to_object(place: str, item: Any) -> RawObject:
     value = item.get("value") if isinstance(item, dict) else None
     if not isinstance(value, dict):
         return RawObject(place, "", (), (f"it is {reprlib.repr(item)}, not a shape with a value", _REDRAW))
-    labels = value.get(_kind(item), [])
+    if (kind := _kind(item)) not in (*_LABELLED, *_BARE):
+        what = f"its type is {reprlib.repr(item.get('type'))}, which is no shape that is known"
+        return RawObject(place, "", (), (what, _REDRAW))
+    labels = value.get(kind, [])
     names = [parsing.text(label).strip() for label in labels] if isinstance(labels, list) else []
     name = names[0] if names else ""
     if len(names) > 1:
