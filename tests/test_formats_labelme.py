@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tfod_helpers import formats
 from tfod_helpers.formats import labelme
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.problems import DatasetError
@@ -88,6 +90,29 @@ def test_primitives(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "points", "expected"),
+    [
+        ("rectangle", [[10, 10], [30, 10], [30, 35], [10, 35]], [10, 10, 30, 35]),
+        ("rectangle", [[30, 35], [10, 35], [10, 10], [30, 10]], [10, 10, 30, 35]),
+        ("rotation", [[50, 20], [60, 30], [50, 40], [40, 30]], [40, 20, 60, 40]),
+        ("rotation", [[50, -5], [65, 10], [50, 25], [35, 10]], [35, 0, 60, 25]),  # a corner that is no object
+        ("quadrilateral", [[10, 10], [30, 12], [28, 35], [11, 33]], [10, 10, 30, 35]),
+    ],
+)
+def test_four_corners(kind: str, points: list[list[float]], expected: list[float], tmp_path: Path) -> None:
+    """A rectangle that X-AnyLabeling wrote has four corners, and is a rotation where it is turned."""
+    one = shape(points, kind) | {"direction": 0.78, "difficult": True, "score": None, "attributes": {}}
+    (image,) = labelme.read(dataset_folder(tmp_path, annotation(one, version="2.3.6")))
+    assert (image.boxes_xyxy.tolist(), image.difficult.tolist()) == ([expected], [True])
+
+
+def test_reported(shared: Path) -> None:
+    """What a user of X-AnyLabeling reported is read."""
+    (image,) = labelme.read(shared / "data/reported/w23_labelme_four_points")
+    assert image.boxes_xyxy.tolist() == [[10, 10, 30, 40], [40, 20, 60, 40]]
+
+
 def test_pieces_of_one_object(tmp_path: Path) -> None:
     """Polygons and masks of one label and one group are one object, as in LabelMe's COCO export; rectangles are not."""
     pieces = [
@@ -133,7 +158,42 @@ def test_layouts(tmp_path: Path) -> None:
     assert [image.split for image in dataset] == ["train", "val"]
 
 
-def test_photo_inside_is_not_looked_at(tmp_path: Path) -> None:
+def test_folders_of_splits_beside_those_of_photos(tmp_path: Path) -> None:
+    """labels/train belongs to images/train, though images/val has photos of the same names."""
+    for number, split in enumerate(("train", "val"), start=1):
+        photo(tmp_path / "images" / split / "a.jpg")
+        (tmp_path / "labels" / split).mkdir(parents=True)
+        path = f"..\\..\\images\\{split}\\a.jpg"
+        one = annotation(shape([[number, 2], [9, 9]]), imagePath=path)
+        broken_json.write(tmp_path / "labels" / split / "a.json", one)
+    dataset = formats.read(tmp_path)
+    found = [(image.path.parent.name, image.split, image.boxes_xyxy[0, 0]) for image in dataset]
+    assert found == [("train", "train", 1), ("val", "val", 2)]
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize("folder", [None, "elsewhere"])
+def test_photo_inside_is_taken_out(folder: str | None, tmp_path: Path) -> None:
+    """A photo that is only inside its annotation is written to a folder of its own, once and again; others stay."""
+    data = dataset_folder(tmp_path / "data", annotation())
+    text = base64.b64encode(photo(tmp_path / "b.jpg").read_bytes()).decode()
+    broken_json.write(data / "b.json", annotation(imagePath="..\\b.jpg", imageData=text))
+    broken_json.write(data / "c.json", annotation(imagePath="a.jpg", imageData="no photo"))
+    target = tmp_path / (folder or "") / "data_photos"
+    options = {"folder": tmp_path / folder} if folder else {}
+    for _ in range(2):
+        with pytest.raises(DatasetError, match=r"a\.jpg: 2 annotations describe this image: a\.json; c\.json"):
+            labelme.read(data, **options)
+    (data / "c.json").unlink()
+    (data / "a.json").unlink()
+    (data / "a.jpg").unlink()
+    dataset = labelme.read(data, **options)
+    assert [image.path for image in dataset] == [target / "b.jpg"]
+    told = "of 1 annotations the photo was missing and taken out of imageData, such as of b.json."
+    assert [str(one).split(": ", 1)[1].startswith(told) for one in dataset.problems] == [True]
+
+
+def test_photo_inside_that_is_there_too_is_not_looked_at(tmp_path: Path) -> None:
     """A file with the whole photo inside is recognised by its beginning, also where imageData is no photo at all."""
     text = json.dumps(annotation(imageData="/9j/4AAQ" * 40_000), indent=2)
     photo(tmp_path / "a.jpg")

@@ -10,6 +10,7 @@ import filecmp
 import itertools
 import os
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -188,6 +189,24 @@ def photos_of(wanted: Collection[str], place: Path, folders: Listing, split: str
         where = Path(os.path.commonpath(having)) if unclear else having[0]
         found.setdefault((where, unclear), set()).add(name)
     return [Found(where, frozenset(stems), deep) for (where, deep), stems in found.items() if stems or where == first]
+
+
+def shared(parts: Sequence[Part], names: Listing) -> list[Part]:
+    """Return the parts so that of several with the same photos each accounts for its own, the first for the rest."""
+    users = defaultdict(list)
+    for part in parts:
+        users[part.images].append(part)
+    found = []
+    for part in parts:
+        same = users[part.images]
+        if part.only is None and len(same) > 1:
+            own = {stem(name) for name in names[part.annotations]}
+            if part is same[0]:
+                others = {stem(name) for other in same[1:] for name in names[other.annotations]}
+                own |= {stem(name) for name in names[part.images]} - others
+            part = Part(part.images, part.annotations, part.split, frozenset(own))
+        found.append(part)
+    return found
 
 
 def _is_photo(name: str) -> bool:

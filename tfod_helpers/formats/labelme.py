@@ -1,62 +1,117 @@
-"""LabelMe JSON: one file a photo, as wkentaro's LabelMe writes it.
+"""LabelMe JSON: one file a photo, as wkentaro's LabelMe, AnyLabeling and X-AnyLabeling write it.
 
 ``{"shapes": [{"label", "points", "shape_type", "group_id"}], "imagePath", "imageData", "imageHeight",
-"imageWidth"}``. The photo that may be inside (``imageData``) is not looked at; it has to lie in the folder.
-https://github.com/wkentaro/labelme
+"imageWidth"}``. https://github.com/wkentaro/labelme
 
 An annotation belongs to the photo that its ``imagePath`` names, or to the one that has its own name; where both exist
-and differ, that is an error. Of a polygon, a circle, a rotated rectangle and a mask the box around it is taken;
-polygons and masks of one label and one ``group_id`` are one object in several pieces, as in LabelMe's own exports. A
-flag ``difficult`` of a shape, in LabelMe's ``flags`` or in X-AnyLabeling's own place, makes its object a difficult one.
-Points and lines have no box: an error. Without annotations, `read` takes the JSON files beside the photos.
+and differ, that is an error. Where there is neither, the photo that may be inside (``imageData``) is taken out of it.
+Of a polygon, a circle, a rotated rectangle and a mask the box around it is taken; polygons and masks of one label and
+one ``group_id`` are one object in several pieces, as in LabelMe's own exports. A flag ``difficult`` of a shape, in
+LabelMe's ``flags`` or in X-AnyLabeling's own place, makes its object a difficult one. Points and lines have no box: an
+error. Without annotations, `read` takes the JSON files beside the photos; `formats.read` finds them in any folder. Its
+option ``folder`` is where photos are put that are taken out; None takes ``<folder with the annotations>_photos``.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
 import math
+import os
 import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from tfod_helpers.files import storage
 from tfod_helpers.formats import folders, parsing, shapes
-from tfod_helpers.formats.format import Format
+from tfod_helpers.formats.format import Format, photos_taken_out
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_difficult
 from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import DatasetError, Problem
 
 _ENDINGS = (".json",)
 _LOOKED_AT = 3  # files of a folder
 _OTHER_KEYS = {"version", "flags", "imagePath", "imageData", "imageHeight", "imageWidth"}
-_CORNERS = ("rectangle", "mask")  # shapes of two points
-_OUTLINES = ("polygon", "oriented_rectangle", None)  # None: before version 3.3 all shapes were polygons
+# How many points a shape has; None: before version 3.3 all shapes were polygons. X-AnyLabeling gives a rectangle's four
+# corners, and calls it a rotation where it is turned.
+_AT_LEAST_THREE = range(3, 1_000_000)
+_POINTS: dict[str | None, Sequence[int]] = {
+    "rectangle": (2, 4),
+    "mask": (2,),
+    "circle": (2,),
+    "rotation": (4,),
+    **dict.fromkeys(("oriented_rectangle", "quadrilateral", "cuboid", "polygon", None), _AT_LEAST_THREE),
+}
+_TURNED = ("rotation", "oriented_rectangle")  # their corners may lie outside though the object does not
 _PIECES = ("polygon", "mask", None)  # shapes that may be one of several pieces of an object
 _REDRAW = "Draw it again, or delete it."
 
 
-def _find(folder: Path) -> list[Part]:
-    """Return the folders with LabelMe files, the folder itself or its subfolders, with their photos."""
-    if _is_ours(folder):
-        return [Part(folders.photos_near(folder, folder), folder)]
-    places = [place for place in folders.subfolders(folder) if _is_ours(place)]
-    splits = [folders.split_name(place.name) for place in places]
-    return [
-        Part(folders.photos_near(folder, place, split), place, split)
-        for place, split in zip(places, splits, strict=True)
-    ]
+def _find(root: Path) -> list[Part]:
+    """Return the folders with LabelMe files under a folder, each with its photos and its split."""
+    names = folders.listing(root)
+    parts: list[Part] = []
+    for place in filter(_is_ours, names):
+        stems = {folders.stem(name) for name in names[place] if name.lower().endswith(_ENDINGS)}
+        found = folders.photos_of(stems, place, names)
+        for images, own, _ in found:
+            split = folders.split_of(root, place, images)
+            parts.append(Part(images, place, split, own if len(found) > 1 else None))
+    return folders.shared(parts, names)
 
 
-def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
+def _sources(
+    parts: Sequence[Part], reading: Reading, *, folder: str | os.PathLike[str] | None = None
+) -> Iterator[Source]:
     for part in parts:
-        photos = PhotoFolder(part.images, deep=True, only=part.only)
         names = folders.annotation_files(part, _ENDINGS)
-        names = [name for name in names if part.only is None or Path(name).stem in part.only]
-        yield Source(photos, names, functools.partial(_read_file, part.annotations), part.split)
+        names = [name for name in names if part.only is None or folders.stem(name) in part.only]
+        try:
+            photos = PhotoFolder(part.images, deep=True, only=part.only)
+        except DatasetError:
+            photos = None
+        title = f"{part.annotations.absolute().name}_photos"
+        target = storage.join(folder, title) if folder else part.annotations.absolute().with_name(title)
+        inside = _take_out(_photos_inside(part, names, photos), target, reading.problems)
+        to_raw = functools.partial(_read_file, part.annotations)
+        if photos or not inside:
+            rest = [name for name in names if name not in inside]
+            yield Source(photos or PhotoFolder(part.images), rest, to_raw, part.split)
+        if inside:
+            yield Source(PhotoFolder(storage.local_place(target)), inside, to_raw, part.split)
+
+
+def _photos_inside(part: Part, names: Sequence[str], photos: PhotoFolder | None) -> Iterator[tuple[str, bytes]]:
+    """Yield the annotations without a photo in the folder, each with the bytes of the one inside, if there is one."""
+    for name in names:
+        if photos and photos.find("", folders.stem(name)):
+            continue
+        try:
+            data = parsing.mapping(parsing.parse_json(parsing.contents(part.annotations / name)))
+            photo = base64.b64decode(parsing.text(data.get("imageData")))
+        except (parsing.UnusableError, ValueError):
+            continue
+        if photo and not (photos and photos.find(parsing.text(data.get("imagePath")), "")):
+            yield name, photo
+
+
+def _take_out(found: Iterator[tuple[str, bytes]], target: storage.AnyPath, problems: list[Problem]) -> list[str]:
+    """Write the photos to a folder, if there are any; return the annotations that they were in."""
+    first = next(found, None)
+    if first is None:
+        return []
+    with photos_taken_out(target, problems) as save:
+        inside = [name for name, photo in (first, *found) if save(name, "", folders.stem(name), photo)]
+    what = f"of {len(inside)} annotations the photo was missing and taken out of imageData, such as of {first[0]}"
+    fix = "Nothing needs to be done."
+    problems.append(Problem(where=str(target), what=what, fix=fix, severity="note", kind="photo taken out"))
+    return inside
 
 
 def _is_ours(folder: Path) -> bool:
-    names = folders.names_in(folder, _ENDINGS, most=3)
+    names = folders.names_in(folder, _ENDINGS, _LOOKED_AT)
     return any(_is_annotation(parsing.beginning_of_json(folder / name)) for name in names)
 
 
@@ -111,16 +166,16 @@ def _object(place: str, item: Any, size: tuple[float | None, float | None]) -> R
 
 def _bounds(kind: Any, pairs: Any, size: tuple[float | None, float | None]) -> shapes.Bounds:
     """Return the box around a shape, or raise ValueError with what is wrong with it."""
-    if not isinstance(kind, str | None) or kind not in (*_CORNERS, *_OUTLINES, "circle"):
+    if not isinstance(kind, str | None) or kind not in _POINTS:
         raise ValueError(f"a shape of type {reprlib.repr(kind)} has no box")
     points = parsing.points(pairs)
-    if len(points) < 3 if kind in _OUTLINES else len(points) != 2:
+    if len(points) not in _POINTS[kind]:
         raise ValueError(f"a {kind or 'polygon'} cannot have {len(points)} point{'s' * (len(points) != 1)}")
     if kind == "circle":  # its centre, and a point of the rim
         (x, y), rim = points
         radius = math.dist((x, y), rim)
         return shapes.clipped(shapes.ellipse((x, y), (radius, radius)), size)
-    if kind == "oriented_rectangle":
+    if kind in _TURNED:
         return shapes.clipped(shapes.around(points), size)
     xmin, ymin, xmax, ymax = shapes.around(points)
     pixel = kind == "mask"  # its corners are its first and its last pixel

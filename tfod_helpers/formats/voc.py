@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -162,7 +161,7 @@ def _find(root: Path) -> list[Part]:
     for place in names:
         if _has_ours(place, names):
             parts += _parts(place, root, names)
-    return _shared(parts, names)
+    return folders.shared(parts, names)
 
 
 def _has_ours(place: Path, names: folders.Listing) -> bool:
@@ -193,24 +192,6 @@ def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
         Part(images, place, folders.split_of(root, place, images), stems if only else None, deep)
         for images, stems, deep in photos
     ]
-
-
-def _shared(parts: Sequence[Part], names: folders.Listing) -> list[Part]:
-    """Return the parts so that of several with the same photos each accounts for its own, the first for the rest."""
-    users = defaultdict(list)
-    for part in parts:
-        users[part.images].append(part)
-    shared = []
-    for part in parts:
-        same = users[part.images]
-        if part.only is None and len(same) > 1:
-            own = {folders.stem(name) for name in names[part.annotations]}
-            if part is same[0]:
-                others = {folders.stem(name) for other in same[1:] for name in names[other.annotations]}
-                own |= {folders.stem(name) for name in names[part.images]} - others
-            part = Part(part.images, part.annotations, part.split, frozenset(own))
-        shared.append(part)
-    return shared
 
 
 # --- lists of splits ----------------------------------------------------------------------------------------
