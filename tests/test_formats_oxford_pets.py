@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from tfod_helpers import formats
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats import oxford_pets
 from tfod_helpers.problems import DatasetError
@@ -58,7 +61,6 @@ def test_species(pets: Path) -> None:
 
 def test_bodies_are_what_the_trimaps_show(pets: Path) -> None:
     """With around='body' the box is around all that is not background, and the mask is exactly that."""
-    from PIL import Image
     from pycocotools import mask
 
     dataset = oxford_pets.read(pets, around="body", masks=True, on_problem="skip")
@@ -88,6 +90,63 @@ def test_png_and_gif_called_jpg_are_read(pets: Path) -> None:
     names |= {image.path.name for image in oxford_pets.read(pets)}
     for name in ("Abyssinian_5.jpg", "Abyssinian_34.jpg"):
         assert name in names or not (pets / "annotations" / "trimaps" / name.replace("jpg", "png")).exists()
+
+
+def layout(folder: Path, names: Sequence[str], kind: str, lists: dict[str, str]) -> Path:
+    """The data set's layout, with these photos of 64 x 48 pixels that hold one object each."""
+    for place in ("images", "annotations/xmls"):
+        (folder / place).mkdir(parents=True)
+    for name in names:
+        Image.new("RGB", (64, 48)).save(folder / "images" / f"{name}.jpg")
+        box = "<bndbox><xmin>5</xmin><ymin>6</ymin><xmax>30</xmax><ymax>31</ymax></bndbox>"
+        text = f"<annotation><filename>{name}.jpg</filename><object><name>{kind}</name>{box}</object></annotation>"
+        (folder / "annotations/xmls" / f"{name}.xml").write_text(text)
+    for name, text in lists.items():
+        (folder / "annotations" / f"{name}.txt").write_text(text)
+    return folder
+
+
+PETS = ["Bengal_1", "american_bulldog_12"]
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "lists", "classes"),
+    [
+        (PETS, "cat", {"trainval": "Bengal_1 6 1 2\namerican_bulldog_12 2 2 1\n"}, ["american_bulldog", "Bengal"]),
+        (PETS, "dog", {"trainval": "Bengal_1", "test": "american_bulldog_12"}, ["american_bulldog", "Bengal"]),
+        (["Manx_1", "pug_2"], "cat", {"trainval": "Manx_1\npug_2", "list": "Manx_1 1 1 1\npug_2 2 2 1"}, ["Manx", "pug"]),
+        (["000001_a", "000002_b"], "helmet", {"trainval": "000001_a\n000002_b\n"}, ["helmet"]),
+        (["000001_a", "000002_b"], "cat", {"trainval": "000001_a 1 1 1\n000002_b 1 1 1\n"}, ["cat"]),
+        (["1_a_1", "2_b_1"], "cat", {"trainval": "1_a_1\n2_b_1", "list": "1_a_1 1 1 1\n2_b_1 1 1 1"}, ["cat"]),
+        (PETS, "ear", {"trainval": "Bengal_1\namerican_bulldog_12\n"}, ["ear"]),
+        (["1", "2"], "cat", {"trainval": "1\n2\n"}, ["cat"]),
+    ],
+)  # fmt: skip
+def test_others_in_the_same_layout(
+    names: Sequence[str], kind: str, lists: dict[str, str], classes: list[str], tmp_path: Path
+) -> None:
+    """Only its breeds or its list.txt make it the Pets; else the classes are those of the XML."""
+    dataset = formats.read(layout(tmp_path, names, kind, lists))
+    assert list(dataset.label_map) == classes
+    assert {image.path.stem: image.split for image in dataset} == {
+        name: split for split, text in lists.items() if split != "list" for name in names if name in text
+    }
+
+
+def test_photos_in_no_list_are_kept(shared: Path) -> None:
+    """Of a set in the Pets' layout, the photo that no list names is there too, without a split."""
+    dataset = formats.read(shared / "data/reported/f01_voc_in_pets_layout")
+    assert list(dataset.label_map) == ["helmet"]
+    assert [image.split for image in dataset] == ["trainval", "trainval", ""]
+
+
+def test_copies_of_the_pets(pets: Path, tmp_path: Path) -> None:
+    """A copy without list.txt, or with some of its photos, is still the Pets."""
+    (tmp_path / "images").symlink_to(pets / "images")
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/xmls").symlink_to(pets / "annotations/xmls")
+    (tmp_path / "annotations/trainval.txt").write_text("Abyssinian_1 1 1 1\namerican_bulldog_10 2 2 1\n")
+    assert list(formats.read(tmp_path).label_map) == ["Abyssinian", "american_bulldog"]
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:

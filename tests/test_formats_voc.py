@@ -496,19 +496,18 @@ def devkit(folder: Path, photos: Sequence[str], annotated: Sequence[str], **list
 
 
 def test_lists_and_what_they_leave_out(tmp_path: Path) -> None:
-    """A listed name without annotation is a warning, annotations in no list are one note, whatever photos there are."""
+    """Listed names without annotation are one warning, annotations in no list one note, whatever photos there are."""
     folder = devkit(tmp_path, "abcdef", "abcef", train="a\nb\nd\nghost\n", val="c\n")
     dataset = voc.FORMAT.read_parts(voc.FORMAT.find(folder))
     assert {image.path.stem: image.split for image in dataset} == {"a": "train", "b": "train", "c": "val"}
-    fix = "Take the name out of the list, or label the photo."
+    fix = "Take them out of the list, or label the photos."
     assert said(dataset) == [
         (
             "note",
             f"{folder}/Annotations: 2 annotations are in none of the lists train.txt, val.txt, such as e.xml. "
             "They are left out; add them to a list to have them.",
         ),
-        ("warning", f"train.txt: it names 'd', which has no annotation. {fix}"),
-        ("warning", f"train.txt: it names 'ghost', which has no annotation. {fix}"),
+        ("warning", f"train.txt: it names 2 photos, such as 'd', which have no annotation. {fix}"),
         (
             "note",
             "train/d.jpg: no annotation describes this image. "
@@ -546,6 +545,45 @@ def test_lines_of_lists(lines: str, stems: Sequence[str], tmp_path: Path) -> Non
     )
     (part,) = voc.FORMAT.find(folder)
     assert (part.split, part.only) == ("train", frozenset(stems))
+
+
+@pytest.mark.parametrize("place", ["ImageSets/Main", "imagesets/main", "ImageSets", "IMAGESETS"])
+@pytest.mark.parametrize(
+    ("lists", "splits"),
+    [
+        ({"Train": "A\nb\n", "VAL": "c", "Test": "D.JPG"}, {"a": "Train", "b": "Train", "c": "VAL", "d": "Test"}),
+        ({"TrainVal": "a\nb\nc", "test": "d", "all": "a\nb\nc\nd"}, {**dict.fromkeys("abc", "TrainVal"), "d": "test"}),
+        ({"train": "a", "valid": "b", "trainval": "a\nb", "testing": "JPEGImages/c\nJPEGImages/d"},
+         {"a": "train", "b": "valid", "c": "testing", "d": "testing"}),
+        ({"training2012": "a\nb", "validation2012": "c\nd", "Cat_Train": "a 1\nb -1"},
+         {"a": "training2012", "b": "training2012", "c": "validation2012", "d": "validation2012"}),
+    ],
+)  # fmt: skip
+def test_lists_of_any_name(place: str, lists: dict[str, str], splits: dict[str, str], tmp_path: Path) -> None:
+    """The lists of a devkit are known in any capitals, and so are the photos that they name."""
+    folder = devkit(tmp_path, "abcd", "abcd")
+    shutil.rmtree(folder / "ImageSets")
+    (folder / place).mkdir(parents=True)
+    for name, text in lists.items():
+        (folder / place / f"{name}.txt").write_text(text)
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(folder))
+    assert {image.path.stem: image.split for image in dataset} == splits
+    assert dataset.problems == ()
+
+
+@pytest.mark.parametrize("place", ["", "Annotations", "splits"])
+def test_lists_that_lie_about(place: str, tmp_path: Path) -> None:
+    """train.txt and the like beside the annotations, in the root or in a folder there divide them; what they leave out is of no split."""
+    folder = devkit(tmp_path, "abcd", "abcd")
+    (folder / place).mkdir(exist_ok=True)
+    (folder / place / "train.txt").write_text("data/JPEGImages/a.jpg\n/home/me/b.xml\n")
+    (folder / place / "val.txt").write_text("c 1\n")
+    (folder / place / "notes.txt").write_text("d\n")
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(folder))
+    divided = {"a": "train", "b": "train", "c": "val", "d": ""}
+    assert {image.path.stem: image.split for image in dataset} == (
+        divided if place != "splits" else dict.fromkeys("abcd", "")
+    )
 
 
 def test_lists_that_are_empty_are_passed_over(tmp_path: Path) -> None:

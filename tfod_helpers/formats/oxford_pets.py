@@ -15,7 +15,8 @@ https://www.robots.ox.ac.uk/~vgg/data/pets/ : ``images/``, ``annotations/list.tx
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tfod_helpers.formats import voc
+from tfod_helpers.formats.folders import names_in
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder
@@ -31,25 +33,47 @@ from tfod_helpers.problems import Problem, refused
 _SPLITS = ("trainval", "test")
 _BACKGROUND = 2
 _SPECIES = ("cat", "dog")
+_BREEDS = frozenset(
+    re.findall(
+        r"\w+",
+        """Abyssinian Bengal Birman Bombay British_Shorthair Egyptian_Mau Maine_Coon Persian Ragdoll Russian_Blue
+        Siamese Sphynx american_bulldog american_pit_bull_terrier basset_hound beagle boxer chihuahua
+        english_cocker_spaniel english_setter german_shorthaired great_pyrenees havanese japanese_chin keeshond
+        leonberger miniature_pinscher newfoundland pomeranian pug saint_bernard samoyed scottish_terrier shiba_inu staffordshire_bull_terrier
+        wheaten_terrier yorkshire_terrier""",
+    )
+)
+_LOOKED_AT = 3  # files
 
 
 def _find(folder: Path) -> list[Part]:
-    """Return the parts that the data set's own lists name; none where it is another data set."""
+    """Return the parts that the data set's own lists name; none where it is another data set in the same layout."""
     annotations = folder / "annotations"
     if not (folder / "images").is_dir() or not any((annotations / name).is_dir() for name in ("xmls", "trimaps")):
         return []
-    lists = {split: annotations / f"{split}.txt" for split in _SPLITS}
-    return [
-        Part(folder / "images", annotations, split, frozenset(_listed(path)))
-        for split, path in lists.items()
-        if path.is_file()
-    ]
+    lists = {split: [row[0] for row in _rows(annotations / f"{split}.txt")] for split in _SPLITS}
+    parts = [Part(folder / "images", annotations, split, frozenset(names)) for split, names in lists.items() if names]
+    return parts if _are_pets({name for names in lists.values() for name in names}, annotations) else []
+
+
+def _are_pets(listed: Iterable[str], annotations: Path) -> bool:
+    """Whether the photos' names have the breeds, or list.txt numbers them; and the first XML knows cats and dogs only.
+
+    Others took the layout of this data set for their own, and their classes are in the XML.
+    """
+    first = names_in(annotations / "xmls", (".xml",), _LOOKED_AT)
+    raws = [voc.read_file(str(annotations / "xmls"), name) for name in first]
+    if any(item.name.casefold() not in _SPECIES for raw in raws for item in raw.objects):
+        return False
+    numbered = {(_breed(row[0]), row[1]) for row in _rows(annotations / "list.txt") if len(row) == 4}
+    breeds, numbers = ({pair[place] for pair in numbered} for place in (0, 1))
+    return all(_breed(name) in _BREEDS for name in listed) or 0 < len(breeds) == len(numbers) == len(numbered)
 
 
 def _beside(folder: Path) -> list[Part]:
     if parts := _find(existing_folder(folder)):
         return parts
-    what = "there are no images, annotations/trainval.txt and annotations/xmls in this folder"
+    what = "there are no images, annotations/trainval.txt and annotations/xmls of its breeds in this folder"
     raise refused(folder, what, "Check the path.")
 
 
@@ -82,13 +106,13 @@ def _breed(stem: str) -> str:
     return stem.rpartition("_")[0]
 
 
-def _listed(path: Path) -> list[str]:
-    """Return the names in a list, the first word of each line that is no comment."""
+def _rows(path: Path) -> list[list[str]]:
+    """Return the words of each line of a list that is no comment; the first is a photo's name."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
+    return [line.split() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _without(part: Part, place: str, stems: Sequence[str]) -> Problem:

@@ -119,7 +119,7 @@ def _summary(dataset: Dataset, title: str, parts: Sequence[Part]) -> str:
     """Return what was read, in one line: the format, the images of each split, the classes."""
     sizes = Counter(image.split for image in dataset)
     ordered = sorted(sizes, key=lambda split: (split_role(split) != "train", split_role(split) == "test"))
-    shown = ", ".join(f"{split} {sizes[split]}".strip() for split in ordered)
+    shown = ", ".join(f"{split or 'no split' * (len(sizes) > 1)} {sizes[split]}".strip() for split in ordered)
     files = dict.fromkeys(part.annotations.name for part in parts if part.annotations.is_file())
     where = f" ({', '.join(list(files)[:3])}{', ...' * (len(files) > 3)})" if files else ""
     classes = f"{len(dataset.label_map)} class{'es' * (len(dataset.label_map) != 1)}"

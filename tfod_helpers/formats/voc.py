@@ -7,7 +7,7 @@ An annotation belongs to the photo that its ``<filename>`` names, or to the one 
 and differ, that is an error. ``<part>`` and XML namespaces are ignored. Without annotations, `read` takes the XML files
 beside the photos; `formats.read` also finds what LabelImg writes into one other folder, Roboflow into ``train``,
 ``valid`` and ``test``, and the VOCdevkit and CVAT ("PASCAL VOC 1.1") into ``Annotations`` and ``JPEGImages``, with a
-list a split in ``ImageSets/Main``. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
+list a split in ``ImageSets/Main``; a ``train.txt`` or the like may also lie about. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
 ``<difficult>1</difficult>`` is read and written. The format has no place for crowds, masks and the order of
 the classes.
 """
@@ -27,14 +27,13 @@ from tfod_helpers.formats import folders, parsing
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_set
-from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, files_with_ending
+from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, files_with_ending, folded
 from tfod_helpers.problems import Problem
 
 _ENDINGS = (".xml",)
-_LISTS = Path("ImageSets", "Main")
 _LOOKED_AT = 3  # files of a folder
-_FLAG = re.compile(r"\s+-?[01]$")  # of a list of one class: whether the photo shows it
-_PER_CLASS = re.compile(r".+_(train|val|trainval|test)")  # cat_train.txt, a list of one class
+_FLAGS = re.compile(r"(\s+-?\d+)+$")  # of a list of one class: whether the photo shows it; of the Pets: its class
+_PER_CLASS = re.compile(r".+_(train|val|trainval|test)", re.IGNORECASE)  # cat_train.txt, a list of one class
 _NO_SPLIT = "default"  # what CVAT calls the list where nobody chose a split
 
 
@@ -50,25 +49,28 @@ def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
 
 
 def _without_annotation(part: Part, there: set[str]) -> Iterator[Problem]:
-    path = _list_of(part)
-    if path is None:
-        return
-    for stem in sorted((part.only or frozenset()) - there):
-        what, fix = f"it names {stem!r}, which has no annotation", "Take the name out of the list, or label the photo."
-        yield Problem(where=path.name, what=what, fix=fix, severity="warning", kind="listed and not annotated")
+    if without := sorted((part.only or frozenset()) - there):
+        count = f"{len(without)} photos, such as " if len(without) > 1 else ""
+        what = f"it names {count}{without[0]!r}, which ha{'ve' if count else 's'} no annotation"
+        fix = "Take them out of the list, or label the photos."
+        yield Problem(where=_list_of(part), what=what, fix=fix, severity="warning", kind="listed and not annotated")
 
 
 def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
     """Yield a note on each folder with annotations that the lists of its splits leave out."""
     for folder in dict.fromkeys(part.annotations for part in parts):
-        lists = [part for part in parts if part.annotations == folder]
-        names = {path.name: None for part in lists if part.only is not None and (path := _list_of(part))}
+        lists = [part for part in parts if part.annotations == folder and part.only is not None]
         listed = frozenset[str]().union(*(part.only or () for part in lists))
-        left = [name for name in files_with_ending(folder, _ENDINGS) if name[:-4] not in listed] if names else []
+        left = [name for name in files_with_ending(folder, _ENDINGS) if name[:-4] not in listed] if lists else []
         if left:
-            what = f"{len(left)} annotations are in none of the lists {', '.join(names)}, such as {left[0]}"
+            names = ", ".join(dict.fromkeys(map(_list_of, lists)))
+            what = f"{len(left)} annotations are in none of the lists {names}, such as {left[0]}"
             fix = "They are left out; add them to a list to have them."
             yield Problem(where=str(folder), what=what, fix=fix, severity="note", kind="in no list")
+
+
+def _list_of(part: Part) -> str:
+    return f"{part.split or _NO_SPLIT}.txt"
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ def _is_ours(elements: Sequence[str]) -> bool:
 
 def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
     annotated = {folders.stem(name) for name in names[place] if name.lower().endswith(".xml")}
-    lists = _lists(place, names, annotated)
+    lists = _lists(place, root, names, annotated)
     wanted = annotated.union(*lists.values())
     photos = folders.photos_of(wanted, place, names)
     if lists:
@@ -197,36 +199,53 @@ def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
 # --- lists of splits ----------------------------------------------------------------------------------------
 
 
-def _list_of(part: Part) -> Path | None:
-    """Return the list that names a part's photos; None where there is none."""
-    for base in part.annotations.parents:
-        path = base / _LISTS / f"{part.split or _NO_SPLIT}.txt"
-        if path.is_file():
-            return path
-    return None
+def _lists(place: Path, root: Path, names: folders.Listing, annotated: Collection[str]) -> dict[str, frozenset[str]]:
+    """Return the photos of each split whose annotations are in ``place``, as the lists nearest to it name them.
+
+    What is in none of the devkit's ImageSets is no part of the data set; what is in no list that lies about is of no
+    split.
+    """
+    bases = [base for base in (place, *place.parents) if base in names]
+    known = {folder.relative_to(root).as_posix().casefold(): folder for folder in names}
+    for base in bases:
+        for name in ("ImageSets/Main", "ImageSets"):
+            inner = known.get((base.relative_to(root) / name).as_posix().casefold())
+            if inner and (found := _splits(inner, names, base, place, annotated)):
+                return found
+    beside = [folder for base in bases for folder in names if folder.parent == base]
+    for folder in [*bases, *beside] if not folders.split_of(root, place) else ():
+        found = _splits(folder, names, None, place, annotated)
+        if found := {split: listed for split, listed in found.items() if listed & set(annotated)}:
+            left = frozenset(annotated).difference(*found.values())
+            return found | ({"": left} if left else {})
+    return {}
 
 
-def _lists(place: Path, names: folders.Listing, annotated: Collection[str]) -> dict[str, frozenset[str]]:
-    """Return the photos of each split whose annotations are in ``place``, as the lists nearest to it name them."""
-    base = next((base for base in place.parents if base / _LISTS in names), None)
-    if base is None:
-        return {}
-    inside = place.relative_to(base).parts[1:]  # CVAT keeps the folders that the photos were in
-    stems = [folders.stem(name) for name in names[base / _LISTS] if name.endswith(".txt")]
+def _splits(
+    folder: Path, names: folders.Listing, base: Path | None, place: Path, annotated: Collection[str]
+) -> dict[str, frozenset[str]]:
+    """Return the photos in each list of a folder; with a ``base``, only those whose annotations lie in ``place``."""
+    stems = [folders.stem(name) for name in names[folder] if name.lower().endswith(".txt")]
     stems = [stem for stem in stems if not _PER_CLASS.fullmatch(stem)]
-    if {"train", "val"} & set(stems):
-        stems = [stem for stem in stems if stem != "trainval"]
-    found = {}
+    if not base or any(map(split_role, stems)):
+        stems = list(filter(split_role, stems))  # and not all.txt, or one of a single class
+    inside = place.relative_to(base).parts[1:] if base else ()  # CVAT keeps the folders that the photos were in
+    spelled = {folded(stem): stem for stem in annotated}
+    found: dict[str, frozenset[str]] = {}
     for stem in sorted(stems, key=_order):
-        lines = _lines(base / _LISTS / f"{stem}.txt", annotated)
-        listed = frozenset(line[-1] for line in lines if tuple(line[:-1]) == inside)
+        lines = _lines(next(folder / name for name in names[folder] if folders.stem(name) == stem), spelled)
+        here = [line for line in lines if not base or line[:-1] == [*inside] or base.joinpath(*line[:-1]) in names]
+        listed = frozenset(spelled.get(folded(line[-1]), line[-1]) for line in here)
+        if folders.split_name(stem).casefold() == "trainval":  # train and validation photos together
+            listed = listed.difference(*(other for split, other in found.items() if split_role(split) != "test"))
         if listed:
             found["" if stem == _NO_SPLIT else stem] = listed
     return found
 
 
-def _order(split: str) -> tuple[bool, bool, str]:
-    return split_role(split) != "train", split_role(split) == "test", split
+def _order(split: str) -> tuple[bool, bool, bool, str]:
+    together = folders.split_name(split).casefold() == "trainval"
+    return together, split_role(split) != "train", split_role(split) == "test", split
 
 
 def _lines(path: Path, annotated: Collection[str]) -> list[list[str]]:
@@ -240,8 +259,9 @@ def _lines(path: Path, annotated: Collection[str]) -> list[list[str]]:
         return []
     found = []
     for line in filter(None, map(str.strip, lines)):
-        name = line.split('"')[1] if line.count('"') > 1 else line if line in annotated else _FLAG.sub("", line)
-        stem = folders.stem(name) if name.lower().endswith(tuple(PHOTO_ENDINGS)) else name
+        bare = line if folded(line) in annotated else _FLAGS.sub("", line)
+        name = line.split('"')[1] if line.count('"') > 1 else bare
+        stem = folders.stem(name) if name.lower().endswith((*PHOTO_ENDINGS, *_ENDINGS)) else name
         found.append(re.split(r"[/\\]", stem))
     return found
 
