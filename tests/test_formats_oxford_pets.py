@@ -114,7 +114,7 @@ PETS = ["Bengal_1", "american_bulldog_12"]
     [
         (PETS, "cat", {"trainval": "Bengal_1 6 1 2\namerican_bulldog_12 2 2 1\n"}, ["american_bulldog", "Bengal"]),
         (PETS, "dog", {"trainval": "Bengal_1", "test": "american_bulldog_12"}, ["american_bulldog", "Bengal"]),
-        (["Manx_1", "pug_2"], "cat", {"trainval": "Manx_1\npug_2", "list": "Manx_1 1 1 1\npug_2 2 2 1"}, ["Manx", "pug"]),
+        (["Manx_1", "pug_2"], "cat", {"trainval": "Manx_1\npug_2", "list": "Manx_1 1 1 1"}, ["Manx", "pug"]),
         (["000001_a", "000002_b"], "helmet", {"trainval": "000001_a\n000002_b\n"}, ["helmet"]),
         (["000001_a", "000002_b"], "cat", {"trainval": "000001_a 1 1 1\n000002_b 1 1 1\n"}, ["cat"]),
         (["1_a_1", "2_b_1"], "cat", {"trainval": "1_a_1\n2_b_1", "list": "1_a_1 1 1 1\n2_b_1 1 1 1"}, ["cat"]),

@@ -36,11 +36,11 @@ _SPECIES = ("cat", "dog")
 _BREEDS = frozenset(
     re.findall(
         r"\w+",
-        """Abyssinian Bengal Birman Bombay British_Shorthair Egyptian_Mau Maine_Coon Persian Ragdoll Russian_Blue
-        Siamese Sphynx american_bulldog american_pit_bull_terrier basset_hound beagle boxer chihuahua
-        english_cocker_spaniel english_setter german_shorthaired great_pyrenees havanese japanese_chin keeshond
-        leonberger miniature_pinscher newfoundland pomeranian pug saint_bernard samoyed scottish_terrier shiba_inu staffordshire_bull_terrier
-        wheaten_terrier yorkshire_terrier""",
+        """Abyssinian Bengal Birman Bombay British_Shorthair Egyptian_Mau Maine_Coon Persian Ragdoll
+        Russian_Blue Siamese Sphynx american_bulldog american_pit_bull_terrier basset_hound beagle boxer
+        chihuahua english_cocker_spaniel english_setter german_shorthaired great_pyrenees havanese japanese_chin
+        keeshond leonberger miniature_pinscher newfoundland pomeranian pug saint_bernard samoyed
+        scottish_terrier shiba_inu staffordshire_bull_terrier wheaten_terrier yorkshire_terrier""",
     )
 )
 _LOOKED_AT = 3  # files
