@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from drawn import datasets, jpeg
 from hypothesis import HealthCheck, given, settings
 
-from tfod_helpers import records
+from tfod_helpers import formats, records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import tfrecord_files
-from tfod_helpers.problems import DatasetError
+from tfod_helpers.problems import DatasetError, Problem
+from tfod_helpers.records.tfrecord.examples import serialize
+from tfod_helpers.records.tfrecord.frames import frame
 
 JPEG = jpeg(40, 30)
 
@@ -170,6 +173,220 @@ def test_round_trip_through_records(tmp_path_factory: pytest.TempPathFactory, da
         ]
         assert other.crowd.tolist() == image.crowd.tolist()
         assert other.difficult.tolist() == image.difficult.tolist()
+
+
+# --- sets of shards -------------------------------------------------------------------------------
+
+
+def put(path: Path, *names: str, ids: dict[str, int] | None = None, texts: bool = True, **changes: Any) -> Path:
+    """A record file without TensorFlow: for each name ``a.jpg:cat`` a photo with one box of that class."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = []
+    for name in names:
+        file, _, label = name.partition(":")
+        class_values = {"image/object/class/text": [label.encode()]} if texts else {}
+        if ids:
+            class_values["image/object/class/label"] = np.array([ids[label]])
+        corners = zip(("xmin", "ymin", "xmax", "ymax"), (0.25, 0.5, 0.75, 1.0), strict=True)
+        boxes = {f"image/object/bbox/{corner}": np.array([value], np.float32) for corner, value in corners}
+        size = {"image/width": np.array([40]), "image/height": np.array([30])}
+        values = {"image/encoded": [JPEG], "image/filename": [file.encode()]} | size | boxes | class_values | changes
+        frames.append(frame(serialize({key: value for key, value in values.items() if value is not None})))
+    path.write_bytes(b"".join(frames))
+    return path
+
+
+def read_classes(dataset: Dataset) -> dict[str, str]:
+    """The class of each photo's one box, by the photo's name."""
+    return {image.path.name: dataset.label_map.name(int(image.labels[0])) for image in dataset}
+
+
+def problems_of(path: Path) -> list[Problem]:
+    """What is told of a folder under skip; with raise, its errors are raised."""
+    found = formats.read(path, on_problem="skip").problems
+    if any(problem.severity == "error" for problem in found):
+        with pytest.raises(DatasetError) as caught:
+            formats.read(path)
+        assert {problem.what for problem in caught.value.problems} >= {
+            problem.what for problem in found if problem.severity == "error"
+        }
+    return list(found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["train-{}-of-00003.tfrecord", "train.record-{}-of-00003", "Train-{}-of-00003", "x_train.tfrecord-{}-of-00003"],
+)
+def test_a_missing_shard_is_named(name: str, tmp_path: Path) -> None:
+    """Shards that are not there are an error that names them; with skip, the others are read."""
+    put(tmp_path / "data" / name.format("00000"), "a.jpg:cat")
+    put(tmp_path / "data" / name.format("00002"), "c.jpg:cat")
+    for path in (tmp_path / "data", tmp_path / "data" / name.format("00002")):
+        (problem,) = problems_of(path)
+        assert "1 of its 3 shards are missing: 00001-of-00003" in problem.what
+        assert problem.kind == "shard missing"
+    dataset = formats.read(tmp_path / "data", on_problem="skip")
+    assert sorted(read_classes(dataset)) == ["a.jpg", "c.jpg"]
+    assert {image.split.lower() for image in dataset} == {"train"}
+
+
+def test_shards_counted_from_one_are_whole(tmp_path: Path) -> None:
+    """Some programs count 1 of 2, 2 of 2; and checkpoints, which are sharded too, are no records."""
+    put(tmp_path / "a-1-of-2.tfrecord", "a.jpg:cat")
+    put(tmp_path / "a-2-of-2.tfrecord", "b.jpg:cat")
+    (tmp_path / "model.ckpt.data-00000-of-00001").write_bytes(bytes(100))
+    assert len(formats.read(tmp_path)) == 2
+
+
+def test_shards_of_two_writings_are_never_merged(tmp_path: Path) -> None:
+    """Two counts of one name, or records of this package written twice, are refused with both; one file decides."""
+    put(tmp_path / "data/train-00000-of-00001.tfrecord", "a.jpg:cat")
+    for number in range(2):
+        put(tmp_path / f"data/train-0000{number}-of-00002.tfrecord", f"{number}.jpg:dog")
+    put(tmp_path / "data/val.tfrecord", "v.jpg:cat")
+    (problem,) = problems_of(tmp_path / "data")
+    assert "train-00000-of-00001.tfrecord and train-00000-of-00002.tfrecord" in problem.what
+    assert list(read_classes(formats.read(tmp_path / "data", on_problem="skip"))) == ["v.jpg"]
+    assert len(formats.read(tmp_path / "data/train-00001-of-00002.tfrecord")) == 2
+    for mark in ("0a1b2c3d", "1a1b2c3d"):
+        put(tmp_path / f"ours/train-{mark}-00000-of-00001.tfrecord", f"{mark}.jpg:cat")
+    (tmp_path / "ours/train.json").write_text("{}")
+    with pytest.raises(DatasetError, match="records of this name were written more than once"):
+        formats.read(tmp_path / "ours")
+
+
+@pytest.mark.parametrize("copy", ["a-00000-of-00001 (1).tfrecord", "a-00000-of-00001.tfrecord (1)", "b.tfrecord"])
+def test_a_doubled_file_is_read_once(copy: str, tmp_path: Path) -> None:
+    """A file that is there twice gives its photos once, with a word; a shard with two contents is an error."""
+    first = put(tmp_path / "a-00000-of-00001.tfrecord", "a.jpg:cat")
+    (tmp_path / copy).write_bytes(first.read_bytes())
+    (problem,) = formats.read(tmp_path).problems
+    assert problem.severity == "warning"
+    assert "byte for byte" in problem.what
+    assert len(formats.read(tmp_path)) == 1
+    put(tmp_path / "a.record-00000-of-00001", "b.jpg:cat")
+    with pytest.raises(DatasetError, match="shard 0 is there more than once, with other contents"):
+        formats.read(tmp_path)
+
+
+def test_empty_shards_are_told(tmp_path: Path) -> None:
+    """Programs leave shards empty where there are few photos; a copy that failed looks the same, so it is told."""
+    put(tmp_path / "a-00000-of-00002.tfrecord", "a.jpg:cat")
+    put(tmp_path / "a-00001-of-00002.tfrecord")
+    (problem,) = formats.read(tmp_path).problems
+    assert (problem.severity, problem.kind) == ("warning", "shard empty")
+
+
+def test_roboflows_folders(tmp_path: Path) -> None:
+    """train, valid and test with a record file and a label map each are one data set, whatever its name has in it."""
+    for split in ("train", "valid", "test"):
+        put(tmp_path / f"x/{split}/Train-Signs.tfrecord", f"{split}.jpg:cat", ids={"cat": 1})
+        text = (
+            'item {\n    name: "cat",\n    id: 1,\n    display_name: "cat"\n}\nitem {\n    name: "dog",\n    id: 2\n}\n'
+        )
+        (tmp_path / f"x/{split}/Train-Signs_label_map.pbtxt").write_text(text)
+    dataset = formats.read(tmp_path / "x")
+    assert {image.split: image.path.name for image in dataset} == {n: f"{n}.jpg" for n in ("train", "valid", "test")}
+    assert list(dataset.label_map) == ["cat", "dog"]
+    assert dataset.problems == ()
+    assert len(formats.read(tmp_path / "x", folder=tmp_path / "photos")) == 3
+    assert len(formats.read(tmp_path / "x/valid/Train-Signs.tfrecord")) == 1
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def test_each_set_has_the_names_of_its_own_label_map(tmp_path: Path) -> None:
+    """Two sets that number their classes differently are joined by the names, ids alone or with texts."""
+    for texts in (True, False):
+        for name, ids in (("a", {"cat": 1, "dog": 2}), ("b", {"dog": 1, "cat": 2, "cow": 3})):
+            folder = tmp_path / f"{texts}"
+            put(folder / f"{name}.tfrecord", *(f"{name}_{one}.jpg:{one}" for one in ids), ids=ids, texts=texts)
+            items = "".join(f"item {{ id: {id} name: '{one}' }}" for one, id in ids.items())
+            (folder / f"{name}_label_map.pbtxt").write_text(items)
+        dataset = formats.read(folder)
+        assert list(dataset.label_map) == ["cat", "cow", "dog"]
+        assert all(name.startswith(("a_" + label, "b_" + label)) for name, label in read_classes(dataset).items())
+        assert [problem.kind for problem in dataset.problems] == ["classes joined"]
+
+
+def test_a_label_map_that_is_not_theirs(tmp_path: Path) -> None:
+    """Where the records' names contradict the label map, one line says so; capitals are no contradiction."""
+    put(tmp_path / "a.tfrecord", *(f"{n}.jpg:cat" for n in range(60)), ids={"cat": 1})
+    (tmp_path / "label_map.pbtxt").write_text("item { id: 1 name: 'dog' } item { id: 2 name: 'cat' }")
+    with pytest.raises(DatasetError) as caught:
+        formats.read(tmp_path)
+    (problem,) = caught.value.problems
+    assert problem.what == "its records call class 1 'cat' (60 objects), and label_map.pbtxt 'dog'"
+    (tmp_path / "label_map.pbtxt").write_text("item { id: 1 name: 'Cat' }")
+    assert list(formats.read(tmp_path).label_map) == ["Cat"]
+    (tmp_path / "label_map.pbtxt").write_text("item { id: 1 name: 'cat' item { id: 2 } }")
+    assert [(problem.severity, problem.kind) for problem in formats.read(tmp_path).problems] == [
+        ("warning", "label map unreadable")
+    ]
+    with pytest.raises(DatasetError, match="'item' is opened within item 1"):
+        formats.read(tmp_path, label_map=tmp_path / "label_map.pbtxt")
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("pet_faces_train", "train"),
+        ("pets_train_val", "trainval"),
+        ("Val2017-pets", "Val"),
+        ("train_with_masks", "train"),
+        ("TEST", "TEST"),
+        ("pets", ""),
+    ],
+)
+def test_a_sets_name_says_its_split(name: str, split: str, tmp_path: Path) -> None:
+    """The split stands at the end of a set's name, at its start or in it, in any capitals."""
+    (image,) = formats.read(put(tmp_path / f"{name}.record", "a.jpg:cat"))
+    assert image.split == split
+
+
+# --- records of other tasks -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"image/encoded": None, "image": [JPEG], "objects/bbox": np.array([0.1, 0.1, 0.9, 0.9], np.float32)},
+            "2 of 2 records have no image/encoded, but image, image/filename",
+        ),
+        ({"image/class/label": np.array([1])}, "for classification"),
+        ({"image/segmentation/class/encoded": [JPEG]}, "for segmentation"),
+        ({"image/encoded": None, "image_raw": [JPEG]}, "image_raw"),
+    ],
+)
+def test_records_of_other_tasks(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
+    """Records without photos or boxes are refused once, by the features that they have."""
+    boxless = {f"image/object/bbox/{corner}": None for corner in ("xmin", "ymin", "xmax", "ymax")}
+    boxless |= {"image/object/class/text": None}
+    put(tmp_path / "x.tfrecord", "a.jpg:cat", "b.jpg:cat", **boxless, **changes)
+    with pytest.raises(DatasetError) as caught:
+        formats.read(tmp_path)
+    (problem,) = caught.value.problems
+    assert told in problem.what
+    assert problem.kind == "records of another task"
+    put(tmp_path / "y.tfrecord", "c.jpg:cat")
+    assert list(read_classes(formats.read(tmp_path, on_problem="skip"))) == ["c.jpg"]
+
+
+def test_sequence_examples_are_refused_by_name(tmp_path: Path) -> None:
+    """A video's SequenceExample would read as an example with less in it."""
+    context = serialize({"clip/path": [b"a.mp4"]})
+    (tmp_path / "x.tfrecord").write_bytes(frame(context + b"\x12\x00"))
+    with pytest.raises(DatasetError, match=r"clip/path: these are tf\.train\.SequenceExample records"):
+        formats.read(tmp_path)
+
+
+def test_tfds_records_say_what_they_are(shared: Path, tmp_path: Path) -> None:
+    """A record of TensorFlow Datasets is not called an empty photo."""
+    path = shutil.copytree(shared / "data/reported/w29_tfds_record", tmp_path / "x")
+    with pytest.raises(DatasetError, match=r"records of TensorFlow Datasets\. Read them by their name"):
+        formats.read(path)
 
 
 def test_compressed_and_damaged_files(tmp_path: Path) -> None:

@@ -395,7 +395,7 @@ def test_open_tells_what_is_wrong(photographed: Dataset, prefix: Path) -> None:
     made.files[1].unlink()
     with pytest.raises(FileNotFoundError, match=r"00001-of-00002\.tfrecord: this shard is missing"):
         records.open(prefix)
-    with pytest.raises(ValueError, match="6 images, and 12 were written"):
+    with pytest.raises(ValueError, match="6 images, and 12 were written; missing is 00001-of-00002"):
         list(records.read(made))
     manifest = json.loads(prefix.with_name("train.json").read_text())
     for change in ({"count": 6}, {"shards": {}}, {"checksum": None}):

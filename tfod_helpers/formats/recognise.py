@@ -191,6 +191,8 @@ def _of_folder(folder: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]
 def _of_file(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     """Return the parts by format that are one annotation file; its photos are near it, or near its folder."""
     path = path.absolute()
+    if "tfrecord" in chosen and (parts := tfrecord_files.parts_of(path)):  # its photos are in it, not near
+        return {"tfrecord": parts}
     root = path.parent if folders.has_photos(path.parent) else path.parent.parent
     found = {name: [part for part in parts if part.annotations == path] for name, parts in _found(root, chosen).items()}
     return {name: parts for name, parts in found.items() if parts}

@@ -3,10 +3,12 @@
 Their photos are taken out once, into a folder, so that 20,000 of them need not be kept in memory. The features
 are those of ``create_pet_tf_record.py``, ``generate_tfrecord.py`` and the Model Garden's ``tfrecord_lib.py``.
 
-`read` takes one file or shard, whose other shards are read too, or a folder with several sets. Where the records hold
-class ids and no names it needs the ``label_map`` that they were written with: the ids in that file are the records'
-ids, gaps and all. Its option ``folder`` is where the photos are put, a folder for each set; None takes
-``<set>_photos`` beside the records. One that has other files in it is a FileExistsError.
+`read` takes one file or shard, whose other shards are read too, or a folder with several sets, in it or in subfolders
+named for splits, as Roboflow packs them. A label map beside the records or above names the classes of those that hold
+ids only; else they need the ``label_map`` that they were written with: the ids in that file are the records' ids, gaps
+and all. Sets that number their classes differently are joined by the names. Its option ``folder`` is where the photos
+are put, a folder for each set; None takes ``<set>_photos`` beside the records. One that has other files in it is a
+FileExistsError.
 """
 
 from __future__ import annotations
@@ -14,94 +16,161 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers.annotations import LabelMap
-from tfod_helpers.annotations.label_map import read_ids, read_numbered
+from tfod_helpers.annotations import LabelMap, split_word
+from tfod_helpers.annotations.label_map import read_file_ids
 from tfod_helpers.files import storage
-from tfod_helpers.formats.folders import split_name
+from tfod_helpers.formats import folders, tfrecord_sets
 from tfod_helpers.formats.format import Format, photos_taken_out
+from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
-from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
+from tfod_helpers.formats.tfrecord_sets import RecordSet
+from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, existing_folder
 from tfod_helpers.problems import DatasetError, Problem, refused
 from tfod_helpers.records import tfrecord
 
-_FILE = re.compile(
-    r"(?P<set>.+?)(?:\.(?:tfrecords?|records?))?(?:-\d{5}-of-\d{5})(?:\.(?:tfrecords?|records?))?(?:\.gz)?"
-    r"|(?P<alone>.+?)\.(?:tfrecords?|records?)(?:\.gz)?"
-)
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _WRITE_AGAIN = "Write the records again, or leave this one out with on_problem='skip'."
+_THEIR_MAP = "the label map that the records were written with"
 _IN_PIXELS = 2.0  # a fraction of the image is never so high, a box over the edge included
+_BOX = "image/object/bbox/"
+_SHOWN = 8  # features or classes that a message names
+# What other tasks' records have, and what such records are: the first that fits.
+_OTHER_TASKS = (
+    ("objects/", "records of TensorFlow Datasets", "Read them by their name: formats.tfds.read('voc', folder='voc')."),
+    ("segmentation", "records for segmentation", "Choose records with boxes."),
+    ("mask", "records for segmentation", "Choose records with boxes."),
+    ("label", "records for classification", "Choose records with boxes."),
+)
 
 
-def _find(folder: Path) -> list[Part]:
-    """Return the sets of records in a folder, each with the split that its name says."""
+def _find(root: Path) -> list[Part]:
+    """Return the sets of records in a folder or in its splits, each with the split that a name says."""
+    inside = [child for child in folders.subfolders(root) if split_word(child.name) and not _has_photos(child)]
     try:
-        names = list(files_with_ending(folder))
+        return [
+            Part(root, one.first, (split_word(place.name) if place != root else "") or _split(one.name))
+            for place in (root, *inside)
+            for one in tfrecord_sets.sets_in(place)
+        ]
     except DatasetError:
         return []
-    sets: dict[str, str] = {}
-    for name in names:
-        if known := _set_of(name):
-            sets.setdefault(known, name)
-    return [Part(folder, folder / first, _split(known)) for known, first in sets.items()]
+
+
+def parts_of(path: Path) -> list[Part]:
+    """Return the set that a file is of, whichever of its shards it is; none where its name is not that of records."""
+    found = [one for one in tfrecord_sets.sets_in(path.parent) if path.name in one.files]
+    return [Part(path.parent, path, split_word(path.parent.name) or _split(one.name)) for one in found]
+
+
+def _has_photos(folder: Path) -> bool:
+    return bool(folders.names_in(folder, PHOTO_ENDINGS, most=1))
 
 
 def _beside(path: Path) -> list[Part]:
     if path.is_file():
-        return [Part(path.parent, path, _split(_set_of(path.name)))]
+        return parts_of(path) or [Part(path.parent, path, split_word(path.parent.name))]
     if found := _find(existing_folder(path)):
         return found
     fix = "Check the path; files end in .tfrecord or .record, or in -00000-of-00010."
     raise refused(path, "there are no TFRecord files in this folder", fix)
 
 
+def _split(set_name: str) -> str:
+    """Return the split that a set's name ends with, begins with, or else has in it: ``pets_train_val``."""
+    words = re.split(r"[-_. ]", set_name)
+    ends = ["_".join(words[start:]) for start in range(len(words))]
+    starts = ["_".join(words[:end]) for end in range(len(words), 0, -1)]
+    return folders.split_name(*ends, *starts, *words)
+
+
 def _sources(
     parts: Sequence[Part], reading: Reading, *, folder: str | os.PathLike[str] | None = None
 ) -> Iterator[Source]:
-    names = _Names(reading.label_map)
-    reading.label_map = names.label_map
-    for part in parts:
-        set_name = _set_of(part.annotations.name) or part.annotations.name
-        target = storage.join(folder, set_name) if folder else part.annotations.with_name(f"{set_name}_photos")
-        raws = _take_out(part.annotations, set_name, target, names, reading.problems)
+    given = None if reading.label_map is None else _given(reading.label_map)
+    reading.label_map = known_classes(reading.label_map, [])
+    declared: list[dict[int, str] | None] = []
+    usable = tfrecord_sets.checked([tfrecord_sets.set_of(part.annotations) for part in parts], reading.problems)
+    times = Counter(one.name for one in usable if one)
+    for part, one in zip(parts, usable, strict=True):
+        if one is None:
+            continue
+        names = _Names(given or _map_beside(one, part.images, reading.problems))
+        own = f"{one.folder.name}_{one.name}" if times[one.name] > 1 else one.name
+        target = storage.join(folder, own) if folder else one.folder / f"{one.name}_photos"
+        raws = _take_out(one, target, names, reading.problems)
         if raws:
+            declared.append(names.declared())
             yield Source(PhotoFolder(storage.local_place(target)), raws, split=part.split)
-    reading.classes = names.in_order()
-
-
-def _set_of(name: str) -> str:
-    """Return what the shards of one set have in common in their names; empty for other files."""
-    match = _FILE.fullmatch(name)
-    return (match["set"] or match["alone"]) if match else ""
-
-
-def _split(set_name: str) -> str:
-    return split_name(*re.split(r"[-_.]", set_name))
+    reading.classes = _joined(declared, reading)
 
 
 # --- photos out of records ------------------------------------------------------------------------
 
 
-def _take_out(
-    first: Path, set_name: str, target: storage.AnyPath, names: _Names, problems: list[Problem]
-) -> list[RawImage]:
+def _take_out(one: RecordSet, target: storage.AnyPath, names: _Names, problems: list[Problem]) -> list[RawImage]:
     """Write the photos of a set to a folder; return what its records say of them."""
     raws: list[RawImage] = []
+    kinds = _Kinds(one)
     with photos_taken_out(target, problems) as save:
-        for shard in [name for name in files_with_ending(first.parent) if _set_of(name) == set_name]:
-            examples = tqdm(_examples(first.with_name(shard), problems), f"Reading {shard}", unit="image", delay=1)
+        for shard in one.files:
+            examples = tqdm(_examples(one.folder / shard, problems), f"Reading {shard}", unit="image", delay=1)
             for number, values in enumerate(examples, start=1):
-                stem = _photo_stem(values) or f"{set_name}_{len(raws):06d}"
-                if name := save(shard, f"record {number}", stem, _only(values, "image/encoded", b"")):
-                    raws.append(_raw_image(shard, f"record {number}", name, values, names))
-    return raws
+                kinds.count(shard, values)
+                if "image/encoded" in values:
+                    stem = _photo_stem(values) or f"{one.name}_{len(raws):06d}"
+                    if name := save(shard, f"record {number}", stem, _only(values, "image/encoded", b"")):
+                        raws.append(_raw_image(shard, f"record {number}", name, values, names))
+    found = [*kinds.problems(), *names.problems(one.first.name)]
+    problems += found
+    return [] if any(problem.kind in ("records of another task", "label map differs") for problem in found) else raws
+
+
+class _Kinds:
+    """What a set's records are, by their features: labelled photos, or something else."""
+
+    def __init__(self, one: RecordSet) -> None:
+        self._set = one
+        self._counts = dict.fromkeys(one.files, 0)
+        self._without_photo: Counter[tuple[str, ...]] = Counter()
+        self._with_photo: dict[str, None] = {}  # the features of all that have one
+
+    def count(self, shard: str, values: dict[str, Any]) -> None:
+        self._counts[shard] += 1
+        if "image/encoded" in values:
+            self._with_photo |= dict.fromkeys(values)
+        else:
+            self._without_photo[tuple(sorted(values))] += 1
+
+    def problems(self) -> Iterator[Problem]:
+        for features, count in self._without_photo.items():
+            yield self._other(features, f"{count:,} of {sum(self._counts.values()):,} records have no image/encoded")
+        if self._with_photo and not any(key.startswith(_BOX) for key in self._with_photo):
+            yield self._other(tuple(sorted(self._with_photo)), f"no record has boxes ({_BOX}xmin and so on)")
+        empty = [shard for shard, count in self._counts.items() if not count]
+        if empty:
+            what = f"{len(empty)} of its {len(self._counts)} files hold no records, such as {empty[0]}"
+            fix = "Some programs leave shards empty; if this one was not meant to be, copy it again."
+            yield Problem(where=self._set.first.name, what=what, fix=fix, severity="warning", kind="shard empty")
+
+    def _other(self, features: tuple[str, ...], what: str) -> Problem:
+        """Return the problem of records that are no photos with boxes, and what they are by their features."""
+        of_images = [feature for feature in features if not feature.startswith("image/object/")]
+        fits = [(kind, fix) for word, kind, fix in _OTHER_TASKS if any(word in feature for feature in of_images)]
+        kind, fix = next(iter(fits), ("", "Choose records with photos as image/encoded, and boxes."))
+        if tfrecord.is_sequence(self._set.first):
+            kind, fix = "tf.train.SequenceExample records, of videos", "Write a tf.train.Example for each image."
+        shown = ", ".join(features[:_SHOWN]) + f", ... {len(features)} in all" * (len(features) > _SHOWN)
+        what = f"{what}, but {shown or 'no features at all'}" + f": these are {kind}" * bool(kind)
+        return Problem(where=self._set.first.name, what=what, fix=fix, kind="records of another task")
 
 
 def _examples(path: Path, problems: list[Problem]) -> Iterator[dict[str, Any]]:
@@ -155,46 +224,106 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
     return RawImage(where, place, name, size=size, objects=objects)  # type: ignore[arg-type]
 
 
+# --- the classes' names ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ids:
+    """A label map: the names by the ids that it gives them, and what to call it."""
+
+    names: dict[int, str]
+    shown: str = "the label map"
+
+
 class _Names:
-    """The classes' names by the ids that the records know them by.
+    """The names of a set's classes by the ids that its records know them by."""
 
-    Attributes:
-        label_map: the label map that was given, or None.
-    """
-
-    def __init__(self, label_map: LabelMap | str | os.PathLike[str] | None) -> None:
-        self.label_map: LabelMap | None
-        self._found: dict[int, str] = {}
-        if isinstance(label_map, str | os.PathLike):
-            self.label_map, self._ids = _with_ids(storage.mirror(label_map))
-        else:
-            self.label_map, self._ids = label_map, dict(enumerate(label_map or (), start=1))
+    def __init__(self, ids: _Ids) -> None:
+        self._ids = ids
+        self._found: dict[int, set[str]] = defaultdict(set)
+        self._differs: Counter[tuple[int, str]] = Counter()
+        self._without_id = False
 
     def of(self, text: Any, label: Any) -> tuple[str, tuple[str, str] | None]:
         """Return the class of an object by what its record says, and what is wrong with it."""
         name = text.decode("utf-8", "replace").strip() if isinstance(text, bytes) else ""
         id = int(label) if isinstance(label, np.integer | np.floating) else None
-        fix = "Give the label map that the records were written with."
         if id is None:
+            self._without_id = True
             return name, None
-        if name and self._ids.get(id, name) != name:
-            return name, (f"the record calls class {id} {name!r}, and the label map {self._ids[id]!r}", fix)
-        name = name or self._ids.get(id, "")
-        if not name:
-            fix = "Correct the label map." if self._ids else fix
+        known = self._ids.names.get(id, "")
+        if name and known and name.casefold() != known.casefold() and not name.startswith("/m/"):
+            self._differs[id, name] += 1
+        elif not name and not known:
+            fix = (
+                "Correct the label map."
+                if self._ids.names
+                else "Give the label map that the records were written with."
+            )
             return "", (f"its class is {id}, and no name is known for it", fix)
-        self._found.setdefault(id, name)
-        return name, None
+        self._found[id].add(known or name)
+        return known or name, None
 
-    def in_order(self) -> list[str]:
-        """Return the names that objects had, by their ids; none where two ids have one name."""
-        names = [self._found[id] for id in sorted(self._found)]
-        return names if len(set(names)) == len(names) else []
+    def problems(self, where: str) -> Iterator[Problem]:
+        """Yield where the records contradict the label map."""
+        if self._differs:
+            (id, name), count = self._differs.most_common(1)[0]
+            told = f"its records call class {id} {name!r} ({count:,} objects)"
+            what = f"{told}, and {self._ids.shown} {self._ids.names[id]!r}"
+            fix = f"Give {_THEIR_MAP}, or remove the one that is not theirs."
+            yield Problem(where=where, what=what, fix=fix, kind="label map differs")
+
+    def declared(self) -> dict[int, str] | None:
+        """Return the classes by their ids; None where records have no ids, or one of several names."""
+        if self._without_id or any(len(names) > 1 for names in self._found.values()):
+            return None
+        return {id: next(iter(names)) for id, names in self._found.items()} | self._ids.names
 
 
-def _with_ids(path: Path) -> tuple[LabelMap, dict[int, str]]:
-    known, word = read_numbered(path)
-    return known, read_ids(path.read_text(encoding="utf-8-sig")) if word else dict(enumerate(known, start=1))
+def _joined(declared: Sequence[dict[int, str] | None], reading: Reading) -> list[str]:
+    """Return the classes of all sets in the order of their ids; where these differ, nothing says an order but names."""
+    known = [one for one in declared if one is not None]
+    pairs = sorted({pair for one in known for pair in one.items()})
+    if len(known) < len(declared):
+        return []
+    names = [name for _, name in pairs]
+    if len(dict(pairs)) == len(set(names)) == len(pairs):
+        return names
+    what = "its sets of records number their classes differently"
+    fix = "The classes were joined by their names, in alphabetical order."
+    reading.problems.append(Problem(where=reading.where, what=what, fix=fix, severity="note", kind="classes joined"))
+    return sorted(set(names))
+
+
+def _given(label_map: LabelMap | str | os.PathLike[str]) -> _Ids:
+    if isinstance(label_map, LabelMap):
+        return _Ids(dict(enumerate(label_map, start=1)))
+    known_classes(label_map, [])  # refuses one that cannot be used
+    return _Ids(read_file_ids(label_map))
+
+
+def _map_beside(one: RecordSet, root: Path, problems: list[Problem]) -> _Ids:
+    """Return the label map beside a set, or above it: that of its name, or else the only one."""
+    for folder in dict.fromkeys((one.folder, root)):
+        found: dict[str, dict[int, str]] = {}
+        for name in folders.names_in(folder, (".pbtxt",)):
+            if re.search("label", name, re.IGNORECASE):
+                try:
+                    found[name] = read_file_ids(folder / name)
+                except ValueError as error:
+                    what, fix = f"this label map cannot be used ({error})", "Correct it, or remove it."
+                    kind = "label map unreadable"
+                    problems.append(Problem(where=name, what=what, fix=fix, severity="warning", kind=kind))
+        own = {name: ids for name, ids in found.items() if one.name.lower().startswith(_owner(name) or "?")}
+        several = list((own or found).items())
+        if several and all(ids == several[0][1] for _, ids in several):
+            return _Ids(several[0][1], several[0][0])
+    return _Ids({})
+
+
+def _owner(label_map: str) -> str:
+    """Return whose a label map is by its file name: ``pets`` of ``Pets_label_map.pbtxt``; empty where it is of any."""
+    return re.sub(r"[-_ ]*label[-_ ]*map[^.]*$", "", os.path.splitext(label_map.lower())[0])
 
 
 def _number(value: Any) -> float | None:

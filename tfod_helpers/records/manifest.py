@@ -129,7 +129,11 @@ def read(records: Records) -> Iterator[LabelledImage]:
             found += 1
             yield image
     if found != records.count:
-        raise ValueError(f"{records.pattern}: {found} images, and {records.count} were written. Write them again.")
+        there = {int(os.path.basename(path).rpartition("-of-")[0][-5:]) for path in records.files}
+        of = int(records.pattern.rpartition("-of-")[2].removesuffix(".tfrecord"))
+        missing = ", ".join(f"{number:05d}-of-{of:05d}" for number in sorted({*range(of)} - there))
+        told = f"{found} images, and {records.count} were written" + f"; missing is {missing}" * bool(missing)
+        raise ValueError(f"{records.pattern}: {told}. Write them again.")
 
 
 def read_labels(records: Records) -> Iterator[LabelledImage]:

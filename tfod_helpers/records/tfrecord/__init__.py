@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterator
 
 from tfod_helpers.annotations import LabelledImage
-from tfod_helpers.records.tfrecord.examples import read_examples
-from tfod_helpers.records.tfrecord.frames import DamagedError
+from tfod_helpers.records.tfrecord.examples import is_sequence, read_examples
+from tfod_helpers.records.tfrecord.frames import DamagedError, is_records
 from tfod_helpers.records.tfrecord.labelled import to_labelled_image
 
-__all__ = ["DamagedError", "read", "read_examples"]
+__all__ = ["DamagedError", "is_records", "is_sequence", "read", "read_examples"]
 
 
 def read(path: str | os.PathLike[str]) -> Iterator[LabelledImage]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from tfod_helpers.files import storage
 from tfod_helpers.records.tfrecord.frames import DamagedError, read_frames
 
+_FEATURE_LISTS = 2  # the field that only a SequenceExample has
 Values = dict[str, list[bytes] | np.ndarray]
 
 _PROTO = """
@@ -74,6 +76,15 @@ def read_examples(path: str | os.PathLike[str]) -> Iterator[Values]:
                 yield parse(data)
             except ValueError as error:
                 raise DamagedError(path, number, str(error)) from None
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether a file's first record is a ``tf.train.SequenceExample``, which reads as an example with less in it."""
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    first = next(read_frames(path), b"")
+    unknown: Any = UnknownFieldSet(example_class().FromString(first))
+    return any(field.field_number == _FEATURE_LISTS for field in unknown)
 
 
 def parse(example: bytes) -> Values:

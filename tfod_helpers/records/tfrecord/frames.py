@@ -69,6 +69,13 @@ def read_frames(path: Path, name: storage.AnyPath | None = None) -> Iterator[byt
             raise DamagedError(name or path, number, str(error)) from None
 
 
+def is_records(path: Path) -> bool:
+    """Whether a file begins as records do, or is empty or compressed, as some are."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    return not head or head.startswith(_GZIP) or (len(head) == HEAD and masked_crc(head[:8]) == head[8:])
+
+
 def data_of(frame: bytes) -> bytes:
     """Return the data of one frame.
 
