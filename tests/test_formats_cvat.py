@@ -65,7 +65,10 @@ def export(folder: Path, *images: str, photos: tuple[str, ...] = ("images/a.jpg"
     """An export with its photos, unpacked."""
     for name in photos:
         photo(folder / name)
-    (folder / "annotations.xml").write_text(TASK.format(images="\n  ".join(images)), encoding="utf-8")
+    text = TASK.format(images="\n  ".join(images))
+    if "<track" in text:
+        text = text.replace("<mode>annotation</mode>", "<mode>interpolation</mode>")  # as that of a video
+    (folder / "annotations.xml").write_text(text, encoding="utf-8")
     return folder
 
 
@@ -220,6 +223,64 @@ def test_video_with_its_frames(tmp_path: Path) -> None:
     assert [problem.kind for problem in cvat.read(folder).problems] == ["photo not annotated"]
 
 
+SIZE = "<original_size>\n<width>{}</width>\n<height>40</height></original_size>"
+VIDEO = "<start_frame>{}</start_frame><stop_frame>99</stop_frame><frame_filter>{}</frame_filter>" + SIZE.format(60)
+
+
+@pytest.mark.parametrize("name", ["frame_000010", "frame_000010.PNG", "FRAME_000010"])
+@pytest.mark.parametrize("place", ["task", "job", "project"])
+def test_video_exported_for_images(name: str, place: str, tmp_path: Path) -> None:
+    """The export for images of a video says its size and its start and step; its names have no ending."""
+    folder = export(tmp_path, image(name=name), photos=("images/frame_000010.PNG", "images/frame_000001.PNG"))
+    text = (folder / "annotations.xml").read_text()
+    if place == "project":
+        text = text.replace("task>", "project>").replace("<labels>", f"<tasks><task>{VIDEO}</task></tasks><labels>")
+    else:
+        text = text.replace("<labels>", VIDEO.format(10, "step=5") + "<labels>").replace("task>", f"{place}>")
+    (folder / "annotations.xml").write_text(text)
+    dataset = cvat.read(folder)
+    assert [(image.path.name, image.boxes_xyxy.tolist()) for image in dataset] == [
+        ("frame_000010.PNG", [[5.25, 6.5, 30, 20]])
+    ]
+    assert [problem.kind for problem in dataset.problems] == ["photo not annotated"]
+
+
+@pytest.mark.parametrize("name", ["w01_cvat_original_size_images", "w01_cvat_frame_names_without_ending"])
+def test_reported(name: str, shared: Path) -> None:
+    """What users reported is read."""
+    (image,) = cvat.read(shared / "data/reported" / name)
+    assert (image.path.name, image.boxes_xyxy.tolist()) == ("frame_000000.PNG", [[10, 10, 30, 30]])
+
+
+def test_each_video_of_a_project_has_its_own_size(tmp_path: Path) -> None:
+    """The frames of each task are checked against the size of that task, and turned boxes are clipped to it."""
+    box = '<box frame="0" outside="0" xtl="40" ytl="10" xbr="70" ybr="30" rotation="90"/>'
+    tracks = [
+        f'<track id="{task}" label="cat" task_id="{task}" subset="{subset}">{box}</track>'
+        for task, subset in ((1, "Train"), (2, "Test"))
+    ]
+    folder = export(tmp_path, *tracks, photos=("images/Train/frame_000000.PNG",))
+    photo(folder / "images/Test/frame_000000.PNG", 64)
+    tasks = "".join(f"<task><id>{id}</id>{SIZE.format(width)}</task>" for id, width in ((1, 60), (2, 64)))
+    text = (folder / "annotations.xml").read_text().replace("task>", "project>")
+    text = text.replace("<labels>", f"<tasks>{tasks}</tasks><labels>")
+    (folder / "annotations.xml").write_text(text)
+    dataset = cvat.read(folder)
+    found = {image.split: (image.width, image.boxes_xyxy.tolist()) for image in dataset}
+    assert found == {"Train": (60, [[45, 5, 60, 35]]), "Test": (64, [[45, 5, 64, 35]])}
+
+
+def test_images_exported_for_video(tmp_path: Path) -> None:
+    """The numbers of a task's images are not those in their names, so that no box gets to the next photo."""
+    track = TRACK.format(id=0, shapes='<box frame="1" keyframe="1" outside="0" xtl="1" ytl="2" xbr="30" ybr="20"/>')
+    photos = tuple(f"images/frame_{number:06d}.jpg" for number in (1, 2))  # ffmpeg begins with 1, and CVAT with 0
+    text = (export(tmp_path, track, photos=photos) / "annotations.xml").read_text()
+    (tmp_path / "annotations.xml").write_text(text.replace("interpolation", "annotation"))
+    for on_problem in ("raise", "skip"):
+        with pytest.raises(DatasetError, match=r"export for video of a task of images, .*as 'CVAT for images 1\.1'"):
+            cvat.read(tmp_path, on_problem=on_problem)
+
+
 def test_videos_of_one_subset(tmp_path: Path) -> None:
     """Two videos in one subset of a project both have a frame 0 and only one file for it, which is told."""
     box = '<box frame="0" keyframe="1" outside="0" xtl="1" ytl="2" xbr="30" ybr="20"/>'
@@ -241,7 +302,9 @@ def test_video_without_its_frames(tmp_path: Path) -> None:
     ]
     photo(tmp_path / "images" / "frame_000000.png")
     assert len(cvat.read(tmp_path)) == 1
-    (tmp_path / "annotations.xml").write_text(TASK.format(images=track.replace('frame="0"', 'frame="-1"')))
+    (tmp_path / "annotations.xml").write_text(
+        TASK.format(images=track.replace('frame="0"', 'frame="-1"')).replace("<mode>annotation", "<mode>")
+    )
     with pytest.raises(DatasetError, match="frame -1: '-1' is no number of a frame"):
         cvat.read(tmp_path)
 

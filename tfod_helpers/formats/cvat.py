@@ -1,7 +1,8 @@
 """CVAT's own XML, version 1.1, "for images" and "for video": one ``annotations.xml`` for all photos.
 
 For images, ``<image name width height>`` holds the shapes drawn on it. For video, ``<track label>`` holds
-one shape a frame, and frames have numbers only; exported with its images, frame 12 is ``frame_000012.PNG``.
+one shape a frame, and frames have numbers only; exported with its images, frame 12 is ``frame_000012.PNG``. Of a task
+of images these numbers say nothing of the images' names, and its export for video is refused.
 https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/
 
 Of a rotated box, an ellipse, a polygon, a mask and a cuboid the box around it is taken. Points, polylines and skeletons
@@ -21,13 +22,14 @@ from lxml import etree
 
 from tfod_helpers.annotations import name_fault
 from tfod_helpers.formats import one_file, parsing, shapes
-from tfod_helpers.formats.raw import RawImage, RawObject, Reading, is_difficult
+from tfod_helpers.formats.raw import RawImage, RawObject, Reading, is_difficult, is_set
 from tfod_helpers.photos.folder import PhotoFolder
 
 _WITHOUT_BOX = ("tag", "points", "polyline", "skeleton")  # types of labels
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 _CUBOID = [f"{axis}{corner}{face}" for face in "12" for corner in ("tl", "bl", "tr", "br") for axis in "xy"]
 _REDRAW = "Correct it in CVAT and export again, or delete it."
+_Size = tuple[str | None, str | None]
 _DEFAULT_SUBSET = "default"  # what CVAT calls it where nobody chose one
 
 
@@ -45,10 +47,12 @@ def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tu
     named = len(subsets - {"", _DEFAULT_SUBSET}) > 0
     for number, image in enumerate(images, start=1):
         yield image.get("subset", "") if named else "", _raw_image(path.name, number, image)
-    if tracks and not any("frame_" in name for name in photos.names):
+    if tracks and (_is_of_images(root) or not any("frame_" in name for name in photos.names)):
         what = "it is an export for video, which numbers its frames, and no photo is called frame_000000 or alike"
+        if _is_of_images(root):
+            what = "it is an export for video of a task of images, which numbers the images and does not name them"
         raise parsing.refused(path, what, "In CVAT, export the dataset as 'CVAT for images 1.1'.")
-    for subset, raw in _frames(path.name, root, tracks):
+    for subset, raw in _frames(path.name, tracks, _sizes(root)):
         yield subset if named else "", raw
 
 
@@ -80,21 +84,36 @@ def _raw_image(where: str, number: int, image: etree._Element) -> RawImage:
     return RawImage(where, place, f"{subset}/{filename}" if subset else filename, size=size, objects=objects)
 
 
-def _frames(where: str, root: etree._Element, tracks: Sequence[etree._Element]) -> Iterator[tuple[str, RawImage]]:
+def _is_of_images(root: etree._Element) -> bool:
+    """Whether a task of a file is one of images: only a video has a size of its own, and its frames have no names."""
+    tasks = [task for task in root.iterfind(".//{*}meta//{*}mode/..") if task.find("{*}original_size") is None]
+    return any(task.findtext("{*}mode", "").strip() == "annotation" for task in tasks)
+
+
+def _sizes(root: etree._Element) -> dict[str, _Size]:
+    """Return the size of each video by the id of its task, which is empty where there is one task only."""
+    tasks = [task for task in root.iterfind(".//{*}meta//{*}original_size/..")]
+    sizes = {task.findtext("{*}id", "").strip(): _size(task.find("{*}original_size")) for task in tasks}
+    return sizes | ({"": _size(tasks[0].find("{*}original_size"))} if len(tasks) == 1 else {})
+
+
+def _size(element: etree._Element | None) -> _Size:
+    return (None, None) if element is None else (element.findtext("{*}width"), element.findtext("{*}height"))
+
+
+def _frames(where: str, tracks: Sequence[etree._Element], sizes: dict[str, _Size]) -> Iterator[tuple[str, RawImage]]:
     """Yield each frame on which a track shows something, with its subset."""
-    size_of = root.find(".//{*}original_size")
-    size = (None, None) if size_of is None else (size_of.findtext("{*}width"), size_of.findtext("{*}height"))
     frames: dict[tuple[str, str, str], list[RawObject]] = defaultdict(list)
     for track in tracks:
         label, task, subset = (track.get(key, "") for key in ("label", "task_id", "subset"))
         for shape in track:
-            if not isinstance(shape.tag, str) or shape.get("outside") == "1":
+            if not isinstance(shape.tag, str) or is_set(shape.get("outside")):
                 continue
             frame = shape.get("frame", "")
             at = f"frame {frame}, {parsing.tag(shape)} of track {track.get('id', '')}"
-            frames[task, subset, frame].append(_to_object(at, shape, label, size))
-    for (_, subset, frame), objects in frames.items():
-        place = f"frame {frame}"
+            frames[task, subset, frame].append(_to_object(at, shape, label, sizes.get(task, (None, None))))
+    for (task, subset, frame), objects in frames.items():
+        place, size = f"frame {frame}", sizes.get(task, (None, None))
         if frame.isascii() and frame.isdecimal() and len(frame) < 10:
             name = f"frame_{int(frame):06d}"
             filename = f"{subset}/{name}.PNG" if subset else f"{name}.PNG"
@@ -107,7 +126,7 @@ def _frames(where: str, root: etree._Element, tracks: Sequence[etree._Element]) 
 # --- one shape -> the box around it ---------------------------------------------------------------
 
 
-def _to_object(place: str, shape: etree._Element, label: str, size: tuple[str | None, str | None]) -> RawObject:
+def _to_object(place: str, shape: etree._Element, label: str, size: _Size) -> RawObject:
     """Return what a shape says, with the box around it.
 
     Args:
@@ -122,7 +141,7 @@ def _to_object(place: str, shape: etree._Element, label: str, size: tuple[str | 
     return dataclasses.replace(found, difficult=is_difficult(attributes))
 
 
-def _of_kind(place: str, name: str, kind: str, shape: etree._Element, size: tuple[str | None, str | None]) -> RawObject:
+def _of_kind(place: str, name: str, kind: str, shape: etree._Element, size: _Size) -> RawObject:
     if kind == "box" and "rotation" not in shape.attrib:
         return RawObject(place, name, [shape.get(side) for side in _CORNERS])
     if kind not in _BOUNDS:
@@ -130,7 +149,7 @@ def _of_kind(place: str, name: str, kind: str, shape: etree._Element, size: tupl
     return RawObject.around(place, name, _REDRAW, _bounds, kind, shape, size)
 
 
-def _bounds(kind: str, shape: etree._Element, size: tuple[str | None, str | None]) -> shapes.Bounds:
+def _bounds(kind: str, shape: etree._Element, size: _Size) -> shapes.Bounds:
     bounds = _BOUNDS[kind](shape)
     return bounds if kind in ("polygon", "mask") else shapes.clipped(bounds, (_float(size[0]), _float(size[1])))
 
