@@ -2,136 +2,158 @@
 
 The class is a number from 0, x and y are the centre of the box, and everything is in fractions of the
 image. https://docs.ultralytics.com/datasets/detect/ describes it. Rows with more numbers are outlines, and
-the box around them is taken.
+the box around them is taken, or have key points behind the box, where ``data.yaml`` has ``kpt_shape``.
 
-A photo without a label file, or with an empty one, is background: so has YOLO itself. The names of the classes are
-taken from ``data.yaml``, ``classes.txt`` or ``obj.names``, there or in a folder above. Without annotations, `read`
-takes ``labels`` where the photos are in ``images``, and else looks beside the photos. `write` makes ``images``,
-``labels`` and ``data.yaml``, as Ultralytics trains from; the format has no place for crowds and difficult
-objects.
+A photo without a label file, or with an empty one, is background: so has YOLO itself. It is left out where its label
+file may be lost: where label files beside are called as no photo, or where no photo of the folder has one. The names
+of the classes are taken from the ``data.yaml`` or ``obj.data`` that leads to the photos, or from the nearest
+``classes.txt`` or the like; folders with lists of their own are joined by the names. `read` takes the folders within a
+folder too, and labels from ``labels`` where the photos are in ``images``, beside the photos, or from the nearest folder
+that has text files of their names. `write` makes ``images``, ``labels`` and ``data.yaml``, as Ultralytics trains from;
+the format has no place for crowds and difficult objects.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import math
-import os
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tfod_helpers.annotations import LabelledImage, LabelMap, split_role
-from tfod_helpers.formats import yolo_layout
+from tfod_helpers.formats import yolo_layout, yolo_rows
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.labelled_images import known_classes
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
-from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
-from tfod_helpers.problems import Problem
+from tfod_helpers.formats.raw import Part, RawImage, Reading, Source
+from tfod_helpers.formats.yolo_layout import YoloPart
+from tfod_helpers.formats.yolo_names import Described
+from tfod_helpers.formats.yolo_pairing import Shelf, shelves_of, used_classes
+from tfod_helpers.formats.yolo_rows import LabelFile, Meaning
+from tfod_helpers.problems import Problem, refused
 
-_ENDINGS = (".txt",)
-_FIX_ROW = "Fix the row or delete it."
-_KEY_OF = {"validation": "val", "test": "test"}  # by a split's role; all else is train
-
-
-def _beside(images: Path) -> list[Part]:
-    folder = existing_folder(images)
-    return [Part(folder, yolo_layout.labels_of(folder))]
+_KEY_OF = {"train": "train", "validation": "val", "test": "test"}  # by a split's role
+_RESERVED = ("path", "names", "nc", "kpt_shape", "train", "val", "test")  # keys of a data.yaml
+Names = Mapping[int, str]
 
 
 def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     reading.label_map = known_classes(reading.label_map, reading.problems)
-    names = yolo_layout.names_of(parts) or list(reading.label_map or ())
-    if not names:
-        names = _numbers(parts)
-        what = "no data.yaml or classes.txt names the classes"
-        fix = "They are called by their numbers. Add one, or give label_map."
-        problem = Problem(where=reading.where, what=what, fix=fix, severity="warning", kind="class name")
+    known = [one for part in parts for one in ([part] if isinstance(part, YoloPart) else yolo_layout.given(part))]
+    reading.problems += [problem for part in known for problem in part.said]
+    shelves, files = shelves_of(known, reading.problems)
+    meaning = _meaning(shelves, files, reading.problems)
+    names = _names(shelves, files, reading)
+    for shelf in shelves:
+        keypoints = shelf.part.described.keypoints if shelf.part.described else 0
+        items = [
+            (photo, f"{shelf.part.inside}{file}" if file else "", files[shelf.path(file)] if file else LabelFile())
+            for photo in shelf.photos.names
+            for file in shelf.labels.get(photo, [""])
+        ]
+        to_raw = functools.partial(_raw_image, names[shelf], keypoints, meaning)
+        yield Source(shelf.photos, items, to_raw, shelf.part.split)
+
+
+def _meaning(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], problems: list[Problem]) -> Meaning:
+    """Return what the numbers in the rows mean; the photos of rows where that is not clear are left out."""
+    plain = [shelf for shelf in shelves if not (shelf.part.described and shelf.part.described.keypoints)]
+    rows = [
+        (shelf, photo, file, line, row)
+        for shelf in plain
+        for photo, some in shelf.labels.items()
+        for file in some
+        for line, row in files[shelf.path(file)].rows
+        if len(row) > 5
+    ]
+    meaning = yolo_rows.meaning(row for *_, row in rows)
+    unclear = defaultdict(list)
+    for one in rows:
+        if meaning.unclear(len(one[-1]) - 1):
+            unclear[min(len(one[-1]) - 1, 7)].append(one)
+    for count, some in unclear.items():
+        shelf, _, file, line, row = some[0]
+        what = f"the row {' '.join(row[:8])}{' ...' * (len(row) > 8)} has {yolo_rows.UNCLEAR[count][0]}"
+        what += f"; so have {len(some) - 1} more rows" if len(some) > 1 else ""
+        fix = yolo_rows.UNCLEAR[count][1]
+        problems.append(shelf.problem(file, what, fix, kind="object unreadable", object=f"line {line}"))
+        for shelf, photo, *_ in some:
+            shelf.take_out([photo])
+    return meaning
+
+
+def _names(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], reading: Reading) -> dict[Shelf, Names]:
+    """Return the names by which each part knows its classes, and tell `reading` of them all.
+
+    Raises:
+        DatasetError: it is not clear which number is which class.
+    """
+    given = dict(enumerate(reading.label_map if isinstance(reading.label_map, LabelMap) else ()))
+    groups: dict[Described | None, list[Shelf]] = defaultdict(list)
+    for shelf in shelves:
+        described = shelf.part.described
+        groups[described if described and described.names else None].append(shelf)
+    nameless = groups.pop(None, [])
+    for described, some in groups.items():
+        if described:
+            _check_numbers(described, used_classes(some, files), reading.problems)
+    names = {shelf: described.names for described, some in groups.items() for shelf in some if described}
+    what, fix = "no data.yaml or classes.txt names the classes", "Add one, or give label_map."
+    if nameless and not given and names:
+        for shelf in nameless:
+            shelf.take_out(shelf.photos.names)
+        where = str(nameless[0].part.annotations)
+        reading.problems.append(Problem(where=where, what=f"{what} here", fix=fix, kind="class name"))
+    elif nameless and not given:
+        given = {number: str(number) for number in range(max(used_classes(nameless, files), default=0) + 1)}
+        fix = f"They are called by their numbers. {fix}"
+        where = reading.where
+        reading.problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind="class name"))
+    lists = [described.names for described in groups if described] or [given]
+    reading.classes = _joined(lists, reading)
+    return dict.fromkeys(nameless, given) | names
+
+
+def _check_numbers(described: Described, used: set[int], problems: list[Problem]) -> None:
+    ids = sorted(described.names)
+    count = f"its names are numbered {ids[0]} to {ids[-1]}"
+    if ids[0] > 0 and 0 in used:
+        fix = "Number the names from 0, as YOLO does, or correct the labels."
+        raise refused(described.path, f"{count}, and the labels have a class 0", fix, kind="class name")
+    if used and min(used) > 0 and max(used) == len(ids) and ids == list(range(len(ids))):
+        what = f"{count}, and the labels' classes {min(used)} to {max(used)}"
+        fix = "YOLO counts from 0, and the labels seem to count from 1. Correct the labels, or add the name."
+        raise refused(described.path, what, fix, kind="class name")
+    if ids[0] > 0:
+        fix = "The labels were read by these numbers. YOLO itself counts from 0: number them so, in the labels too."
+        problems.append(Problem(where=described.path.name, what=count, fix=fix, severity="warning", kind="class name"))
+
+
+def _joined(lists: Sequence[Names], reading: Reading) -> list[str]:
+    """Return the classes of all lists, joined by their names, in the order in which they first come."""
+    classes: list[str] = []
+    for names in lists:
+        own = [names[number] for number in sorted(names)]
+        if len(set(own)) < len(own):
+            return own  # a repeated name, which is refused
+        classes += [name for name in own if name not in classes]
+    counts = Counter(name.casefold() for name in classes)
+    alike = [name for name in classes if counts[name.casefold()] > 1]
+    if alike and len(lists) > 1:
+        what, fix = f"{' and '.join(map(repr, alike))} are taken as {len(alike)} classes", "Write each in one way."
+        kind = "class spelled differently"
+        problem = Problem(where=reading.where, what=what, fix=fix, severity="warning", kind=kind)
         reading.problems.append(problem)
-    reading.classes = names
-    for part in parts:
-        photos = PhotoFolder(part.images, only=part.only)
-        stems = {os.path.splitext(name)[0] for name in photos.names}
-        labels = list(files_with_ending(part.annotations, _ENDINGS))
-        lonely = [name for name in labels if os.path.splitext(name)[0] not in stems and _is_label_file(name)]
-        lonely = lonely if part.only is None else []
-        items = [(name, f"{os.path.splitext(name)[0]}.txt") for name in photos.names] + [("", name) for name in lonely]
-        to_raw = functools.partial(_raw_image, str(part.annotations), frozenset(labels), tuple(names))
-        yield Source(photos, items, to_raw, part.split)
+    return classes
 
 
-def _is_label_file(name: str) -> bool:
-    return name not in ("classes.txt", "obj.names", "names.txt", "train.txt", "val.txt", "test.txt", "README.txt")
-
-
-def _numbers(parts: Sequence[Part]) -> list[str]:
-    """Return names for classes that have none: their numbers, up to the highest there is."""
-    highest = 0
-    for path in (part.annotations / name for part in parts for name in files_with_ending(part.annotations, _ENDINGS)):
-        with contextlib.suppress(OSError, UnicodeDecodeError):  # a problem when its photo is read
-            first = [row[0] for row in _rows(path) if row and _is_label_file(path.name)]
-            known = [int(text) for text in first if text.isascii() and text.isdigit() and len(text) < 4]
-            highest = max([highest, *known])
-    return [str(number) for number in range(highest + 1)]
-
-
-def _rows(path: str | Path) -> list[list[str]]:
-    with open(path, "rb") as file:
-        return [line.split() for line in file.read().decode("utf-8-sig").splitlines()]
-
-
-def _raw_image(folder: str, labels: frozenset[str], names: Sequence[str], item: tuple[str, str]) -> RawImage:
-    photo, label_file = item
-    stem = "" if photo else os.path.splitext(label_file)[0]
-    if label_file not in labels:
+def _raw_image(names: Names, keypoints: int, meaning: Meaning, item: tuple[str, str, LabelFile]) -> RawImage:
+    photo, where, file = item
+    if not where:
         return RawImage(photo, "", photo, has_size=False)  # background
-    try:
-        rows = _rows(f"{folder}/{label_file}")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error.reason
-        fault = f"it cannot be read ({reason})", "Save it as UTF-8."
-        return RawImage(label_file, "", photo, stem, fault=fault)
-    objects = [_raw_object(number, row, names) for number, row in enumerate(rows, start=1) if row]
-    return RawImage(label_file, "", photo, stem, objects=objects, has_size=False)
-
-
-def _raw_object(line: int, row: Sequence[str], names: Sequence[str]) -> RawObject:
-    place = f"line {line}"
-    number, dot, rest = row[0].partition(".")
-    if not (number.isascii() and number.isdigit()) or (dot and rest.strip("0")):
-        return RawObject(place, "", (), (f"the class is {row[0]!r}, not a whole number from 0", _FIX_ROW))
-    if len(number) > 6 or int(number) >= len(names):
-        known = f"there are {len(names)} names, for 0 to {len(names) - 1}"
-        return RawObject(place, "", (), (f"the class is {number}, and {known}", "Correct it, or add the name."))
-    name, texts = names[int(number)], row[1:]
-    try:
-        values = [float(text) for text in texts]
-    except ValueError:
-        bad = next(text for text in texts if not _is_number(text))
-        return RawObject(place, name, (), (f"{bad!r} is not a number", _FIX_ROW))
-    if len(values) in (4, 5):  # a fifth is the confidence of a detection
-        x, y, width, height = values[:4]
-        corners = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
-    elif len(values) >= 6 and len(values) % 2 == 0:
-        corners = [min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])]
-    else:
-        return RawObject(place, name, (), (f"the row has {len(row)} numbers, not 5, nor an outline's", _FIX_ROW))
-    if all(map(math.isfinite, values)) and max(values[:4]) > 2:  # a little over 1 is a box over the edge
-        what = f"the box {' '.join(texts)} is not in fractions of the image"
-        return RawObject(
-            place, name, (), (what, "Divide x and width by the image's width, y and height by its height.")
-        )
-    return RawObject(place, name, corners, in_fractions=True)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    objects = [yolo_rows.to_object(line, row, names, keypoints, meaning) for line, row in file.rows]
+    return RawImage(where, "", photo, objects=objects, fault=file.fault, has_size=False)
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -159,13 +181,15 @@ def _to_rows(image: LabelledImage) -> str:
 def _to_yaml(splits: Splits, label_map: LabelMap) -> str:
     import yaml
 
-    data: dict[str, object] = {"path": "."}
     places: dict[str, list[str]] = defaultdict(list)
     for split in splits:
-        places[_KEY_OF.get(split_role(split), "train")].append(f"images/{split}".rstrip("/"))
-    data |= {key: some if len(some) > 1 else some[0] for key, some in places.items()}
-    # Ultralytics asks for both; without splits, both are all images.
-    data |= {key: next(iter(data[one] for one in data if one != "path")) for key in ("train", "val") if key not in data}
+        places[_KEY_OF.get(split_role(split), "")].append(f"images/{split}".rstrip("/"))
+    # Ultralytics asks for both, and leaves out other keys, which keep the names of splits that it does not know.
+    train = places["train"] or places[""] or places["val"] or places["test"]
+    keys = {"train": train, "val": places["val"] or places["test"] or train, "test": places["test"]}
+    data: dict[str, object] = {"path": "."}
+    data |= {key: some if len(some) > 1 else some[0] for key, some in keys.items() if some}
+    data |= {split: f"images/{split}".rstrip("/") for split in splits if split not in _RESERVED}
     data["names"] = dict(enumerate(label_map))
     return yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
 
@@ -174,7 +198,7 @@ FORMAT = Format(
     title="YOLO",
     find=yolo_layout.find,
     sources=_sources,
-    beside=_beside,
+    beside=yolo_layout.beside,
     fetch=yolo_layout.mirrored,
     write_annotations=_write,
     photos_in="images",

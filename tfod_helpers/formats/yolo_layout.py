@@ -1,45 +1,67 @@
 """Where a YOLO data set keeps its photos, its labels and the names of its classes.
 
-What ``data.yaml`` and darknet's ``obj.data`` say are paths of somebody else's machine; whatever they
-name is looked for inside the folder, and never outside of it.
+A part is one folder of photos; those within it are parts of their own. Each has the names and key points of the
+file that led to it, or of the nearest.
 """
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import dataclasses
+import functools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tfod_helpers.files import storage
-from tfod_helpers.formats import folders, parsing
+from tfod_helpers.formats import folders, yolo_claims, yolo_names, yolo_rows
 from tfod_helpers.formats.raw import Part
+from tfod_helpers.formats.yolo_names import LIST_NAMES, Described
+from tfod_helpers.formats.yolo_tree import ABOVE, IN_TREE, Tree, counted
+from tfod_helpers.photos.folder import existing_folder, folded
+from tfod_helpers.problems import Problem, Severity, refused
 
-_SPLITS = ("train", "val", "valid", "validation", "test")
-_ABOVE = 3  # folders above the labels in which the classes' names are looked for
-_TREE = ("images", "labels")
-_NAME_FILES = ("classes.txt", "obj.names", "names.txt", "predefined_classes.txt", "_darknet.labels")
-_LARGEST = 1_000_000  # bytes of a data.yaml, and characters of what its aliases may unfold to
-_ROW = re.compile(r"\s*\d+(?:\.0*)?(?:\s+-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?){4,}\s*")
-_LOOKED_AT = 20  # files of a folder
-_FIRST = 5  # text files that are opened to see what they are
+_DESCRIBING = (".yaml", ".yml", ".data")
+_MOST = 200  # of these files
+
+
+@dataclass(frozen=True)
+class YoloPart(Part):
+    """A folder of photos and the folder with their labels; ``only`` has names with their endings.
+
+    Attributes:
+        described: what names the classes and says whether there are key points; None where nothing does.
+        inside: the folder's place in the data set, for messages.
+        said: what is wrong with the layout; the first part has all of it.
+    """
+
+    described: Described | None = None
+    inside: str = ""
+    said: tuple[Problem, ...] = ()
 
 
 def find(folder: Path) -> list[Part]:
     """Return the parts of a YOLO data set: by its ``data.yaml`` or ``obj.data``, else by its folders."""
-    return _from_file(folder) or _from_folders(folder)
+    return list(_Layout(folder).parts())
 
 
-def labels_of(images: Path) -> Path:
-    """Return the folder with the labels of a folder of photos: ``labels`` for ``images``, else the same."""
-    parts = list(images.parts)
-    for place in range(len(parts) - 1, -1, -1):
-        if parts[place].lower() == "images":
-            labels = Path(*parts[:place], "labels", *parts[place + 1 :])
-            return labels if labels.is_dir() else images
-    beside = images / "labels"
-    return beside if beside.is_dir() else images
+def beside(images: Path) -> list[Part]:
+    """Return the parts of a folder that is said to be YOLO; where nothing is recognised, it is one."""
+    folder = existing_folder(images)
+    layout = _Layout(folder)
+    return list(layout.parts() or [layout.part(one) for one in layout.tree.within(folder) or [folder]])
+
+
+def given(part: Part) -> list[YoloPart]:
+    """Return the parts of a folder of photos and one of labels that somebody named."""
+    tree = Tree(existing_folder(part.images))
+    around = [part.images, *part.images.parents[:ABOVE]]
+    tree.home = next((one for one in around if one in (part.annotations, *part.annotations.parents)), tree.home)
+    layout, found = _Layout(part.images, tree), []
+    for images in tree.within(part.images) or [part.images]:
+        labels = part.annotations / images.relative_to(part.images)
+        found.append(layout.part(images, labels if labels.is_dir() else part.annotations, part.split))
+    return found
 
 
 def mirrored(path: storage.AnyPath) -> Path:
@@ -49,146 +71,171 @@ def mirrored(path: storage.AnyPath) -> Path:
     """
     if not storage.is_remote(path):
         return Path(path)
-    folders = [storage.address(path).rstrip("/")]
-    while len(folders) <= _ABOVE and folders[-1].count("/") > 2:  # gs://bucket has two
-        folders.append(storage.split(folders[-1])[0])
-    names = [place for place, folder in enumerate(folders) if any(map(_may_name, storage.sizes(folder)))]
-    tree = [place for place, folder in enumerate(folders[:-1], start=1) if storage.split(folder)[1].lower() in _TREE]
-    root = folders[max([*names[:1], *tree], default=0)]
-    return storage.mirror(root) / folders[0].removeprefix(root).lstrip("/")
+    above = [storage.address(path).rstrip("/")]
+    while len(above) <= ABOVE and above[-1].count("/") > 2:  # gs://bucket has two
+        above.append(storage.split(above[-1])[0])
+    names = [place for place, folder in enumerate(above) if any(map(_may_name, storage.sizes(folder)))]
+    tree = [place for place, folder in enumerate(above[:-1], start=1) if storage.split(folder)[1].lower() in IN_TREE]
+    root = above[max([*names[:1], *tree], default=0)]
+    return storage.mirror(root) / above[0].removeprefix(root).lstrip("/")
 
 
 def _may_name(name: str) -> bool:
-    return name in _NAME_FILES or name.lower().endswith((".yaml", ".yml"))
+    return bool(LIST_NAMES.fullmatch(name)) or name.lower().endswith(_DESCRIBING)
 
 
-def names_of(parts: Sequence[Part]) -> list[str]:
-    """Return the classes' names in the order of their ids, as the nearest file says them; none where there is none."""
-    folders = dict.fromkeys(
-        folder for part in parts for folder in (part.annotations, *list(part.annotations.parents)[:_ABOVE])
-    )
-    for path in (path for folder in folders for path in _yaml_files(folder)):
-        if names := yaml_names(_yaml(path)):
-            return names
-    for path in (folder / name for folder in folders for name in _NAME_FILES):
-        names = [line.strip() for line in _lines(path) if line.strip()]
-        if names and not _ROW.fullmatch(names[0]):  # or it has the labels of a photo that is called so
-            return names
-    return []
+class _Layout:
+    """A data set's folders, and what the files in them say of each other.
 
+    Raises:
+        DatasetError: two files contradict each other.
+    """
 
-def yaml_names(data: dict[str, Any]) -> list[str]:
-    """Return the names in what a ``data.yaml`` holds, a list or numbers with names; none where they are no texts."""
-    names = data.get("names")
-    if isinstance(names, dict) and sorted(map(str, names)) == sorted(map(str, range(len(names)))):
-        names = [{str(id): name for id, name in names.items()}[str(id)] for id in range(len(names))]
-    names = [parsing.text(name).strip() for name in names] if isinstance(names, list) else []
-    return names if all(names) else []
+    def __init__(self, root: Path, tree: Tree | None = None) -> None:
+        self.tree = tree or Tree(root)
+        self.problems: list[Problem] = []
+        around = [*self.tree.folders, *list(self.tree.up(root))[1:]]
+        paths = [one / name for one in around for name in self.tree.files(one) if name.lower().endswith(_DESCRIBING)]
+        self.described = [found for found in map(yolo_names.read, paths[:_MOST]) if found]
+        self.divided, self.unlisted = yolo_claims.divide(self.tree, self.described, self.problems)
+        self.used = {share.described.path: share.described for some in self.divided.values() for share in some}
+        self.named: dict[tuple[Path, ...], Described] = {}
+        self._list = functools.cache(yolo_names.read)
+        self._name_files = functools.cache(lambda place: [*filter(LIST_NAMES.fullmatch, self.tree.files(place))])
 
+    def parts(self) -> list[YoloPart]:
+        """Return the parts that are recognised; none where it is no YOLO data set."""
+        labels = self._labels()
+        free = [one for one in self.tree.within(self.tree.root) if one not in self.divided]
+        rows = {one: self.tree.has_rows(one, labels[one]) for one in free if one in labels}
+        roots = {path.parent for path in self.used}
+        alone = [one for one in free if not any(root in (one, *one.parents) for root in roots)]
+        found = [
+            self.part(images, labels.get(images), share.split, share)
+            for images, shares in self.divided.items()
+            if self.tree.root in (images, *images.parents)
+            for share in shares
+        ]
+        if any(rows.get(one) for one in alone):
+            taken = [one for one in alone if rows.get(one, False) is not False]
+            found += [self.part(one, labels[one], folders.split_of(self.tree.root, one)) for one in taken]
+            free = [one for one in free if one not in taken]
+        if found:
+            self._tell_left_out(free, rows)
+            found[0] = dataclasses.replace(found[0], said=tuple(self._said(found)))
+        return found
 
-# --- ways to keep a data set ----------------------------------------------------------------------
+    def part(
+        self, images: Path, labels: Path | None = None, split: str = "", share: yolo_claims.Share | None = None
+    ) -> YoloPart:
+        """Return one part; labels that are not given are the likeliest."""
+        labels = labels or next(iter(self.tree.labels_of(images)), images)
+        parts = labels.relative_to(self.tree.root).parts if self.tree.root in (labels, *labels.parents) else ()
+        inside = "".join(f"{part}/" for part in parts if part.lower() not in IN_TREE and part != split)
+        described = self._names(images, labels, share.described if share else None)
+        return YoloPart(images, labels, split, share.only if share else None, described, inside)
 
+    # --- labels ---------------------------------------------------------------------------------
 
-def _from_file(folder: Path) -> list[Part]:
-    described = [data for data in map(_yaml, _yaml_files(folder)) if yaml_names(data)]
-    described += [_settings(folder / name) for name in folders.names_in(folder, (".data",))]
-    for data in described:
-        places: dict[tuple[Path, frozenset[str] | None], str] = {}
-        for split in (key for key in _SPLITS if key in data):
-            for entry in data[split] if isinstance(data[split], list) else [data[split]]:
-                for images, only in _places(folder, parsing.text(data.get("path")), parsing.text(entry)):
-                    named = "" if only else folders.split_name(*images.relative_to(folder).parts[::-1])
-                    # One folder as both is no split: data.yaml must have train and val.
-                    places[images, only] = named or ("" if (images, only) in places else split)
-        if places:
-            return [Part(images, labels_of(images), split, only) for (images, only), split in places.items()]
-    return []
+    def _labels(self) -> dict[Path, Path]:
+        """Return the folder with the labels of each folder of photos that has some."""
+        found: dict[Path, Path] = {}
+        every = list(dict.fromkeys((*self.tree.within(self.tree.root), *self.divided)))
+        for images in every:
+            places = self.tree.labels_of(images)
+            if labels := next((one for one in places if self.tree.matching(images, one)), None):
+                found[images] = labels
+        rest = [one for one in self.tree.folders if self.tree.texts(one) and one not in found.values()]
+        for images in [one for one in every if one not in found] if rest else ():
+            near = self._nearest(images, [one for one in rest if self.tree.matching(images, one)])
+            if len(near) == 1:
+                found[images] = near[0]
+            elif near:
+                what = f"the labels of its photos may be in {' or '.join(str(one) for one in near[:3])}"
+                fix = "Name the folders alike, as images/train and labels/train."
+                self.problems.append(Problem(where=str(images), what=what, fix=fix, kind="photo unclear"))
+        return found
 
+    def _nearest(self, images: Path, places: Sequence[Path]) -> list[Path]:
+        """Return the nearest of the folders, or those of the same split or name; none of another split."""
+        split = folders.split_of(self.tree.root, images)
+        places = [one for one in places if folders.split_of(self.tree.root, one) in ("", split) or not split]
+        shared = [len(os.path.commonpath((one, images))) for one in places]
+        near = [one for one, count in zip(places, shared, strict=True) if count == max(shared)]
+        same = [one for one in near if split and folders.split_of(self.tree.root, one) == split]
+        return same or [one for one in near if folded(one.name) == folded(images.name)] or near
 
-def _settings(path: Path) -> dict[str, str]:
-    """Return what darknet's ``obj.data`` says."""
-    pairs = (line.split("=", 1) for line in _lines(path) if line.count("=") == 1)
-    return {key.strip(): value.strip() for key, value in pairs}
+    # --- names ----------------------------------------------------------------------------------
 
+    def _names(self, images: Path, labels: Path, led: Described | None) -> Described | None:
+        """Return what names the classes of a part: the file that led to it, else the nearest.
 
-def _from_folders(folder: Path) -> list[Part]:
-    images = folder / "images"
-    if images.is_dir() and (folder / "labels").is_dir():
-        split = [child for child in folders.subfolders(images) if labels_of(child) != child]
-        found = [Part(child, labels_of(child), child.name) for child in split] or [Part(images, folder / "labels")]
-        return [part for part in found if _has_rows(part.annotations)]
-    found = []
-    for child in folders.subfolders(folder):
-        if (child / "images").is_dir() and (child / "labels").is_dir() and _has_rows(child / "labels"):
-            found.append(Part(child / "images", child / "labels", child.name))
-        elif (split := folders.split_name(child.name)) and _has_rows(child):
-            found.append(Part(child, child, split))
-    return found or ([Part(folder, folder)] if _has_rows(folder) else [])
+        Raises:
+            DatasetError: two files contradict each other.
+        """
+        if led and led.names:
+            for place in dict.fromkeys((labels, images, led.path.parent)):
+                self._agreed([led, *self._lists(place, images)])
+            return led
+        for place in dict.fromkeys((*self.tree.up(labels), *self.tree.up(images))):
+            here = [one for one in self.described if one.path.parent == place and one.names]
+            sure = [one for one in here if one.path in self.used or not one.places]
+            if found := self._agreed(self._lists(place, images) + sure) or self._agreed(here):
+                if not led:
+                    return found
+                key = (led.path, found.path)
+                return self.named.setdefault(key, dataclasses.replace(led, names=found.names))
+        return led
 
+    def _agreed(self, found: Sequence[Described]) -> Described | None:
+        """Return the longest of lists that agree."""
+        best = max(found, key=lambda one: len(one.names), default=None)
+        for one in found:
+            if best and (differing := yolo_names.differing(best.names, one.names)):
+                number = differing[0]
+                what = f"class {number} is {one.names[number]!r} here, and {best.names[number]!r} in {best.path.name}"
+                fix = "It is not clear which of them the labels were made with. Delete the other one."
+                raise refused(one.path, what, fix, kind="class name")
+        return best
 
-def _places(root: Path, base: str, entry: str) -> Iterator[tuple[Path, frozenset[str] | None]]:
-    """Yield the folders that an entry means; of a list of photos, each folder with the names without ending."""
-    found = _inside(root, f"{base}/{entry}")
-    if found is None or not entry:
-        return
-    if found.is_dir():
-        has_both = (found / "images").is_dir() and (found / "labels").is_dir()
-        yield found / "images" if has_both else found, None
-        return
-    listed: dict[Path, set[str]] = defaultdict(set)
-    for line in filter(str.strip, _lines(found)):
-        parts = re.split(r"[/\\]", line.strip())
-        folder = _inside(root, "/".join(parts[:-1])) if len(parts) > 1 else found.parent
-        listed[folder or found.parent].add(parts[-1].rpartition(".")[0])
-    for folder, stems in listed.items():
-        yield folder, frozenset(stems)
+    def _lists(self, place: Path, images: Path) -> list[Described]:
+        """Return the lists of names in a folder, none of which is the label file of a photo."""
+        stems = {folders.stem(name) for name in self.tree.photos(images)}
+        found = []
+        for name in (name for name in self._name_files(place) if folders.stem(name) not in stems):
+            listed = self._list(place / name)
+            if listed and (listed.faults or listed.names) and not any(map(yolo_rows.is_row, listed.names.values())):
+                found.append(listed)
+        others = [one for one in found if not one.path.name.startswith("predefined")]  # labelImg's template
+        return others or found
 
+    # --- what is said ---------------------------------------------------------------------------
 
-def _inside(root: Path, text: str) -> Path | None:
-    """Return what a path means inside of ``root``: the longest end of it that is there."""
-    parts = [part for part in re.split(r"[/\\]", text.strip()) if part not in ("", ".", "..") and ":" not in part]
-    for start in range(len(parts) + 1):
-        path = root.joinpath(*parts[start:])
-        if path.exists() and not path.is_symlink():
-            return path if parts[start:] or not parts else None
-    return None
+    def _said(self, parts: Sequence[YoloPart]) -> Iterator[Problem]:
+        yield from self.problems
+        used = {part.described.path for part in parts if part.described and part.described.names}
+        told = {*used, *self.used}
+        for one in self.described:
+            if one.path in told or not used:
+                yield from one.problems("error" if one.path in self.used or not used else "warning")
+            if one.path in used and one.places and one.path not in self.used:
+                what, fix = "none of the folders that it names is there", "Its names were taken. Correct its paths."
+                yield Problem(where=one.path.name, what=what, fix=fix, severity="warning", kind="split missing")
+        for listed in {part.described for part in parts if part.described} - {*self.described}:
+            yield from listed.problems("error")
 
-
-def _has_rows(folder: Path) -> bool:
-    """Whether one of the first text files begins with a row of YOLO; others may be lists or words for people."""
-    names = [name for name in folders.names_in(folder, (".txt",)) if name not in _NAME_FILES]
-    first = (next(filter(str.strip, _lines(folder / name)), "") for name in names[:_FIRST])
-    return any(_ROW.fullmatch(line) for line in first)
-
-
-# --- files ----------------------------------------------------------------------------------------
-
-
-def _yaml_files(folder: Path) -> list[Path]:
-    return [folder / name for name in folders.names_in(folder, (".yaml", ".yml"))]
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    """Return what a YAML file holds, or nothing where it is none, too large, or a bomb."""
-    import yaml
-
-    try:
-        if path.stat().st_size > _LARGEST:
-            return {}
-        text = path.read_text(encoding="utf-8-sig")
-        if "*" in text and "&" in text:  # aliases: no tool writes them here, and they can unfold without end
-            return {}
-        data = yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        if not path.is_file():  # a device never ends
-            return []
-        with path.open("rb") as file:
-            return file.read(_LARGEST).decode("utf-8-sig", "surrogateescape").splitlines()
-    except OSError:
-        return []
+    def _tell_left_out(self, free: Sequence[Path], rows: Mapping[Path, bool | None]) -> None:
+        """Tell of photos that are in no part: some with labels, which somebody may miss, and others."""
+        where = ", ".join(sorted({path.name for path in self.used})) or str(self.tree.root)
+        left = {images: (self.tree.photos(images), rows.get(images, False) is not False) for images in free}
+        left |= {images: (names, True) for images, names in self.unlisted.items()}
+        for labelled, kind in ((True, "labelled photo"), (False, "photo without label")):
+            some = {images: names for images, (names, is_labelled) in left.items() if is_labelled == labelled}
+            if not some:
+                continue
+            photos = counted((name for names in some.values() for name in names), kind)
+            places = [images.relative_to(self.tree.root).as_posix() for images in list(some)[:3]]
+            what = f"{photos}, in {', '.join(places)}{', ...' * (len(some) > 3)}, left out: no split has them"
+            fix = "Name the folder, or list the photos, if they belong to the data set."
+            severity: Severity = "warning" if labelled else "note"
+            self.problems.append(Problem(where=where, what=what, fix=fix, severity=severity, kind="photo left out"))

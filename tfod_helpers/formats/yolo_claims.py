@@ -1,0 +1,208 @@
+"""Which photos the ``data.yaml`` files and lists of a YOLO data set put into which split."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tfod_helpers.annotations import split_role
+from tfod_helpers.formats import folders, yolo_names
+from tfod_helpers.formats.yolo_names import Described, differing
+from tfod_helpers.formats.yolo_tree import Tree, counted
+from tfod_helpers.problems import Problem, Severity, refused
+
+_PLAIN = ("data", "dataset")  # what the file of a data set is called, and no template
+
+
+class Share(NamedTuple):
+    """Photos of one folder that belong to one split; ``only`` has their names, None means all."""
+
+    split: str
+    only: frozenset[str] | None
+    described: Described
+
+
+@dataclass(eq=False)
+class _Led:
+    """Where one file leads: folders and photos, with the keys that it has for them, and what is not there."""
+
+    described: Described
+    folders: dict[Path, list[str]] = field(default_factory=lambda: defaultdict(list))
+    photos: dict[Path, dict[str, list[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    missing: list[Problem] = field(default_factory=list)
+
+    def covered(self, tree: Tree) -> set[Path]:
+        return {*self.photos, *(images for folder in self.folders for images in tree.within(folder))}
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        return bool(self.missing), self.described.path.stem.lower() not in _PLAIN
+
+
+def divide(
+    tree: Tree, described: Sequence[Described], problems: list[Problem]
+) -> tuple[dict[Path, list[Share]], dict[Path, list[str]]]:
+    """Return the folders of photos that the files lead to, divided as they say, and photos there that are in no list.
+
+    Args:
+        tree: the data set's folders.
+        described: what the files say.
+        problems: gets what is not there, what is there twice, and what is left out.
+
+    Raises:
+        DatasetError: two files give one folder's classes other names, and neither is a template.
+    """
+    led = [_follow(tree, one) for one in described]
+    led = _accepted(tree, [one for one in led if one.covered(tree)], problems)
+    if not led and (lists := _lists(tree)):
+        led = [one for one in [_follow(tree, lists)] if one.covered(tree)]
+    for one in led:
+        problems += one.missing
+    keys: dict[frozenset[str], list[Path]] = defaultdict(list)
+    shared = {
+        images: _keys_in(tree, images, led) for images in sorted({path for one in led for path in one.covered(tree)})
+    }
+    for images, by_name in shared.items():
+        for name, (some, _) in by_name.items():
+            keys[some].append(images / name)
+    listed = {keys for by_name in shared.values() for keys, is_listed in by_name.values() if is_listed}
+    torn = _tell_doubles(keys, listed, problems)
+    divided = {images: _shares(tree, images, by_name, torn, led) for images, by_name in shared.items()}
+    unlisted = {images: [name for name, (some, _) in by_name.items() if not some] for images, by_name in shared.items()}
+    return divided, {images: names for images, names in unlisted.items() if names}
+
+
+def _follow(tree: Tree, described: Described) -> _Led:
+    bases = tuple(tree.up(described.path.parent))
+    if described.names_file and (path := tree.resolve(bases, described.names_file)):
+        named = yolo_names.read(path)
+        described = dataclasses.replace(described, names=named.names if named else {})
+    led = _Led(described)
+    inside = tree.root in (described.path.parent, *described.path.parents)
+    for key, text in ((key, text) for key, texts in described.places.items() for text in texts):
+        is_split = bool(split_role(key))  # others, such as CVAT's subsets, are splits where they lead to photos
+        path = tree.resolve(bases, f"{described.base}/{text}" if is_split else text, exact=not is_split)
+        lost: list[str] = []
+        if path and path.is_dir():
+            tree.add(path)
+            found = tree.within(path)
+            if found:
+                led.folders[path].append(key)
+        elif path:
+            listed, lost = tree.listed(path, bases)
+            found = list(listed)
+            for images, names in listed.items():
+                for name in names:
+                    led.photos[images][name].append(key)
+        what = f"{text!r} is not there, or has no photos" if not path or not found else ""
+        if lost and found:
+            what = f"{counted(lost, 'photo')} of {text!r} {'is' if len(lost) == 1 else 'are'} not there"
+        if what and is_split and inside:
+            fix = "Correct the path, or put the photos there. They are left out."
+            problem = Problem(
+                where=described.path.name, object=key, what=what, fix=fix, severity="warning", kind="split missing"
+            )
+            led.missing.append(problem)
+    return led
+
+
+def _accepted(tree: Tree, led: Sequence[_Led], problems: list[Problem]) -> list[_Led]:
+    """Return those that describe this data set; a template that leads to the same photos is left out."""
+    accepted: list[_Led] = []
+    for one in sorted(led, key=lambda one: one.rank):
+        names = one.described.names
+        other = next(
+            (
+                other
+                for other in accepted
+                if one.covered(tree) & other.covered(tree) and differing(names, other.described.names)
+            ),
+            None,
+        )
+        if other is None:
+            accepted.append(one)
+            continue
+        both = f"{one.described.path.name} gives the classes of the same photos other names than"
+        if one.rank == other.rank:
+            raise refused(tree.root, f"{both} {other.described.path.name}", "Delete the wrong one.", kind="class name")
+        what, fix = f"{both} {other.described.path.name}, which was taken", "Delete it if it is a template."
+        problems.append(
+            Problem(where=one.described.path.name, what=what, fix=fix, severity="warning", kind="class name")
+        )
+    return accepted
+
+
+def _lists(tree: Tree) -> Described | None:
+    """Return the lists of photos in the root that are called as splits, where no file names them."""
+    names = set(tree.texts(tree.root)) - set(tree.matching(tree.root, tree.root))
+    places = {folders.stem(name): [name] for name in sorted(names) if split_role(folders.stem(name))}
+    return Described(tree.root / next(iter(places.values()))[0], places=places) if places else None
+
+
+def _keys_in(tree: Tree, images: Path, led: Iterable[_Led]) -> dict[str, tuple[frozenset[str], bool]]:
+    """Return the keys of a folder's photos, and whether a list has them: a list's, else the nearest folder's."""
+    listed: dict[str, set[str]] = defaultdict(set)
+    around: dict[Path, set[str]] = defaultdict(set)
+    for one in led:
+        for name, keys in one.photos.get(images, {}).items():
+            listed[name].update(keys)
+        for folder, keys in one.folders.items():
+            if folder in (images, *images.parents):
+                around[folder].update(keys)
+    nearest = around[max(around, key=lambda folder: len(folder.parts))] if around else set()
+    return {
+        name: (frozenset(listed[name]), True) if name in listed else (frozenset(nearest), False)
+        for name in tree.photos(images)
+    }
+
+
+def _tell_doubles(
+    keys: dict[frozenset[str], list[Path]], listed: set[frozenset[str]], problems: list[Problem]
+) -> set[frozenset[str]]:
+    """Tell of photos in two splits; return the keys of those that cannot be in both, as others are in one."""
+    torn = set()
+    for some, paths in keys.items():
+        own = paths[0].parent.name
+        named = "" in some or (own in some and not split_role(own))  # so `write` does, as YOLO asks for train and val
+        if len(some) < 2 or (named and some not in listed):
+            continue
+        photos = counted((path.name for path in paths), "photo")
+        where, both = str(paths[0].parent), " and ".join(sorted(some))
+        if any(other != some and other & some for other in keys):
+            torn.add(some)
+            what, fix = f"{photos} are in {both}", "Take each out of one of them."
+            problems.append(Problem(where=where, what=what, fix=fix, kind="photo in two splits"))
+            continue
+        what, fix = f"{both} are the same {photos}", "They are one set; other photos have to judge what was trained."
+        severity: Severity = "warning" if some in listed else "note"
+        problems.append(Problem(where=where, what=what, fix=fix, severity=severity, kind="photo in two splits"))
+    return torn
+
+
+def _shares(
+    tree: Tree,
+    images: Path,
+    by_name: dict[str, tuple[frozenset[str], bool]],
+    torn: set[frozenset[str]],
+    led: Iterable[_Led],
+) -> list[Share]:
+    leading = [one.described for one in led if images in one.covered(tree)]
+    described = max(leading, key=lambda one: len(one.names))
+    splits: dict[str, set[str]] = defaultdict(set)
+    for name, (keys, is_listed) in by_name.items():
+        if keys and keys not in torn:
+            splits[_split(tree, images, keys, is_listed)].add(name)
+    whole = len(splits) == 1 and all(keys and keys not in torn for keys, _ in by_name.values())
+    return [Share(split, None if whole else frozenset(names), described) for split, names in splits.items()]
+
+
+def _split(tree: Tree, images: Path, keys: frozenset[str], is_listed: bool) -> str:
+    """Return the split's name: the folder's own where it is one of the keys or a split's, else the only key."""
+    if images.name in keys:
+        return images.name
+    named = "" if is_listed else folders.split_of(tree.root, images)
+    return named or (next(iter(keys)) if len(keys) == 1 else "")
