@@ -11,18 +11,23 @@ import functools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, read_numbered
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, read_numbered, split_role, split_word
 from tfod_helpers.files import storage, workers
 from tfod_helpers.formats.checking import Checked, check
 from tfod_helpers.formats.raw import RawImage, Reading, Source
-from tfod_helpers.problems import DatasetError, OnProblem, Problem, refused, settle_problems
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, Severity, refused, settle_problems
+
+_MANY = 10  # problems of one cause that are listed one by one
+_ONE_CAUSE = frozenset(
+    ("photo missing", "photo unclear", "annotated twice", "way up unknown", "size differs", "size off by a pixel")
+)
 
 
 @workers.no_garbage_search()
@@ -49,7 +54,7 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
             raise DatasetError([*problems, problem], where) from None
     read = [*_read_all(sources, known, reading)]
     problems.sort(key=lambda problem: problem.where)  # one file's problems side by side
-    problems = list(settle_problems(problems, on_problem, where))
+    problems = list(settle_problems(list(_together(problems)), on_problem, where))
     if not read:
         problems.append(Problem(where=where, what="no labelled image is left", fix="Correct the problems above."))
         raise DatasetError(problems, where)
@@ -76,12 +81,35 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
 def _read_all(
     sources: Sequence[Source], known: LabelMap | None, reading: Reading
 ) -> Iterator[tuple[Path, Checked, str]]:
-    """Yield each photo that can be used, with what is right of its annotation, and its split."""
+    """Yield each photo that can be used, with what is right of its annotation, and its split.
+
+    Several sources may speak of one photo; it is known by its path.
+    """
+    claims: dict[str, list[_Claim]] = defaultdict(list)
+    mentioned: set[str] = set()
     for source in sources:
-        of_source: list[Problem] = []
-        for name, checked in _checked(source, known, reading, of_source):
-            yield source.photos.folder / name, checked, source.split
-        reading.problems += placed(of_source, source.split)
+        for paired in _pairs(source, known, reading):
+            paths = [source.path(name) for name in paired.photos]
+            mentioned.update(paths)
+            if len(paths) == 1 and not paired.faulty:
+                claims[paths[0]].append(_Claim(source, paired))
+            else:
+                reading.problems += placed(paired.problems, source.split)
+    photos: dict[tuple[Path, str], dict[str, _Paired | None]] = {one.place: {} for one in sources}
+    for claim in _settled(claims, reading.problems):
+        photos[claim.source.place][claim.paired.photos[0]] = claim.paired
+    for source in sources:
+        for name in source.photos.names:
+            if source.path(name) not in mentioned:
+                mentioned.add(source.path(name))
+                photos[source.place][name] = None
+    for (folder, split), of_place in photos.items():
+        found: list[Problem] = []
+        for name, of_photo in sorted(of_place.items(), key=lambda item: item[0]):
+            found += of_photo.problems if of_photo else [_not_annotated(name, folder)]
+            if of_photo and of_photo.checked:
+                yield folder / name, of_photo.checked, split
+        reading.problems += placed(found, split)
 
 
 def known_classes(label_map: LabelMap | str | os.PathLike[str] | None, problems: list[Problem]) -> LabelMap | None:
@@ -122,6 +150,7 @@ class _Paired(NamedTuple):
         checked: what of it can be used; None where nothing can, or where it means no photo or several.
         problems: what is wrong with it.
         faulty: it cannot be read itself, so it lays no claim to a photo.
+        where: the file it is in.
     """
 
     photos: list[str]
@@ -129,36 +158,17 @@ class _Paired(NamedTuple):
     checked: Checked | None
     problems: list[Problem]
     faulty: bool
+    where: str
 
 
-def _checked(
-    source: Source, known: LabelMap | None, reading: Reading, problems: list[Problem]
-) -> Iterator[tuple[str, Checked]]:
-    """Yield each photo that has exactly one annotation, with it, in the order of the photos' names."""
-    claims: dict[str, list[_Paired]] = defaultdict(list)
-    mentioned: set[str] = set()
+class _Claim(NamedTuple):
+    source: Source
+    paired: _Paired
+
+
+def _pairs(source: Source, known: LabelMap | None, reading: Reading) -> Iterator[_Paired]:
     found = workers.in_order(functools.partial(_pair, source, known, reading), source.items)
-    for paired in tqdm(found, "Reading annotations", len(source.items), unit="file", delay=1):
-        mentioned.update(paired.photos)
-        if len(paired.photos) == 1 and not paired.faulty:
-            claims[paired.photos[0]].append(paired)
-        else:
-            problems += paired.problems
-    for name in sorted({*source.photos.names, *claims}):
-        claimants = claims.get(name, ())
-        photo = str(source.photos.folder / name)
-        if len(claimants) == 1:
-            problems += claimants[0].problems
-            if claimants[0].checked is not None:
-                yield name, claimants[0].checked
-        elif claimants:
-            what = f"{len(claimants)} annotations describe this image: {'; '.join(one.shown for one in claimants)}"
-            fix = "Keep the right one and delete or correct the rest."
-            problems.append(Problem(where=name, what=what, fix=fix, kind="annotated twice", photo=photo))
-        elif name not in mentioned:
-            what, kind = "no annotation describes this image", "photo not annotated"
-            fix = "Left out; label it, or give it an annotation without objects to keep it as background."
-            problems.append(Problem(where=name, what=what, fix=fix, severity="note", kind=kind, photo=photo))
+    return iter(tqdm(found, "Reading annotations", len(source.items), unit="file", delay=1))
 
 
 def _pair(source: Source, known: LabelMap | None, reading: Reading, item: Any) -> _Paired:
@@ -173,7 +183,7 @@ def _pair(source: Source, known: LabelMap | None, reading: Reading, item: Any) -
         checked = check(raw, f"{source.photos.folder}/{named[0]}", known, reading, problems)
     else:
         problems.append(_unpaired(raw, named, source.photos.folder))
-    return _Paired(named, shown, checked, problems, bool(raw.fault))
+    return _Paired(named, shown, checked, problems, bool(raw.fault), raw.where)
 
 
 def _unpaired(raw: RawImage, named: Sequence[str], folder: Path) -> Problem:
@@ -196,6 +206,65 @@ def _marked_difficult(read: Sequence[Checked], where: str) -> Iterator[Problem]:
         what = f"{objects} object{'s' * (objects != 1)} of {photos} photo{'s' * (photos != 1)} marked as difficult"
         fix = "They train like any other and are left out of scores, as Pascal VOC does it."
         yield Problem(where=where, what=what, fix=fix, severity="note", kind="marked difficult")
+
+
+def _together(problems: Sequence[Problem]) -> Iterator[Problem]:
+    """Yield the problems; of many with photos that have one cause, and one way to mend it, the first with a count."""
+    groups: dict[tuple[str, str], list[Problem]] = defaultdict(list)
+    for problem in problems:
+        groups[problem.kind, problem.severity].append(problem)
+    for problem in problems:
+        same = groups[problem.kind, problem.severity]
+        if problem.kind not in _ONE_CAUSE or len(same) <= _MANY:
+            yield problem
+        elif problem is same[0]:
+            last = ", ".join(filter(None, (same[-1].where, same[-1].object)))
+            what = f"{problem.what}; so it is with {len(same) - 1:,} more, up to {last}"
+            yield dataclasses.replace(problem, what=what)
+
+
+def _not_annotated(name: str, folder: Path) -> Problem:
+    what, kind = "no annotation describes this image", "photo not annotated"
+    fix = "Left out; label it, or give it an annotation without objects to keep it as background."
+    return Problem(where=name, what=what, fix=fix, severity="note", kind=kind, photo=f"{folder}/{name}")
+
+
+# --- one photo, several annotations -----------------------------------------------------------------
+
+
+def _settled(claims: Mapping[str, list[_Claim]], problems: list[Problem]) -> Iterator[_Claim]:
+    """Yield the annotation of each photo. What several files say alike is taken once; else none of it is taken."""
+    alike: dict[tuple[str, ...], list[list[_Claim]]] = defaultdict(list)
+    for of_one in claims.values():
+        first, *others = of_one = sorted(of_one, key=lambda claim: _preference(claim.source.split))
+        if all(one.source is not first.source and one.paired.checked == first.paired.checked for one in others):
+            yield first
+            if others:
+                alike[tuple(claim.source.split for claim in of_one)].append(of_one)
+            continue
+        what = f"{len(of_one)} annotations describe this image: {_listed(of_one)}"
+        fix = "Keep the right one and delete or correct the rest."
+        name, photo = first.paired.photos[0], first.source.path(first.paired.photos[0])
+        problem = Problem(where=name, what=what, fix=fix, kind="annotated twice", photo=photo)
+        problems += placed([problem], first.source.split)
+    for splits, photos in alike.items():
+        severity: Severity = "warning" if len({*filter(None, splits)}) > 1 else "note"
+        count = f"{len(photos):,} photos are" if len(photos) > 1 else "a photo is"
+        what = f"{count} described more than once, and alike: {_listed(photos[0])}"
+        fix = "Taken once" + (f", into the split {splits[0]!r}." if any(splits) else ".")
+        where, kind = photos[0][0].paired.where, "annotated twice"
+        problems += placed([Problem(where=where, what=what, fix=fix, severity=severity, kind=kind)], splits[0])
+
+
+def _listed(claims: Sequence[_Claim]) -> str:
+    return "; ".join(f"{one.source.split}/{one.paired.shown}".removeprefix("/") for one in claims)
+
+
+def _preference(split: str) -> int:
+    """Return which split gets a photo that several have, the smallest: one that divides the others goes before it."""
+    if split_word(split).casefold() == "trainval":
+        return 4
+    return ("train", "validation", "test", "").index(split_role(split)) if split else 5
 
 
 def _found_classes(names: set[str], where: str, problems: list[Problem]) -> LabelMap:

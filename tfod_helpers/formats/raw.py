@@ -131,6 +131,15 @@ class Source:
     to_raw: Callable[[Any], RawImage] | None = None
     split: str = ""
 
+    @property
+    def place(self) -> tuple[Path, str]:
+        """The folder with the photos, and the split."""
+        return self.photos.folder, self.split
+
+    def path(self, name: str) -> str:
+        """Return the path of one of its photos."""
+        return f"{self.photos.folder}/{name}"
+
 
 @dataclass
 class Reading:
