@@ -23,7 +23,7 @@ from layouts import BOXES, LAYOUTS, Layout
 from tfod_helpers import formats, records, sources
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.formats import voc
-from tfod_helpers.problems import DatasetError
+from tfod_helpers.problems import DatasetError, OnProblem
 
 QUICK = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
@@ -179,16 +179,94 @@ def test_archive_that_cannot_be_used(tmp_path: Path) -> None:
 # --- what is unclear ----------------------------------------------------------------------------
 
 
-def test_several_formats(tmp_path: Path) -> None:
-    """Annotations in two formats are named both with their places, and each can be chosen."""
-    folder = layouts.write(tmp_path / "pets", LAYOUTS["voc: old tutorials"].files)
-    layouts.write(folder, LAYOUTS["tfod_csv: old tutorials"].files)
-    assert error(folder) == (
-        f"{folder}: its annotations are there in several formats: voc (Pascal VOC XML, in {folder}/images/test); "
-        f"tfod_csv (TFOD CSV, in {folder}/test_labels.csv). Choose one: format='voc'."
+XML = layouts.photos("images/") | layouts.xmls("images/")
+CONVERTED = {  # by format: the same again
+    "tfod_csv": {"data/labels.csv": layouts.table("abcd")},
+    "coco": {"annotations.json": layouts.coco("abcd")},
+    "yolo": layouts.texts("labels/") | {"classes.txt": "cat\ndog\n"},
+    "createml": {"images/_annotations.createml.json": layouts.createml("abcd")},
+}
+
+
+@pytest.mark.parametrize("on_problem", ["raise", "skip"])
+@pytest.mark.parametrize("name", CONVERTED)
+def test_several_formats_that_say_the_same(name: str, on_problem: OnProblem, tmp_path: Path) -> None:
+    """Where the XML and what was made from it agree, the XML is read, and a note names the rest."""
+    folder = layouts.write(tmp_path / "pets", XML | CONVERTED[name])
+    assert formats.find_format(folder) == "voc"
+    dataset = formats.read(folder, on_problem=on_problem)
+    (note,) = dataset.problems
+    assert (note.severity, note.fix) == ("note", f"format={name!r} reads it instead of the Pascal VOC XML.")
+    assert f"the {formats.FORMATS[name].title} in " in note.what
+    assert_read(Dataset(dataset.images, dataset.label_map), dict.fromkeys("abcd", ""))
+    assert_read(formats.read(folder, format=name), dict.fromkeys("abcd", ""))
+
+
+def test_division_of_the_tables_is_kept(shared: Path, tmp_path: Path) -> None:
+    """Old tutorials divide in the tables only: the XML is read with their division; records beside change nothing."""
+    tables = {"data/train_labels.csv": layouts.table("abc"), "data/test_labels.csv": layouts.table("d")}
+    folder = layouts.write(tmp_path / "pets", XML | tables | {"data/label_map.pbtxt": "item { id: 1 name: 'cat' }"})
+    read = formats.read(folder)
+    assert_read(Dataset(read.images, read.label_map), dict.fromkeys("abc", "train") | {"d": "test"})
+    for split, part in read.splits().items():
+        records.write(part, tmp_path / split, shards=1)
+        (made,) = tmp_path.glob(f"{split}-*.tfrecord")
+        made.rename(folder / f"{split}.record")
+    there = sorted(folder.rglob("*"))
+    read = formats.read(folder)
+    assert_read(Dataset(read.images, read.label_map), dict.fromkeys("abc", "train") | {"d": "test"})
+    assert [note.kind for note in read.problems] == ["several formats"] * 2
+    assert sorted(folder.rglob("*")) == there
+    assert len(formats.read(shared / "data/reported/f05_xml_and_its_csv")) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "why"),
+    [
+        ("tfod_csv", {"labels.csv": layouts.table("abcd").replace("10,9", "13,9")},
+         "a.jpg holds ['cat [10, 9, 30, 21]'] in voc, and ['cat [13, 9, 30, 21]'] in tfod_csv"),
+        ("yolo", CONVERTED["yolo"] | {"classes.txt": "dog\ncat\n"}, "and ['dog [10, 9, 30, 21]'] in yolo"),
+        ("coco", {"annotations.json": layouts.coco("abcd")} | {"images/c.xml": "<annotation/>"},
+         "c.jpg holds [] in voc, and ['cat [20, 6, 36, 24]'] in coco"),
+        ("tfod_csv", {"images/e.jpg": layouts.JPEG, "labels.csv": layouts.table("ab") + "e.jpg,40,30,cat,1,2,30,20\n"},
+         "e.jpg has boxes in tfod_csv only"),
+        ("tfod_csv", {"labels.csv": layouts.table("") + "gone.jpg,40,30,cat,1,2,30,20\n"},
+         "tfod_csv cannot be compared: "),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("on_problem", ["raise", "skip"])
+def test_several_formats_that_contradict(
+    name: str, files: dict[str, str | bytes], why: str, on_problem: OnProblem, tmp_path: Path
+) -> None:
+    """Where they say different things nothing is guessed: all are named, with the first contradiction."""
+    folder = layouts.write(tmp_path / "pets", XML | files)
+    told = error(folder, on_problem=on_problem)
+    assert told.startswith(
+        f"{folder}: its annotations are there in several formats: voc (Pascal VOC XML, in {folder}/images"
     )
-    for name in ("voc", "tfod_csv"):
-        assert_read(formats.read(folder, format=name), LAYOUTS["voc: old tutorials"].splits)
+    assert why in told
+    assert told.endswith(f"Choose one: format='voc' or format={name!r}.")
+    assert len(formats.read(folder, format="voc")) == 4
+
+
+def test_contradicting_divisions(tmp_path: Path) -> None:
+    """A photo that is for training by its folder and for the test by the table is a contradiction."""
+    folder = layouts.write(tmp_path, LAYOUTS["voc: old tutorials"].files)
+    assert_read(formats.read(folder), LAYOUTS["voc: old tutorials"].splits)
+    layouts.write(
+        folder, {"images/train_labels.csv": layouts.table("ab"), "images/test_labels.csv": layouts.table("d")}
+    )
+    assert len(formats.read(folder)) == 4
+    layouts.write(folder, {"images/test_labels.csv": layouts.table("cd"), "images/test/c.jpg": layouts.JPEG})
+    assert "c.jpg is in 'train' in voc, and in 'test' in tfod_csv" in error(folder)
+
+
+def test_fault_in_one_of_several_formats(tmp_path: Path) -> None:
+    """An annotation that cannot be read is told as such, and no contradiction."""
+    folder = layouts.write(tmp_path, XML | CONVERTED["coco"] | {"images/a.xml": "<annotation>"})
+    assert error(folder).startswith("a.xml: it cannot be read as XML")
+    assert {image.path.stem for image in formats.read(folder, on_problem="skip")} == set("bcd")
+    assert len(formats.read(folder, masks=True)) == 4  # which COCO alone can give
 
 
 def test_nothing_that_is_known(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tfod_helpers.formats import (
     label_studio,
     labelme,
     oxford_pets,
+    several,
     tfod_csv,
     tfrecord_files,
     via,
@@ -29,7 +31,7 @@ from tfod_helpers.formats.folders import split_name, subfolders
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, WayUp
 from tfod_helpers.photos.folder import files_with_ending
-from tfod_helpers.problems import DatasetError, OnProblem, did_you_mean, refused, settle_problems
+from tfod_helpers.problems import DatasetError, OnProblem, Problem, did_you_mean, refused, settle_problems
 
 # By the name that `read` and `write` know each by. The Pets come first: their XML is Pascal VOC too.
 FORMATS: dict[str, Format] = {
@@ -45,6 +47,7 @@ FORMATS: dict[str, Format] = {
     "createml": createml.FORMAT,
     "tfrecord": tfrecord_files.FORMAT,
 }
+_MADE = ("coco", "yolo", "createml", "tfod_csv", "tfrecord")  # formats that others are converted to, the last last
 _DEEPEST = 3  # folders that hold nothing but one other folder, as zips unpack to
 
 
@@ -76,7 +79,7 @@ def read(
         FileNotFoundError: there is nothing there.
         FileExistsError: the archive would be unpacked into a folder that has other files in it.
         ValueError: there is no such format, or it has no such option.
-        DatasetError: no format fits, or several do; or something is wrong with the data.
+        DatasetError: no format fits, or several do that contradict each other; or something is wrong with the data.
     """
     settle_problems((), on_problem, "")
     with storage.reading(path, around=not archives.is_archive(path)) as local:
@@ -86,9 +89,10 @@ def read(
         place = _unpacked(path) if path.is_file() and archives.is_archive(path) else path
         closed = folders.closed(place) if place.is_dir() else []
         settle_problems(closed, on_problem, str(place))
-        name, parts = _recognised(place, format)
-        dataset = FORMATS[name].read_parts(parts, label_map=label_map, on_problem=on_problem, way_up=way_up, **options)
+        found = _recognised(place, format, options)
+        dataset = _read(place, found, label_map=label_map, on_problem=on_problem, way_up=way_up, **options)
     dataset = Dataset(dataset.images, dataset.label_map, (*closed, *dataset.problems))
+    name, parts = next(iter(found.items()))
     _say(f"{path.name}: {_summary(dataset, FORMATS[name].title, parts)}")
     return dataset
 
@@ -154,19 +158,20 @@ def _format(name: str) -> Format:
     return FORMATS[name]
 
 
-def _recognised(path: Path, format: str | None) -> tuple[str, list[Part]]:
+def _recognised(path: Path, format: str | None, options: Collection[str]) -> dict[str, list[Part]]:
+    """Return the parts by format: first the one to read, which has the options if any has, then those made from it."""
     chosen = {format: _format(format)} if format else FORMATS
     found = _candidates(path, chosen)
-    if len(found) == 1:
-        return next(iter(found.items()))
-    raise _several(path, found) if found else _none(path, chosen)
+    if not found:
+        raise _none(path, chosen)
+    return dict(sorted(found.items(), key=lambda item: not set(FORMATS[item[0]].options) >= set(options)))
 
 
 def _candidates(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     found = _of_folder(path, chosen) if path.is_dir() else _of_file(path, chosen)
     if "oxford_pets" in found:
         found.pop("voc", None)
-    return found
+    return dict(sorted(found.items(), key=lambda item: item[0] in _MADE and 1 + _MADE.index(item[0])))
 
 
 def _unpacked(path: Path) -> Path:
@@ -202,9 +207,51 @@ def _found(folder: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     return {name: parts for name, one in chosen.items() if (parts := one.find(folder))}
 
 
-def _several(path: Path, found: dict[str, list[Part]]) -> DatasetError:
+# --- several formats in one folder ------------------------------------------------------------------
+
+
+def _read(path: Path, found: dict[str, list[Part]], **how: Any) -> Dataset:
+    """Read the first of the formats, with a note for each other one, which has to say the same."""
+    first, *others = found
+    try:
+        dataset, error = FORMATS[first].read_parts(found[first], **how), None
+    except DatasetError as caught:
+        if not others:
+            raise
+        # Which of them is meant comes before what is wrong in one.
+        dataset, error = _in_part(path, found, first), caught
+    notes = []
+    for name in others:
+        other = _in_part(path, found, name)
+        if contradiction := several.difference(dataset, other, (first, name)):
+            raise _several(path, found, f"They contradict each other: {contradiction}")
+        files = ", ".join(list(dict.fromkeys(part.annotations.name for part in found[name]))[:3])
+        what = f"the {FORMATS[name].title} in {files} says the same, and is left out"
+        if any(image.split for image in other) and not any(image.split for image in dataset):
+            dataset = several.divided_as(dataset, other)
+            what += "; its division is taken"
+        fix = f"format={name!r} reads it instead of the {FORMATS[first].title}."
+        notes.append(Problem(where=str(path), what=what, fix=fix, severity="note", kind="several formats"))
+    if error:
+        raise error
+    return Dataset(dataset.images, dataset.label_map, (*dataset.problems, *notes))
+
+
+def _in_part(path: Path, found: dict[str, list[Part]], name: str) -> Dataset:
+    """Return what can be read in one of several formats; its photos, where it brings its own, are thrown away again."""
+    with tempfile.TemporaryDirectory() as folder:
+        options: dict[str, Any] = {"folder": folder} if name == "tfrecord" else {}
+        try:
+            return FORMATS[name].read_parts(found[name], on_problem="skip", **options)
+        except (DatasetError, OSError, ValueError) as error:
+            why = " ".join(str(error).split())[:300].rstrip(".")
+            raise _several(path, found, f"{name} cannot be compared: {why}") from error
+
+
+def _several(path: Path, found: dict[str, list[Part]], why: str) -> DatasetError:
     shown = "; ".join(f"{name} ({FORMATS[name].title}, in {parts[0].annotations})" for name, parts in found.items())
-    what, fix = f"its annotations are there in several formats: {shown}", f"Choose one: format={next(iter(found))!r}."
+    what = f"its annotations are there in several formats: {shown}. {why}"
+    fix = f"Choose one: {' or '.join(f'format={name!r}' for name in found)}."
     return refused(path, what, fix, kind="format unclear")
 
 
