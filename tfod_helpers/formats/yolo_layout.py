@@ -133,7 +133,8 @@ class _Layout:
         parts = labels.relative_to(self.tree.root).parts if self.tree.root in (labels, *labels.parents) else ()
         inside = "".join(f"{part}/" for part in parts if part.lower() not in IN_TREE and part != split)
         described = self._names(images, labels, share.described if share else None)
-        return YoloPart(images, labels, split, share.only if share else None, described, inside)
+        only = share.only if share else None
+        return YoloPart(images, labels, split, only, described=described, inside=inside)
 
     # --- labels ---------------------------------------------------------------------------------
 
