@@ -11,14 +11,18 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import odd_jpegs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfod_helpers import photos
+from tfod_helpers import checks, formats, photos, records
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.problems import DatasetError
 
 JPEG_TOLERANCE = 3.0  # mean difference of 0..255 values that saving as JPEG may cause
 BROKEN = {"trunc50.jpg", "trunc_tail.jpg", "empty.jpg", "html.jpg", "lfs.jpg"}
@@ -243,10 +247,59 @@ def test_damage_in_the_middle_of_a_jpeg_is_found(shared: Path) -> None:
         photos.look(bytes(data))
 
 
-def test_bytes_between_the_parts_of_a_jpeg_do_no_harm() -> None:
-    """A photo whose maker left some bytes before its end, as some cameras do, is whole."""
-    data = saved(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8), "JPEG")
-    assert photos.look(data[:-2] + b"\x00\x12\x34" + data[-2:]).info.width == 64
+@pytest.mark.parametrize("name", odd_jpegs.GOOD)
+def test_what_pillow_and_tensorflow_accept_is_good(name: str, tmp_path: Path) -> None:
+    """A JPEG that a strict decoder refuses for what others pass over is checked, mended, split and written."""
+    data = odd_jpegs.GOOD[name]
+    if "samples" not in name:
+        np.testing.assert_array_equal(photos.to_rgb(data), photos.to_rgb(odd_jpegs.plain()))
+        plain = photos.look(odd_jpegs.plain()).thumbnail
+        assert np.abs(photos.look(data).thumbnail.astype(int) - plain).max() < 16
+    width, height = photos.look(data).info.upright_size
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    images = []
+    for path, some, size in (("a.jpg", data, (width, height)), ("b.jpg", saved(noise, "JPEG"), (16, 16))):
+        (tmp_path / path).write_bytes(some)
+        images.append(LabelledImage(tmp_path / path, *size, [[1, 1, 9, 9]], [1]))
+    dataset = checks.mend(Dataset(tuple(images), LabelMap(["cat"]))).dataset
+    assert "error" not in {one.severity for one in checks.check(dataset).problems}
+    assert {len(part) for part in dataset.split({"train": 0.5, "validation": 0.5}).values()} == {1}
+    (first, _) = records.read(records.write(dataset, tmp_path / "records" / "train"))
+    np.testing.assert_array_equal(first.pixels(), photos.to_rgb(data))
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_sees_the_pixels_that_pillow_sees() -> None:
+    """Of each JPEG that is called good although a strict decoder refuses it, TensorFlow decodes the same pixels."""
+    import tensorflow as tf
+
+    for name, data in odd_jpegs.GOOD.items():
+        decoded = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE").numpy()
+        np.testing.assert_array_equal(decoded, photos.to_rgb(data), name)
+
+
+def test_real_photo_with_bytes_before_a_marker(shared: Path, tmp_path: Path) -> None:
+    """A public set's photo is good from the reading to the records, and has no problem."""
+    dataset = formats.read(shared / "data/reported/f03_jpeg_junk_before_marker")
+    assert {one.kind for one in checks.check(dataset).problems} == {"rare class"}
+    assert len(list(records.read(records.write(checks.mend(dataset).dataset, tmp_path / "train")))) == 2
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), struct.error("y"), IndexError(), ZeroDivisionError("z")])
+def test_whatever_a_decoder_raises_names_the_file(error: Exception, tmp_path: Path, monkeypatch: Any) -> None:
+    """An error of any kind in one of Pillow's readers becomes a problem of that photo."""
+    (tmp_path / "a.png").write_bytes(saved(np.zeros((4, 4, 3), np.uint8), "PNG"))
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image.Image, "load", fail)
+    dataset = Dataset((LabelledImage(tmp_path / "a.png", 4, 4, [[1, 1, 3, 3]], [1]),), LabelMap(["cat"]))
+    assert ("error", "photo unreadable", "a.png") in {
+        (one.severity, one.kind, one.where) for one in checks.check(dataset).problems
+    }
+    with pytest.raises(DatasetError, match=r"a\.png: damaged or cut off"):
+        records.write(dataset, tmp_path / "train")
 
 
 def test_header_read_quickly_says_what_pillow_says(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,8 @@ from tfod_helpers.photos.pixels import as_rgb
 SIDE = 16  # pixels of a thumbnail
 Stamp = tuple[int, int]  # of a file: bytes, and its modification time in nanoseconds
 
+# What libjpeg says where coded data are wrong, at which Pillow and TensorFlow show a half grey picture.
+_DAMAGE = ("remature end of", "bad Huffman code", "bad arithmetic code", "instead of RST")
 _SETTLED = 100_000_000  # nanoseconds; a file that is younger may change again within one tick of the disk's clock
 _MOST = 200_000  # photos in the cache file, about 70 MB
 _KEPT = np.dtype(
@@ -104,12 +106,14 @@ def _small_grey(data: bytes, least: int) -> np.ndarray:
     try:
         return simplejpeg.decode_jpeg(data, "GRAY", fastdct=True, min_height=least, min_width=least)[..., 0]
     except ValueError as error:
-        # Some cameras leave bytes between the parts of a file, where every decoder skips them.
-        if "extraneous bytes" not in str(error):
+        if any(sign in str(error) for sign in _DAMAGE):
             raise PhotoError("the image", f"damaged or cut off ({error})", COPY_AGAIN) from error
+    # It knows only the common chroma samplings, and stops at what other decoders pass over, TensorFlow's too: bytes
+    # between the parts of a file, as some cameras leave them, or a phone's odd scan parameters. Pillow decides.
     with opened(data) as image:
+        image.draft("L", (least, least))
         load(image)
-    return simplejpeg.decode_jpeg(data, "GRAY", min_height=least, min_width=least, strict=False)[..., 0]
+        return np.asarray(image.convert("L"))
 
 
 def look_at(
