@@ -289,6 +289,19 @@ def test_large_photos_are_told_with_what_is_saved(sound: Dataset, tmp_path: Path
     assert f"records.write(..., longest_side=384) makes their {before:.1f} MB about {before * 0.04:.1f} MB" in note.fix
 
 
+def test_dark_photos_are_one_warning(sound: Dataset) -> None:
+    """Photos that are nearly black, as after a wrong conversion, are counted, and the first is named; night is not."""
+    for number in (3, 5):
+        dark = np.random.default_rng(number).integers(0, 32, (240, 320, 3), np.uint8)
+        Image.fromarray(dark).save(sound[number].path)
+    night = np.array(picture(7)) // 8
+    night[60:90, 60:90] = 255
+    Image.fromarray(night).save(sound[7].path)
+    (found,) = [one for one in checks.check(sound).problems if one.kind == "dark photos"]
+    assert (found.severity, found.photo) == ("warning", str(sound[3].path))
+    assert found.what.startswith("2 of 12 photos are nearly black, such as 03.jpg: nothing in it is brighter than 1")
+
+
 def test_photos_from_records_are_checked_too(sound: Dataset) -> None:
     """Images that have bytes and no file are judged by these."""
     kept = [dataclasses.replace(image, path=image.path.name, encoded=image.path.read_bytes()) for image in sound]

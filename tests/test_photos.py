@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import deep_images
 import numpy as np
 import odd_jpegs
 import pytest
@@ -162,11 +163,69 @@ def test_transparency_lies_over_white() -> None:
     assert 120 <= photos.to_rgb(rgba)[0, 1, 0] <= 135
 
 
-@pytest.mark.parametrize("top", [65535, 200])
-def test_sixteen_bit_grey_is_scaled_by_its_depth(top: int) -> None:
-    """16-bit grey keeps its upper 8 bits, in a dark picture as in a bright one."""
-    grey = np.array([[0, top]], np.uint16)
-    np.testing.assert_array_equal(photos.to_rgb(saved(grey, "PNG"))[0, :, 0], [0, top // 256])
+RANGES = [
+    ("u2", 0, 65535),
+    ("u2", 0, 65280),  # 8 bits, shifted
+    ("u2", 0, 16383),
+    ("u2", 0, 4095),
+    ("u2", 0, 1023),
+    ("u2", 0, 255),
+    ("u2", 0, 20),  # so little that the brightest becomes white
+    ("u2", 21000, 24000),  # a thermal camera
+    ("i2", -1000, 3000),  # a scanner
+    ("i4", 0, 4095),
+    ("i4", -70000, 900000),
+    ("u4", 0, 4095),
+    ("u4", 0, 4_000_000_000),
+    ("f4", 0, 1),
+    ("f4", 0, 0.1),
+    ("f4", -1, 1),
+    ("f4", 0, 255),
+    ("f4", 290, 310),
+    ("f4", 0, 65535),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "low", "high"),
+    [(kind, *one) for kind, (_, dtypes, _) in deep_images.WRITERS.items() for one in RANGES if one[0] in dtypes],
+)
+def test_values_of_more_than_8_bits_are_scaled_by_what_is_used(kind: str, dtype: str, low: float, high: float) -> None:
+    """Whatever numbers a photo is stored in, and however few of them it uses, it comes out as bright as it was."""
+    write, _, bands = deep_images.WRITERS[kind]
+    y, x = np.mgrid[0:48, 0:64]
+    wanted = np.stack([x * 4, 255 * y // 47, (x + y) * 2] if bands > 2 else [(x * 4 + y * 5) * 255 // 487] * 3, axis=-1)
+    wanted = wanted.astype(float) * 255 / wanted.max()
+    values = low + wanted / 255 * (high - low)
+    image = values[..., 0] if bands < 3 else values
+    if bands in (2, 4):
+        image = np.dstack([image, np.full((48, 64), 65535)])
+    data = write(image.round().astype(dtype) if dtype[0] != "f" else image.astype(dtype))
+    shown = photos.to_rgb(data)
+    assert difference(shown, wanted) < (13 if high == 20 else 2)
+    assert shown.max() > 250
+    np.testing.assert_array_equal(photos.letterbox(data, 64).pixels[:48], shown)
+    small = Image.fromarray(shown).convert("L").resize((16, 16), Image.Resampling.BILINEAR)
+    assert np.abs(photos.look(data).thumbnail.astype(int) - np.asarray(small)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([np.nan, 0, 1, np.inf], [0, 0, 255, 0]), ([np.nan] * 4, [0] * 4), ([0.5] * 4, [128] * 4), ([7] * 4, [7] * 4)],
+)
+def test_numbers_that_are_none(values: list[float], expected: list[int]) -> None:
+    """What is not finite counts as the darkest, and a picture of one level is not stretched."""
+    data = deep_images.WRITERS["TIFF"][0](np.array([values], np.float32))
+    assert photos.to_rgb(data)[0, :, 0].tolist() == expected
+
+
+def test_real_deep_photos_are_not_black(shared: Path, tmp_path: Path) -> None:
+    """A photo of 12 bits in a file of 16 and one of fractions are in the records as they are shown."""
+    dataset = formats.read(shared / "data/reported/w24_deep_photos")
+    assert {one.kind for one in checks.check(dataset).problems} == {"rare class", "nearly the same photo"}
+    for image, kept in zip(dataset, records.read(records.write(dataset, tmp_path / "train")), strict=True):
+        assert image.pixels().max() > 250
+        assert difference(kept.pixels(), image.pixels()) < JPEG_TOLERANCE
 
 
 @pytest.mark.parametrize("cut", [1, 2, 10, 200, 4000])

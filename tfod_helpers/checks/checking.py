@@ -15,6 +15,7 @@ from tfod_helpers.photos import Look, PhotoError, near_duplicates
 from tfod_helpers.presets import Preset
 from tfod_helpers.problems import Problem, Severity
 
+_DARK = 32  # of 255, in the brightest of 16 x 16 parts of a photo
 _LARGER = 2.5  # times what the model sees: from there on, scaling down saves most of the bytes
 UNREADABLE = "photo unreadable"  # the kind of problem
 _EMPTY = "image without objects"  # the kind of problem; formats report it too
@@ -50,6 +51,7 @@ def check(
         *(problem for problem in reported if problem.kind != SPELLED_DIFFERENTLY),  # found again below, with numbers
         *_unreadable(images, looks),
         *_same_photos(images, looks),
+        *_dark(images, looks),
         *_too_large(images, looks, chosen),
         *_empty(images, {Path(problem.photo) for problem in reported if problem.kind == _EMPTY}),
         *check_boxes(images, label_map, chosen),
@@ -109,6 +111,19 @@ def _same_photos(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoEr
 
 def _same_labels(one: LabelledImage, other: LabelledImage) -> bool:
     return (one.labels.tolist(), one.boxes_xyxy.tolist()) == (other.labels.tolist(), other.boxes_xyxy.tolist())
+
+
+def _dark(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:
+    brightest = [int(look.thumbnail.max()) if isinstance(look, Look) else 255 for look in looks]
+    dark = [number for number, level in enumerate(brightest) if level < _DARK]
+    if dark:
+        what = (
+            f"{len(dark)} of {len(images)} photos are nearly black, such as {images[dark[0]].path.name}: nothing in it "
+            f"is brighter than {brightest[dark[0]]} of 255"
+        )
+        fix = "Look at them: a model learns nothing from black. Brighten them, or leave them out."
+        photo = str(images[dark[0]].path)
+        yield Problem(where="photos", what=what, fix=fix, severity="warning", kind="dark photos", photo=photo)
 
 
 def _too_large(

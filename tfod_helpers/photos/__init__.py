@@ -3,9 +3,9 @@
 The bytes decide what a file is, never its ending. Nothing in this room needs TensorFlow.
 """
 
-from tfod_helpers.photos.looks import UPRIGHT, Look, Stamp, look, look_at, prove, read, remember
+from tfod_helpers.photos.looks import Look, Stamp, look, look_at, prove, read, remember
 from tfod_helpers.photos.photo import JPEG_START, PhotoError, PhotoInfo, Source, read_info
-from tfod_helpers.photos.pixels import MEAN_RGB, Letterboxed, letterbox, to_jpeg, to_rgb
+from tfod_helpers.photos.pixels import MEAN_RGB, UPRIGHT, Letterboxed, letterbox, to_jpeg, to_rgb
 
 __all__ = [
     "JPEG_START",

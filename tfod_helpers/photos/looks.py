@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from tfod_helpers.files import storage, workspace
 from tfod_helpers.files.workers import in_order
-from tfod_helpers.photos.photo import COPY_AGAIN, JPEG_START, PhotoError, PhotoInfo, info_of, load, opened, read_info
-from tfod_helpers.photos.pixels import as_rgb
+from tfod_helpers.photos.photo import COPY_AGAIN, JPEG_START, PhotoError, PhotoInfo, load, opened, read_info
+from tfod_helpers.photos.pixels import decoded, turned
 
 SIDE = 16  # pixels of a thumbnail
 Stamp = tuple[int, int]  # of a file: bytes, and its modification time in nanoseconds
@@ -45,15 +45,6 @@ _KEPT = np.dtype(
         ("orientation", "u1"),
     ]
 )
-UPRIGHT = {  # how stored pixels become upright, by their EXIF orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +74,8 @@ def look(data: bytes) -> Look:
         PhotoError: it is no image, or not a whole one.
     """
     if not data.startswith(JPEG_START):
-        with opened(data) as image:
-            info = info_of(image)
-            load(image)
-            grey, box = as_rgb(image).convert("L"), None
+        info, rgb = decoded(data)
+        grey, box = rgb.convert("L"), None
     else:
         info = read_info(data)
         pixels = _small_grey(data, 2 * SIDE)
@@ -96,9 +85,7 @@ def look(data: bytes) -> Look:
         eighths = next((n for n in range(1, 9) if -(-max(info.width, info.height) * n // 8) == max(wide, high)), 8)
         box = (0, 0, min(info.width * eighths / 8, wide), min(info.height * eighths / 8, high))
     thumbnail = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
-    if info.orientation in UPRIGHT:
-        thumbnail = thumbnail.transpose(UPRIGHT[info.orientation])
-    return Look(hashlib.sha256(data).digest(), np.asarray(thumbnail), len(data), info)
+    return Look(hashlib.sha256(data).digest(), np.asarray(turned(thumbnail, info)), len(data), info)
 
 
 def _small_grey(data: bytes, least: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import simplejpeg
-from PIL import Image
+from PIL import Image, ImageFile
 
 from tfod_helpers.files import storage
 from tfod_helpers.problems import FixableError
@@ -82,7 +82,7 @@ def read_info(source: Source) -> PhotoInfo:
         return info_of(image)
 
 
-def opened(source: Source) -> Image.Image:
+def opened(source: Source) -> ImageFile.ImageFile:
     """Open an image with Pillow, its pixels still unread.
 
     Raises:
@@ -104,7 +104,7 @@ def opened(source: Source) -> Image.Image:
         raise PhotoError(name, *_not_an_image(source, error)) from error
 
 
-def _with_pillow(source: Source) -> Image.Image:
+def _with_pillow(source: Source) -> ImageFile.ImageFile:
     if not isinstance(source, bytes) and os.path.exists(source) and not os.path.isfile(source):
         raise OSError("it is no file")  # reading a named pipe would wait for ever
     with warnings.catch_warnings():

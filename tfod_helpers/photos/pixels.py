@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import io
+import sys
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile
 
-from tfod_helpers.photos.photo import Source, info_of, load, opened
+from tfod_helpers.photos.photo import PhotoInfo, Source, info_of, load, opened
 
 MEAN_RGB = (124, 116, 104)  # the ImageNet mean, (0.485, 0.456, 0.406) * 255: zero once normalized
+UPRIGHT = {  # how stored pixels become upright, by their EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras use, whatever the file could hold
+_NARROW = 8  # times less than these bits could hold: then the darkest and the brightest value are taken instead
+_UPPER = 64  # of an upper byte: below, a photo in 16-bit colour uses 14 bits or fewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +46,10 @@ class Letterboxed:
 def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
     """Return an image's pixels, whatever its format and mode.
 
-    Transparency is laid over white; 16-bit grey is scaled to 8 bits; of an animation the first
-    frame is taken. A file's EXIF rotation is applied, as viewers do, unless ``size`` says otherwise;
-    a Pillow image or an array is taken as its pixels are stored.
+    Transparency is laid over white; of an animation the first frame is taken. Values of more than 8 bits, and
+    fractions, are scaled by what of their range the photo uses: by the 10, 12, 14 or 16 bits that hold the brightest,
+    or, where that leaves little contrast, from the darkest to the brightest. A file's EXIF rotation is applied, as
+    viewers do, unless ``size`` says otherwise; a Pillow image or an array is taken as its pixels are stored.
 
     Args:
         source: a path, the bytes of an image file, a Pillow image, or an array: uint8, shape
@@ -53,9 +67,10 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
     """
     if isinstance(source, Image.Image | np.ndarray):
         return np.asarray(_rgb_in_memory(source))
-    with opened(source) as image:
-        load(image)
-        return np.asarray(as_rgb(_turned(image, size)))
+    info, rgb = decoded(source)
+    stored = (info.width, info.height)
+    kept = size is not None and stored == tuple(size) != info.upright_size
+    return np.asarray(rgb if kept else turned(rgb, info))
 
 
 def letterbox(source: Source | Image.Image | np.ndarray, side: int) -> Letterboxed:
@@ -73,12 +88,8 @@ def letterbox(source: Source | Image.Image | np.ndarray, side: int) -> Letterbox
     if isinstance(source, Image.Image | np.ndarray):
         rgb = _rgb_in_memory(source)
         return _fit(rgb, rgb.size, side)
-    with opened(source) as image:
-        size = info_of(image).upright_size
-        # JPEG can be decoded at a half, a quarter or an eighth: of a phone's photo that is most of the time.
-        image.draft("RGB", _fitting(image.size, side))
-        load(image)
-        return _fit(as_rgb(_turned(image, None)), size, side)
+    info, rgb = decoded(source, side)
+    return _fit(turned(rgb, info), info.upright_size, side)
 
 
 def to_jpeg(rgb: np.ndarray, quality: int = 95) -> bytes:
@@ -88,23 +99,90 @@ def to_jpeg(rgb: np.ndarray, quality: int = 95) -> bytes:
     return buffer.getvalue()
 
 
-def _turned(image: Image.Image, size: tuple[int, int] | None) -> Image.Image:
-    """Turn an image upright, but for one whose stored frame alone has the size."""
-    info = info_of(image)
-    if size is None or info.upright_size == tuple(size) or (image.width, image.height) != tuple(size):
-        return ImageOps.exif_transpose(image)
-    return image
+def decoded(source: Source, side: int | None = None) -> tuple[PhotoInfo, Image.Image]:
+    """Decode an image file: what its header says, and its pixels as they are stored, in RGB.
+
+    Args:
+        source: a path, or the bytes of an image file.
+        side: of the square that the image has to fit into, in pixels; a JPEG is then decoded no larger than needed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        PhotoError: it is no image, or not a whole one.
+    """
+    with opened(source) as image:
+        raw = _raw_mode(image)
+        info = info_of(image)
+        if side is not None:
+            # JPEG can be decoded at a half, a quarter or an eighth: of a phone's photo that is most of the time.
+            image.draft("RGB", _fitting(image.size, side))
+        load(image)
+        if raw == "I;32N":  # Pillow has no unsigned numbers of 32 bits
+            grey = np.asarray(image).view(np.uint32)
+            return info, Image.fromarray(_to_8_bits(grey)).convert("RGB")
+        deep = raw.endswith((";16L", ";16B", ";16N")) and image.mode in ("RGB", "RGBA") and _uses_little(image)
+        return info, as_rgb(_with_lower_bytes(image, source, raw) if deep else image)
+
+
+def turned(image: Image.Image, info: PhotoInfo) -> Image.Image:
+    """Return stored pixels upright."""
+    return image.transpose(UPRIGHT[info.orientation]) if info.orientation in UPRIGHT else image
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """Return a loaded image in RGB: transparency over white, 16-bit grey scaled to 8 bits."""
+    """Return a loaded image in RGB: transparency over white, values of more than 8 bits scaled to 8."""
     if image.mode.startswith("I") or image.mode == "F":
-        grey = np.asarray(image, np.float32)
-        deep = image.mode.startswith("I;16") or grey.max() > 255  # 16-bit, in modes that could hold more
-        image = Image.fromarray(np.clip(grey / 256 if deep else grey, 0, 255).astype(np.uint8))
+        image = Image.fromarray(_to_8_bits(np.asarray(image)))
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Scale numbers of any kind to uint8, as `to_rgb` says."""
+    fractions = values.dtype.kind == "f"
+    if fractions:
+        values = np.where(np.isfinite(values), values, np.min(values, where=np.isfinite(values), initial=np.inf))
+        values = np.nan_to_num(values, posinf=0.0)  # where nothing was a number
+    low, high = float(values.min()), float(values.max())
+    tops = [1.0] * fractions + [2.0**bits - 1 for bits in _DEPTHS]
+    top = next((top for top in tops if high <= top), high)
+    if low < 0 or 0 < high - low < top / _NARROW:
+        start, levels = low, high - low
+    else:
+        start, levels = 0.0, top + (not fractions)  # so that whole numbers keep their upper 8 bits
+    return ((values.astype(np.float32) - start) * (256 / (levels or 1))).clip(0, 255).astype(np.uint8)
+
+
+# --- 16 bits a colour, of which Pillow takes the upper eight --------------------------------------
+
+
+def _raw_mode(image: ImageFile.ImageFile) -> str:
+    """Return Pillow's name for how the pixels of an image that is not loaded yet lie in the file."""
+    args = image.tile[0].args if image.tile else ""
+    return str(args[0] if isinstance(args, tuple) and args else args)
+
+
+def _uses_little(image: Image.Image) -> bool:
+    lows, highs = np.array(image.getextrema()[:3]).T  # of the upper bytes of each colour
+    return bool(highs.max() < _UPPER or highs.max() - lows.min() < 256 / _NARROW)
+
+
+def _with_lower_bytes(image: Image.Image, source: Source, raw: str) -> Image.Image:
+    """Return an image of 16 bits a colour that uses few of them, scaled by all of its bits."""
+    other, lower = "RGBA", slice(1, 2)  # grey with alpha, byte by byte
+    if raw != "LA;16B":
+        swapped = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
+        other, lower = raw[:-1] + swapped[raw[-1]], slice(3)  # in the other order, the lower bytes come out
+    with opened(source) as again:
+        again.tile = [
+            tile._replace(args=(other, *tile.args[1:]) if isinstance(tile.args, tuple) else other)
+            for tile in again.tile
+        ]
+        load(again)
+        upper = np.asarray(image)
+        values = upper[..., :3].astype(np.uint16) << 8 | np.asarray(again)[..., lower]
+    return Image.fromarray(np.dstack([_to_8_bits(values), upper[..., 3:]]))
 
 
 def _rgb_in_memory(source: Image.Image | np.ndarray) -> Image.Image:
