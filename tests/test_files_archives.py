@@ -9,6 +9,7 @@ import io
 import json
 import lzma
 import os
+import re
 import struct
 import tarfile
 import zipfile
@@ -475,6 +476,16 @@ def test_compression_that_python_does_not_know(tmp_path: Path) -> None:
         ),
         ("p.7z", b"7z\xbc\xaf\x27\x1c", "this is a 7z file. Unpack it yourself and give the folder, or pack it as"),
         ("p.tar.zst", b"\x28\xb5\x2f\xfd", "this is a Zstandard file. Unpack it yourself and give the folder"),
+        *(
+            (
+                name,
+                b"PK\x03\x04" + bytes(50),
+                "this is a volume of an archive that was split into several files. Put all",
+            )
+            for name in ("p.zip.001", "p.z01", "p.part1.rar", "p.7z.002", "p.tar.gz.aa", "p.r00", "p.zip.part-ab")
+        ),
+        ("p.zip", b"PK\x05\x06\x01\x00" + bytes(16), "this is a volume of an archive that was split into several"),
+        ("p.zip.crdownload", b"PK\x03\x04", "this is a download that was not finished. Wait for its end"),
         ("p.tar.gz", b"\x1f\x8b" + bytes(50), "it is damaged or cut short ("),
         (
             "p.tar.gz",
@@ -612,3 +623,57 @@ def test_archive_that_is_not_there(tmp_path: Path) -> None:
         archives.unpack(tmp_path / "p.zip")
     assert not archives.is_archive("photos.record.gz")
     assert not archives.is_archive("labels.json")
+
+
+# --- downloads in parts ---------------------------------------------------------------------------
+
+STAMPS = ("photos-20261129T101010Z-{:03d}.zip", "photos-20261129T101010Z-3-{:03d}.zip", "photos-{:03d}.zip")
+
+
+@pytest.mark.parametrize("name", STAMPS)
+def test_parts_of_a_download_are_one(name: str, tmp_path: Path) -> None:
+    """Whichever part is given, all are unpacked into one folder; the same file in two of them is there once."""
+    zipped(tmp_path / name.format(1), {"p/a.jpg": b"a", "p/list.txt": b"both"})
+    zipped(tmp_path / name.format(2), {"p/b.jpg": b"b", "p/list.txt": b"both"})
+    zipped(tmp_path / name.format(2).replace(".zip", " (1).zip"), {"p/b.jpg": b"b"})
+    for number in (1, 2):
+        folder = archives.unpack(tmp_path / name.format(number))
+        assert folder == tmp_path / name.partition("-{")[0]
+        assert contents(folder) == {"p/a.jpg": b"a", "p/b.jpg": b"b", "p/list.txt": b"both"}
+        assert archives.download_in(tmp_path) == tmp_path / name.format(1)
+    (tmp_path / "other.jpg").touch()
+    assert archives.download_in(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", STAMPS)
+def test_a_part_that_is_missing(name: str, tmp_path: Path) -> None:
+    """A number that is not there is named, and nothing is unpacked."""
+    for number in (1, 4):
+        zipped(tmp_path / name.format(number))
+    told = f"others are missing: {name.format(2)}, {name.format(3)}. Download them again, into the same folder."
+    with pytest.raises(archives.ArchiveError, match=re.escape(told)):
+        archives.unpack(tmp_path / name.format(4))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("other", ["p/a.jpg", "p", "p/a.jpg/b"])
+def test_parts_that_contradict_each_other(other: str, tmp_path: Path) -> None:
+    """Two parts that hold another file under one name, or a file and a folder, are an error."""
+    zipped(tmp_path / STAMPS[0].format(1), {"p/a.jpg": b"a"})
+    zipped(tmp_path / STAMPS[0].format(2), {other: b"b"})
+    with pytest.raises(archives.ArchiveError, match=f"'{other}' in it is another one than in the part before"):
+        archives.unpack(tmp_path / STAMPS[0].format(1))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_numbers_that_are_no_parts(tmp_path: Path) -> None:
+    """A single part is an archive like any other, and so are archives that do not count from 1."""
+    for name in ("one-20261129T101010Z-001.zip", "IMG-101.zip", "IMG-102.zip"):
+        assert archives.unpack(zipped(tmp_path / name)).name == name.removesuffix(".zip")
+
+
+def test_the_last_volume_is_known_by_the_first(tmp_path: Path) -> None:
+    """photos.zip beside photos.z01 is no damaged zip, but a volume."""
+    zipped(tmp_path / "p.zip")
+    (tmp_path / "p.z01").write_bytes(b"PK\x07\x08")
+    assert refused(tmp_path / "p.zip").startswith("this is a volume of an archive")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import layouts
 import pytest
-from drawn import assert_equal, datasets
+from drawn import assert_equal, datasets, jpeg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from layouts import BOXES, LAYOUTS, Layout
@@ -114,6 +114,24 @@ def test_one_file(layout: str, file: str, split: str, tmp_path: Path, monkeypatc
         assert {image.split for image in dataset} == {split}
         assert {image.path.stem for image in dataset} == ({"d"} if len(dataset) == 1 else set("abcd"))
         assert all(image.boxes_xyxy.tolist() == [pytest.approx(BOXES[image.path.stem][1:])] for image in dataset)
+
+
+@pytest.mark.parametrize("given", ["p-20261129T101010Z-001.zip", "p-20261129T101010Z-002.zip", ""])
+def test_a_download_in_parts(given: str, tmp_path: Path) -> None:
+    """Of a download that Google Drive split, any part or the folder gives the whole data set, again and again."""
+    photo = jpeg(40, 30)
+    xml = (
+        "<annotation><filename>a.jpg</filename><size><width>40</width><height>30</height></size><object><name>cat</name>"
+        "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object></annotation>"
+    )
+    for number, (name, data) in enumerate([("set/a.jpg", photo), ("set/a.xml", xml.encode())], start=1):
+        with zipfile.ZipFile(tmp_path / f"p-20261129T101010Z-00{number}.zip", "w") as archive:
+            archive.writestr(name, data)
+    for _ in range(2):
+        assert [image.path.name for image in formats.read(tmp_path / given)] == ["a.jpg"]
+    (tmp_path / "p-20261129T101010Z-001.zip").rename(tmp_path / "p-20261129T101010Z-003.zip")
+    with pytest.raises(DatasetError, match=r"others are missing: p-20261129T101010Z-001\.zip"):
+        formats.read(tmp_path)
 
 
 def test_records(tmp_path: Path) -> None:

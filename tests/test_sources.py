@@ -849,7 +849,38 @@ def colab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Colab:
     return small_colab.install(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("chosen", [{"my photos (1).zip": zipped()}, {"a.jpg": b"a", "a.xml": b"<a/>"}])
+IN_PARTS = {f"p-20261129T101010Z-00{n}.zip": zipped({name: data}) for n, (name, data) in enumerate(FILES.items(), 1)}
+
+
+@pytest.mark.parametrize("given", [*IN_PARTS, ""])
+@pytest.mark.parametrize("place", ["here", "drive", "bucket"])
+def test_download_in_parts(given: str, place: str, tmp_path: Path, near: Path, request: pytest.FixtureRequest) -> None:
+    """Given one of Drive's parts or the folder that they are in, all are taken together, wherever they are."""
+    if place == "bucket":
+        address = f"{request.getfixturevalue('bucket')}/sets"
+        for name, data in IN_PARTS.items():
+            storage.write_bytes(f"{address}/{name}", data)
+        where: str | Path = f"{address}/{given or next(iter(IN_PARTS))}"
+    else:
+        folder = request.getfixturevalue("far") if place == "drive" else tmp_path / "down"
+        fill(folder, IN_PARTS)
+        where = folder / given
+    for _ in range(2):
+        found = sources.local(where, near)
+        assert found == near / "p-20261129T101010Z"
+        assert contents(found) == FILES
+    assert left(near) == ["p-20261129T101010Z"]
+    if place != "bucket":
+        (folder / next(iter(IN_PARTS))).unlink()
+        with pytest.raises(SourceError, match=r"others are missing: p-20261129T101010Z-001\.zip"):
+            sources.local(folder / list(IN_PARTS)[1], near)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"my photos (1).zip": zipped()}, {"a.jpg": b"a", "a.xml": b"<a/>"}, IN_PARTS],
+    ids=["zip", "files", "parts"],
+)
 def test_upload(chosen: dict[str, bytes], colab: Colab, near: Path, tmp_path: Path) -> None:
     """One archive is unpacked, other files are taken as they are; a second run of the cell does not ask again."""
     colab.files.chosen = chosen
@@ -857,7 +888,7 @@ def test_upload(chosen: dict[str, bytes], colab: Colab, near: Path, tmp_path: Pa
     for _ in range(2):
         folder = sources.local("upload", near)
         assert folder == near / "upload"
-        assert contents(folder) == (FILES if len(chosen) == 1 else chosen)
+        assert contents(folder) == (chosen if "a.jpg" in chosen else FILES)
     assert colab.files.asked == 1
     assert left(near) == ["upload"]
     assert left(tmp_path) == sorted([*before, "data"])

@@ -63,7 +63,8 @@ def read(
     """Read a data set, whatever format it is in, and say in one line which it was.
 
     Args:
-        path: its folder; or a zip or tar, which is unpacked beside; or its one annotation file, near its photos. What
+        path: its folder; or a zip or tar, which is unpacked beside, with the other parts where it is one of a download
+            that Google Drive split; or its one annotation file, near its photos. What
             is in a bucket comes to this machine first.
         format: its name in ``FORMATS``, where several would fit; None finds it out.
         label_map: the classes in their order, or a label map file; None takes what the data says.
@@ -82,11 +83,11 @@ def read(
         DatasetError: no format fits, or several do that contradict each other; or something is wrong with the data.
     """
     settle_problems((), on_problem, "")
-    with storage.reading(path, around=not archives.is_archive(path)) as local:
+    with storage.reading(path, around=not archives.is_archive(path) or archives.is_part(path)) as local:
         path = local.expanduser()
         if not path.exists():
             raise FileNotFoundError(f"{path}: there is no such folder or file. Check the path.")
-        place = _unpacked(path) if path.is_file() and archives.is_archive(path) else path
+        place = _unpacked(path)
         closed = folders.closed(place) if place.is_dir() else []
         settle_problems(closed, on_problem, str(place))
         found = _recognised(place, format, options)
@@ -175,8 +176,10 @@ def _candidates(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
 
 
 def _unpacked(path: Path) -> Path:
+    """Return the folder of what is packed in a file, or in the parts of a download that a folder holds."""
     try:
-        return archives.unpack(path)
+        packed = archives.download_in(path) if path.is_dir() else path if archives.is_archive(path) else None
+        return archives.unpack(packed) if packed else path
     except archives.ArchiveError as error:
         raise refused(path, error.what, error.fix, where=path.name, kind="archive unreadable") from error
 

@@ -25,7 +25,7 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
 
             * a folder of this machine, which is taken as it is; one on Drive, which is copied;
             * ``/content/drive/MyDrive/photos.zip``: a zip or tar on Drive, which is mounted where needed, or on this
-              machine;
+              machine; of a download that Drive split into ``-001.zip``, ``-002.zip`` any of them, or their folder;
             * ``https://...``: the address of a zip or tar, or a link to one that somebody shared on Google Drive,
               Dropbox, GitHub or Hugging Face;
             * ``gs://bucket/photos.zip`` or ``gs://bucket/folder``;
@@ -99,6 +99,8 @@ def _of_path(path: Path, folder: Path) -> Path:
         drive.mount(drive.FOLDER)
     with mounts.explained(path):
         os.stat(path)
+        if path.is_dir() and (packed := _download_in(path)):
+            path = packed
         if path.is_dir():
             return bringing.bring(copying.DriveFolder(path), folder) if mounts.is_on_network(path) else _as_it_is(path)
         if not archives.is_archive(path) and not zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
@@ -106,6 +108,13 @@ def _of_path(path: Path, folder: Path) -> Path:
             raise SourceError(str(path), "this is a single file, and no archive", fix)
     place = places.FarArchive(path) if mounts.is_on_network(path) else places.LocalArchive(path)
     return bringing.bring(place, folder)
+
+
+def _download_in(path: Path) -> Path | None:
+    try:
+        return archives.download_in(path)
+    except archives.ArchiveError as error:
+        raise SourceError(str(path), error.what, error.fix) from None
 
 
 def _as_it_is(path: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tfod_helpers.files import downloads, mounts, storage, workspace
+from tfod_helpers.files import archives, downloads, mounts, storage, workspace
 from tfod_helpers.sources import bringing, links
 from tfod_helpers.sources.bringing import SourceError, without_ending
 
@@ -21,13 +21,18 @@ class LocalArchive(bringing.Archive):
     """An archive on this machine's disk, which is unpacked where it is."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.key, self.shown, self.name = os.path.abspath(path), str(path), without_ending(path.name)
+        try:
+            self.parts = archives.parts_of(path)
+            name = archives.name_of(path)
+        except archives.ArchiveError as error:
+            raise SourceError(str(path), error.what, error.fix) from None
+        self.path = self.parts[0]
+        self.key, self.shown, self.name = os.path.abspath(self.path), str(path), without_ending(name)
 
     def version(self) -> list[int]:
-        """Return its size and the time of its last change."""
+        """Return its size and the time of its last change, of all parts where it has several."""
         with mounts.explained(self.path):
-            return list(storage.stamp(self.path))
+            return [number for part in self.parts for number in storage.stamp(part)]
 
     def fetch(self, path: Path) -> Path:
         """Return its own place."""
@@ -43,26 +48,30 @@ class FarArchive(LocalArchive):
 
     def fetch(self, path: Path) -> Path:
         """Copy it, going on where that was stopped."""
-        if path.is_file():  # what was stopped was the unpacking
-            return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        with mounts.explained(self.path):
-            before = storage.stamp(self.path)
-            self._copy(part, before[0])
-            if storage.stamp(self.path) != before or part.stat().st_size != before[0]:
+        targets = [path] if len(self.parts) == 1 else [path.with_name(one.name) for one in self.parts]
+        for source, target in zip(self.parts, targets, strict=True):
+            if not target.is_file():  # else what was stopped was the unpacking, or the next part
+                self._fetch_one(source, target)
+        return targets[0]
+
+    def _fetch_one(self, source: Path, target: Path) -> None:
+        part = target.with_name(f"{target.name}.part")
+        with mounts.explained(source):
+            before = storage.stamp(source)
+            self._copy(source, part, before[0])
+            if storage.stamp(source) != before or part.stat().st_size != before[0]:
                 part.unlink()
                 fix = "Wait until Drive shows that its upload has ended, and run the cell again."
-                raise SourceError(self.shown, "it changed while it was copied", fix)
-        part.replace(path)
-        return path
+                raise SourceError(str(source), "it changed while it was copied", fix)
+        part.replace(target)
 
-    def _copy(self, part: Path, total: int) -> None:
-        with part.open("ab") as file, self.path.open("rb", buffering=0) as source:
+    def _copy(self, path: Path, part: Path, total: int) -> None:
+        with part.open("ab") as file, path.open("rb", buffering=0) as source:
             offset = source.seek(file.tell())
             with (
-                workspace.room_for(self.path, part.parent, total - offset),
-                tqdm(total=total, initial=offset, unit="B", unit_scale=True, desc=self.path.name, delay=1) as bar,
+                workspace.room_for(path, part.parent, total - offset),
+                tqdm(total=total, initial=offset, unit="B", unit_scale=True, desc=path.name, delay=1) as bar,
             ):
                 while piece := source.read(_PIECE):
                     bar.update(file.write(piece))
@@ -101,12 +110,20 @@ class BucketArchive(bringing.Archive):
 
     def __init__(self, address: str) -> None:
         self.key = self.shown = address
-        self.name = without_ending(storage.split(address)[1])
+        self._folder, name = storage.split(address)
+        self._parts = [name]
+        try:
+            if archives.is_part(name) and len(others := archives.parts_among(name, storage.sizes(self._folder))) > 1:
+                self._parts, name = others, archives.start_of(name)
+                self.key = storage.join(self._folder, others[0])
+        except archives.ArchiveError as error:
+            raise SourceError(address, error.what, error.fix) from None
+        self.name = without_ending(name)
 
     def version(self) -> list[int] | None:
         """Return its size and its generation, which is a new one for each change."""
         try:
-            return list(storage.stamp(self.key))
+            return [number for part in self._parts for number in storage.stamp(storage.join(self._folder, part))]
         except (FileNotFoundError, PermissionError):
             raise
         except OSError:  # the network's
@@ -114,4 +131,7 @@ class BucketArchive(bringing.Archive):
 
     def fetch(self, path: Path) -> Path:
         """Download it."""
-        return downloads.fetch(self.key, path)
+        if len(self._parts) == 1:
+            return downloads.fetch(self.key, path)
+        fetched = [downloads.fetch(storage.join(self._folder, one), path.with_name(one)) for one in self._parts]
+        return fetched[0]

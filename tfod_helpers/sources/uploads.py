@@ -41,7 +41,7 @@ def upload(folder: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix=f".{NAME}.", suffix=".fetched", dir=folder) as stage:
         files = _asked(Path(stage))
         packed = [path for path in files if archives.is_archive(path)]
-        if packed and len(files) > 1:
+        if packed and {*files} != {*_parts(packed[0])}:
             fix = "Choose one archive, or all photos and annotations and no archive"
             raise SourceError(packed[0].name, "it was uploaded together with other files", fix)
         if packed:
@@ -50,6 +50,13 @@ def upload(folder: Path) -> Path:
             _move(files, target)
     bringing.print_done(target, "the browser")
     return target
+
+
+def _parts(path: Path) -> list[Path]:
+    try:
+        return archives.parts_of(path)
+    except archives.ArchiveError as error:
+        raise SourceError(path.name, error.what, error.fix) from None
 
 
 def _unpack(path: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tfod_helpers.files.archives import names
+from tfod_helpers.files.archives import names, parts
 from tfod_helpers.files.archives.names import AGAIN, NO_TRUST, ArchiveError
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -48,7 +48,7 @@ class Entry:
 
 def is_archive(path: object) -> bool:
     """Whether a path ends as an archive, one that `unpack` knows or one of which it says that it does not."""
-    return str(path).lower().endswith(ENDINGS + _OTHER_ENDINGS)
+    return str(path).lower().endswith(ENDINGS + _OTHER_ENDINGS) or parts.is_volume(path)
 
 
 @contextlib.contextmanager
@@ -58,6 +58,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
     Raises:
         ArchiveError: it is none, or one of a kind that is not known here.
     """
+    parts.refuse_volumes(path)
     with path.open("rb") as file:
         start = file.read(_BLOCK)
     opener = next((one for magic, one in _DECOMPRESSED.items() if start.startswith(magic)), None)

@@ -9,7 +9,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tfod_helpers.files import workspace
 from tfod_helpers.files.archives import entries, marks
 from tfod_helpers.files.archives.entries import ENDINGS, Entry
 from tfod_helpers.files.archives.names import AGAIN, NO_TRUST, ArchiveError
+from tfod_helpers.files.archives.parts import name_of, parts_of
 
 _PIECE = 1 << 20
 _PHOTOS_AND_RECORDS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".tfrecord", ".record")
@@ -41,10 +42,11 @@ def unpack(path: Path, folder: Path | None = None, *, origin: Mapping[str, Any] 
 
     A folder that was made from the same, unchanged file is kept as it is, with all that was changed in it. Where an
     archive holds no photo and no record but other archives, such as ``train.zip`` and ``test.zip``, these are unpacked
-    in their places.
+    in their places. Where it is a part of a download that Google Drive packed into several, all parts beside it are
+    unpacked into one folder.
 
     Args:
-        path: the archive.
+        path: the archive, or one of its parts.
         folder: where to; None takes the archive's name without its ending, on this machine. A folder that was
             unpacked from an older file and not changed since is replaced; any other with files in it is refused.
         origin: what the folder is said to be made from, where the archive is but a copy; None takes its name, its size
@@ -56,29 +58,43 @@ def unpack(path: Path, folder: Path | None = None, *, origin: Mapping[str, Any] 
     Raises:
         FileNotFoundError: there is no such archive.
         FileExistsError: there are other files in the folder.
-        ArchiveError: it is no archive, is cut short, has a password, or holds what would not stay in the folder.
+        ArchiveError: it is no archive, is cut short, has a password, or holds what would not stay in the folder; a part
+            is missing, or two parts contradict each other.
         OSError: the disk is too small.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such archive. Check the path.")
+    parts = parts_of(path)
     folder = folder or _beside(path)
-    stat = path.stat()
-    origin = origin or {"name": path.name, "bytes": stat.st_size, "changed": stat.st_mtime_ns}
+    origin = origin or _origin(parts)
     if marks.read(folder) == origin:
         return folder
     marks.refuse_others(folder, path.name)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with workspace.whole_folder(folder) as part:
-        most = entries.most_bytes(path)
-        sizes = _unpack_into(path, part, folder, most)
+        most = sum(map(entries.most_bytes, parts))
+        sizes: dict[str, int] = {}
+        for one in parts:
+            sizes |= _unpack_into(one, part, folder, most - sum(sizes.values()))
         _unpack_inner(path, part, folder, sizes, most - sum(sizes.values()))
         marks.write(part, origin)
+    if len(parts) > 1:
+        print(f"{folder}: taken together from the {len(parts)} parts of a download, {parts[0].name} and on.")
     return folder
 
 
+def _origin(parts: Sequence[Path]) -> dict[str, Any]:
+    stats = [path.stat() for path in parts]
+    size, changed = sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
+    return {"name": parts[0].name, "bytes": size, "changed": changed}
+
+
 def _beside(path: Path) -> Path:
-    ending = next((one for one in sorted(ENDINGS, key=len, reverse=True) if path.name.lower().endswith(one)), "")
-    return path.with_name(path.name[: -len(ending)] if ending else f"{path.name}.unpacked")
+    name = name_of(path)
+    ending = next((one for one in sorted(ENDINGS, key=len, reverse=True) if name.lower().endswith(one)), "")
+    if name != path.name:
+        return path.with_name(name)
+    return path.with_name(name[: -len(ending)] if ending else f"{name}.unpacked")
 
 
 def _unpack_into(path: Path, part: Path, folder: Path, most: int) -> dict[str, int]:
@@ -138,12 +154,25 @@ def _write_all(path: Path, found: dict[str, Entry], part: Path, folder: Path) ->
         tqdm(total=size, desc=f"Unpacking {path.name}", unit="B", unit_scale=True, delay=1) as bar,
     ):
         for name, entry in found.items():
-            within = name.rpartition("/")[0]
-            if within not in made:
-                os.makedirs(os.path.join(root, within), exist_ok=True)
-                made.add(within)
-            _write(path, name, entry, os.path.join(root, name))
+            within, target = name.rpartition("/")[0], os.path.join(root, name)
+            try:
+                if within not in made:
+                    os.makedirs(os.path.join(root, within), exist_ok=True)
+                    made.add(within)
+                _write(path, name, entry, target)
+            except (FileExistsError, NotADirectoryError, IsADirectoryError):  # of another part
+                if not os.path.isfile(target) or not _is_same(entry, target):
+                    what, fix = f"{name!r} in it is another one than in the part before", "Download the folder again."
+                    raise ArchiveError(str(path), what, fix) from None
             bar.update(entry.size)
+
+
+def _is_same(entry: Entry, target: str) -> bool:
+    source = entry.open()
+    if source is None or os.path.getsize(target) != entry.size:
+        return False
+    with source, open(target, "rb") as file:
+        return all(piece == source.read(_PIECE) for piece in iter(lambda: file.read(_PIECE), b""))
 
 
 def _write(path: Path, name: str, entry: Entry, target: str) -> None:
