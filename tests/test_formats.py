@@ -391,6 +391,28 @@ def test_difficult_objects_are_known(layout: str, without: str, given: str, is_s
     assert [problem.what for problem in dataset.problems] == ["4 objects of 4 photos marked as difficult"] * is_set
 
 
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("a photo (1).jpg", "https://example.com/photos/a%20photo%20(1).jpg"),
+        ("e.jpg", "https://example.com/photos/e.jpg?alt=media&token=b.jpg"),
+        ("%61.jpg", "https://example.com/%61.jpg"),  # its name, and not a.jpg
+        ("a?.jpg", "photos/a?.jpg"),
+    ],
+)
+@pytest.mark.parametrize("layout", ["via: VIA", "createml: CreateML", "cvat: CVAT XML", "coco: COCO, beside"])
+def test_photo_by_its_address(layout: str, name: str, address: str, tmp_path: Path) -> None:
+    """A photo that was labelled at an address of the web is found by its name, with escaped letters or a query."""
+    files = {
+        path: text
+        if isinstance(text, bytes)
+        else text.replace("b.jpg", address.replace("&", "&amp;" * ("cvat" in layout) or "&"))
+        for path, text in LAYOUTS[layout].files.items()
+    }
+    folder = layouts.write(tmp_path, {path.replace("b.jpg", name): content for path, content in files.items()})
+    assert sorted(image.path.name for image in formats.read(folder)) == sorted(["a.jpg", "c.jpg", "d.jpg", name])
+
+
 # --- writing ------------------------------------------------------------------------------------
 
 
@@ -429,6 +451,23 @@ def test_formats_that_are_only_read(tmp_path: Path) -> None:
         formats.write(dataset, tmp_path / "y", format="cocoa")
     assert_read(formats.read(formats.write(dataset, tmp_path / "y")), dict.fromkeys("abcd", ""))
     assert voc.FORMAT.find(tmp_path / "y")
+
+
+# --- what is said -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("long", ["x" * 3000, "a, b, " * 500])
+def test_no_line_is_longer_than_a_person_reads(long: str, tmp_path: Path) -> None:
+    """A file may hold words and headers of any length; what is said of them is short, and has their two ends."""
+    xml = layouts.xml("a").replace("<filename>a.jpg", f"<filename>{long}").replace("<xmin>10", f"<xmin>{long}")
+    layouts.write(tmp_path, layouts.photos("", "a") | {"x.xml": xml, "a.xml": layouts.xml("a")})
+    (tmp_path / "a.xml").write_text(layouts.xml("a").replace("<xmin>10", f"<xmin>{long}"))
+    with pytest.raises(DatasetError) as caught:
+        voc.read(tmp_path)
+    told = [problem.what for problem in caught.value.problems]
+    assert len(told) == 2
+    assert max(map(len, str(caught.value).splitlines())) < 1000
+    assert all(long[:10] in one and " ... " in one for one in told)
 
 
 # --- how it is done -----------------------------------------------------------------------------

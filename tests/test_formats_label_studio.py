@@ -228,6 +228,36 @@ def test_drawn_and_labelled_apart(tmp_path: Path) -> None:
         label_studio.read(folder)
 
 
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (region() | {"type": None}, "region 1: its type is None, which is no shape that is known."),
+        (region() | {"type": "hexagonlabels"}, "region 1: its type is 'hexagonlabels', which is no shape"),
+        ({"x": region()}, "region 1: it is {'x': {"),
+        ([region()], "region 1: it is [{"),
+    ],
+)
+def test_region_of_no_known_type(broken: Any, told: str, tmp_path: Path) -> None:
+    """A region that does not say what it is is told, and its photo never becomes background."""
+    folder = dataset_folder(tmp_path, [task(annotation(broken)), task(image="b.jpg")], "a.jpg", "b.jpg")
+    with pytest.raises(DatasetError) as caught:
+        label_studio.read(folder)
+    assert [told in error for error in errors(caught)] == [True]
+    assert [image.path.name for image in label_studio.read(folder, on_problem="skip")] == ["b.jpg"]
+
+
+@pytest.mark.parametrize("broken", ["x", {}, True, [None], [[]], [{"rectanglelabels": ["cat"]}]])
+def test_broken_shapes_of_a_minimal_export(broken: Any, tmp_path: Path) -> None:
+    """What stands where other entries have their shapes is told where it is none, and is no background."""
+    box = {"x": 10.0, "y": 10.0, "width": 20.0, "height": 30.0, "rectanglelabels": ["cat"]}
+    entries = [{"image": "a.jpg", "label": broken}, {"image": "b.jpg", "label": [box]}]
+    folder = dataset_folder(tmp_path, entries, "a.jpg", "b.jpg")
+    with pytest.raises(DatasetError) as caught:
+        label_studio.read(folder)
+    assert len(errors(caught)) == 1
+    assert [image.path.name for image in label_studio.read(folder, on_problem="skip")] == ["b.jpg"]
+
+
 # --- brush ----------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import layouts
 import numpy as np
 import pytest
 from PIL import Image
@@ -789,3 +790,16 @@ def test_write_gives_splits_a_folder_each(tmp_path: Path) -> None:
     again = voc.FORMAT.read_parts(voc.FORMAT.find(folder), label_map=CATS_AND_DOGS)
     assert {image.split for image in again} == {"test", "train", ""}
     assert again.problems == ()
+
+
+@pytest.mark.parametrize(("old", "new"), [("object>", "Object>"), ("<object>", "<objects><object>")])
+def test_boxes_of_no_object_are_no_background(old: str, new: str, tmp_path: Path) -> None:
+    """Boxes that are not in an <object> of the annotation are told, and the photo does not become background."""
+    for stem in "ab":
+        Image.new("RGB", (40, 30)).save(tmp_path / f"{stem}.jpg")
+        (tmp_path / f"{stem}.xml").write_text(layouts.xml(stem))
+    text = layouts.xml("a").replace(old, new)
+    (tmp_path / "a.xml").write_text(text.replace("</object>", "</object></objects>") if "objects" in new else text)
+    with pytest.raises(DatasetError, match=r"a\.xml: it has boxes, and no <object> that they are of\. Correct it"):
+        voc.read(tmp_path)
+    assert [image.path.name for image in voc.read(tmp_path, on_problem="skip")] == ["b.jpg"]

@@ -10,6 +10,7 @@ from typing import Literal
 Severity = Literal["error", "warning", "note"]
 OnProblem = Literal["raise", "skip"]
 _SHOWN = 50  # problems that an error message lists before it counts the rest
+_LONGEST = 400  # letters of a place, of what is wrong, or of its fix; more than a person reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,9 @@ class Problem:
     other_photo: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("object", "what", "fix"):  # a file may hold words of any length
+            if len(text := getattr(self, name)) > _LONGEST:
+                object.__setattr__(self, name, f"{text[: _LONGEST - 100]} ... {text[-50:]}")
         for name in ("size", "box_xyxy"):  # lists, where it comes from JSON
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))

@@ -75,9 +75,8 @@ def _raw_images(
         if not isinstance(task, dict):
             raise parsing.UnusableError(f"it is {reprlib.repr(task)}, not a task", _EXPORT_AGAIN)
         is_minimal = not any(key in task for key in ("data", *_ANNOTATIONS, "predictions"))
-        names = name_of(
-            task if is_minimal else parsing.mapping(task.get("data")), parsing.text(task.get("file_upload"))
-        )
+        data = task if is_minimal else parsing.mapping(task.get("data"))
+        names = name_of(data, parsing.text(task.get("file_upload")))
         if not names:
             raise parsing.UnusableError("it names no image", _EXPORT_AGAIN)
         results = [label_studio_shapes.from_minimal(task, tags)] if is_minimal else _results(task)

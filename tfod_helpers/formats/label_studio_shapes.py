@@ -64,16 +64,9 @@ def labelled(result: list[Any]) -> Iterator[Any]:
     """
     named = {parsing.text(item.get("id")) for item in parsing.dicts(result) if _kind(item) in _LABELLED} - {""}
     for item in result:
-        kind, value = _kind(item), parsing.mapping(parsing.mapping(item).get("value"))
-        if (
-            not isinstance(item, dict)
-            or kind in _LABELLED
-            or (
-                parsing.text(item.get("id")) not in named
-                and kind not in _ABOUT
-                and (kind in _BARE or _has_place(value))
-            )
-        ):
+        kind, about = _kind(item), parsing.mapping(item)
+        is_drawn = kind in _BARE or (kind not in _ABOUT and _has_place(parsing.mapping(about.get("value"))))
+        if not kind or kind in _LABELLED or (is_drawn and parsing.text(about.get("id")) not in named):
             yield item
 
 

@@ -9,6 +9,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from tfod_helpers.problems import DatasetError, refused
 
@@ -69,11 +70,17 @@ class PhotoFolder:
 
         Args:
             filename: as the annotation says it, with the photo's ending, without any, or with that of an annotation
-                file; of a path, Windows or not, the last part is taken, and the parts before it choose between photos
-                of one name in several folders.
+                file; of a path, Windows or not, or an address, the last part is taken, and the parts before it choose
+                between photos of one name in several folders.
             stem: the annotation file's own name without ending, or empty.
         """
-        filename = filename.strip()
+        named = self._named(filename.strip()) or self._named(unquote(filename.strip().partition("?")[0]))
+        stemmed = self._of_stem(stem)
+        if len(named) == 1 and (not stemmed or named[0] in stemmed):
+            return named
+        return sorted({*named, *stemmed})
+
+    def _named(self, filename: str) -> list[str]:
         *parts, last = re.split(r"[/\\]", filename)
         bare, ending = os.path.splitext(last)
         named = self._files.get(folded(filename)) or self._files.get(folded(last)) or self._of_stem(last)
@@ -82,10 +89,7 @@ class PhotoFolder:
         named = _nearest(named, parts)
         if len(named) > 1:
             named = [name for name in (filename, last) if name in named][:1] or named
-        stemmed = self._of_stem(stem)
-        if len(named) == 1 and (not stemmed or named[0] in stemmed):
-            return named
-        return sorted({*named, *stemmed})
+        return named
 
     def _of_stem(self, stem: str) -> list[str]:
         """Return the photos of a name without ending; of several, those that are written in the same way."""
