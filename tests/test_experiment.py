@@ -252,14 +252,34 @@ def test_small_objects_get_smaller_anchors_or_larger_images(
     assert experiment.changes(make(train=written(60))).keys().isdisjoint(chosen.keys() & {"task.model.input_size"})
 
 
-def test_left_and_right_are_not_mirrored(make: Callable[..., Any], written: Callable[..., Records]) -> None:
-    """Classes that a mirror would turn into each other turn mirroring off; names that only hold the letters do not."""
-    sided = ("left_hand", "right hand")
-    config = make(train=written(60, sided), validation=written(50, sided))
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (("left_hand", "right hand"), "a mirrored 'left_hand' is 'right hand', so photos are not mirrored"),
+        (("stop", "arrowleft"), "a mirrored 'arrowleft' would be called by the wrong name, so photos are not mirrored"),
+        (("stop", "turnLeft", "links", "rechts"), "a mirrored 'links' is 'rechts', so photos are not mirrored"),
+    ],
+)
+def test_left_and_right_are_not_mirrored(
+    make: Callable[..., Any], written: Callable[..., Records], names: tuple[str, ...], why: str
+) -> None:
+    """Classes that a mirror calls by the wrong name turn mirroring off, and explain says why; also where it is on."""
+    config = make(train=written(60, names), validation=written(50, names))
     assert not config.task.train_data.parser.aug_rand_hflip
-    assert "mirrored 'left_hand'" in experiment.explain(config)
+    assert why in experiment.explain(config)
+    assert "mirrored half" not in experiment.explain(config)
+    turned_on = experiment.explain(experiment.change(config, {"task.train_data.parser.aug_rand_hflip": True}))
+    assert "mirrored half of the time, which makes " in turned_on
+
+
+def test_names_that_only_hold_the_letters_are_mirrored(
+    make: Callable[..., Any], written: Callable[..., Records]
+) -> None:
+    """Names such as bright and cleft are no sides: such photos are mirrored."""
     others = ("bright", "cleft")
-    assert make(train=written(60, others), validation=written(50, others)).task.train_data.parser.aug_rand_hflip
+    config = make(train=written(60, others), validation=written(50, others))
+    assert config.task.train_data.parser.aug_rand_hflip
+    assert "mirrored half of the time," in experiment.explain(config)
 
 
 def test_augmentation_by_name(make: Callable[..., Any]) -> None:

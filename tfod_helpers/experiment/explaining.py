@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 from tfod_helpers import presets
-from tfod_helpers.experiment.config import ExperimentConfig, Parser, RCNNParser, flatten
+from tfod_helpers.experiment.config import ExperimentConfig, flatten
 from tfod_helpers.experiment.settings import changes
-from tfod_helpers.presets import keys
+from tfod_helpers.presets import keys, mirroring
 
 
 def explain(config: ExperimentConfig) -> str:
@@ -21,7 +21,7 @@ def explain(config: ExperimentConfig) -> str:
     chosen = {one.setting: one for one in config.task.reasons if flat[one.setting] == one.value}
     settled = {*chosen, *keys.FOLLOWING_STEPS}
     yours = {name: pair for name, pair in changes(config).items() if name not in settled}
-    parts = [*_model(config), *_training(config, flat), *_augmentation(config.task.train_data.parser)]
+    parts = [*_model(config), *_training(config, flat), *_augmentation(config)]
     if chosen:
         parts += ["", "Chosen for your data:", *(f"- {name} = {one.value}: {one.why}." for name, one in chosen.items())]
     if yours:
@@ -68,10 +68,13 @@ def _training(config: ExperimentConfig, flat: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _augmentation(parser: Parser | RCNNParser) -> list[str]:
+def _augmentation(config: ExperimentConfig) -> list[str]:
+    parser = config.task.train_data.parser
     parts = [f"shown {parser.aug_scale_min:g} to {parser.aug_scale_max:g} times as large"]
     if parser.aug_rand_hflip:
-        parts.append("mirrored half of the time")
+        swapped = mirroring.opposites(config.task.class_names)
+        though = f", which makes {', '.join(map(repr, list(swapped)[:4]))} wrong" if swapped else ""
+        parts.append(f"mirrored half of the time{though}")
     if parser.aug_aspect > 1:
         parts.append(f"stretched by up to {parser.aug_aspect - 1:.0%}")
     if parser.aug_color:

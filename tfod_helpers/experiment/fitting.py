@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from tfod_helpers import records
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.experiment.config import Reason
-from tfod_helpers.presets import Preset, anchors, keys
+from tfod_helpers.presets import Preset, anchors, keys, mirroring
 from tfod_helpers.presets.models import PHOTOS
 from tfod_helpers.records import Records
 
@@ -20,7 +19,6 @@ _GAIN = 0.05  # in the share of boxes that an anchor matches; for less, the pres
 _LARGEST = 2.0  # times the preset's image size: twice the side is four times the time
 _SCRATCH = 3.0  # times the preset's learning rate, which is for pretrained weights
 _STEPS_RANGE = (0.5, 4.0)  # times the preset's
-_SIDED = re.compile(r"(^|[^a-z])(left|right)([^a-z]|$)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +103,7 @@ def _choose_schedule(preset: Preset, train: Records, weights: str | None) -> Ite
 
 
 def _choose_mirror(label_map: LabelMap) -> Iterator[Reason]:
-    sided = [name for name in label_map if _SIDED.search(name)]
-    if sided:
-        why = f"a mirrored {sided[0]!r} would be called by the wrong name, so photos are not mirrored"
-        yield Reason(setting=keys.FLIP, value=False, why=why)
+    if opposites := mirroring.opposites(label_map.names):
+        name, other = max(opposites.items(), key=lambda item: bool(item[1]))  # the first pair, if there is one
+        turned = f"is {other!r}" if other else "would be called by the wrong name"
+        yield Reason(setting=keys.FLIP, value=False, why=f"a mirrored {name!r} {turned}, so photos are not mirrored")
