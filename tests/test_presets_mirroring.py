@@ -14,7 +14,8 @@ PAIRS = (
     "sinistra destra, esquerda direita, lewo prawo, skretWLewo skretWPrawo, лево право, налево направо, "
     "ЛеваяРука ПраваяРука, 左 右, 左折 右折, 왼쪽 오른쪽, ซ้าย ขวา, बाएं दाएं, يسار يمين, L R, hand_L hand_R, "
     "LHand RHand, lhand rhand, eyeL eyeR, mano_sx mano_dx, wheel-FL wheel-FR, vlevo vpravo, vänster höger, "
-    "stânga dreapta, sol sağ, maingauche maindroite, thumbleft thumbright, ccw cw, clockwise counter-clockwise, left_to_right right_to_left"
+    "stânga dreapta, sol sağ, maingauche maindroite, thumbleft thumbright, ccw cw, "
+    "clockwise counter-clockwise, left_to_right right_to_left"
 )
 SIDED = "leftHand arrowleft no_left_turn 2left turn-right izquierda tourner_à_gauche rechtsaf 左折 UpRight lefthand"
 NO_SIDE = (
