@@ -242,6 +242,14 @@ def test_classes(sound: Dataset) -> None:
     }  # fmt: skip
 
 
+def test_classes_that_a_mirror_swaps(sound: Dataset) -> None:
+    """A pair of classes that are each other's mirror image is one warning with both names."""
+    turns = checks.check(dataclasses.replace(sound, label_map=LabelMap(["turnLeft", "turn_right"])))
+    (warning,) = [one for one in turns.problems if one.kind == "classes that are mirror images"]
+    assert warning.severity == "warning"
+    assert warning.what == "in a mirrored photo these classes change places: 'turnLeft' and 'turn_right'"
+
+
 def test_splits_that_differ(sound: Dataset) -> None:
     """Classes shared out unevenly, one missing and boxes of another size are told; chance is not."""
     images = sound.images * 4

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.checks.boxes import all_boxes
+from tfod_helpers.presets import mirroring
 from tfod_helpers.problems import Problem, Severity
 
 SPELLED_DIFFERENTLY = "class spelled differently"  # the kind of problem; formats report it too
@@ -68,6 +69,7 @@ def check_classes(dataset: Dataset) -> Iterator[Problem]:
         if any(len(set(group) & set(one)) > 1 for one in surely):
             severity, fix = "warning", "Write it in one way; checks.mend takes the most frequent one."
         yield _problem(f"{shown} are taken as {len(group)} classes", fix, severity, SPELLED_DIFFERENTLY)
+    yield from _mirror_images(names)
     for name in names:
         if (plural := f"{name}s") in names:
             what = f"{name!r} ({_boxes(total[name])}) and {plural!r} ({_boxes(total[plural])}) are taken as 2 classes"
@@ -86,6 +88,14 @@ def check_classes(dataset: Dataset) -> Iterator[Problem]:
         for one, other in pairwise(parts):
             yield from _shift(one, counts[one], other, counts[other])
             yield from _size_shift(one, parts[one], other, parts[other])
+
+
+def _mirror_images(names: Sequence[str]) -> Iterator[Problem]:
+    if pairs := mirroring.pairs(names):
+        shown = ", ".join(f"{one!r} and {other!r}" for one, other in pairs[:3]) + ", ..." * (len(pairs) > 3)
+        what = f"in a mirrored photo these classes change places: {shown}"
+        fix = "experiment.make trains on them without mirroring; in another program turn horizontal flips off."
+        yield _problem(what, fix, "warning", "classes that are mirror images")
 
 
 def _missing(counts: Mapping[str, Mapping[str, int]], total: Mapping[str, int]) -> Iterator[Problem]:
