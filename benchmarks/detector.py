@@ -37,7 +37,8 @@ def untrained_export(dataset: Dataset, work: Path) -> Path:
     import tensorflow as tf
 
     written = records.write(dataset, work / "records" / "photos")
-    config = experiment.make("mobilenet_v2_192", train=written, validation=written, image_size=192, weights=None)
+    bare = experiment.change(experiment.from_preset("mobilenet_v2_192"), {"task.weights": None})
+    config = experiment.with_records(bare, train=written, validation=None)
     run = run_folder.open_run(work / "run")
     experiment.save(config, run.config_path)
     run.update_manifest(best={"step": 0, "ap": 0.0, "ap50": 0.0, "threshold": THRESHOLD, "checkpoint": "ckpt-1"})

@@ -42,7 +42,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Records]:
         boxes_xyxy = np.concatenate([place, place, place + side, place + side], axis=1)
         images = []
         for number in range(count):
-            path = folder / f"{number}.jpg"
+            path = folder / f"{count}-{number}.jpg"  # no photo is in two records
             if not path.exists():
                 shutil.copy(folder / "photo.jpg", path)
             labels = 1 + (number + np.arange(boxes)) % len(names)
@@ -148,6 +148,30 @@ def test_records_of_different_classes_do_not_go_together(
     """Training and validation records must have the same classes in the same order."""
     with pytest.raises(ValueError, match="different classes"):
         make(validation=written(50, ("dog", "cat", "owl")))
+
+
+@pytest.mark.parametrize("same", ["the same", "a copy", "a part"])
+def test_what_is_trained_on_is_no_validation(
+    same: str, make: Callable[..., Any], written: Callable[..., Records], tmp_path: Path
+) -> None:
+    """Validation photos that are training photos too are refused with their number, under whatever name they lie."""
+    whole = written(60)
+    validation = whole
+    if same != "the same":
+        validation = records.write(
+            Dataset(list(records.read(whole))[: 60 if same == "a copy" else 9], whole.label_map), tmp_path / "other"
+        )
+    expected = (
+        rf"{validation.count} of the {validation.count} validation photos are training photos too, such as '60-0\.jpg'"
+    )
+    with pytest.raises(ValueError, match=rf"{expected}.*train_and_validation"):
+        make(train=whole, validation=validation)
+    config = make(train=whole)
+    with pytest.raises(ValueError, match=expected):
+        experiment.with_records(config, train=whole, validation=validation)
+    if same == "the same":
+        with pytest.raises(ValueError, match=r"are the same.*Give records of other photos"):
+            experiment.change(config, {"task.validation_data.input_path": whole.pattern})
 
 
 def test_a_class_without_an_example_is_refused(make: Callable[..., Any], written: Callable[..., Records]) -> None:

@@ -84,7 +84,7 @@ def look_at_overfitting(case: Case) -> str:
     few = records.write(case.photos, case.folder / "photos")
     batch = min(few.count, case.config.task.train_data.global_batch_size)
     config = experiment.change(case.config, {keys.BATCH_SIZE: batch})
-    config = _overfitting(experiment.with_records(config, train=few, validation=few))
+    config = _overfitting(experiment.with_records(config, train=few, validation=None))
     rate = flatten(config)[keys.LEARNING_RATE]
     case.say(_minutes(_STEPS * batch / case.rate))
     try:

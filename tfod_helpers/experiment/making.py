@@ -10,7 +10,7 @@ from tfod_helpers.experiment import fitting, settings
 from tfod_helpers.experiment.config import ExperimentConfig, flatten, from_preset
 from tfod_helpers.experiment.settings import change, check
 from tfod_helpers.presets import keys
-from tfod_helpers.records import Records
+from tfod_helpers.records import Records, in_both
 
 
 def make(
@@ -42,8 +42,8 @@ def make(
         weights: ``imagenet``, ``coco``, the folder of an earlier run, or None to train from scratch.
 
     Raises:
-        ValueError: there is no such preset, the records have different label maps or a class without an example, or
-            a number cannot be used.
+        ValueError: there is no such preset, the records share a photo, have different label maps or a class without an
+            example, or a number cannot be used.
     """
     config = from_preset(preset)
     config.task.weights = None if weights is None else os.fspath(weights)
@@ -68,21 +68,41 @@ def make(
     return config
 
 
-def with_records(config: ExperimentConfig, *, train: Records, validation: Records) -> ExperimentConfig:
+def with_records(config: ExperimentConfig, *, train: Records, validation: Records | None) -> ExperimentConfig:
     """Return a copy of a config that trains on other records, all other settings as they were.
 
     For a config without data, such as one that was read from an older program's file.
 
+    Args:
+        config: the settings; they stay as they are.
+        train: the records to train on.
+        validation: the records to evaluate on. None evaluates on the training photos themselves, which says whether
+            the model can learn them at all, and nothing about other photos.
+
     Raises:
-        ValueError: the records have different label maps, a class without an example, or do not fit the settings.
+        ValueError: the records share a photo, have different label maps, a class without an example, or do not fit
+            the settings.
     """
     _check_records(train, validation)
-    changed = _with_data(copy.deepcopy(config), train, validation)
+    changed = _with_data(copy.deepcopy(config), train, validation or train)
     check(changed)
     return changed
 
 
-def _check_records(train: Records, validation: Records) -> fitting.Boxes:
+def _check_records(train: Records, validation: Records | None) -> fitting.Boxes:
+    if validation is not None:
+        _check_validation(train, validation)
+    boxes = fitting.read_boxes(train)
+    missing = [name for name, count in boxes.counts.items() if not count]
+    if missing:
+        raise ValueError(
+            f"{train.pattern}: no example of {', '.join(map(repr, missing[:10]))} in the training records, so it "
+            f"cannot be trained. Label some, or read the annotations with a label map without it."
+        )
+    return boxes
+
+
+def _check_validation(train: Records, validation: Records) -> None:
     if train.label_map != validation.label_map:
         raise ValueError(
             f"The records have different classes: training {train.label_map.describe()}; validation "
@@ -92,14 +112,13 @@ def _check_records(train: Records, validation: Records) -> fitting.Boxes:
         raise ValueError(
             f"{validation.pattern}: no object in these records, so no model can be evaluated. Label some photos."
         )
-    boxes = fitting.read_boxes(train)
-    missing = [name for name, count in boxes.counts.items() if not count]
-    if missing:
+    if shared := in_both(train, validation):
         raise ValueError(
-            f"{train.pattern}: no example of {', '.join(map(repr, missing[:10]))} in the training records, so it "
-            f"cannot be trained. Label some, or read the annotations with a label map without it."
+            f"{validation.pattern}: {len(shared)} of the {validation.count} validation photos are training photos too, "
+            f"such as {shared[0]!r}, so a score would say how well they are remembered, not how well others are "
+            f"detected. Divide the photos with train_and_validation() of their dataset and write both records again; "
+            f"checks.mend takes photos that are in both out of the training set."
         )
-    return boxes
 
 
 def _with_data(config: ExperimentConfig, train: Records, validation: Records) -> ExperimentConfig:

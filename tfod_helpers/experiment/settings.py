@@ -67,6 +67,8 @@ def change(config: ExperimentConfig, settings: Mapping[str, Any]) -> ExperimentC
         wanted = keys.following(wanted[keys.STEPS]) | wanted
     changed = copy.deepcopy(config)
     assign(changed, wanted)
+    if {keys.TRAIN_RECORDS, keys.VALIDATION_RECORDS} & set(wanted):
+        _refuse_same_records(flatten(changed))
     check(changed)
     return changed
 
@@ -151,6 +153,14 @@ def check(config: ExperimentConfig) -> None:
         )
     if config.trainer.minutes < 0 or config.trainer.patience < 0:
         raise ValueError(f"{keys.MINUTES} and {keys.PATIENCE} must not be below 0; 0 turns them off.")
+
+
+def _refuse_same_records(flat: Mapping[str, Any]) -> None:
+    if flat[keys.TRAIN_RECORDS] == flat[keys.VALIDATION_RECORDS]:
+        raise ValueError(
+            f"{keys.TRAIN_RECORDS} and {keys.VALIDATION_RECORDS} are the same, {flat[keys.TRAIN_RECORDS]!r}: a score "
+            f"on what was trained on says nothing. Give records of other photos to evaluate on."
+        )
 
 
 def _check_type(key: str, old: Any, new: Any) -> None:

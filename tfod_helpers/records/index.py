@@ -110,6 +110,10 @@ class Index:
         """Return 32 hex digits that stand for the records: for their lengths, and the checksum that each carries."""
         return hashlib.blake2b(self.rows[["length", "crc"]].astype(_CHECKED).tobytes(), digest_size=16).hexdigest()
 
+    def marks(self) -> set[tuple[bytes, int, int]]:
+        """Return what each record is known by, wherever it lies: the photo's name, the data's length and checksum."""
+        return set(zip(self.names, self.rows["length"].tolist(), self.rows["crc"].tolist(), strict=True))
+
     def images(self) -> Iterator[LabelledImage]:
         """Yield what is labelled in each record, without the photo and without masks."""
         for number, (row, name) in enumerate(zip(self.rows, self.names, strict=True)):

@@ -146,8 +146,23 @@ def read_labels(records: Records) -> Iterator[LabelledImage]:
         FileNotFoundError: the records are gone, or were written anew since with other contents.
         ValueError: their manifest or index is missing or damaged.
     """
+    yield from _index_of(records).images()
+
+
+def in_both(one: Records, other: Records) -> list[str]:
+    """Return the names of the photos that two sets of records share, label for label; only their indexes are read.
+
+    Raises:
+        FileNotFoundError: records are gone, or were written anew since with other contents.
+        ValueError: a manifest or index is missing or damaged.
+    """
+    shared = _index_of(one).marks() & _index_of(other).marks()
+    return sorted(name.decode("utf-8", "replace") for name, *_ in shared)
+
+
+def _index_of(records: Records) -> Index:
     place = Place.of_pattern(of_pattern(records.pattern).pattern)
-    yield from read_index(place, read_manifest(place)).images()
+    return read_index(place, read_manifest(place))
 
 
 def find_manifest(place: Place) -> dict[str, Any] | None:
