@@ -182,6 +182,19 @@ def test_a_class_without_an_example_is_refused(make: Callable[..., Any], written
         make(validation=written(20, boxes=0))
 
 
+def test_only_difficult_objects_are_no_validation(
+    make: Callable[..., Any], written: Callable[..., Records], tmp_path: Path
+) -> None:
+    """Where every validation object is a crowd or a difficult one, that is told before a training."""
+    images = [
+        dataclasses.replace(image, **{mark: np.ones(len(image.labels), bool)})
+        for image, mark in zip(records.read(written(2)), ("crowd", "difficult"), strict=True)
+    ]
+    unscored = records.write(Dataset(images, LabelMap(NAMES)), tmp_path / "unscored")
+    with pytest.raises(ValueError, match="no object in these records counts in a score, as crowds and difficult ones"):
+        make(validation=unscored)
+
+
 def test_a_config_survives_its_file(make: Callable[..., Any], tmp_path: Path) -> None:
     """What is loaded is what was saved, setting by setting, of every family, and can be changed on."""
     for preset in ("mobilenet_v2_256", "faster_rcnn_resnet101_640", "mask_rcnn_resnet50_640"):

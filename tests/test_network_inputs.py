@@ -277,10 +277,10 @@ def test_photos_without_objects_are_background(small: Small, inputs: ModuleType,
 
 
 def test_a_crowd_is_no_example(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
-    """A box around a crowd is left out of the targets; the objects beside it stay."""
+    """A box around a crowd is left out of the targets; the objects beside it stay, difficult ones too."""
     Image.fromarray(ramp(64, 64)).save(tmp_path / "0.jpg")
     boxes_xyxy = [[4, 4, 28, 28], [30, 30, 62, 62]]
-    image = LabelledImage(tmp_path / "0.jpg", 64, 64, boxes_xyxy, [1, 2], crowd=[False, True])
+    image = LabelledImage(tmp_path / "0.jpg", 64, 64, boxes_xyxy, [1, 2], crowd=[False, True], difficult=[True, False])
     task = task_of(small, records.write(Dataset((image,), LABELS), tmp_path / "train"))
     _, labels = next(iter(inputs.train_batches(task)))
     found = boxes_in(inputs, task, labels)

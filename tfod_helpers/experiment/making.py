@@ -10,7 +10,7 @@ from tfod_helpers.experiment import fitting, settings
 from tfod_helpers.experiment.config import ExperimentConfig, flatten, from_preset
 from tfod_helpers.experiment.settings import change, check
 from tfod_helpers.presets import keys
-from tfod_helpers.records import Records, in_both
+from tfod_helpers.records import Records, counted, in_both
 
 
 def make(
@@ -108,9 +108,10 @@ def _check_validation(train: Records, validation: Records) -> None:
             f"The records have different classes: training {train.label_map.describe()}; validation "
             f"{validation.label_map.describe()}. Read both with the same label_map and write them again."
         )
-    if not validation.boxes:
+    if not counted(validation):
         raise ValueError(
-            f"{validation.pattern}: no object in these records, so no model can be evaluated. Label some photos."
+            f"{validation.pattern}: no object in these records counts in a score, as crowds and difficult ones do not, "
+            f"so no model can be evaluated. Label some photos."
         )
     if shared := in_both(train, validation):
         raise ValueError(

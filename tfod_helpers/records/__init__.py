@@ -26,8 +26,8 @@ TensorFlow ignores EXIF rotation and gives CMYK other colours, so an upright JPE
 in byte for byte, and every other image is turned upright and encoded as JPEG of quality 95.
 """
 
-from tfod_helpers.records.manifest import Records, in_both, of_pattern, open, read, read_labels
+from tfod_helpers.records.manifest import Records, counted, in_both, of_pattern, open, read, read_labels
 from tfod_helpers.records.verifying import verify
 from tfod_helpers.records.writing import write
 
-__all__ = ["Records", "in_both", "of_pattern", "open", "read", "read_labels", "verify", "write"]
+__all__ = ["Records", "counted", "in_both", "of_pattern", "open", "read", "read_labels", "verify", "write"]

@@ -160,6 +160,17 @@ def in_both(one: Records, other: Records) -> list[str]:
     return sorted(name.decode("utf-8", "replace") for name, *_ in shared)
 
 
+def counted(records: Records) -> int:
+    """Return how many objects a score would be made of: all but crowds and difficult ones; only the index is read.
+
+    Raises:
+        FileNotFoundError: the records are gone, or were written anew since with other contents.
+        ValueError: their manifest or index is missing or damaged.
+    """
+    objects = _index_of(records).objects
+    return int((~(objects["crowd"] | objects["difficult"])).sum())
+
+
 def _index_of(records: Records) -> Index:
     place = Place.of_pattern(of_pattern(records.pattern).pattern)
     return read_index(place, read_manifest(place))

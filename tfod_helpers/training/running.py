@@ -84,9 +84,10 @@ def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset) -> Eval
 
 def _validation_set(config: ExperimentConfig) -> Dataset:
     found = claiming.find_records(config, "validation")
-    if not found.boxes:
+    if not records.counted(found):
         raise ValueError(
-            f"{found.pattern}: no object in these records, so no model can be evaluated on them. Label some photos."
+            f"{found.pattern}: no object in these records counts in a score, as crowds and difficult ones do not, so "
+            f"no model can be evaluated on them. Label some photos."
         )
     return Dataset(tuple(records.read(found)), found.label_map)
 
