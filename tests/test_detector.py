@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tfod_helpers import photos
-from tfod_helpers.annotations import LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.detector import Detector
 from tfod_helpers.problems import DatasetError
 
@@ -77,16 +79,19 @@ def test_arrays_may_be_grey_or_have_alpha(detector: Detector) -> None:
         np.testing.assert_allclose(detector.detect(array).xyxy[0], expected_box(), atol=4)
 
 
-def test_a_file_is_turned_upright_and_an_image_taken_as_it_lies(detector: Detector, tmp_path: Path) -> None:
-    """For a path the box is in the frame that viewers show; for a Pillow image in that of its pixels."""
+def test_a_phones_photo_is_turned_upright(detector: Detector, tmp_path: Path) -> None:
+    """The box is in the frame that viewers show, however the photo is given; pixels that were turned stay so."""
     rgb = np.zeros((120, 200, 3), np.uint8)
     rgb[:40, :60] = 255  # top left as stored; turned by 90 degrees clockwise it is top right
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(rgb).save(tmp_path / "turned.jpg", quality=95, exif=exif)
-    np.testing.assert_allclose(detector.detect(tmp_path / "turned.jpg").xyxy[0], [80, 0, 120, 60], atol=4)
-    with Image.open(tmp_path / "turned.jpg") as image:
-        np.testing.assert_allclose(detector.detect(image).xyxy[0], [0, 0, 60, 40], atol=4)
+    path = tmp_path / "turned.jpg"
+    with Image.open(path) as image:
+        kinds = [path, image, image.copy(), image.convert("L"), ImageOps.exif_transpose(image), path.read_bytes()]
+        for kind in kinds:
+            np.testing.assert_allclose(detector.detect(kind).xyxy[0], [80, 0, 120, 60], atol=4)
+        np.testing.assert_allclose(detector.detect(np.asarray(image)).xyxy[0], [0, 0, 60, 40], atol=4)
 
 
 def test_a_large_jpeg_is_seen_as_its_pixels_are(detector: Detector, tmp_path: Path) -> None:
@@ -144,8 +149,97 @@ def test_what_is_no_photo_is_named(detector: Detector, tmp_path: Path) -> None:
         detector.detect([spotted(), tmp_path / "page.jpg"])
     with pytest.raises(photos.PhotoError, match=r"cut\.jpg: damaged or cut off"):
         detector.detect(tmp_path / "cut.jpg")
-    with pytest.raises(TypeError, match=r"float64 of shape \(120, 200, 3\)"):
-        detector.detect(spotted() / 255)
+    with pytest.raises(photos.PhotoError, match=r"this is a folder, not a photo\. Give it to detect_folder"):
+        detector.detect(tmp_path)
+    with pytest.raises(
+        FileNotFoundError, match=r"https://example\.com/a\.jpg: there is no such file\. Download it first"
+    ):
+        detector.detect("https://example.com/a.jpg")
+
+
+class Tensor:
+    """What TensorFlow, PyTorch and JAX have in common: it can be made an array, and is gone through by rows."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return self.array
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.array)
+
+
+ONE = {
+    "a tensor": lambda path: Tensor(spotted()),
+    "bytes": Path.read_bytes,
+    "a bytearray": lambda path: bytearray(path.read_bytes()),
+    "an open file": lambda path: path.open("rb"),
+    "a file in memory": lambda path: io.BytesIO(path.read_bytes()),
+    "a labelled image": lambda path: LabelledImage(path, 200, 120, np.zeros((0, 4)), []),
+}
+SEVERAL = {
+    "a list": lambda folder: [spotted(), folder / "a.png", Image.fromarray(spotted())],
+    "a tuple": lambda folder: (spotted(),) * 3,
+    "a generator": lambda folder: (spotted() for _ in range(3)),
+    "what glob gives": lambda folder: folder.glob("*.png"),
+    "a map": lambda folder: map(str, folder.glob("*.png")),
+    "a dict's values": lambda folder: dict.fromkeys("abc", spotted()).values(),
+    "a stack of photos": lambda folder: np.stack([spotted()] * 3),
+    "a tensor of photos": lambda folder: Tensor(np.stack([spotted()] * 3)),
+    "a column of paths": lambda folder: pd.DataFrame({"path": map(str, folder.glob("*.png"))})["path"],
+    "an array of paths": lambda folder: np.array(list(map(str, folder.glob("*.png")))),
+    "a dataset": lambda folder: Dataset(
+        [LabelledImage(path, 200, 120, np.zeros((0, 4)), []) for path in folder.glob("*.png")], LABEL_MAP
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ONE)
+def test_one_photo_of_any_kind_gives_one_result(kind: str, detector: Detector, tmp_path: Path) -> None:
+    """Whatever stands for one photo gives one `Detections`, and a list of it a list of one."""
+    Image.fromarray(spotted()).save(tmp_path / "a.png")
+    photo = ONE[kind](tmp_path / "a.png")
+    np.testing.assert_allclose(detector.detect(photo).xyxy[0], expected_box(), atol=4)
+    (found,) = detector.detect([photo])  # an open file is read from its start again
+    np.testing.assert_allclose(found.xyxy[0], expected_box(), atol=4)
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_several_photos_of_any_kind_give_a_list(kind: str, detector: Detector, tmp_path: Path) -> None:
+    """Whatever can be gone through in order gives one `Detections` a photo."""
+    for name in "abc":
+        Image.fromarray(spotted()).save(tmp_path / f"{name}.png")
+    found = detector.detect(SEVERAL[kind](tmp_path), batch_size=2)
+    assert isinstance(found, list)
+    assert len(found) == 3
+    for one in found:
+        np.testing.assert_allclose(one.xyxy[0], expected_box(), atol=4)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (spotted() / 255, r"float64 of shape \(120, 200, 3\)\. Scale to 0\.\.255 .*its largest value is 1\."),
+        (spotted().astype(np.uint16), r"uint16 of shape .*Scale to 0\.\.255"),
+        (spotted() > 0, r"bool of shape .*Scale to 0\.\.255"),
+        (Tensor(spotted() / np.float32(255)), r"float32 of shape"),
+        (spotted().transpose(2, 0, 1), r"shape \(3, 120, 200\)\. Move the channels to the end: \.transpose\(1, 2, 0\)"),
+        (np.zeros((2, 3, 9, 9, 3), np.uint8), r"shape \(2, 3, 9, 9, 3\)\. Give one photo, or a list of them\."),
+        (None, r"A photo is a path, .*got NoneType, which is what cv2\.imread gives for a file that it cannot read"),
+        (7, r"A photo is a path, .*, and several are a list of them; got int\."),
+        ({"a.jpg": spotted()}, r"A dict of photos cannot be told which result is whose\. Give a list\."),
+        ({"a.jpg", "b.jpg"}, r"A set of photos cannot be told"),
+        ([spotted(), None], r"photo 2: A photo is a path.*got NoneType, which is what cv2\.imread"),
+        ([spotted(), spotted(), [spotted()]], r"photo 3: A photo is a path, .*; got list\."),
+        ([spotted() / 255], r"photo 1: An image array must be uint8"),
+        (io.StringIO("text"), r"must be opened for bytes: open\(path, 'rb'\)"),
+    ],
+)
+def test_what_cannot_be_a_photo_is_refused_in_words(given: object, message: str, detector: Detector) -> None:
+    """Floats, channels first, nothing, sets, lists in lists: the error says what to give, and which photo it was."""
+    with pytest.raises(TypeError, match=message):
+        detector.detect(given)
 
 
 def test_a_folder_becomes_a_table(detector: Detector, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

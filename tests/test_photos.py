@@ -19,7 +19,7 @@ import odd_jpegs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tfod_helpers import checks, formats, photos, records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
@@ -147,13 +147,15 @@ def test_pillow_images_of_each_mode(rgb: np.ndarray, mode: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
-def test_pillow_image_is_taken_as_its_pixels_lie(rgb: np.ndarray, orientation: int) -> None:
-    """A file is turned upright; the same file opened with Pillow is not, for who draws on it draws on those pixels."""
+def test_a_pillow_image_is_turned_as_its_file_is(rgb: np.ndarray, orientation: int) -> None:
+    """A file opened with Pillow is turned upright as the file itself is, once; an array is taken as it lies."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = saved(rgb, "PNG", exif=exif)
-    np.testing.assert_array_equal(photos.to_rgb(Image.open(io.BytesIO(data))), rgb)
-    np.testing.assert_array_equal(photos.to_rgb(data), UPRIGHT[orientation](rgb))
+    image = Image.open(io.BytesIO(data))
+    for kind in (data, image, image.copy(), ImageOps.exif_transpose(image)):
+        np.testing.assert_array_equal(photos.to_rgb(kind), UPRIGHT[orientation](rgb))
+    np.testing.assert_array_equal(photos.to_rgb(np.asarray(image)), rgb)
 
 
 def test_transparency_lies_over_white() -> None:

@@ -89,18 +89,19 @@ def test_titles_never_cover_each_other(odd: Dataset) -> None:
 
 
 def test_detections_of_any_photo(tmp_path: Path) -> None:
-    """A path, an array, a Pillow image and a labelled image are shown upright, with names and confidences."""
+    """Photos of all kinds, also out of a generator, are shown upright, with names and confidences."""
     lying = photo(tmp_path, "lying.jpg", (300, 200))
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
     Image.new("RGB", (300, 200)).save(tmp_path / "turned.jpg", exif=exif)
     image = Image.fromarray(lying.pixels())
-    sources = [tmp_path / "turned.jpg", np.asarray(image), image, lying]
+    turned = tmp_path / "turned.jpg"
+    sources = [turned, np.asarray(image), image, lying, Image.open(turned), turned.read_bytes()]
     found = detections(([10, 10, 90, 90], 0.25, 1), ([20, 20, 99, 99], 0.875, 2))
-    picture = pictures.show_detections(sources, [found] * 4)
-    assert [axes.get_xlim()[1] for axes in picture.axes] == [200, 300, 300, 300]
+    picture = pictures.show_detections(iter(sources), [found] * 6)
+    assert [axes.get_xlim()[1] for axes in picture.axes] == [200, 300, 300, 300, 200, 200]
     assert words(picture.axes[0]) == ["turned.jpg: 1 detection", "dog 0.88"]
-    assert "4 photos, 4 detections at confidence ≥ 0.30" in words(picture)
+    assert "6 photos, 6 detections at confidence ≥ 0.30" in words(picture)
     assert "object" in words(pictures.show_detections(lying, sv.Detections(xyxy=np.array([[1.0, 2, 50, 60]]))))
 
 
@@ -156,7 +157,9 @@ def test_errors_say_what_to_do(few: Dataset) -> None:
         (lambda: pictures.show_detections([], []), ValueError, "no photos to show"),
         (lambda: pictures.show_detections(list(few), [found]), ValueError, "got 12 photos and 1 detections"),
         (lambda: pictures.show_detections(few[0].path, [found]), TypeError, "one photo takes one Detections"),
-        (lambda: pictures.show_detections([7], [found]), TypeError, "must be a path, a Pillow image or an array"),
+        (lambda: pictures.show_detections(few[0].pixels(), [found]), TypeError, "one photo takes one Detections"),
+        (lambda: pictures.show_detections([7], [found]), TypeError, "A photo is a path, a Pillow image, .*got int"),
+        (lambda: pictures.show_detections({few[0].path}, [found]), TypeError, "A set of photos cannot be told"),
         (lambda: pictures.show_detections([few[0]], ["x"]), TypeError, "detections 0 must be supervision.Detections"),
         (lambda: pictures.show_detections(few[0].path.parent / "no.jpg", found), FileNotFoundError, "no such file"),
         (lambda: pictures.show_predictions(list(few), [found] * 12), TypeError, "must be a Dataset, got list"),

@@ -7,9 +7,10 @@ SavedModel.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from tfod_helpers import photos
-from tfod_helpers.annotations import LabelMap
+from tfod_helpers.annotations import LabelledImage, LabelMap
 from tfod_helpers.files import storage
 from tfod_helpers.photos import Letterboxed
 from tfod_helpers.photos.folder import PhotoFolder
@@ -30,7 +31,7 @@ from tfod_helpers.problems import DatasetError, Problem
 if TYPE_CHECKING:
     import pandas as pd
 
-Photo = str | os.PathLike[str] | Image.Image | np.ndarray
+Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | LabelledImage
 Outputs = Mapping[str, np.ndarray]
 LABEL_MAP, FACTS = "label_map.pbtxt", "export.json"
 _Item = TypeVar("_Item")
@@ -146,43 +147,54 @@ class Detector:
 
     @overload
     def detect(
-        self, images: Sequence[Photo], *, threshold: float | None = None, batch_size: int = 16
+        self, images: Iterable[Photo], *, threshold: float | None = None, batch_size: int = 16
     ) -> list[sv.Detections]: ...
 
     def detect(
-        self, images: Photo | Sequence[Photo], *, threshold: float | None = None, batch_size: int = 16
+        self, images: Photo | Iterable[Photo], *, threshold: float | None = None, batch_size: int = 16
     ) -> sv.Detections | list[sv.Detections]:
         """Find objects in one photo or in several.
 
         Args:
-            images: a path, a Pillow image or an array (uint8, shape (h, w), (h, w, 3) RGB or (h, w, 4)
-                RGBA), of any size; or a list of them. A file's EXIF rotation is applied, as viewers do;
-                a Pillow image or an array is taken as its pixels lie.
+            images: a photo of any size: a path, a Pillow image, an array or tensor (uint8, shape (h, w), (h, w, 3) RGB
+                or (h, w, 4) RGBA), the bytes of an image file, or a labelled image. Or several, in a list, a generator,
+                what ``Path.glob`` returns, a dataset, or an array of shape (n, h, w, 3). EXIF rotation is applied, as
+                viewers do, also to a Pillow image (``PIL.ImageOps.exif_transpose`` turns it for drawing). Whether an
+                array is BGR cannot be seen: turn round what OpenCV reads, ``array[..., ::-1]``.
             threshold: the least confidence, 0 to 1; left out, the detector's own.
             batch_size: photos a call of the model.
 
         Returns:
-            For one photo one `supervision.Detections`, for a list a list of them: ``xyxy`` in the
-            pixels of the photo given, ``confidence``, ``class_id`` (label map ids, from 1) and
+            For one photo one `supervision.Detections`, for several a list of them in their order: ``xyxy`` in
+            the pixels of the photo given, upright, ``confidence``, ``class_id`` (label map ids, from 1) and
             ``data["class_name"]``, the most confident first; of a Mask R-CNN also ``mask``, bool, (n, h, w).
 
         Raises:
             FileNotFoundError: there is no such file.
             photos.PhotoError: a file is no image, or not a whole one.
-            TypeError: an array that is no image.
+            TypeError: an array that is no image, or what is no photo at all.
             ValueError: the threshold is not between 0 and 1, or the batch size is below 1.
         """
-        if isinstance(images, (str, os.PathLike, Image.Image, np.ndarray)):
-            return self.detect_letterboxed([self.letterbox(images)], threshold=threshold)[0]
+        several = None if isinstance(images, LabelledImage) else photos.several(images)
+        if several is None:
+            return self.detect_letterboxed([self.letterbox(images)], threshold=threshold)[0]  # type: ignore[arg-type]
         found: list[sv.Detections] = []
         with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
-            for batch in _batches(images, batch_size):
-                letterboxed = list(pool.map(self.letterbox, batch))
+            for batch in _batches(several, batch_size):
+                letterboxed: list[Letterboxed] = []
+                try:
+                    letterboxed.extend(pool.map(self.letterbox, batch))
+                except TypeError as error:
+                    raise TypeError(f"photo {len(found) + len(letterboxed) + 1}: {error}") from error
                 found += self.detect_letterboxed(letterboxed, threshold=threshold, batch_size=batch_size)
         return found
 
     def letterbox(self, photo: Photo) -> Letterboxed:
         """Scale a photo to what the model sees; for photos that are looked at more than once."""
+        if isinstance(photo, str | os.PathLike) and os.path.isdir(photo):
+            what, fix = "this is a folder, not a photo", "Give it to detect_folder, or give the photos in it."
+            raise photos.PhotoError(os.fspath(photo), what, fix)
+        photo = photo.pixels() if isinstance(photo, LabelledImage) else photo
         return photos.letterbox(photo, self.image_size)
 
     def detect_letterboxed(
@@ -301,11 +313,12 @@ def each(found: sv.Detections) -> Iterator[tuple[np.ndarray, float, str]]:
         yield box_xyxy, float(confidence), str(name)
 
 
-def _batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
     if size < 1:
         raise ValueError(f"batch_size must be at least 1, got {size}.")
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    rest = iter(items)
+    while batch := list(itertools.islice(rest, size)):
+        yield batch
 
 
 def _load_saved_model(folder: Path) -> Callable[[np.ndarray], Outputs]:

@@ -3,6 +3,7 @@
 The bytes decide what a file is, never its ending. Nothing in this room needs TensorFlow.
 """
 
+from tfod_helpers.photos.given import several
 from tfod_helpers.photos.looks import Look, Stamp, look, look_at, prove, read, remember
 from tfod_helpers.photos.photo import JPEG_START, PhotoError, PhotoInfo, Source, read_info
 from tfod_helpers.photos.pixels import MEAN_RGB, UPRIGHT, Letterboxed, letterbox, to_jpeg, to_rgb
@@ -24,6 +25,7 @@ __all__ = [
     "read",
     "read_info",
     "remember",
+    "several",
     "to_jpeg",
     "to_rgb",
 ]

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ JPEG_FORMATS = ("JPEG", "MPO")  # MPO: a JPEG with more pictures behind it, as m
 COPY_AGAIN = "Copy it again or delete it."
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 _TURNED_ASIDE = range(5, 9)  # orientations that swap width and height
+_URL = re.compile("https?:/", re.IGNORECASE)
 _LFS_START = b"version https://git-lfs"
 # ISO/IEC 23008-12: a phone's photo begins with its length, "ftyp" and one of these.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -95,7 +97,8 @@ def opened(source: Source) -> ImageFile.ImageFile:
     try:
         return _with_pillow(source)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{name}: there is no such file. Check the path.") from None
+        fix = "Download it first" if _URL.match(name) else "Check the path"
+        raise FileNotFoundError(f"{name}: there is no such file. {fix}.") from None
     except Exception as error:  # each of Pillow's readers raises its own for damaged data
         start = (source[:64] if isinstance(source, bytes) else _first_bytes(source, 64)) or b""
         if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS and _learn_heif():
@@ -140,6 +143,8 @@ def _plain_jpeg_info(head: bytes) -> PhotoInfo | None:
 def _not_an_image(source: Source, error: Exception) -> tuple[str, str]:
     """Return what was found, and what to do."""
     start = source[:64] if isinstance(source, bytes) else _first_bytes(source, 64)
+    if not isinstance(source, bytes) and os.path.isdir(source):
+        return "this is a folder, not a photo", "Give the photos in it."
     if start is None:
         return f"cannot be opened ({error})", "Check the file and its permissions."
     if not start:

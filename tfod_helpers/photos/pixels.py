@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFile
 
+from tfod_helpers.photos import given
 from tfod_helpers.photos.photo import PhotoInfo, Source, info_of, load, opened
 
 MEAN_RGB = (124, 116, 104)  # the ImageNet mean, (0.485, 0.456, 0.406) * 255: zero once normalized
@@ -48,13 +49,13 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
 
     Transparency is laid over white; of an animation the first frame is taken. Values of more than 8 bits, and
     fractions, are scaled by what of their range the photo uses: by the 10, 12, 14 or 16 bits that hold the brightest,
-    or, where that leaves little contrast, from the darkest to the brightest. A file's EXIF rotation is applied, as
-    viewers do, unless ``size`` says otherwise; a Pillow image or an array is taken as its pixels are stored.
+    or, where that leaves little contrast, from the darkest to the brightest. EXIF rotation is applied, as viewers do,
+    unless ``size`` says otherwise: of a file, and of a Pillow image that was opened from one and not turned since.
 
     Args:
-        source: a path, the bytes of an image file, a Pillow image, or an array: uint8, shape
-            (h, w), (h, w, 1), (h, w, 3) RGB or (h, w, 4) RGBA.
-        size: ``(width, height)`` of the frame wanted. Where the stored pixels have it and the
+        source: a path, the bytes of an image file or a file open for reading them, a Pillow image, or an array or
+            tensor: uint8, shape (h, w), (h, w, 1), (h, w, 3) RGB or (h, w, 4) RGBA.
+        size: ``(width, height)`` of the frame wanted. Where a file's stored pixels have it and the
             upright ones do not, the stored frame is returned.
 
     Returns:
@@ -63,8 +64,9 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
     Raises:
         FileNotFoundError: there is no such file.
         PhotoError: it is no image, or not a whole one.
-        TypeError: an array of another type or shape.
+        TypeError: an array of another type or shape, or no photo at all.
     """
+    source = given.one(source)
     if isinstance(source, Image.Image | np.ndarray):
         return np.asarray(_rgb_in_memory(source))
     info, rgb = decoded(source)
@@ -83,8 +85,9 @@ def letterbox(source: Source | Image.Image | np.ndarray, side: int) -> Letterbox
     Raises:
         FileNotFoundError: there is no such file.
         PhotoError: it is no image, or not a whole one.
-        TypeError: an array of another type or shape.
+        TypeError: as `to_rgb` raises.
     """
+    source = given.one(source)
     if isinstance(source, Image.Image | np.ndarray):
         rgb = _rgb_in_memory(source)
         return _fit(rgb, rgb.size, side)
@@ -186,9 +189,10 @@ def _with_lower_bytes(image: Image.Image, source: Source, raw: str) -> Image.Ima
 
 
 def _rgb_in_memory(source: Image.Image | np.ndarray) -> Image.Image:
-    image = _from_array(source) if isinstance(source, np.ndarray) else source
-    load(image)
-    return as_rgb(image)
+    if isinstance(source, np.ndarray):
+        return as_rgb(_from_array(source))
+    load(source)
+    return turned(as_rgb(source), info_of(source))
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -196,9 +200,18 @@ def _from_array(array: np.ndarray) -> Image.Image:
     if array.dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))) or 0 in shape:
         raise TypeError(
             f"An image array must be uint8 of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), "
-            f"got {array.dtype} of shape {array.shape}. Scale to 0..255 and convert with .astype('uint8')."
+            f"got {array.dtype} of shape {array.shape}. {_array_fix(array)}"
         )
     return Image.fromarray(array.reshape(shape))
+
+
+def _array_fix(array: np.ndarray) -> str:
+    if array.dtype != np.uint8:
+        most = f": its largest value is {array.max():g}" if array.size and array.dtype.kind in "fiu" else ""
+        return f"Scale to 0..255 and convert with .astype('uint8'){most}."
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4):
+        return "Move the channels to the end: .transpose(1, 2, 0)."
+    return "Give one photo, or a list of them."
 
 
 def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:

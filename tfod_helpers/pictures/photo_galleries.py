@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from tfod_helpers import evaluation, photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
@@ -20,7 +19,7 @@ from tfod_helpers.pictures.picture import BLUE, VERMILLION, YELLOW, Picture, col
 if TYPE_CHECKING:
     from supervision import Detections
 
-    Photo = str | os.PathLike[str] | Image.Image | np.ndarray | LabelledImage
+    from tfod_helpers.detector import Photo
 
 _MATCH_IOU = 0.5  # from here on an object counts as detected: the IoU of AP50
 _FOUND, _MISSED, _EXTRA = (BLUE, "solid"), (VERMILLION, "dashed"), (YELLOW, "dashed")
@@ -62,7 +61,7 @@ def show_images(
 
 
 def show_detections(
-    images: Sequence[Photo] | Photo,
+    images: Iterable[Photo] | Photo,
     detections: Sequence[Detections] | Detections,
     *,
     count: int = 12,
@@ -72,7 +71,8 @@ def show_detections(
     """Show photos with what a detector found in them.
 
     Args:
-        images: one photo or several: paths, Pillow images, uint8 RGB arrays or labelled images.
+        images: one photo or several, as `Detector.detect` takes them; of a generator nothing is left after that, so
+            make a list of it first.
         detections: what `Detector.detect` returned for them, one for each photo; ``xyxy`` in pixels.
         count: photos to show at most, evenly spaced over ``images``.
         columns: photos beside each other.
@@ -82,10 +82,7 @@ def show_detections(
         ValueError: no photos, or not one set of detections for each.
         TypeError: something that is no photo or no detections.
     """
-    several: Any = images
-    each: Any = detections
-    if hasattr(detections, "xyxy"):
-        several, each = [images], [detections]
+    several, each = _as_lists(images, detections)
     _check_pairs(several, each, "show_detections")
     chosen = spread(list(zip(several, each, strict=True)), count)
     groups, found = [], 0
@@ -216,14 +213,22 @@ def _share(shown: int, total: int) -> str:
     return counted(total, "photo") if shown == total else f"{shown} of {counted(total, 'photo')}"
 
 
+def _as_lists(images: Any, detections: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Return photos and their detections as two lists, where one of each was given too."""
+    if hasattr(detections, "xyxy"):
+        return [images], [detections]
+    some = None if isinstance(images, LabelledImage) else photos.several(images)
+    if some is None:
+        raise TypeError(f"show_detections: one photo takes one Detections, got {type(detections).__name__}.")
+    return list(some), list(detections)
+
+
 def _source(photo: Photo) -> tuple[Callable[[], np.ndarray], tuple[int, int], str]:
     """Return how to decode a photo, its ``(width, height)``, and the file's name or nothing."""
     if isinstance(photo, LabelledImage):
         return photo.pixels, (photo.width, photo.height), photo.path.name
     if isinstance(photo, str | os.PathLike):
         return partial(photos.to_rgb, photo), photos.read_info(photo).upright_size, Path(photo).name
-    if not isinstance(photo, Image.Image | np.ndarray):
-        raise TypeError(f"A photo must be a path, a Pillow image or an array, got {type(photo).__name__}.")
     pixels = photos.to_rgb(photo)
     return lambda: pixels, (pixels.shape[1], pixels.shape[0]), ""
 
@@ -239,8 +244,6 @@ def _check_images(images: Any) -> None:
 
 
 def _check_pairs(images: Any, detections: Any, where: str) -> None:
-    if isinstance(images, str | os.PathLike):
-        raise TypeError(f"{where}: one photo takes one Detections, got {type(detections).__name__}.")
     if len(images) == 0:
         raise ValueError(f"{where}: there are no photos to show, got an empty {type(images).__name__}.")
     if len(images) != len(detections):
