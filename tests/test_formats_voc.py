@@ -672,34 +672,79 @@ def test_annotation_without_photo_is_read_with_the_rest(tmp_path: Path) -> None:
 
 
 def test_xml_of_others_is_not_claimed(tmp_path: Path) -> None:
-    """XML that is no Pascal VOC, LabelMe's with its polygons included, is left to others."""
+    """XML that is no Pascal VOC is left to others."""
     photo(tmp_path / "a.jpg")
-    polygon = "<polygon><username>x</username><pt><x>1</x><y>2</y></pt></polygon>"
-    for text in (
-        "<svg/>",
-        "<annotations><image/></annotations>",
-        f"<annotation><object>{polygon}</object></annotation>",
-    ):
+    for text in ("<svg/>", "<annotations><image/></annotations>"):
         (tmp_path / "a.xml").write_text(text)
         assert voc.FORMAT.find(tmp_path) == []
     (tmp_path / "a.xml").write_text("<annotation><source/><size/></annotation>")  # background
     assert len(voc.FORMAT.find(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("text", ["1", " 1 ", "true", "True", "1.0"])
-def test_difficult_objects_stay_difficult(text: str, tmp_path: Path) -> None:
-    """An object marked as difficult, as any tool writes it, is known as such, and one note says how many there are."""
+WEB = "<polygon><username>x</username>{}</polygon>".format(
+    "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in ((5, 9), (30, 4), (12, 20)))
+)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (WEB, [5, 4, 30, 20]),
+        ("<polygon><x1>5.5</x1><y1>9</y1><x2>30</x2><y2>4</y2></polygon>", [5.5, 4, 30, 9]),
+        (WEB + "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>", [1, 2, 3, 4]),
+        ("<polygon><pt><x>5</x></pt></polygon>", "its polygon has 1 x and 0 y. Draw it again"),
+        ("<polygon><pt><x>5</x><y/></pt></polygon>", "its polygon has <y> None, not a number. Draw it again"),
+        ("<robndbox><cx>1</cx></robndbox>", "it has no <bndbox>, but <robndbox>. Add it"),
+    ],
+)
+def test_objects_without_a_box(shape: str, expected: list[float] | str, tmp_path: Path) -> None:
+    """A polygon has the box around it, and of what cannot be read it is said what is there; the deleted are gone."""
     photo(tmp_path / "a.jpg")
-    corners = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>31</ymax></bndbox>"
-    flags = [f"<difficult>{text}</difficult>", "<difficult>0</difficult>", "<difficult/>", ""]
-    objects = "".join(f"<object><name>cat</name>{flag}{corners}</object>" for flag in flags)
-    size = "<size><width>60</width><height>40</height></size>"
-    (tmp_path / "a.xml").write_text(f"<annotation>{size}{objects}</annotation>")
-    dataset = voc.read(tmp_path)
-    assert dataset[0].difficult.tolist() == [True, False, False, False]
-    note = "1 object of 1 photo marked as difficult. They train like any other and are left out of scores, as"
-    assert [severity for severity, _ in said(dataset)] == ["note"]
-    assert note in said(dataset)[0][1]
+    gone = f"<object><name>gone</name><deleted>1</deleted>{WEB}</object>"
+    (tmp_path / "a.xml").write_text(f"<annotation>{gone}<object><name>cat</name>{shape}</object></annotation>")
+    if isinstance(expected, str):
+        with pytest.raises(DatasetError) as caught:
+            voc.read(tmp_path)
+        assert errors(caught)[0].startswith(f"a.xml, object 2 ('cat'): {expected}")
+    else:
+        dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
+        assert [image.boxes_xyxy.tolist() for image in dataset] == [[expected]]
+        assert list(dataset.label_map) == ["cat"]
+
+
+BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>31</ymax></bndbox>"
+CAT_OBJECT = f"<object><name>cat</name>{BOX}</object>"
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        (f"<objects>{CAT_OBJECT}</objects>", "it has a <bndbox> in <object> in <objects> in <annotation>, where no"),
+        (f"{CAT_OBJECT}<Object><name>cat</name>{BOX}</Object>", "it has a <bndbox> in <Object> in <annotation>, where"),
+        (f"<object><name>cat</name>{BOX}{CAT_OBJECT}</object>", "it has a <bndbox> in <object> in <object> in <annot"),
+        (f"{CAT_OBJECT}{BOX}", "it has a <bndbox> in <annotation>, where no object is looked for. Put each into an"),
+        (f"<filename>a.jpg</filename><filename>b.jpg</filename>{CAT_OBJECT}", "it has several <filename> that differ"),
+        (f"<size><width>60</width><width>6</width></size>{CAT_OBJECT}", "it has several <width> that differ. Keep one"),
+        (
+            CAT_OBJECT.replace("<xmin>", "<xmin>3</xmin><xmin>"),
+            "it has several <xmin> that differ. Keep one, or delete",
+        ),
+        (f"<object><part><name>head</name>{BOX}</part><name>cat</name>{BOX}</object>", ""),
+        (f"<filename>a.jpg</filename><filename>a.jpg</filename>{CAT_OBJECT}", ""),
+    ],
+)
+@pytest.mark.parametrize("namespace", ["", ' xmlns="http://x"'])
+def test_structure_that_no_tool_writes(inside: str, expected: str, namespace: str, tmp_path: Path) -> None:
+    """What stands twice and differs, or where no object is looked for, is an error: no box gets lost without a word."""
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "a.xml").write_text(f"<annotation{namespace}>{inside}</annotation>")
+    if expected:
+        with pytest.raises(DatasetError) as caught:
+            voc.read(tmp_path)
+        (told,) = errors(caught)
+        assert expected in told
+    else:
+        assert [image.boxes_xyxy.tolist() for image in voc.read(tmp_path)] == [[[1, 2, 30, 31]]]
 
 
 # --- writing ------------------------------------------------------------------------------------

@@ -4,12 +4,12 @@
 ``<bndbox>``. Coordinates are taken as the file says them: no one is subtracted.
 
 An annotation belongs to the photo that its ``<filename>`` names, or to the one that has its own name; where both exist
-and differ, that is an error. ``<part>`` and XML namespaces are ignored. Without annotations, `read` takes the XML files
-beside the photos; `formats.read` also finds what LabelImg writes into one other folder, Roboflow into ``train``,
-``valid`` and ``test``, and the VOCdevkit and CVAT ("PASCAL VOC 1.1") into ``Annotations`` and ``JPEGImages``, with a
-list a split in ``ImageSets/Main``; a ``train.txt`` or the like may also lie about. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
-``<difficult>1</difficult>`` is read and written. The format has no place for crowds, masks and the order of
-the classes.
+and differ, that is an error. ``<part>`` and XML namespaces are ignored; a polygon alone has the box around it. Without
+annotations, `read` takes the XML files beside the photos; `formats.read` also finds what LabelImg writes into one other
+folder, Roboflow into ``train``, ``valid`` and ``test``, and the VOCdevkit and CVAT ("PASCAL VOC 1.1") into
+``Annotations`` and ``JPEGImages``, with a list a split in ``ImageSets/Main``; ``train.txt`` and the like may also lie
+elsewhere. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
+The format has no place for crowds, masks and the order of the classes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from lxml import etree
 
 from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text, split_role
-from tfod_helpers.formats import folders, parsing
+from tfod_helpers.formats import folders, parsing, shapes
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_set
@@ -34,6 +35,8 @@ _ENDINGS = (".xml",)
 _LOOKED_AT = 3  # files of a folder
 _FLAGS = re.compile(r"(\s+-?\d+)+$")  # of a list of one class: whether the photo shows it; of the Pets: its class
 _PER_CLASS = re.compile(r".+_(train|val|trainval|test)", re.IGNORECASE)  # cat_train.txt, a list of one class
+_USUAL = ("name", "bndbox", "pose", "truncated", "difficult", "occluded")  # in an object
+Children = dict[str, list[etree._Element]]
 _NO_SPLIT = "default"  # what CVAT calls the list where nobody chose a split
 
 
@@ -89,29 +92,68 @@ def read_file(folder: str, name: str) -> RawImage:
         fix = "Correct it, or delete the boxes."
         return RawImage(name, stem=stem, fault=("it has boxes, and no <object> that they are of", fix))
     size = _children(found["size"][0]) if "size" in found else {}
-    objects = [_read_object(number, item) for number, item in enumerate(found.get("object", ()), start=1)]
-    return RawImage(
-        name, "", _text(found, "filename") or "", stem, (_text(size, "width"), _text(size, "height")), objects
-    )
+    objects = [
+        _read_object(number, item)
+        for number, item in enumerate(found.get("object", ()), start=1)
+        if not is_set(_text(_children(item), "deleted"))  # LabelMe on the web keeps them
+    ]
+    sides = _text(size, "width"), _text(size, "height")
+    return RawImage(name, "", _text(found, "filename") or "", stem, sides, objects, _fault(root, found, size))
+
+
+def _fault(root: etree._Element, found: Children, size: Children) -> tuple[str, str] | None:
+    """Return why a file as a whole cannot be trusted: what it says twice, or boxes where no reader looks for them."""
+    for children, tags in ((found, ("filename", "size")), (size, ("width", "height"))):
+        if double := _contradicting(children, tags):
+            return f"it has several <{double}> that differ", "Keep one."
+    for box in root.iterfind(".//{*}bndbox"):
+        above = [parsing.tag(element) for element in box.iterancestors()]
+        if above not in (["object", "annotation"], ["part", "object", "annotation"]):
+            what = f"it has a <bndbox> in <{'> in <'.join(above)}>, where no object is looked for"
+            return what, "Put each into an <object> of its own right below <annotation>."
+    return None
 
 
 def _read_object(number: int, element: etree._Element) -> RawObject:
-    found, fault = _children(element), None
+    found, place = _children(element), f"object {number}"
+    name, flag = _text(found, "name") or "", is_set(_text(found, "difficult"))
+    if "bndbox" not in found and len(found.get("polygon", ())) == 1:
+        item = RawObject.around(place, name, "Draw it again, or delete the object.", _around, found["polygon"][0])
+        return replace(item, difficult=flag)
+    fault = None
     for tag in ("name", "bndbox"):
         count = len(found.get(tag, ()))
         if count > 1:
             fault = f"it has {count} <{tag}>", "Keep one, or delete the object."
         elif count == 0:
-            fault = f"it has no <{tag}>", "Add it, or delete the object."
+            others = [f"<{other}>" for other in found if other not in _USUAL]
+            there = f", but {', '.join(others)}" if others else ""
+            fault = f"it has no <{tag}>{there}", "Add it, or delete the object."
     box = _children(found["bndbox"][0]) if "bndbox" in found else {}
+    if double := _contradicting(box, COORDINATES):
+        fault = f"it has several <{double}> that differ", "Keep one, or delete the object."
     coordinates = [_text(box, field) for field in COORDINATES]
-    difficult = is_set(_text(found, "difficult"))
-    return RawObject(f"object {number}", _text(found, "name") or "", coordinates, fault, difficult=difficult)
+    return RawObject(place, name, coordinates, fault, difficult=flag)
 
 
-def _children(element: etree._Element) -> dict[str, list[etree._Element]]:
+def _around(polygon: etree._Element) -> shapes.Bounds:
+    """Return the box around a polygon of LabelMe on the web (``<pt><x>``, ``<y>``) or of others (``<x1>``, ``<y1>``)."""
+    points: dict[str, list[float]] = {"x": [], "y": []}
+    for element in polygon.iterdescendants("{*}*"):
+        tag = parsing.tag(element)
+        if re.fullmatch(r"[xy]\d*", tag):
+            try:
+                points[tag[0]].append(float(element.text or ""))
+            except ValueError:
+                raise ValueError(f"its polygon has <{tag}> {element.text!r}, not a number") from None
+    if not points["x"] or len(points["x"]) != len(points["y"]):
+        raise ValueError(f"its polygon has {len(points['x'])} x and {len(points['y'])} y")
+    return shapes.around(list(zip(points["x"], points["y"], strict=True)))
+
+
+def _children(element: etree._Element) -> Children:
     """Return the children by name, without namespaces, which say nothing that matters here."""
-    found: dict[str, list[etree._Element]] = {}
+    found: Children = {}
     for child in element:
         tag = child.tag
         if isinstance(tag, str):  # entities that were left alone have none
@@ -119,7 +161,13 @@ def _children(element: etree._Element) -> dict[str, list[etree._Element]]:
     return found
 
 
-def _text(found: dict[str, list[etree._Element]], name: str) -> str | None:
+def _contradicting(found: Children, tags: Sequence[str]) -> str:
+    """Return the first of the tags that is there several times with different texts; empty where none is."""
+    texts = {tag: {"".join(element.itertext()).strip() for element in found.get(tag, ())} for tag in tags}
+    return next((tag for tag, said in texts.items() if len(said) > 1), "")
+
+
+def _text(found: Children, name: str) -> str | None:
     """Return the text of the first child of that name, None where there is none."""
     return (found[name][0].text or "").strip() if name in found else None
 
@@ -172,12 +220,7 @@ def _find(root: Path) -> list[Part]:
 def _has_ours(place: Path, names: folders.Listing) -> bool:
     """Whether one of the first XML files of a folder is a Pascal VOC annotation."""
     first = islice((name for name in names[place] if name.lower().endswith(".xml")), _LOOKED_AT)
-    return any(_is_ours(parsing.beginning_of_xml(place / name)) for name in first)
-
-
-def _is_ours(elements: Sequence[str]) -> bool:
-    # The XML of LabelMe on the web has the same root, and polygons only.
-    return elements[:1] == ["annotation"] and ("bndbox" in elements or "polygon" not in elements)
+    return any(parsing.beginning_of_xml(place / name)[:1] == ["annotation"] for name in first)
 
 
 def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
