@@ -9,7 +9,8 @@ annotations, `read` takes the XML files beside the photos; `formats.read` also f
 folder, Roboflow into ``train``, ``valid`` and ``test``, and the VOCdevkit and CVAT ("PASCAL VOC 1.1") into
 ``Annotations`` and ``JPEGImages``, with a list a split in ``ImageSets/Main``; ``train.txt`` and the like may also lie
 elsewhere. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
-The format has no place for crowds, masks and the order of the classes.
+``<difficult>1</difficult>`` is read and written. The format has no place for crowds, masks and the order of
+the classes.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def _read_object(number: int, element: etree._Element) -> RawObject:
 
 
 def _around(polygon: etree._Element) -> shapes.Bounds:
-    """Return the box around a polygon of LabelMe on the web (``<pt><x>``, ``<y>``) or of others (``<x1>``, ``<y1>``)."""
+    """Return the box around a polygon of LabelMe on the web (``<pt><x>``, ``<y>``), or of others (``<x1>``)."""
     points: dict[str, list[float]] = {"x": [], "y": []}
     for element in polygon.iterdescendants("{*}*"):
         tag = parsing.tag(element)
