@@ -114,7 +114,7 @@ def test_ids_without_names_need_the_label_map(tmp_path: Path) -> None:
         ({"object__bbox__xmax": [0.75]}, "its lists have different lengths"),
         ({"object__bbox__xmax": [0.2, 0.5]}, "xmax 8 is not right of xmin 10"),
         ({"object__class__text": [b"", b"cat"], "object__class__label": []}, "a class name must be a text"),
-        ({"width": [41]}, "the size 41 x 30 is not that of a.jpg, 40 x 30"),
+        ({"width": [44]}, "the size 44 x 30 is not that of a.jpg, 40 x 30"),
         ({"encoded": [b"no image"]}, "x.record, record 1: not an image that can be read"),
         ({"encoded": []}, "x.record, record 1: the file is empty"),
     ],
@@ -318,6 +318,9 @@ def test_a_label_map_that_is_not_theirs(tmp_path: Path) -> None:
         formats.read(tmp_path)
     (problem,) = caught.value.problems
     assert problem.what == "its records call class 1 'cat' (60 objects), and label_map.pbtxt 'dog'"
+    (tmp_path / "label_map.pbtxt").write_text("item { id: 2 name: 'cat' }")
+    with pytest.raises(DatasetError, match=r"call class 1 'cat' \(60 objects\), and label_map.pbtxt 'another class'"):
+        formats.read(tmp_path)
     (tmp_path / "label_map.pbtxt").write_text("item { id: 1 name: 'Cat' }")
     assert list(formats.read(tmp_path).label_map) == ["Cat"]
     (tmp_path / "label_map.pbtxt").write_text("item { id: 1 name: 'cat' item { id: 2 } }")

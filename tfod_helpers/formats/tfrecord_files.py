@@ -252,24 +252,23 @@ class _Names:
             self._without_id = True
             return name, None
         known = self._ids.names.get(id, "")
-        if name and known and name.casefold() != known.casefold() and not name.startswith("/m/"):
+        if name and (known or name in self._ids.names.values()) and not self._is_called(name, known):
             self._differs[id, name] += 1
         elif not name and not known:
-            fix = (
-                "Correct the label map."
-                if self._ids.names
-                else "Give the label map that the records were written with."
-            )
+            fix = "Correct the label map." if self._ids.names else f"Give {_THEIR_MAP}."
             return "", (f"its class is {id}, and no name is known for it", fix)
         self._found[id].add(known or name)
         return known or name, None
+
+    def _is_called(self, name: str, known: str) -> bool:
+        return name.casefold() == known.casefold() or name.startswith("/m/")  # whose display_name is in the label map
 
     def problems(self, where: str) -> Iterator[Problem]:
         """Yield where the records contradict the label map."""
         if self._differs:
             (id, name), count = self._differs.most_common(1)[0]
             told = f"its records call class {id} {name!r} ({count:,} objects)"
-            what = f"{told}, and {self._ids.shown} {self._ids.names[id]!r}"
+            what = f"{told}, and {self._ids.shown} {self._ids.names.get(id, 'another class')!r}"
             fix = f"Give {_THEIR_MAP}, or remove the one that is not theirs."
             yield Problem(where=where, what=what, fix=fix, kind="label map differs")
 
