@@ -845,6 +845,6 @@ def test_boxes_of_no_object_are_no_background(old: str, new: str, tmp_path: Path
         (tmp_path / f"{stem}.xml").write_text(layouts.xml(stem))
     text = layouts.xml("a").replace(old, new)
     (tmp_path / "a.xml").write_text(text.replace("</object>", "</object></objects>") if "objects" in new else text)
-    with pytest.raises(DatasetError, match=r"a\.xml: it has boxes, and no <object> that they are of\. Correct it"):
+    with pytest.raises(DatasetError, match=r"a\.xml: it has a <bndbox> in .*, where no object is looked for"):
         voc.read(tmp_path)
     assert [image.path.name for image in voc.read(tmp_path, on_problem="skip")] == ["b.jpg"]

@@ -89,9 +89,6 @@ def read_file(folder: str, name: str) -> RawImage:
     except parsing.UnusableError as error:
         return RawImage(name, stem=stem, fault=error.args)
     found = _children(root)
-    if "object" not in found and next(root.iter("{*}bndbox"), None) is not None:
-        fix = "Correct it, or delete the boxes."
-        return RawImage(name, stem=stem, fault=("it has boxes, and no <object> that they are of", fix))
     size = _children(found["size"][0]) if "size" in found else {}
     objects = [
         _read_object(number, item)
