@@ -109,7 +109,7 @@ def test_page_says_what_was_counted(result: evaluation.Evaluation, saved: Path) 
         low, high = result.intervals[name]
         assert f"{getattr(result, name):.2f}" in page_.words
         assert f"{low:.2f} to {high:.2f}" in page_.words
-    assert set(result.coco) <= set(page_.words)
+    assert {*result.coco, "VOC AP50"} <= set(page_.words)
     assert result.notes[0] in page_.words
     assert "<b>owl & co</b>" in page_.words  # as text: it came from an annotation
     assert "12.5 ms an image, 80.0 images a second" in words
@@ -154,6 +154,7 @@ def test_numbers_are_all_there(result: evaluation.Evaluation, saved: Path) -> No
     text = (saved / "evaluation.json").read_text(encoding="utf-8")
     numbers = json.loads(text, parse_constant=refuse)
     assert numbers["coco"]["AP"] == result.ap
+    assert numbers["voc_ap50"] == result.voc_ap50
     assert numbers["intervals_95"]["ap50"] == list(result.intervals["ap50"])
     assert numbers["per_class"]["cat"]["boxes"] == 12
     assert numbers["per_class"]["<b>owl & co</b>"]["ap"] is None

@@ -52,7 +52,8 @@ class Evaluation:
         intervals: 95 % intervals of ap, ap50, ap75 and f1, by name; empty where none were asked for.
         per_class: a row a class: ap, ap50, boxes (how many there are to find), ap_low, ap_high, ap50_low, ap50_high
             (95 % intervals), ap_small, ap_medium, ap_large, and best_threshold, the confidence of the highest F1,
-            with precision, recall and f1 there (IoU 0.50); NaN where the dataset has no such object.
+            with precision, recall and f1 there (IoU 0.50), and voc_ap50, Pascal VOC's AP; NaN where the dataset has no
+            such object.
         pr_curves: class -> (recall, precision), each float64 of shape (101,), at IoU 0.50.
         f1_curves: class -> (confidence, F1 from it on), each float64 of shape (101,), at IoU 0.50.
         f1_curve: the same over all classes.
@@ -89,7 +90,8 @@ class Evaluation:
             f"{', '.join(words)} on {images} with {boxes:,} object{'s' * (boxes != 1)}; "
             f"best F1 {self.with_interval('f1')} at confidence {self.threshold:.2f}"
         )
-        return "\n".join([line, *self.notes])
+        voc = f"Pascal VOC's AP (every point, IoU 0.50): {self.voc_ap50:.2f}"
+        return "\n".join([line, voc, *self.notes])
 
     @property
     def ap(self) -> float:
@@ -98,8 +100,13 @@ class Evaluation:
 
     @property
     def ap50(self) -> float:
-        """AP at IoU 0.50, the Pascal VOC measure."""
+        """COCO's AP at IoU 0.50, at 101 recall points."""
         return self.coco["AP50"]
+
+    @property
+    def voc_ap50(self) -> float:
+        """Pascal VOC's mean AP at IoU 0.50, at every recall, as its kit of 2010 and later counts it."""
+        return float(np.nanmean(self.per_class["voc_ap50"]))
 
     @property
     def ap75(self) -> float:

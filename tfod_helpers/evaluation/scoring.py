@@ -19,6 +19,7 @@ from tfod_helpers.evaluation.counting import LIMITS, RECALL_POINTS, SIZES, Count
 from tfod_helpers.evaluation.mistakes import confusion_matrix
 from tfod_helpers.evaluation.naming import by_name, listed
 from tfod_helpers.evaluation.result import Evaluation, Speed
+from tfod_helpers.evaluation.voc import voc_ap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,6 +124,7 @@ def score(
     every = scores_and_hits(counts.ranked)
     best = best_point(*every, sum(objects))
     per_class = _per_class(names, objects, points, precision)
+    per_class["voc_ap50"] = voc_ap(truth, found)
     return Evaluation(
         coco=_coco(counts, precision),
         intervals=_intervals(truth, counts.ranked, best, resamples, seed, per_class),

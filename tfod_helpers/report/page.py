@@ -22,7 +22,7 @@ _WIDE = 0.1  # AP: an interval so wide is worth a word
 _MOST_CLASSES, _MOST_SUSPECTS = 100, 24  # rows; all of them are in the files
 _COCO_MEANING = {
     "AP": "over IoU 0.50 to 0.95, the number that COCO ranks by",
-    "AP50": "boxes need to overlap by half (Pascal VOC)",
+    "AP50": "boxes need to overlap by half",
     "AP75": "boxes need to fit well",
     "AP small": "objects under 32 x 32 pixels",
     "AP medium": "objects of 32 x 32 to 96 x 96 pixels",
@@ -134,6 +134,9 @@ def _scores(evaluation: Evaluation) -> str:
         (name, _score(value, *evaluation.intervals.get(name.lower(), ())), _COCO_MEANING[name])
         for name, value in evaluation.coco.items()
     ]
+    rows.append(
+        ("VOC AP50", _score(evaluation.voc_ap50), "Pascal VOC's AP: AP50 at every recall, by VOC's rule of matching")
+    )
     table = _table(("", "score (95 % interval)", "what it measures"), rows, text=(0, 2))
     words = (
         "<p>1 is perfect. An interval holds what 95 of 100 other sets of such photos would give; two detectors whose "

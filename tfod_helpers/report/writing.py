@@ -71,6 +71,7 @@ def _numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:
             "images": evaluation.images,
             "boxes": int(evaluation.per_class["boxes"].sum()),
             "coco": evaluation.coco,
+            "voc_ap50": evaluation.voc_ap50,
             "intervals_95": evaluation.intervals,
             "best_threshold": evaluation.best._asdict(),
             "per_class": evaluation.per_class.to_dict("index"),
