@@ -119,6 +119,20 @@ def test_predictions_show_hits_misses_and_false_positives(few: Dataset) -> None:
     assert "1 of 16 objects detected, 2 false positives; the 1 worst of 12 photos" in words(picture)
 
 
+@pytest.mark.parametrize("mark", ["crowd", "difficult"])
+def test_what_does_not_count_is_no_mistake(mark: str, few: Dataset) -> None:
+    """A crowd or a difficult object is neither missed nor found, and dotted like the detections on it."""
+    cat, dog = few[0].boxes_xyxy.tolist()
+    dataset = Dataset([replace(few[0], **{mark: [False, True]})], few.label_map)
+    for found in (detections((cat, 0.9, 1)), detections((cat, 0.9, 1), (dog, 0.8, 2), (dog, 0.7, 2))):
+        picture = pictures.show_predictions(dataset, [found])
+        truth, seen = picture.axes
+        assert words(truth) == ["00.png: 1 of 1 detected, 0 false", "cat", "dog"]
+        assert sorted(box.get_linestyle() for box in drawn(truth, "box")) == ["dotted", "solid"]
+        assert [box.get_linestyle() for box in drawn(seen, "box")].count("dotted") == len(found) - 1
+        assert "1 of 1 object detected, 0 false positives, 1 not counted" in words(picture)
+
+
 def test_predictions_are_matched_by_name(few: Dataset) -> None:
     """A detector that counts the classes in another order is right; of a class that the labels lack it is said."""
     turned = LabelMap(["owl", "dog", "cat"])  # cat 3, dog 2

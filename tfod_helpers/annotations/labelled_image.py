@@ -76,6 +76,11 @@ class LabelledImage:
                 raise ValueError(f"{self.path}, object {number}: {fault.what}. {fault.fix}")
 
     @property
+    def counted(self) -> np.ndarray:
+        """Whether a box is one that a detector has to find, neither a crowd nor difficult: bool, shape (n,)."""
+        return ~(self.crowd | self.difficult)
+
+    @property
     def source(self) -> Path | bytes:
         """What the image is read from: its file, or the bytes that came without one."""
         return self.path if self.encoded is None else self.encoded

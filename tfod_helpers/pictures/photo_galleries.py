@@ -12,9 +12,10 @@ import numpy as np
 
 from tfod_helpers import evaluation, photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.evaluation.matching import overlapping_pairs
 from tfod_helpers.pictures.gallery import draw_gallery, in_rows, spread
 from tfod_helpers.pictures.panels import Mark, Panel
-from tfod_helpers.pictures.picture import BLUE, VERMILLION, YELLOW, Picture, colour_of, counted
+from tfod_helpers.pictures.picture import BLUE, FAINT, VERMILLION, YELLOW, Picture, colour_of, counted
 
 if TYPE_CHECKING:
     from supervision import Detections
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 _MATCH_IOU = 0.5  # from here on an object counts as detected: the IoU of AP50
 _FOUND, _MISSED, _EXTRA = (BLUE, "solid"), (VERMILLION, "dashed"), (YELLOW, "dashed")
+_UNCOUNTED = (FAINT, "dotted")
+_LEGEND = [
+    Mark((), f"true positive (IoU ≥ {_MATCH_IOU})", *_FOUND),
+    Mark((), "false negative", *_MISSED),
+    Mark((), "false positive", *_EXTRA),
+    Mark((), "not counted: a crowd, or difficult", *_UNCOUNTED),
+]
 
 
 def show_images(
@@ -110,7 +118,7 @@ def show_predictions(
 
     A detection is a true positive where it overlaps an object of its class, that none of higher confidence matches,
     with an IoU of 0.5 or more: the counting of AP50. A right box with a wrong class is therefore both a false
-    negative and a false positive.
+    negative and a false positive. Crowds, difficult objects and detections of their class on them do not count.
 
     Args:
         dataset: labelled photos.
@@ -136,8 +144,8 @@ def show_predictions(
     found = [_above(raw, threshold) for raw in detections]
     objects = [_matched(image, one) for image, one in zip(dataset, found, strict=True)]
     hits = np.array([(one >= 0).sum() for one in objects])
-    missed = np.array([len(image.labels) for image in dataset]) - hits
-    extra = np.array([len(one) for one in objects]) - hits
+    missed = np.array([image.counted.sum() for image in dataset]) - hits
+    extra = np.array([(one == -1).sum() for one in objects])
     order = list(range(len(dataset)))
     if worst_first:
         order = np.argsort(-(missed + extra), kind="stable")[:count].tolist()
@@ -146,38 +154,41 @@ def show_predictions(
     headline += f", {counted(extra.sum(), 'false positive')}"
     if strange := everything - sum(map(len, found)):
         headline += f", {strange} of other classes"
+    if uncounted := sum(len(image.labels) for image in dataset) - (hits + missed).sum():
+        headline += f", {uncounted} not counted"
     if len(chosen) < len(dataset):
         shown = f"the {len(chosen)} worst" if worst_first else f"{len(chosen)}"
         headline += f"; {shown} of {counted(len(dataset), 'photo')}"
-    legend = [
-        Mark((), f"true positive (IoU ≥ {_MATCH_IOU})", *_FOUND),
-        Mark((), "false negative", *_MISSED),
-        Mark((), "false positive", *_EXTRA),
-    ]
     hint = f"left: labels, right: detections ≥ {threshold:.2f}"
     pairs = [_pair(dataset[index], dataset.label_map, found[index], objects[index]) for index in chosen]
-    return draw_gallery(in_rows(pairs, columns), headline, legend=legend, hint=hint)
+    return draw_gallery(in_rows(pairs, columns), headline, legend=_LEGEND[: None if uncounted else -1], hint=hint)
 
 
 def _matched(image: LabelledImage, found: Detections) -> np.ndarray:
-    """Return the object that each detection matches, or -1: int64, shape (n,)."""
+    """Return the object that each detection matches, -1, or -2 where it is on one that does not count: shape (n,)."""
     if found.class_id is None or found.confidence is None:
         return np.zeros(0, int)
-    return evaluation.match(found.xyxy, found.class_id, found.confidence, image.boxes_xyxy, image.labels, _MATCH_IOU)
+    real, rest = np.flatnonzero(image.counted), np.flatnonzero(~image.counted)
+    seen, truth_xyxy, labels = (found.xyxy, found.class_id), image.boxes_xyxy.astype(float), image.labels
+    objects = evaluation.match(*seen, found.confidence, truth_xyxy[real], labels[real], _MATCH_IOU)
+    objects = np.append(real, -1)[objects]
+    on_rest = overlapping_pairs(*seen, truth_xyxy[rest], labels[rest], _MATCH_IOU, image.crowd[rest]).detection
+    objects[on_rest] = np.where(objects[on_rest] < 0, -2, objects[on_rest])
+    return objects
 
 
 def _pair(image: LabelledImage, label_map: LabelMap, found: Detections, objects: np.ndarray) -> tuple[Panel, Panel]:
     size = (image.width, image.height)
     labelled = [
-        Mark(mark.box_xyxy, mark.text, *(_FOUND if number in objects else _MISSED))
-        for number, mark in enumerate(_labelled(image, label_map))
+        Mark(mark.box_xyxy, mark.text, *((_FOUND if number in objects else _MISSED) if counts else _UNCOUNTED))
+        for number, (mark, counts) in enumerate(zip(_labelled(image, label_map), image.counted, strict=True))
     ]
     detected = [
-        Mark(box_xyxy, text, *(_FOUND if number >= 0 else _EXTRA))
+        Mark(box_xyxy, text, *(_FOUND if number >= 0 else (_EXTRA, _UNCOUNTED)[-number - 1]))
         for box_xyxy, text, number in zip(found.xyxy, _texts(found), objects, strict=True)
     ]
     hits = int((objects >= 0).sum())
-    note = f"{hits} of {len(image.labels)} detected, {len(objects) - hits} false"
+    note = f"{hits} of {image.counted.sum()} detected, {(objects == -1).sum()} false"
     return Panel(image.pixels, size, labelled, image.path.name, note), Panel(image.pixels, size, detected)
 
 
