@@ -69,6 +69,8 @@ def download_in(folder: Path) -> Path | None:
     Raises:
         ArchiveError: a part of it is missing.
     """
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return None  # whoever reads it says so
     names = [name for name in os.listdir(folder) if not name.startswith(".")]
     packed = sorted(name for name in names if _PART.fullmatch(name))
     if not packed:
