@@ -12,6 +12,7 @@ import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import layouts
 import pytest
@@ -451,6 +452,32 @@ def test_formats_that_are_only_read(tmp_path: Path) -> None:
         formats.write(dataset, tmp_path / "y", format="cocoa")
     assert_read(formats.read(formats.write(dataset, tmp_path / "y")), dict.fromkeys("abcd", ""))
     assert voc.FORMAT.find(tmp_path / "y")
+
+
+@pytest.mark.parametrize("on_problem", ["raise", "skip"])
+@pytest.mark.parametrize(
+    ("layout", "broken", "old", "new", "left"),
+    [
+        ("tfod_csv: old tutorials", "train_labels.csv", "class", "klass", "images/train"),
+        ("coco: COCO, Roboflow", "test/_annotations.coco.json", "", None, "test"),
+        ("createml: CreateML, Roboflow", "train/_annotations.createml.json", "coordinates", "box", "train"),
+        ("voc: split folders with two in each", "valid/labels/c.xml", "", None, "valid/images"),
+    ],
+)
+def test_photos_without_annotations_beside_others_are_told(
+    layout: str, broken: str, old: str, new: str | None, left: str, on_problem: Any, tmp_path: Path
+) -> None:
+    """Where a whole folder of photos is left out, as its annotations are missing or not known, a word says so."""
+    files = {**LAYOUTS[layout].files, "preview.png": layouts.JPEG}
+    content = files.pop(broken)
+    files |= {broken: str(content).replace(old, new)} if new else {}
+    folder = layouts.write(tmp_path / "x", files)
+    try:
+        told = formats.read(folder, on_problem=on_problem).problems
+    except DatasetError as error:  # better still
+        told = error.problems
+    assert any(left in f"{one.where} {one.what}" and one.severity != "note" for one in told)
+    assert not any("preview" in str(one) for one in told)
 
 
 # --- what is said -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import itertools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -131,6 +131,26 @@ def closed(root: Path) -> list[Problem]:
 def has_photos(root: Path) -> bool:
     """Whether there is a photo in any folder of a data set."""
     return any(_is_photo(name) for names in listing(root).values() for name in names)
+
+
+def left_out(root: Path, read: Iterable[Path], problems: Sequence[Problem]) -> Iterator[Problem]:
+    """Yield a warning for each folder with photos of which none was read or is spoken of, as one file was not known.
+
+    Args:
+        root: the data set; nothing is yielded where it is a file.
+        read: the photos that were read.
+        problems: what is said of others, and of folders.
+    """
+    told = "".join(f"{one.where}/\n{one.what}/\n" for one in problems)
+    known = {path.absolute().parent for path in (*read, *(Path(one.photo) for one in problems if one.photo))}
+    for folder, names in listing(root).items():
+        photos = list(filter(_is_photo, names))
+        is_told = folder.absolute() in known or f"{folder.relative_to(root).as_posix()}/" in told.replace(",", "/")
+        # In the root itself there is often a picture that only shows what the data are.
+        if folder != root and photos and not is_told and not _NO_PHOTOS.search(folder.name):
+            what = f"no annotation was found for its {len(photos)} photos, such as {photos[0]}"
+            fix = "They are left out. Look whether a file of annotations is missing, or cannot be recognised."
+            yield Problem(where=str(folder), what=what, fix=fix, severity="warning", kind="photo left out")
 
 
 def stem(name: str) -> str:

@@ -92,7 +92,8 @@ def read(
         settle_problems(closed, on_problem, str(place))
         found = _recognised(place, format, options)
         dataset = _read(place, found, label_map=label_map, on_problem=on_problem, way_up=way_up, **options)
-    dataset = Dataset(dataset.images, dataset.label_map, (*closed, *dataset.problems))
+        left = folders.left_out(place, [image.path for image in dataset], dataset.problems)
+        dataset = Dataset(dataset.images, dataset.label_map, (*closed, *dataset.problems, *left))
     name, parts = next(iter(found.items()))
     _say(f"{path.name}: {_summary(dataset, FORMATS[name].title, parts)}")
     return dataset
