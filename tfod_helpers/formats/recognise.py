@@ -19,6 +19,7 @@ from tfod_helpers.formats import (
     folders,
     label_studio,
     labelme,
+    others,
     oxford_pets,
     several,
     tfod_csv,
@@ -272,4 +273,6 @@ def _none(path: Path, chosen: dict[str, Format]) -> DatasetError:
         shown = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(6)) or "nothing"
         what += f"; it holds {shown}"
     fix = "Give the folder that the photos and annotations are in, or both: formats.voc.read(images, annotations)."
+    if known := others.what_it_is(path):
+        what, fix = f"{what}. {known[0]}", known[1]
     return refused(path, what, fix, kind="format unclear")
