@@ -121,7 +121,8 @@ class Format:
         for option in options.keys() - set(known):
             takes = f"{', '.join(sorted(known))}{did_you_mean(option, known)}"
             raise ValueError(f"{self.title} has no option {option!r}, only {takes}")
-        where = ", ".join(str(part.annotations) for part in parts)
+        places = list(dict.fromkeys(str(part.annotations) for part in parts))
+        where = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
         reading = Reading(where, label_map, masks=options.get("masks", False), way_up=way_up)
         return make_dataset(list(self.sources(parts, reading, **options)), reading, on_problem)
 

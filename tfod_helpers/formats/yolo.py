@@ -31,10 +31,9 @@ from tfod_helpers.formats.yolo_layout import YoloPart
 from tfod_helpers.formats.yolo_names import Described
 from tfod_helpers.formats.yolo_pairing import Shelf, shelves_of, used_classes
 from tfod_helpers.formats.yolo_rows import LabelFile, Meaning
-from tfod_helpers.problems import Problem, refused
+from tfod_helpers.problems import DatasetError, Problem, refused
 
-_KEY_OF = {"train": "train", "validation": "val", "test": "test"}  # by a split's role
-_RESERVED = ("path", "names", "nc", "kpt_shape", "train", "val", "test")  # keys of a data.yaml
+_SETTINGS = ("path", "names", "nc", "kpt_shape")  # of a data.yaml, besides its splits
 Names = Mapping[int, str]
 
 
@@ -42,6 +41,8 @@ def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     reading.label_map = known_classes(reading.label_map, reading.problems)
     known = [one for part in parts for one in ([part] if isinstance(part, YoloPart) else yolo_layout.given(part))]
     reading.problems += [problem for part in known for problem in part.said]
+    if any(one.kind == "class name" and one.severity == "error" for one in reading.problems):
+        raise DatasetError(reading.problems, reading.where)  # two files name the classes differently
     shelves, files = shelves_of(known, reading.problems)
     meaning = _meaning(shelves, files, reading.problems)
     names = _names(shelves, files, reading)
@@ -75,7 +76,7 @@ def _meaning(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], problems:
     for count, some in unclear.items():
         shelf, _, file, line, row = some[0]
         what = f"the row {' '.join(row[:8])}{' ...' * (len(row) > 8)} has {yolo_rows.UNCLEAR[count][0]}"
-        what += f"; so have {len(some) - 1} more rows" if len(some) > 1 else ""
+        what += f"; rows like it: {len(some)}" if len(some) > 1 else ""
         fix = yolo_rows.UNCLEAR[count][1]
         problems.append(shelf.problem(file, what, fix, kind="object unreadable", object=f"line {line}"))
         for shelf, photo, *_ in some:
@@ -183,13 +184,15 @@ def _to_yaml(splits: Splits, label_map: LabelMap) -> str:
 
     places: dict[str, list[str]] = defaultdict(list)
     for split in splits:
-        places[_KEY_OF.get(split_role(split), "")].append(f"images/{split}".rstrip("/"))
+        if split in _SETTINGS:
+            raise ValueError(f"A split is called {split!r}, which is a setting of data.yaml. Rename it.")
+        places[split_role(split)].append(f"images/{split}".rstrip("/"))
     # Ultralytics asks for both, and leaves out other keys, which keep the names of splits that it does not know.
-    train = places["train"] or places[""] or places["val"] or places["test"]
-    keys = {"train": train, "val": places["val"] or places["test"] or train, "test": places["test"]}
+    train = places["train"] or places[""] or places["validation"] or places["test"]
+    keys = {"train": train, "val": places["validation"] or places["test"] or train, "test": places["test"]}
     data: dict[str, object] = {"path": "."}
-    data |= {key: some if len(some) > 1 else some[0] for key, some in keys.items() if some}
-    data |= {split: f"images/{split}".rstrip("/") for split in splits if split not in _RESERVED}
+    data |= {key: some[0] if len(some) == 1 else [*some] for key, some in keys.items() if some}
+    data |= {split: f"images/{split}".rstrip("/") for split in splits if split not in keys}
     data["names"] = dict(enumerate(label_map))
     return yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
 

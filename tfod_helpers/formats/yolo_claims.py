@@ -13,7 +13,7 @@ from tfod_helpers.annotations import split_role
 from tfod_helpers.formats import folders, yolo_names
 from tfod_helpers.formats.yolo_names import Described, differing
 from tfod_helpers.formats.yolo_tree import Tree, counted
-from tfod_helpers.problems import Problem, Severity, refused
+from tfod_helpers.problems import Problem, Severity
 
 _PLAIN = ("data", "dataset")  # what the file of a data set is called, and no template
 
@@ -51,10 +51,7 @@ def divide(
     Args:
         tree: the data set's folders.
         described: what the files say.
-        problems: gets what is not there, what is there twice, and what is left out.
-
-    Raises:
-        DatasetError: two files give one folder's classes other names, and neither is a template.
+        problems: gets what is not there, what is there twice, and files that contradict each other.
     """
     led = [_follow(tree, one) for one in described]
     led = _accepted(tree, [one for one in led if one.covered(tree)], problems)
@@ -100,7 +97,7 @@ def _follow(tree: Tree, described: Described) -> _Led:
                     led.photos[images][name].append(key)
         what = f"{text!r} is not there, or has no photos" if not path or not found else ""
         if lost and found:
-            what = f"{counted(lost, 'photo')} of {text!r} {'is' if len(lost) == 1 else 'are'} not there"
+            what = f"{text!r} lists what is not there, or is there twice: {counted(lost, 'photo')}"
         if what and is_split and inside:
             fix = "Correct the path, or put the photos there. They are left out."
             problem = Problem(
@@ -127,12 +124,12 @@ def _accepted(tree: Tree, led: Sequence[_Led], problems: list[Problem]) -> list[
             accepted.append(one)
             continue
         both = f"{one.described.path.name} gives the classes of the same photos other names than"
-        if one.rank == other.rank:
-            raise refused(tree.root, f"{both} {other.described.path.name}", "Delete the wrong one.", kind="class name")
         what, fix = f"{both} {other.described.path.name}, which was taken", "Delete it if it is a template."
-        problems.append(
-            Problem(where=one.described.path.name, what=what, fix=fix, severity="warning", kind="class name")
-        )
+        severity: Severity = "warning"
+        if one.rank == other.rank:
+            what, fix, severity = f"{both} {other.described.path.name}", "Delete the wrong one.", "error"
+        where = one.described.path.name
+        problems.append(Problem(where=where, what=what, fix=fix, severity=severity, kind="class name"))
     return accepted
 
 
@@ -167,18 +164,17 @@ def _tell_doubles(
     torn = set()
     for some, paths in keys.items():
         own = paths[0].parent.name
-        named = "" in some or (own in some and not split_role(own))  # so `write` does, as YOLO asks for train and val
-        if len(some) < 2 or (named and some not in listed):
+        is_listed, decided = some in listed, own in some and some not in listed
+        if len(_roles(some)) < 2 or "" in some or (decided and not split_role(own)):  # YOLO asks for train and val
             continue
-        photos = counted((path.name for path in paths), "photo")
-        where, both = str(paths[0].parent), " and ".join(sorted(some))
+        both, photos = " and ".join(sorted(some)), counted((path.name for path in paths), "photo")
+        what, fix = f"{both} are the same: {photos}", "They are one set; other photos have to judge what was trained."
+        severity: Severity = "warning" if is_listed else "note"
         if any(other != some and other & some for other in keys):
-            torn.add(some)
-            what, fix = f"{photos} are in {both}", "Take each out of one of them."
-            problems.append(Problem(where=where, what=what, fix=fix, kind="photo in two splits"))
-            continue
-        what, fix = f"{both} are the same {photos}", "They are one set; other photos have to judge what was trained."
-        severity: Severity = "warning" if some in listed else "note"
+            what, fix = f"both in {both}: {photos}", "Take each out of one of them."
+            severity = "warning" if decided else "error"
+            torn |= set() if decided else {some}
+        where = str(paths[0].parent)
         problems.append(Problem(where=where, what=what, fix=fix, severity=severity, kind="photo in two splits"))
     return torn
 
@@ -197,7 +193,8 @@ def _shares(
         if keys and keys not in torn:
             splits[_split(tree, images, keys, is_listed)].add(name)
     whole = len(splits) == 1 and all(keys and keys not in torn for keys, _ in by_name.values())
-    return [Share(split, None if whole else frozenset(names), described) for split, names in splits.items()]
+    shares = [Share(split, None if whole else frozenset(names), described) for split, names in splits.items()]
+    return shares or [Share("", frozenset(), described)]
 
 
 def _split(tree: Tree, images: Path, keys: frozenset[str], is_listed: bool) -> str:
@@ -205,4 +202,9 @@ def _split(tree: Tree, images: Path, keys: frozenset[str], is_listed: bool) -> s
     if images.name in keys:
         return images.name
     named = "" if is_listed else folders.split_of(tree.root, images)
-    return named or (next(iter(keys)) if len(keys) == 1 else "")
+    return named or (min(keys) if len(_roles(keys)) == 1 else "")
+
+
+def _roles(keys: Iterable[str]) -> set[str]:
+    """Return what the splits are for; one that is for nothing known is itself."""
+    return {split_role(key) or key for key in keys}

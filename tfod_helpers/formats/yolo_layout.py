@@ -19,7 +19,7 @@ from tfod_helpers.formats.raw import Part
 from tfod_helpers.formats.yolo_names import LIST_NAMES, Described
 from tfod_helpers.formats.yolo_tree import ABOVE, IN_TREE, Tree, counted
 from tfod_helpers.photos.folder import existing_folder, folded
-from tfod_helpers.problems import Problem, Severity, refused
+from tfod_helpers.problems import Problem, Severity
 
 _DESCRIBING = (".yaml", ".yml", ".data")
 _MOST = 200  # of these files
@@ -49,7 +49,8 @@ def beside(images: Path) -> list[Part]:
     """Return the parts of a folder that is said to be YOLO; where nothing is recognised, it is one."""
     folder = existing_folder(images)
     layout = _Layout(folder)
-    return list(layout.parts() or [layout.part(one) for one in layout.tree.within(folder) or [folder]])
+    found = layout.parts() or layout.finished([layout.part(one) for one in layout.tree.within(folder) or [folder]])
+    return list(found)
 
 
 def given(part: Part) -> list[YoloPart]:
@@ -85,11 +86,7 @@ def _may_name(name: str) -> bool:
 
 
 class _Layout:
-    """A data set's folders, and what the files in them say of each other.
-
-    Raises:
-        DatasetError: two files contradict each other.
-    """
+    """A data set's folders, and what the files in them say of each other."""
 
     def __init__(self, root: Path, tree: Tree | None = None) -> None:
         self.tree = tree or Tree(root)
@@ -122,8 +119,12 @@ class _Layout:
             free = [one for one in free if one not in taken]
         if found:
             self._tell_left_out(free, rows)
-            found[0] = dataclasses.replace(found[0], said=tuple(self._said(found)))
-        return found
+        return self.finished(found)
+
+    def finished(self, parts: Sequence[YoloPart]) -> list[YoloPart]:
+        """Return the parts, the first of them with all that is wrong."""
+        said = tuple(dict.fromkeys(self._said(parts)))
+        return [dataclasses.replace(part, said=said if part is parts[0] else ()) for part in parts]
 
     def part(
         self, images: Path, labels: Path | None = None, split: str = "", share: yolo_claims.Share | None = None
@@ -169,11 +170,7 @@ class _Layout:
     # --- names ----------------------------------------------------------------------------------
 
     def _names(self, images: Path, labels: Path, led: Described | None) -> Described | None:
-        """Return what names the classes of a part: the file that led to it, else the nearest.
-
-        Raises:
-            DatasetError: two files contradict each other.
-        """
+        """Return what names the classes of a part: the file that led to it, else the nearest."""
         if led and led.names:
             for place in dict.fromkeys((labels, images, led.path.parent)):
                 self._agreed([led, *self._lists(place, images)])
@@ -189,14 +186,14 @@ class _Layout:
         return led
 
     def _agreed(self, found: Sequence[Described]) -> Described | None:
-        """Return the longest of lists that agree."""
+        """Return the longest of lists; that some do not agree is a problem."""
         best = max(found, key=lambda one: len(one.names), default=None)
         for one in found:
             if best and (differing := yolo_names.differing(best.names, one.names)):
                 number = differing[0]
                 what = f"class {number} is {one.names[number]!r} here, and {best.names[number]!r} in {best.path.name}"
                 fix = "It is not clear which of them the labels were made with. Delete the other one."
-                raise refused(one.path, what, fix, kind="class name")
+                self.problems.append(Problem(where=str(one.path), what=what, fix=fix, kind="class name"))
         return best
 
     def _lists(self, place: Path, images: Path) -> list[Described]:
@@ -219,6 +216,8 @@ class _Layout:
         for one in self.described:
             if one.path in told or not used:
                 yield from one.problems("error" if one.path in self.used or not used else "warning")
+            elif one.faults:
+                yield from one.problems("warning")
             if one.path in used and one.places and one.path not in self.used:
                 what, fix = "none of the folders that it names is there", "Its names were taken. Correct its paths."
                 yield Problem(where=one.path.name, what=what, fix=fix, severity="warning", kind="split missing")

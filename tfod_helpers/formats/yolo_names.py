@@ -110,7 +110,10 @@ def _of_yaml(path: Path, text: str) -> Described | None:
     text = re.sub(r"(?<=\S)\t+", " ", text)
     try:
         for token in yaml.scan(text) if re.search(r"[&*]", text) else ():
-            if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
+            marked = isinstance(token, yaml.AnchorToken | yaml.AliasToken)
+            if marked and not re.fullmatch(
+                r"id\d+", getattr(token, "value", "")
+            ):  # so PyYAML calls a list that is there twice
                 what = f"line {token.start_mark.line + 1} has a value that begins with & or *, which is no text in YAML"
                 return Described(path, faults=[(what, _QUOTES)])
         top = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -133,7 +136,10 @@ def _of_mapping(path: Path, pairs: Sequence[tuple[Any, Any]]) -> Described:
         names = _names(nodes["names"]) if "names" in nodes else {}
         keypoints = _keypoints(nodes["kpt_shape"]) if "kpt_shape" in nodes else 0
     except ValueError as error:
-        faults.append((str(error), "Write names: [cat, dog], and kpt_shape: [17, 3] for key points."))
+        is_names = "kpt_shape" not in str(error)
+        faults.append(
+            (str(error), "Write names: [cat, dog], each a text." if is_names else "Write kpt_shape: [17, 3].")
+        )
     nc = str(nodes["nc"].value) if "nc" in nodes else ""
     if nc.isdecimal() and names and int(nc) != len(names):
         warnings.append((f"nc is {nc}, and there are {len(names)} names", "The names were taken. Correct nc."))
@@ -165,7 +171,7 @@ def _names(node: Any) -> dict[int, str]:
         if int(number) in names:
             raise ValueError(f"{line}: class {number} has two names")
         if value.id != "scalar" or not value.value.strip() or value.tag.startswith("!"):
-            raise ValueError(f"{line}: class {number} has no name that is a text. {_QUOTES.rstrip('.')}")
+            raise ValueError(f"{line}: class {number} has no name that is a text")
         names[int(number)] = value.value.strip()
     return names
 

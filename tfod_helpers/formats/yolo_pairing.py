@@ -13,8 +13,8 @@ from tfod_helpers.files import workers
 from tfod_helpers.formats import folders, yolo_rows
 from tfod_helpers.formats.labelled_images import placed
 from tfod_helpers.formats.yolo_layout import YoloPart
-from tfod_helpers.formats.yolo_rows import LabelFile
-from tfod_helpers.formats.yolo_tree import counted, stems
+from tfod_helpers.formats.yolo_rows import LabelFile, is_row
+from tfod_helpers.formats.yolo_tree import beginning, counted, stems
 from tfod_helpers.photos.folder import PhotoFolder, files_with_ending, folded
 from tfod_helpers.problems import Problem
 
@@ -67,7 +67,7 @@ def shelves_of(parts: Sequence[YoloPart], problems: list[Problem]) -> tuple[list
     found = workers.in_order(yolo_rows.read, paths)
     files = dict(zip(paths, tqdm(found, "Reading labels", len(paths), unit="file", delay=1), strict=True))
     for place, names in lonely.items():
-        lost = [name for name in names if any(map(yolo_rows.is_row, map(" ".join, files[f"{place}/{name}"].fields())))]
+        lost = [name for name in names if any(map(is_row, map(" ".join, files[f"{place}/{name}"].fields())))]
         problems += _unlabelled(by_place[place], lost)
     return shelves, files
 
@@ -99,7 +99,7 @@ def _pair(place: Path, shelves: Sequence[Shelf], problems: list[Problem]) -> lis
         file, found = next(iter(unclear.items()))
         several = len({shelf for shelf, _ in found}) > 1
         shown = " or ".join(f"{shelf.photos.folder.name}/{name}" if several else repr(name) for shelf, name in found)
-        more = f"; so may {len(unclear) - 1} more label files describe several" if len(unclear) > 1 else ""
+        more = f"; label files like it: {len(unclear)}" if len(unclear) > 1 else ""
         fix = "Give each photo a name and a label file of its own, and delete copies."
         problems.append(found[0][0].problem(file, f"it may describe {shown}{more}", fix, kind="photo unclear"))
     for found in unclear.values():
@@ -128,17 +128,32 @@ def _unlabelled(shelves: Sequence[Shelf], lost: Sequence[str]) -> Iterator[Probl
             fix = "Put the labels beside; or give each photo an empty label file, if they are background."
             folder = str(shelf.photos.folder)
             yield Problem(where=folder, what=what, fix=fix, severity="warning", kind="photo not annotated")
+        elif beside := _beside(shelf, bare):
+            what = f"the label files of the others are in {shelf.part.annotations}, and beside it that of"
+            what, fix = f"{what} {counted(beside, 'photo')}", "Move them together. It is left out till then."
+            yield Problem(where=str(shelf.photos.folder), what=what, fix=fix, kind="photo unclear")
+            shelf.take_out(beside)
         if lost or shelf.photos.folder not in labelled:
             left += len(bare)
             shelf.take_out(bare)
     if lost:
         folder = shelves[0].photos.folder.name
         what = f"its image is missing, there is no '{folders.stem(lost[0])}.jpg' in {folder}"
-        what += f"; {len(lost) - 1} more label files have no image" if len(lost) > 1 else ""
+        what += f"; label files like it: {len(lost)}" if len(lost) > 1 else ""
         fix = "Put the image back, or give the label file its name, or delete it."
         if left:
             fix += f" Photos without a label file are left out till then ({left})."
         yield shelves[0].problem(lost[0], what, fix, kind="photo missing")
+
+
+def _beside(shelf: Shelf, names: Sequence[str]) -> list[str]:
+    """Return which of the photos have a label file beside them, where labels are taken from another folder."""
+    images = shelf.part.images
+    if not names or images == shelf.part.annotations:
+        return []
+    texts = {folded(stem): text for text in files_with_ending(images, (".txt",)) for stem in stems(text)}
+    found = {name: texts[key] for name in names if (key := folded(folders.stem(name))) in texts}
+    return [name for name, text in found.items() if any(map(is_row, beginning(images / text).splitlines()))]
 
 
 def used_classes(shelves: Sequence[Shelf], files: Mapping[str, LabelFile]) -> set[int]:
