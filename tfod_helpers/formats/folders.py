@@ -20,7 +20,6 @@ from tfod_helpers.annotations import split_role, split_word
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.photos.folder import (
     PHOTO_ENDINGS,
-    PhotoFolder,
     existing_folder,
     files_with_ending,
     folded,
@@ -34,7 +33,6 @@ _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brou
 _MOST = 2000  # folders; a root with more of them is no data set
 PASSED_OVER = "__MACOSX"  # what macOS puts into zips
 _NO_PHOTOS = re.compile("mask|segment|trimap", re.IGNORECASE)  # pictures that have a photo's name and are none
-_IMAGE_FOLDERS = ("images", "img", "imgs", "data")
 _LOOKED_AT = 20  # files of a folder, so that a folder of 10,000 files of another format costs nothing
 
 
@@ -55,32 +53,12 @@ def split_name(*names: str) -> str:
     return next(filter(None, map(split_word, names)), "")
 
 
-def photos_near(root: Path, place: Path, split: str = "") -> Path:
-    """Return the folder with the photos that annotations in ``place`` speak of.
-
-    That is the same folder, else ``images`` and the like beside them or in the root; where there are
-    no photos in any of them, ``place``, so that the report is about that.
-    """
-    if _has_photos(place, deep=False):
-        return place
-    named = [base / name for base in dict.fromkeys((place, root)) for name in _IMAGE_FOLDERS]
-    named = [folder / split for folder in named if split] + [root / split] * bool(split) + named
-    return next((folder for folder in (*named, place, root) if _has_photos(folder, deep=True)), place)
-
-
 def names_in(folder: Path, endings: Collection[str], most: int = _LOOKED_AT) -> list[str]:
     """Return the names of a folder's files with these endings, the first few; none where it cannot be looked into."""
     try:
         return list(islice(files_with_ending(folder, endings), most))
     except DatasetError:
         return []
-
-
-def _has_photos(folder: Path, *, deep: bool) -> bool:
-    try:
-        return folder.is_dir() and bool(PhotoFolder(folder, deep=deep).names)
-    except (DatasetError, OSError):
-        return False
 
 
 # --- all folders of a data set ---------------------------------------------------------------------

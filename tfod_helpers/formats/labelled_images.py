@@ -233,14 +233,15 @@ def _not_annotated(name: str, folder: Path) -> Problem:
 
 
 def _settled(claims: Mapping[str, list[_Claim]], problems: list[Problem]) -> Iterator[_Claim]:
-    """Yield the annotation of each photo. What several files say alike is taken once; else none of it is taken."""
+    """Yield the annotation of each photo. What several splits say alike is taken once; else none of it is taken."""
     alike: dict[tuple[str, ...], list[list[_Claim]]] = defaultdict(list)
     for of_one in claims.values():
         first, *others = of_one = sorted(of_one, key=lambda claim: _preference(claim.source.split))
-        if all(one.source is not first.source and one.paired.checked == first.paired.checked for one in others):
+        splits = tuple(claim.source.split for claim in of_one)
+        if len({*splits}) == len(splits) and all(one.paired.checked == first.paired.checked for one in others):
             yield first
             if others:
-                alike[tuple(claim.source.split for claim in of_one)].append(of_one)
+                alike[splits].append(of_one)
             continue
         what = f"{len(of_one)} annotations describe this image: {_listed(of_one)}"
         fix = "Keep the right one and delete or correct the rest."

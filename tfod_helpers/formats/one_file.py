@@ -1,19 +1,33 @@
-"""What the formats share that keep the annotations of all photos in one file: finding it, and reading several."""
+"""What the formats share that keep the annotations of all photos in one file: finding it and its photos.
+
+Photos are looked for by the names in the file. Of several with one name, those in a folder for the file's split come
+first, then those in the folder that is called like a folder of photos, then those that are nearest to the file.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import os
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from tfod_helpers.annotations import split_role, split_word
 from tfod_helpers.formats import folders
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.labelled_images import placed
 from tfod_helpers.formats.raw import Part, RawImage, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import DatasetError
 
 ReadFile = Callable[[Path, PhotoFolder, Reading], Iterable[tuple[str, RawImage]]]
+Told = TypeVar("Told")
+_OfSplit = dict[str, list[RawImage]]
+_IMAGE_FOLDERS = ("images", "img", "imgs", "data")
+_ANNOTATION_FOLDER = re.compile("annot|label|json|coco", re.IGNORECASE)
 
 
 def one_file_format(title: str, ending: str, is_ours: Callable[[Path], bool], read_file: ReadFile) -> Format:
@@ -23,66 +37,165 @@ def one_file_format(title: str, ending: str, is_ours: Callable[[Path], bool], re
     )
 
 
+# --- finding the files ------------------------------------------------------------------------------
+
+
 def find(ending: str, is_ours: Callable[[Path], bool], folder: Path) -> list[Part]:
-    """Return the annotation files of a format in a folder, else in its subfolders, each with its photos.
+    """Return the annotation files of a format in a folder and its subfolders, each with its photos.
+
+    Where there are none, the folders are looked into that are called like a split or like annotations.
 
     Args:
         ending: of the annotation files, lower case, with the dot.
         is_ours: looks at the beginning of a file; raises nothing.
         folder: the data set's root.
     """
-    for places in ([folder], folders.subfolders(folder)):
-        parts = [
-            Part(folders.photos_near(folder, place, split), place / name, split)
-            for place in places
-            for name in folders.names_in(place, (ending,))
-            if is_ours(place / name)
-            for split in [folders.split_name(place.name if place != folder else "", Path(name).stem)]
-        ]
-        if parts:
+    inside = folders.subfolders(folder)
+    named = (place for place in inside if split_word(place.name) or _ANNOTATION_FOLDER.search(place.name))
+    deeper = (child for place in named for child in folders.subfolders(place))
+    for places in ([folder, *inside], deeper):
+        files = [place / name for place in places for name in folders.names_in(place, (ending,))]
+        if parts := [_part(folder, file) for file in files if is_ours(file)]:
             return parts
     return []
 
 
+def _part(root: Path, file: Path) -> Part:
+    split = folders.split_name(*file.parent.relative_to(root).parts[::-1]) or split_of_file(file.stem)
+    return Part(_photos_near(root, file, split), file, split, root=root)
+
+
+def split_of_file(stem: str) -> str:
+    """Return the split that a file is named for: ``custom_train`` and ``lvis_v1_val``, not ``crash_test_dummies``."""
+    words = re.split(r"[-_. ]+", stem)
+    beginnings = (words[:end] for end in range(len(words), 0, -1))
+    return folders.split_name(*("_".join(part) for part in (*(words[at:] for at in range(len(words))), *beginnings)))
+
+
+def _photos_near(root: Path, file: Path, split: str) -> Path:
+    """Return the folder with the photos that annotations speak of, by the names of the folders.
+
+    That is their own folder, else one that is called like their split, else ``images`` and the like beside them or in
+    the root; where there are no photos in any of them, their own, so that the report is about that.
+    """
+    place = file.parent
+    if _has_photos(place, deep=False):
+        return place
+    images = [base / name for base in dict.fromkeys((place, root)) for name in _IMAGE_FOLDERS]
+    of_split = [
+        child
+        for base in (place, *images, root)
+        for child in (folders.subfolders(base) if split else ())
+        if child not in (place, root) and split_word(child.name).casefold() == split.casefold()
+    ]
+    of_split.sort(key=lambda child: child.name not in file.stem)  # train2017, not train2014, for instances_train2017
+    return next((folder for folder in (*of_split, *images, place, root) if _has_photos(folder, deep=True)), place)
+
+
+def _has_photos(folder: Path, *, deep: bool) -> bool:
+    try:
+        return folder.is_dir() and bool(PhotoFolder(folder, deep=deep).names)
+    except (DatasetError, OSError):
+        return False
+
+
+# --- finding the photos -----------------------------------------------------------------------------
+
+
 def sources(read_file: ReadFile, parts: Sequence[Part], reading: Reading) -> list[Source]:
-    """Return the sources of several files; files that speak of the same photos become one.
+    """Return the sources of several files.
 
     Args:
         read_file: yields a file's images, each with the split that the file itself puts it in.
         parts: where the files and photos are.
         reading: as `Format.sources` takes it.
     """
-    groups: dict[tuple[Path, str], list[RawImage]] = defaultdict(list)
+    found = []
     for part in parts:
-        photos = PhotoFolder(part.images, deep=True)
-        inside = {child.name: child for child in folders.subfolders(part.images)}
-        before = len(reading.problems)
-        for split, raw in read_file(part.annotations, photos, reading):
-            if part.only is None or _stem(raw) in part.only:
-                # Two subsets may have photos of one name, each in the subset's own folder.
-                folder = part.images if part.split else inside.get(split, part.images)
-                groups[folder, part.split or split].append(raw)
-        reading.problems[before:] = placed(reading.problems[before:], part.split)
-    only = {part.images: part.only for part in parts}
-    return [
-        Source(PhotoFolder(images, deep=True, only=_meant(groups, images, split, only.get(images))), raws, split=split)
-        for (images, split), raws in groups.items()
-    ]
+        photos, (of_split, told) = with_photos(part, functools.partial(_read, read_file, part, reading), _names)
+        reading.problems += placed(told.problems, part.split)
+        reading.classes = told.classes
+        inside = {} if part.split else {child.name: child for child in folders.subfolders(photos.folder)}
+        for split, raws in of_split.items():
+            # Two subsets may have photos of one name, each in the subset's own folder.
+            own = split in inside and _has_photos(inside[split], deep=True)
+            found.append(Source(PhotoFolder(inside[split], deep=True) if own else photos, raws, split=split))
+    return found
 
 
-def _meant(
-    groups: dict[tuple[Path, str], list[RawImage]], images: Path, split: str, only: frozenset[str] | None
-) -> frozenset[str] | None:
-    """Return the photos that a group has to account for: those that no other group of the same folder speaks of."""
-    others = [raws for key, raws in groups.items() if key[0] == images and key[1] != split]
-    if not others:
-        return only
-    if next(key for key in groups if key[0] == images) != (images, split):
-        return frozenset(map(_stem, groups[images, split]))
-    elsewhere = {_stem(raw) for raws in others for raw in raws}
-    names = {folders.stem(name.rpartition("/")[2]) for name in PhotoFolder(images, deep=True).names}
-    return frozenset(stem for stem in names - elsewhere if only is None or stem in only)
+def _read(read_file: ReadFile, part: Part, reading: Reading, photos: PhotoFolder) -> tuple[_OfSplit, Reading]:
+    of_split, told = defaultdict[str, list[RawImage]](list), dataclasses.replace(reading, problems=[])
+    for split, raw in read_file(part.annotations, photos, told):
+        if part.only is None or folders.stem(re.split(r"[/\\]", raw.filename)[-1]) in part.only:
+            of_split[part.split or split].append(raw)
+    return of_split, told
 
 
-def _stem(raw: RawImage) -> str:
-    return folders.stem(raw.filename.replace("\\", "/").rpartition("/")[2]) or raw.stem
+def _names(read: tuple[_OfSplit, Reading]) -> Iterator[tuple[str, str]]:
+    return ((raw.filename, raw.stem) for raws in read[0].values() for raw in raws if not raw.fault)
+
+
+def with_photos(
+    part: Part, read: Callable[[PhotoFolder], Told], names: Callable[[Told], Iterable[tuple[str, str]]]
+) -> tuple[PhotoFolder, Told]:
+    """Return the photos of a file: those of the part's folder, or where some are missing there, of the whole data set.
+
+    Args:
+        part: the file.
+        read: reads it, given the photos.
+        names: takes what ``read`` returned, and returns the photos' names, as `PhotoFolder.find` takes them.
+
+    Returns:
+        The photos, and what ``read`` returned.
+    """
+    photos, told, missing = _tried(part, part.images, read, names)
+    if missing and part.root not in (None, part.images):
+        others, told_of_others, missing_there = _tried(part, part.root or part.images, read, names)
+        if missing_there < missing:
+            return others, told_of_others
+    return photos, told
+
+
+def _tried(
+    part: Part,
+    folder: Path,
+    read: Callable[[PhotoFolder], Told],
+    names: Callable[[Told], Iterable[tuple[str, str]]],
+) -> tuple[PhotoFolder, Told, int]:
+    """Return the photos of a folder, what is read with them, and how many are missing."""
+    role, role_of = _role(part), functools.partial(_role_of, part, folder)
+    photos = PhotoFolder(folder, deep=True, only=part.only, likely=functools.partial(likely, part, folder))
+    told = read(photos)
+    found = [photos.find(*pair) for pair in names(told)]
+    if role and role in {role_of(name) for named in found for name in named}:
+        # The split has photos of its own, so one that is there for another split only is not meant, but lost here.
+        photos.leave_out({name for name in photos.names if role_of(name) not in ("", role)})
+        found = [photos.find(*pair) for pair in names(told)]
+    if folder != part.images:
+        used = {os.path.dirname(name) for named in found for name in named}
+        photos.names = [name for name in photos.names if os.path.dirname(name) in used]
+    return photos, told, sum(not named for named in found)
+
+
+def likely(part: Part, folder: Path, name: str) -> tuple[int, bool, int]:
+    """Return how likely one of several photos of one name is meant by a file, the higher the more.
+
+    Args:
+        part: the file.
+        folder: where the photos are.
+        name: of the photo in it.
+    """
+    role, own = _role(part), _role_of(part, folder, name)
+    for_split = 0 if not role else 2 if own == role else not own
+    near = len(os.path.commonpath((folder / name, part.annotations.parent)))
+    return for_split, (folder / name).is_relative_to(part.images), near
+
+
+def _role(part: Part) -> str:
+    split = part.split or split_of_file(part.annotations.stem)
+    return "" if split_word(split).casefold() == "trainval" else split_role(split)
+
+
+def _role_of(part: Part, folder: Path, name: str) -> str:
+    inside = (folder / name).parent.relative_to(part.root or folder).parts
+    return split_role(folders.split_name(*inside[::-1]))

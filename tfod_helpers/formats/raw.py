@@ -106,6 +106,7 @@ class Part:
         split: the name that the data gives this part, such as ``train``; empty where it gives none.
         only: the photos that belong to it, as file names without ending; None takes all of the folder.
         deep: the photos may be in subfolders too, of a format that takes those of one folder else.
+        root: the data set's folder, in which photos are looked for that are not in ``images``; None: nowhere else.
     """
 
     images: Path
@@ -113,6 +114,7 @@ class Part:
     split: str = ""
     only: frozenset[str] | None = None
     deep: bool = False
+    root: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from tfod_helpers.problems import DatasetError, refused
@@ -24,32 +26,23 @@ PHOTO_ENDINGS = frozenset(
 _ANNOTATION_ENDINGS = frozenset((".xml", ".txt", ".json", ".csv"))
 
 
-class PhotoFolder:
-    """The photos of one folder, found by name without touching the disk again.
+class PhotoNames:
+    """The names of photos, found by any way to write them.
 
     Args:
-        folder: where the photos are.
-        deep: whether its subfolders are looked into; the names are then paths such as ``train/IMG_1.jpg``.
-        only: the photos that are meant, by name without ending, compared as `find` does; None means all of them.
+        names: paths with ``/``; of files of any kind.
+        likely: ranks photos of one name, the highest first; one alone at the top is meant. None knows nothing.
 
     Attributes:
-        folder: the folder.
-        names: the photos that are meant, sorted.
-
-    Raises:
-        FileNotFoundError: there is no such folder.
-        NotADirectoryError: it is a file.
-        DatasetError: there is no photo in it, or it cannot be looked into.
+        names: the photos that are meant, of those that `find` finds.
     """
 
-    def __init__(
-        self, folder: str | os.PathLike[str], *, deep: bool = False, only: Collection[str] | None = None
-    ) -> None:
-        self.folder = existing_folder(folder)
+    def __init__(self, names: Iterable[str], likely: Callable[[str], Any] | None = None) -> None:
+        self.names: list[str] = []
+        self._likely = likely
         self._files: dict[str, list[str]] = defaultdict(list)
         self._stems: dict[str, list[str]] = defaultdict(list)
-        self.names = []
-        for name in _deep_files(self.folder) if deep else files_with_ending(self.folder):
+        for name in names:
             last = name.rpartition("/")[2]
             stem, ending = os.path.splitext(last)
             if ending.lower() not in _ANNOTATION_ENDINGS:
@@ -57,10 +50,6 @@ class PhotoFolder:
             if ending.lower() in PHOTO_ENDINGS:
                 self._stems[folded(stem)].append(name)
                 self.names.append(name)
-        if not self._stems:
-            raise nothing_there(self.folder, "photos", PHOTO_ENDINGS)
-        if only is not None:
-            self.names = sorted({name for stem in only for name in self._of_stem(stem)})
 
     def find(self, filename: str, stem: str) -> list[str]:
         """Return the photos that an annotation may mean: one where it is clear, none where it is missing.
@@ -81,20 +70,65 @@ class PhotoFolder:
         return sorted({*named, *stemmed})
 
     def _named(self, filename: str) -> list[str]:
-        *parts, last = re.split(r"[/\\]", filename)
+        last = re.split(r"[/\\]", filename)[-1]
         bare, ending = os.path.splitext(last)
         named = self._files.get(folded(filename)) or self._files.get(folded(last)) or self._of_stem(last)
         if not named and ending.lower() in _ANNOTATION_ENDINGS:
             named = self._files.get(folded(bare)) or self._of_stem(bare)
-        named = _nearest(named, parts)
-        if len(named) > 1:
-            named = [name for name in (filename, last) if name in named][:1] or named
+        for rank in (functools.partial(shared_folders, filename), self._likely):
+            if rank and len(named) > 1:
+                ranks = {name: rank(name) for name in named}
+                named = [name for name in named if ranks[name] == max(ranks.values())]
+        if len(named) != 1:
+            named = [name for name in (filename, last) if name in named][:1] or list(named)
         return named
+
+    def leave_out(self, names: Collection[str]) -> None:
+        """Let some of the photos be neither meant nor found."""
+        for index in (self._files, self._stems):
+            for key, of_key in index.items():
+                index[key] = [name for name in of_key if name not in names]
+        self.names = [name for name in self.names if name not in names]
 
     def _of_stem(self, stem: str) -> list[str]:
         """Return the photos of a name without ending; of several, those that are written in the same way."""
         found = self._stems.get(folded(stem), []) if stem else []
         return [name for name in found if os.path.splitext(name.rpartition("/")[2])[0] == stem] or found
+
+
+class PhotoFolder(PhotoNames):
+    """The photos of one folder, found by name without touching the disk again.
+
+    Args:
+        folder: where the photos are.
+        deep: whether its subfolders are looked into; the names are then paths such as ``train/IMG_1.jpg``.
+        only: the photos that are meant, by name without ending, compared as `find` does; None means all of them.
+        likely: as `PhotoNames` takes it.
+
+    Attributes:
+        folder: the folder.
+        names: the photos that are meant, sorted.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file.
+        DatasetError: there is no photo in it, or it cannot be looked into.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        deep: bool = False,
+        only: Collection[str] | None = None,
+        likely: Callable[[str], Any] | None = None,
+    ) -> None:
+        self.folder = existing_folder(folder)
+        super().__init__(_deep_files(self.folder) if deep else files_with_ending(self.folder), likely)
+        if not self._stems:
+            raise nothing_there(self.folder, "photos", PHOTO_ENDINGS)
+        if only is not None:
+            self.names = sorted({name for stem in only for name in self._of_stem(stem)})
 
 
 def existing_folder(path: str | os.PathLike[str]) -> Path:
@@ -178,13 +212,7 @@ def folded(name: str) -> str:
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
 
 
-def _nearest(names: Sequence[str], parts: Sequence[str]) -> list[str]:
-    """Return the names whose folders agree with the most of the last folders of a path."""
-    if len(names) < 2:
-        return list(names)
-    wanted = [folded(part) for part in parts[::-1]]
-    shared = [
-        sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(wanted, own, strict=False)))
-        for own in ([folded(part) for part in name.split("/")[-2::-1]] for name in names)
-    ]
-    return [name for name, count in zip(names, shared, strict=True) if count == max(shared)]
+def shared_folders(path: str, name: str) -> int:
+    """Return how many of the last folders of two paths to a photo agree, its own name apart."""
+    pairs = zip(re.split(r"[/\\]", folded(path))[-2::-1], folded(name).split("/")[-2::-1], strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))

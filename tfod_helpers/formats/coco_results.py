@@ -1,0 +1,113 @@
+"""A COCO results file, the list of detections that other programs write -> `supervision.Detections` by image."""
+
+from __future__ import annotations
+
+import functools
+import os
+import reprlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfod_helpers.annotations import Dataset
+from tfod_helpers.files import storage
+from tfod_helpers.formats import one_file, parsing
+from tfod_helpers.formats.coco_file import CocoFile, corners, key_of
+from tfod_helpers.formats.raw import Part
+from tfod_helpers.formats.shapes import Bounds
+from tfod_helpers.photos.folder import PhotoNames, shared_folders
+from tfod_helpers.problems import Problem, settle_problems
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+
+def read_results(
+    results: str | os.PathLike[str], annotations: str | os.PathLike[str], dataset: Dataset
+) -> list[sv.Detections]:
+    """Read a file of detections, so that ``evaluation.score(dataset, ...)`` can count them.
+
+    Args:
+        results: a JSON list of ``{"image_id", "category_id", "bbox", "score"}``.
+        annotations: the COCO file that the ids belong to.
+        dataset: the images that were read with it; their detections are returned in its order.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        DatasetError: an entry is broken, or is about an image or a class that there is not; all are listed.
+    """
+    import supervision as sv
+
+    path, found = storage.mirror(results).expanduser(), list[Problem]()
+    place = storage.mirror(annotations).expanduser()
+    file = CocoFile(place, found)
+    of_id = _images(file, place.absolute(), dataset)
+    unclear: dict[str, None] = {}
+    rows: dict[int, list[tuple[Bounds, int, float]]] = defaultdict(list)
+    entries = parsing.load_json(path)
+    if not isinstance(entries, list):
+        raise parsing.refused(path, "it is no list of detections", "Give a COCO results file.")
+    if entries and file.items and not any(of_id.values()):
+        what = f"none of the images of {file.name} is in the dataset"
+        raise parsing.refused(path, what, "Give the annotations that the dataset was read with.")
+    for number, item in enumerate(entries, start=1):
+        try:
+            id, box_xyxy, name, score = _result(item, file)
+        except ValueError as error:
+            fix = "Correct it, or delete the detection."
+            found.append(Problem(where=path.name, object=f"detection {number}", what=str(error), fix=fix))
+            continue
+        if len(of_id[id]) == 1 and name in dataset.label_map:
+            rows[of_id[id][0]].append((box_xyxy, dataset.label_map.id(name), score))
+        elif len(of_id[id]) > 1:
+            unclear[id] = None
+    found += [_unclear(file, id, [dataset[number].path for number in of_id[id]]) for id in unclear]
+    settle_problems(found, "raise", str(path))
+    return [
+        sv.Detections(
+            xyxy=np.array([box_xyxy for box_xyxy, _, _ in rows[number]]).reshape(-1, 4),
+            class_id=np.array([label for _, label, _ in rows[number]], int),
+            confidence=np.array([score for _, _, score in rows[number]], float),
+        )
+        for number in range(len(dataset))
+    ]
+
+
+def _images(file: CocoFile, path: Path, dataset: Dataset) -> dict[str, list[int]]:
+    """Return which of the dataset's images each id may be: one where it is clear, none where it is not among them."""
+    paths = [image.path.absolute() for image in dataset]
+    root = Path(os.path.commonpath([one.parent for one in paths])) if paths else path.parent
+    numbers = {one.relative_to(root).as_posix(): number for number, one in enumerate(paths)}
+    photos = PhotoNames(numbers, functools.partial(one_file.likely, Part(root, path, root=root), root))
+    found = {id: photos.find(name, "") for id, name in file.filenames.items()}
+    # A dataset may be a part of what the file describes: of two ids for one image the one whose path agrees is meant.
+    agree = {id: shared_folders(file.filenames[id], named[0]) for id, named in found.items() if named}
+    best: dict[str, int] = defaultdict(int)
+    for id, most in agree.items():
+        best[found[id][0]] = max(most, best[found[id][0]])
+    alike = Counter(found[id][0] for id in agree if agree[id] == best[found[id][0]])
+    return {
+        id: [numbers[name] for name in named] * alike[named[0]] if named and agree[id] == best[named[0]] else []
+        for id, named in found.items()
+    }
+
+
+def _unclear(file: CocoFile, id: str, paths: Sequence[Path]) -> Problem:
+    shown = ", ".join(map(str, dict.fromkeys(paths)))
+    what = f"its file name {file.filenames[id]!r} does not say which image of the dataset it is: {shown}"
+    fix = "Give each image a file name of its own, with its folder."
+    return Problem(where=file.name, object=f"image {id}", what=what, fix=fix, kind="photo unclear")
+
+
+def _result(item: Any, file: CocoFile) -> tuple[str, Bounds, str, float]:
+    if not isinstance(item, dict):
+        raise ValueError(f"it is {reprlib.repr(item)}, not a detection")
+    image_id, category = item.get("image_id"), item.get("category_id")
+    if key_of(image_id) not in file.filenames:
+        raise ValueError(f"image_id {reprlib.repr(image_id)} is no image of {file.name}")
+    if key_of(category) not in file.names:
+        raise ValueError(f"category_id {reprlib.repr(category)} is no category of {file.name}")
+    return key_of(image_id), corners(item), file.names[key_of(category)], parsing.number_at(item, "score")
