@@ -293,6 +293,19 @@ def test_roboflows_folders(tmp_path: Path) -> None:
     assert len(formats.read(tmp_path / "x/valid/Train-Signs.tfrecord")) == 1
 
 
+def test_records_in_any_folder(tmp_path: Path) -> None:
+    """In a tutorial's workspace the records lie deep beside photos; they are found where nothing else is."""
+    put(tmp_path / "w/annotations/train.record", "a.jpg:cat", ids={"cat": 1}, texts=False)
+    put(tmp_path / "w/annotations/val/x.record", "b.jpg:cat", ids={"cat": 1})
+    (tmp_path / "w/annotations/label_map.pbtxt").write_text("item { id: 1 name: 'cat' }")
+    (tmp_path / "w/images").mkdir()
+    (tmp_path / "w/images/a.jpg").write_bytes(JPEG)
+    assert {image.split: image.path.name for image in formats.read(tmp_path / "w")} == {
+        "train": "a.jpg",
+        "val": "b.jpg",
+    }
+
+
 # --- names ----------------------------------------------------------------------------------------
 
 

@@ -174,6 +174,8 @@ def _candidates(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     found = _of_folder(path, chosen) if path.is_dir() else _of_file(path, chosen)
     if "oxford_pets" in found:
         found.pop("voc", None)
+    if not found and "tfrecord" in chosen and path.is_dir() and (parts := tfrecord_files.find_anywhere(path)):
+        found = {"tfrecord": parts}
     return dict(sorted(found.items(), key=lambda item: item[0] in _MADE and 1 + _MADE.index(item[0])))
 
 

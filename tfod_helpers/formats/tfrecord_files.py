@@ -4,11 +4,11 @@ Their photos are taken out once, into a folder, so that 20,000 of them need not 
 are those of ``create_pet_tf_record.py``, ``generate_tfrecord.py`` and the Model Garden's ``tfrecord_lib.py``.
 
 `read` takes one file or shard, whose other shards are read too, or a folder with several sets, in it or in subfolders
-named for splits, as Roboflow packs them. A label map beside the records or above names the classes of those that hold
-ids only; else they need the ``label_map`` that they were written with: the ids in that file are the records' ids, gaps
-and all. Sets that number their classes differently are joined by the names. Its option ``folder`` is where the photos
-are put, a folder for each set; None takes ``<set>_photos`` beside the records. One that has other files in it is a
-FileExistsError.
+named for splits, as Roboflow packs them; `formats.read` looks into all where it recognises nothing else. A label map
+beside the records or above names the classes of those that hold ids only; else they need the ``label_map`` that they
+were written with: the ids in that file are the records' ids, gaps and all. Sets that number their classes differently
+are joined by the names. The option ``folder`` is where the photos are put, a folder for each set; None takes
+``<set>_photos`` beside the records. One that has other files in it is a FileExistsError.
 """
 
 from __future__ import annotations
@@ -55,14 +55,20 @@ _OTHER_TASKS = (
 def _find(root: Path) -> list[Part]:
     """Return the sets of records in a folder or in its splits, each with the split that a name says."""
     inside = [child for child in folders.subfolders(root) if split_word(child.name) and not _has_photos(child)]
+    return _parts(root, [root, *inside])
+
+
+def find_anywhere(root: Path) -> list[Part]:
+    """Return the sets of records in any folder of a data set, for one in which nothing else was recognised."""
+    return _parts(root, list(folders.listing(root)))
+
+
+def _parts(root: Path, places: Sequence[Path]) -> list[Part]:
     try:
-        return [
-            Part(root, one.first, (split_word(place.name) if place != root else "") or _split(one.name))
-            for place in (root, *inside)
-            for one in tfrecord_sets.sets_in(place)
-        ]
+        sets = [one for place in places for one in tfrecord_sets.sets_in(place)]
     except DatasetError:
         return []
+    return [Part(root, one.first, folders.split_of(root, one.folder) or _split(one.name)) for one in sets]
 
 
 def parts_of(path: Path) -> list[Part]:
@@ -98,7 +104,7 @@ def _sources(
     given = None if reading.label_map is None else _given(reading.label_map)
     reading.label_map = known_classes(reading.label_map, [])
     declared: list[dict[int, str] | None] = []
-    usable = tfrecord_sets.checked([tfrecord_sets.set_of(part.annotations) for part in parts], reading.problems)
+    usable = tfrecord_sets.checked(tfrecord_sets.sets_of([part.annotations for part in parts]), reading.problems)
     times = Counter(one.name for one in usable if one)
     for part, one in zip(parts, usable, strict=True):
         if one is None:

@@ -67,10 +67,12 @@ def sets_in(folder: Path) -> list[RecordSet]:
     return [RecordSet(folder, name, count, numbers) for (name, count), numbers in found.items()]
 
 
-def set_of(path: Path) -> RecordSet:
-    """Return the set that a file belongs to; a file of any other name is one of its own."""
-    found = (one for one in sets_in(path.parent) if path.name in one.numbers)
-    return next(found, RecordSet(path.parent, path.name, 0, {path.name: 0}))
+def sets_of(paths: Sequence[Path]) -> list[RecordSet]:
+    """Return the set that each file belongs to; a file of any other name is one of its own."""
+    own = {path: RecordSet(path.parent, path.name, 0, {path.name: 0}) for path in paths}
+    for folder in {path.parent for path in paths}:
+        own |= {folder / name: one for one in sets_in(folder) for name in one.numbers if folder / name in own}
+    return [own[path] for path in paths]
 
 
 def checked(sets: Sequence[RecordSet], problems: list[Problem]) -> list[RecordSet | None]:
