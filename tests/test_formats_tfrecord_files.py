@@ -196,6 +196,19 @@ def put(path: Path, *names: str, ids: dict[str, int] | None = None, texts: bool 
     return path
 
 
+@pytest.mark.parametrize(
+    ("key", "crowd", "difficult"),
+    [("is_crowd", True, False), ("group_of", True, False), ("difficult", False, True), ("truncated", False, False)],
+)
+def test_marks_of_the_object_detection_api(key: str, crowd: bool, difficult: bool, tmp_path: Path) -> None:
+    """A crowd, a group of Open Images and a difficult object are known as such; a column of another length is none."""
+    one, all_of_it = {f"image/object/{key}": np.array([1])}, {f"image/object/{key}": np.array([1, 0])}
+    (image,) = tfrecord_files.read(put(tmp_path / "a.tfrecord", "a.jpg:cat", **one))
+    assert (image.crowd.tolist(), image.difficult.tolist()) == ([crowd], [difficult])
+    (image,) = tfrecord_files.read(put(tmp_path / "b.tfrecord", "b.jpg:cat", **all_of_it))
+    assert not (image.crowd | image.difficult).any()
+
+
 def read_classes(dataset: Dataset) -> dict[str, str]:
     """The class of each photo's one box, by the photo's name."""
     return {image.path.name: dataset.label_map.name(int(image.labels[0])) for image in dataset}

@@ -7,10 +7,12 @@ way for all.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats.shapes import Bounds
@@ -24,6 +26,12 @@ WayUp = Literal["as viewed", "as stored"]  # of a photo that its EXIF entry turn
 def is_set(flag: Any) -> bool:
     """Return whether a flag such as ``difficult`` is set, as any tool writes it: 1, "1", true, "True", "yes"."""
     return str(flag).strip().lower() in ("1", "1.0", "true", "yes")
+
+
+def marked(found: Mapping[str, Any], keys: Sequence[str], count: int) -> list[bool]:
+    """Return which of some objects are marked with 1 in one of these columns; one of another length says nothing."""
+    columns = [np.asarray(found[key]).reshape(-1) for key in keys if key in found]
+    return np.any([np.zeros(count, bool), *(one == 1 for one in columns if len(one) == count)], axis=0).tolist()
 
 
 def is_difficult(*said: Any) -> bool:

@@ -1,6 +1,7 @@
 """TensorFlow Datasets by name: ``voc``, ``coco``, ``oxford_iiit_pet``, or any other that has boxes.
 
-The photos are taken out once, as they are stored, into a folder, so that they need not be kept in memory.
+The photos are taken out once, as they are stored, into a folder, so that they need not be kept in memory. Groups of
+Open Images (``is_group_of``) are crowds, and difficult objects of Pascal VOC stay difficult.
 https://www.tensorflow.org/datasets/catalog/overview lists the data sets.
 """
 
@@ -18,7 +19,7 @@ from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files import storage
 from tfod_helpers.formats.format import photos_taken_out
 from tfod_helpers.formats.labelled_images import make_dataset
-from tfod_helpers.formats.raw import RawImage, RawObject, Reading, Source
+from tfod_helpers.formats.raw import RawImage, RawObject, Reading, Source, marked
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import OnProblem, Problem, refused, settle_problems
 
@@ -161,10 +162,8 @@ def _objects(example: Mapping[str, Any], features: Features) -> list[RawObject]:
     labels = (
         [0] * len(boxes_yxyx) if features.label is None else np.asarray(inside[features.label]).reshape(-1).tolist()
     )
-    crowd, difficult = (
-        np.asarray(inside.get(key, np.zeros(len(boxes_yxyx)))).reshape(-1).astype(bool).tolist()
-        for key in ("is_crowd", "is_difficult")
-    )
+    crowd = marked(inside, ("is_crowd", "is_group_of"), len(boxes_yxyx))
+    difficult = marked(inside, ("is_difficult",), len(boxes_yxyx))
     objects = []
     for number, ((ymin, xmin, ymax, xmax), label) in enumerate(zip(boxes_yxyx.tolist(), labels, strict=True), start=1):
         name = features.names[label] if 0 <= label < len(features.names) else ""

@@ -31,7 +31,7 @@ from tfod_helpers.files import storage
 from tfod_helpers.formats import folders, tfrecord_sets
 from tfod_helpers.formats.format import Format, photos_taken_out
 from tfod_helpers.formats.labelled_images import known_classes
-from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, marked
 from tfod_helpers.formats.tfrecord_sets import RecordSet
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, existing_folder
 from tfod_helpers.problems import DatasetError, Problem, refused
@@ -214,10 +214,8 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
         shown = ", ".join(f"{len(column)}" for column in (*corners, texts, labels))
         what = f"its lists have different lengths (xmin, ymin, xmax, ymax, text, label: {shown})"
         return RawImage(where, place, name, fault=(what, _WRITE_AGAIN))
-    crowd, difficult = (
-        flags.astype(bool).tolist() if len(flags) == count and _is_numbers(flags) else [False] * count
-        for flags in (values.get(f"image/object/{key}", ()) for key in ("is_crowd", "difficult"))
-    )
+    crowd = marked(values, ("image/object/is_crowd", "image/object/group_of"), count)
+    difficult = marked(values, ("image/object/difficult",), count)
     objects = []
     for number in range(count):
         class_name, fault = names.of(*(column[number] if len(column) else None for column in (texts, labels)))

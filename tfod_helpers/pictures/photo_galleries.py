@@ -29,7 +29,7 @@ _LEGEND = [
     Mark((), f"true positive (IoU ≥ {_MATCH_IOU})", *_FOUND),
     Mark((), "false negative", *_MISSED),
     Mark((), "false positive", *_EXTRA),
-    Mark((), "not counted: a crowd, or difficult", *_UNCOUNTED),
+    Mark((), "not counted", *_UNCOUNTED),
 ]
 
 
@@ -159,7 +159,7 @@ def show_predictions(
     if len(chosen) < len(dataset):
         shown = f"the {len(chosen)} worst" if worst_first else f"{len(chosen)}"
         headline += f"; {shown} of {counted(len(dataset), 'photo')}"
-    hint = f"left: labels, right: detections ≥ {threshold:.2f}"
+    hint = f"right: ≥ {threshold:.2f}" if uncounted else f"left: labels, right: detections ≥ {threshold:.2f}"
     pairs = [_pair(dataset[index], dataset.label_map, found[index], objects[index]) for index in chosen]
     return draw_gallery(in_rows(pairs, columns), headline, legend=_LEGEND[: None if uncounted else -1], hint=hint)
 
