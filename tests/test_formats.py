@@ -386,8 +386,7 @@ def test_difficult_objects_are_known(layout: str, without: str, given: str, is_s
         name: text if isinstance(text, bytes) else text.replace(without, given)
         for name, text in LAYOUTS[layout].files.items()
     }
-    options = {"attribute": "animal"} if layout == "via: VIA" else {}
-    dataset = formats.read(layouts.write(tmp_path / "x", files), **options)
+    dataset = formats.read(layouts.write(tmp_path / "x", files))
     assert [image.difficult.tolist() for image in dataset] == [[is_set]] * 4
     assert [problem.what for problem in dataset.problems] == ["4 objects of 4 photos marked as difficult"] * is_set
 

@@ -442,3 +442,34 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "x_photos" / "mine.jpg").write_bytes(JPEG)
     with pytest.raises(FileExistsError, match="there are files here already"):
         tfrecord_files.read(tmp_path / "x.record")
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("image/encoded", np.array([7.0], np.float32)),
+        ("image/object/class/label", np.array([np.nan, 1.5], np.float32)),
+        ("image/object/class/text", [b"caf\xe9", b"cat"]),
+        ("image/object/class/text", np.array([1, 2], np.int64)),
+        ("image/object/bbox/xmin", [b"0.25", b"0.0"]),
+        ("image/object/bbox/ymax", np.array([np.nan, np.inf], np.float32)),
+    ],
+)
+def test_feature_of_another_type_is_told(key: str, values: Any, tmp_path: Path) -> None:
+    """A feature that holds another type than it should, or what is no number or text, ends in a problem."""
+    data = {name: _array(value) for name, value in features(filename=[b"b.jpg"]).items()}
+    changed = data | {"image/filename": [b"a.jpg"], key: values}
+    if key.endswith("label"):
+        changed["image/object/class/text"] = []
+    written = b"".join(frame(serialize(one)) for one in (data, changed))
+    (tmp_path / "x.record").write_bytes(written)
+    with pytest.raises(DatasetError):
+        tfrecord_files.read(tmp_path / "x.record")
+    found = tfrecord_files.read(tmp_path / "x.record", on_problem="skip")
+    assert {image.path.name: len(image.labels) for image in found}.items() <= {"b.jpg": 2, "a.jpg": 1}.items()
+
+
+def _array(value: list[Any]) -> Any:
+    if isinstance(value[0], bytes):
+        return value
+    return np.array(value, np.float32 if isinstance(value[0], float) else np.int64)

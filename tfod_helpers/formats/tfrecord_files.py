@@ -133,7 +133,9 @@ def _take_out(one: RecordSet, target: storage.AnyPath, names: _Names, problems: 
                 kinds.count(shard, values)
                 if "image/encoded" in values:
                     stem = _photo_stem(values) or f"{one.name}_{len(raws):06d}"
-                    if name := save(shard, f"record {number}", stem, _only(values, "image/encoded", b"")):
+                    encoded = _only(values, "image/encoded", b"")
+                    photo = encoded if isinstance(encoded, bytes) else b""
+                    if name := save(shard, f"record {number}", stem, photo):
                         raws.append(_raw_image(shard, f"record {number}", name, values, names))
     found = [*kinds.problems(), *names.problems(one.first.name)]
     problems += found
@@ -251,7 +253,9 @@ class _Names:
     def of(self, text: Any, label: Any) -> tuple[str, tuple[str, str] | None]:
         """Return the class of an object by what its record says, and what is wrong with it."""
         name = text.decode("utf-8", "replace").strip() if isinstance(text, bytes) else ""
-        id = int(label) if isinstance(label, np.integer | np.floating) else None
+        if "\ufffd" in name:
+            return name, (f"its class is {text!r}, which is not written in UTF-8", _WRITE_AGAIN)
+        id = int(label) if isinstance(label, np.integer | np.floating) and label.is_integer() else None
         if id is None:
             self._without_id = True
             return name, None

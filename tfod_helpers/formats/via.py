@@ -70,7 +70,7 @@ def _class_attribute(entries: Sequence[_Entry], wanted: str | None, where: str) 
         name
         for region in regions
         for name, value in parsing.mapping(region.get("region_attributes")).items()
-        if _values(value) and name.strip()
+        if _values(value) and name.strip() and name.casefold() != "difficult"  # never the class
     )
     everywhere = [name for name, count in counts.items() if count == len(regions)]
     candidates = everywhere or list(counts)
@@ -113,7 +113,7 @@ def _object(place: str, region: Any, attribute: str) -> RawObject:
 def _values(value: Any) -> list[str]:
     """Return what an attribute says: its text, or of a group of checkboxes those that are ticked."""
     if isinstance(value, dict):
-        return [name.strip() for name, ticked in value.items() if ticked and name.strip()]
+        return [name.strip() for name, ticked in value.items() if is_set(ticked) and name.strip()]
     text = parsing.text(value).strip()
     return [text] if text else []
 
