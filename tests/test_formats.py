@@ -300,6 +300,25 @@ def test_nothing_that_is_known(tmp_path: Path) -> None:
     assert error(tmp_path / "x/notes.md").startswith(f"{tmp_path}/x/notes.md: no annotations were recognised (")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("x/a.xml", "<HRSC_Image/>", "a.xml is XML whose root is <HRSC_Image>. Give the folder"),
+        ("x/a.xml", "a", "a.xml is no XML that can be read. Give the folder"),
+        ("notes.json", '{"frames": 1, "labels": {"a": []}}', "notes.json is JSON with the keys ['frames', 'labels']. "),
+        ("notes.json", '[{"frame": 1}, 2]', "notes.json is JSON with the keys ['frame']. "),
+        ("notes.json", "[]", "notes.json is other JSON. "),
+        ("wide.csv", ",".join(f"name {number}" for number in range(300)), "wide.csv is a table with the columns ['name 0',"),
+    ],
+)  # fmt: skip
+def test_what_is_there_instead(name: str, content: str, told: str, tmp_path: Path) -> None:
+    """The refusal says what the files are that may have been meant, in few words."""
+    layouts.write(tmp_path, layouts.photos("images/") | {name: content})
+    for path in (tmp_path, tmp_path / name):
+        assert told in error(path)
+        assert len(error(path)) < 1000
+
+
 def test_photos_without_annotations_have_no_format(tmp_path: Path) -> None:
     """Photos alone are in no format; a path that is not there is an error, and no folder without annotations."""
     (tmp_path / "a.jpg").write_bytes(layouts.JPEG)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -385,6 +386,44 @@ def test_one_name_in_two_splits(train: str, tables: str, tmp_path: Path) -> None
         f"{train}/b.jpg": ("train", ["fox"]),
         f"{test}/a.jpg": ("test", ["dog"]),
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("raccoon_train_labels", "raccoon_test_labels"), ("train", "test")),
+        (("Train-Raccoon", "Test-Raccoon"), ("Train", "Test")),
+        (("crash_test_dummies",), ("",)),
+        (("raccoon_val",), ("val",)),
+        (("data/csv/train", "data/csv/holdout"), ("train", "holdout")),
+        (("train/meta/boxes", "valid/meta/boxes"), ("train", "valid")),
+    ],
+)
+def test_splits_in_the_names_of_tables(names: Sequence[str], splits: Sequence[str], tmp_path: Path) -> None:
+    """A table lies at any depth, and is for the split that its name or its folder says."""
+    for number, name in enumerate(names):
+        photos(tmp_path, f"photos/{number}.jpg")
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.csv").write_text(f"{HEADER}{number}.jpg,60,40,cat,1,2,3,4\n")
+    assert found(tmp_path) == {f"photos/{number}.jpg": (split, ["cat"]) for number, split in enumerate(splits)}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_whole_table_beside_its_parts(order: int, tmp_path: Path) -> None:
+    """labels.csv beside the tables that divide it says nothing new: each photo is there once, in its split."""
+    rows = [f"{name}.jpg,60,40,{kind},1,2,30,31\n" for name, kind in ("aa", "ab", "bc")]
+    photos(tmp_path, "images/a.jpg", "images/b.jpg")
+    for name, some in (("labels", rows[::order]), ("data/train_labels", rows[:2]), ("data/test_labels", rows[2:])):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.csv").write_text(HEADER + "".join(some))
+    for on_problem in ("raise", "skip"):
+        read = found(tmp_path, on_problem=on_problem)
+        assert {name: split for name, (split, _) in read.items()} == {"images/a.jpg": "train", "images/b.jpg": "test"}
+        assert [sorted(kinds) for _, kinds in read.values()] == [["c"], ["a", "b"]]
+    (tmp_path / "labels.csv").write_text(HEADER + "".join(rows).replace("b.jpg,60,40,c", "b.jpg,60,40,d"))
+    with pytest.raises(DatasetError, match="2 annotations describe this image"):
+        formats.read(tmp_path)
+    assert list(found(tmp_path, on_problem="skip")) == ["images/a.jpg"]
 
 
 def test_photo_of_another_split_is_never_taken(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import DatasetError
 
 COMPOSED, APART = (unicodedata.normalize(form, "Größe é.jpg") for form in ("NFC", "NFD"))
 
@@ -65,3 +66,14 @@ def test_photos_are_found_by_their_names(
 def test_photos_that_are_meant(names: list[str], only: set[str], meant: list[str], tmp_path: Path) -> None:
     """Of a folder the photos of a list are meant, in whatever capitals and accents the list has them."""
     assert folder_of(tmp_path, *names, only=only).names == meant
+
+
+def test_where_photos_are_instead(tmp_path: Path) -> None:
+    """A folder without photos says what it holds, and which folders in it have some, however deep."""
+    with pytest.raises(DatasetError, match=r"no photos in this folder, only 2 \.xml, 1 without ending\. Check"):
+        folder_of(tmp_path, "a.xml", "b.XML", "LICENSE")
+    folder_of(tmp_path, "data/train_images/a.jpg", "data/train_images/b.jpg", "data/c.png")
+    text = r"Its subfolders have some: 'data' \(1\), 'data/train_images' \(2\)\. Give the path of one of them"
+    with pytest.raises(DatasetError, match=text):
+        PhotoFolder(tmp_path)
+    assert len(PhotoFolder(tmp_path / "data/train_images").names) == 2

@@ -46,6 +46,14 @@ class Checked(NamedTuple):
     masks: list[bytes] | None
 
 
+def alike(one: Checked | None, other: Checked | None) -> bool:
+    """Whether two say the same of an image, the objects in whatever order; or neither can be used."""
+    if one is None or other is None:
+        return one is other
+    mine, theirs = (sorted(zip(*checked[1:5], checked.masks or checked.names, strict=True)) for checked in (one, other))
+    return one.size == other.size and mine == theirs
+
+
 class _Frame(NamedTuple):
     """The pixels that an annotation's boxes are in.
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, read_numbered, split_role, split_word
 from tfod_helpers.files import storage, workers
-from tfod_helpers.formats.checking import Checked, check
+from tfod_helpers.formats.checking import Checked, alike, check
 from tfod_helpers.formats.raw import RawImage, Reading, Source
 from tfod_helpers.problems import DatasetError, OnProblem, Problem, Severity, refused, settle_problems
 
@@ -234,21 +234,21 @@ def _not_annotated(name: str, folder: Path) -> Problem:
 
 def _settled(claims: Mapping[str, list[_Claim]], problems: list[Problem]) -> Iterator[_Claim]:
     """Yield the annotation of each photo. What several splits say alike is taken once; else none of it is taken."""
-    alike: dict[tuple[str, ...], list[list[_Claim]]] = defaultdict(list)
+    doubled: dict[tuple[str, ...], list[list[_Claim]]] = defaultdict(list)
     for of_one in claims.values():
         first, *others = of_one = sorted(of_one, key=lambda claim: _preference(claim.source.split))
         splits = tuple(claim.source.split for claim in of_one)
-        if len({*splits}) == len(splits) and all(one.paired.checked == first.paired.checked for one in others):
+        if len({*splits}) == len(splits) and all(alike(one.paired.checked, first.paired.checked) for one in others):
             yield first
             if others:
-                alike[splits].append(of_one)
+                doubled[splits].append(of_one)
             continue
         what = f"{len(of_one)} annotations describe this image: {_listed(of_one)}"
         fix = "Keep the right one and delete or correct the rest."
         name, photo = first.paired.photos[0], first.source.path(first.paired.photos[0])
         problem = Problem(where=name, what=what, fix=fix, kind="annotated twice", photo=photo)
         problems += placed([problem], first.source.split)
-    for splits, photos in alike.items():
+    for splits, photos in doubled.items():
         severity: Severity = "warning" if len({*filter(None, splits)}) > 1 else "note"
         count = f"{len(photos):,} photos are" if len(photos) > 1 else "a photo is"
         what = f"{count} described more than once, and alike: {_listed(photos[0])}"
@@ -276,9 +276,9 @@ def _found_classes(names: set[str], where: str, problems: list[Problem]) -> Labe
     spellings: dict[str, list[str]] = defaultdict(list)
     for name in sorted(names):
         spellings[name.casefold()].append(name)
-    for alike in spellings.values():
-        if len(alike) > 1:
-            what = f"{' and '.join(map(repr, alike))} are taken as {len(alike)} classes"
+    for same in spellings.values():
+        if len(same) > 1:
+            what = f"{' and '.join(map(repr, same))} are taken as {len(same)} classes"
             fix, kind = "If they are one, write it in one way.", "class spelled differently"
             problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind=kind))
     return LabelMap(sorted(names))

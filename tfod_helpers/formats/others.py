@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tfod_helpers.formats import folders
+from tfod_helpers.formats import folders, parsing, tables
 from tfod_helpers.photos.folder import PHOTO_ENDINGS
 
 _CONVERT = "Convert it to COCO or Pascal VOC first, for instance with FiftyOne, Datumaro or Roboflow."
@@ -88,3 +89,24 @@ def _beginning(path: Path) -> str:
             return file.read(_BEGINNING).decode("utf-8-sig", "replace")
     except OSError:
         return ""
+
+
+def beginnings(path: Path) -> str:
+    """Return how the first files begin that may hold annotations, one of each kind, as words to go on with."""
+    files = [path] if path.is_file() else [at / name for at, names in folders.listing(path).items() for name in names]
+    first: dict[str, Path] = {}
+    for file in files:
+        first.setdefault(file.suffix.lower(), file)
+    said = {file.name: _described(file, ending) for ending, file in first.items()}
+    return "".join(f"; {name} is {words}" for name, words in said.items() if words)
+
+
+def _described(path: Path, ending: str) -> str:
+    if ending == ".xml":
+        elements = parsing.beginning_of_xml(path)
+        return f"XML whose root is <{elements[0]}>" if elements else "no XML that can be read"
+    if ending == ".json":
+        data = parsing.beginning_of_json(path)
+        item = data[0] if isinstance(data, list) and data else data
+        return f"JSON with the keys {reprlib.repr(list(item))}" if isinstance(item, dict) and item else "other JSON"
+    return f"a table with the columns {reprlib.repr(tables.header(path))}" if ending == ".csv" else ""

@@ -263,18 +263,14 @@ def _several(path: Path, found: dict[str, list[Part]], why: str) -> DatasetError
 
 
 def _none(path: Path, chosen: dict[str, Format]) -> DatasetError:
+    """Return the error that says what is there instead of annotations."""
     titles = ", ".join(one.title for one in chosen.values())
     what = f"no annotations were recognised ({titles})"
     if path.is_dir():
-        endings = Counter(
-            Path(name).suffix.lower() or "no ending"
-            for _, _, names in os.walk(path)
-            for name in names
-            if not name.startswith(".")
-        )
-        shown = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(6)) or "nothing"
-        what += f"; it holds {shown}"
+        names = [name for of_folder in folders.listing(path).values() for name in of_folder]
+        endings = Counter(Path(name).suffix.lower() or "no ending" for name in names)
+        what += f"; it holds {', '.join(f'{count} {ending}' for ending, count in endings.most_common(6)) or 'nothing'}"
     fix = "Give the folder that the photos and annotations are in, or both: formats.voc.read(images, annotations)."
     if known := others.what_it_is(path):
         what, fix = f"{what}. {known[0]}", known[1]
-    return refused(path, what, fix, kind="format unclear")
+    return refused(path, what + others.beginnings(path) * (not known), fix, kind="format unclear")

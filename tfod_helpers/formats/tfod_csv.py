@@ -37,25 +37,34 @@ COLUMNS = ("filename", "width", "height", "class", *COORDINATES)
 
 
 def _find(folder: Path) -> list[Part]:
-    """Return the tables in a folder or its subfolders, each with its photos and the split in its name.
+    """Return the tables in a folder and those below it, each with its photos and the split in its name.
 
     ``train_labels.csv`` may lie beside ``images/train`` or somewhere near; the names in the table decide.
     """
-    parts = one_file.find(".csv", _is_ours, folder)
-    names = folders.listing(folder) if parts else {}
-    return [_part(part, names) for part in parts]
+    names = folders.listing(folder)
+    found = [(place, name) for place in names for name in folders.names_in(place, (".csv",)) if _is_ours(place / name)]
+    return [_part(place, name, names, alone=len(found) == 1) for place, name in found]
 
 
-def _part(part: Part, names: folders.Listing) -> Part:
-    split = folders.split_name(part.split, *re.split(r"[-_. ]", part.annotations.stem))
+def _part(place: Path, name: str, names: folders.Listing, *, alone: bool) -> Part:
+    root, path = next(iter(names)), place / name
+    split = _split(folders.stem(name), alone=alone) or folders.split_of(root, place)
     try:
-        rows = _rows(part.annotations, [])
+        rows = _rows(path, [])
     except (DatasetError, OSError):  # reading it again will say why
-        return Part(part.images, part.annotations, split)
+        return Part(folders.photos_of((), place, names)[0].folder, path, split)
     wanted = {folders.stem(re.split(r"[/\\]", row.texts["filename"].strip())[-1]) for row in rows}
-    found = folders.photos_of(wanted, part.annotations.parent, names, split)
+    found = folders.photos_of(wanted, place, names, split)
     images = Path(os.path.commonpath([one.folder for one in found]))
-    return Part(images, part.annotations, split or folders.split_of(next(iter(names)), images))
+    return Part(images, path, split or folders.split_of(root, images))
+
+
+def _split(stem: str, *, alone: bool) -> str:
+    """Return the split in a table's name: ``raccoon_train_labels``, and beside other tables ``test_raccoon``."""
+    words = re.split(r"[-_. ]+", stem)
+    ends = ["_".join(words[start:]) for start in range(len(words))]
+    beginnings = ["_".join(words[:end]) for end in range(1, len(words))]
+    return folders.split_name(*ends, *([] if alone else beginnings))
 
 
 def _is_ours(path: Path) -> bool:

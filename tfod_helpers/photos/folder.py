@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ PHOTO_ENDINGS = frozenset(
 
 # What annotation files end in: such a file is never the photo that is meant.
 _ANNOTATION_ENDINGS = frozenset((".xml", ".txt", ".json", ".csv"))
+_LOOKED_AT = 100_000  # files, where there is nothing to read
 
 
 class PhotoNames:
@@ -191,19 +192,19 @@ def _closed(folder: Path, error: OSError) -> DatasetError:
     return refused(folder, what, "Check its permissions.")
 
 
-def nothing_there(folder: Path, what: str, endings: Iterable[str]) -> DatasetError:
-    """Return the error for a folder without the files wanted; it names the subfolders that have some."""
-    counts = {
-        child.name: sum(1 for _ in files_with_ending(child, endings))
-        for child in sorted(folder.iterdir())
-        if child.is_dir() and not child.name.startswith(".")
-    }
-    elsewhere = ", ".join(f"{name!r} ({count})" for name, count in counts.items() if count)
+def nothing_there(folder: Path, what: str, endings: Collection[str]) -> DatasetError:
+    """Return the error for a folder without the files wanted; it names the folders in it that have some."""
+    found = [os.path.split(name) for name in itertools.islice(_deep_files(folder), _LOOKED_AT)]
+    others = Counter(os.path.splitext(name)[1].lower() or "without ending" for inside, name in found if not inside)
+    counts = Counter(inside for inside, name in found if os.path.splitext(name)[1].lower() in endings)
+    elsewhere = ", ".join(f"{inside!r} ({count})" for inside, count in list(counts.items())[:5])
     if elsewhere:
-        fix = f"Its subfolders have some: {elsewhere}. Give the path of one of them."
+        fix = f"Its subfolders have some: {elsewhere}. Give the path of one of them, and where the photos and the "
+        fix += "annotations lie apart, both: formats.voc.read(images, annotations)."
     else:
         fix = f"Check the path, or put files ending in {', '.join(sorted(endings))} there."
-    return refused(folder, f"there are no {what} in this folder", fix)
+    only = ", ".join(f"{count} {ending}" for ending, count in others.most_common(3))
+    return refused(folder, f"there are no {what} in this folder{', only ' * bool(only)}{only}", fix)
 
 
 def folded(name: str) -> str:
