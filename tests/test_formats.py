@@ -308,7 +308,7 @@ def test_nothing_that_is_known(tmp_path: Path) -> None:
         ("notes.json", '{"frames": 1, "labels": {"a": []}}', "notes.json is JSON with the keys ['frames', 'labels']. "),
         ("notes.json", '[{"frame": 1}, 2]', "notes.json is JSON with the keys ['frame']. "),
         ("notes.json", "[]", "notes.json is other JSON. "),
-        ("wide.csv", ",".join(f"name {number}" for number in range(300)), "wide.csv is a table with the columns ['name 0',"),
+        ("wide.csv", ",".join(f"no. {number}" for number in range(300)), "wide.csv is a table with the columns ["),
     ],
 )  # fmt: skip
 def test_what_is_there_instead(name: str, content: str, told: str, tmp_path: Path) -> None:
