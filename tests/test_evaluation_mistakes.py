@@ -174,7 +174,7 @@ def test_ranking_has_every_label_once() -> None:
     assert table["score"].between(-1, 1).all()
     for row in labelled.itertuples():
         image = dataset[row.image]
-        assert row.box_xyxy == tuple(image.boxes_xyxy[row.object - 1].tolist())
+        assert np.array_equal(np.float32(row.box_xyxy), image.boxes_xyxy[row.object - 1])
         assert row.label == dataset.label_map.name(int(image.labels[row.object - 1]))
         assert Path(row.path) == image.path
 

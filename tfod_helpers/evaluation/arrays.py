@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfod_helpers.annotations import Dataset
+from tfod_helpers.evaluation.coordinates import as_written
 from tfod_helpers.evaluation.naming import by_name
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Grou
     truth = GroundTruth(
         np.repeat(np.arange(len(dataset)), [len(image.labels) for image in dataset]),
         _joined([image.labels for image in dataset], np.int64),
-        _joined([image.boxes_xyxy for image in dataset], float, (0, 4)),
+        _joined_boxes([image.boxes_xyxy for image in dataset]),
         _joined([image.crowd for image in dataset], bool),
         _joined([image.difficult for image in dataset], bool),
         len(dataset),
@@ -104,15 +105,19 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Grou
     found = Predictions(
         np.repeat(np.arange(len(dataset)), [len(one.xyxy) for one in detections]),
         _joined([one.class_id for one in some], np.int64),
-        _joined([one.xyxy for one in some], float, (0, 4)),
+        _joined_boxes([one.xyxy for one in some]),
         _joined([one.confidence for one in some], float),
     )
     _check(dataset, found)
     return truth, found
 
 
-def _joined(parts: Sequence[Any], kind: Any, shape: tuple[int, ...] = (0,)) -> np.ndarray:
-    return np.concatenate([np.zeros(shape, kind), *parts]).astype(kind, copy=False)
+def _joined(parts: Sequence[Any], kind: Any) -> np.ndarray:
+    return np.concatenate([np.zeros(0, kind), *parts]).astype(kind, copy=False)
+
+
+def _joined_boxes(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return as_written(np.concatenate(parts)) if parts else np.zeros((0, 4))
 
 
 def _check(dataset: Dataset, found: Predictions) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfod_helpers.evaluation.arrays import GroundTruth, Predictions
+from tfod_helpers.evaluation.coordinates import sides
 from tfod_helpers.evaluation.matching import match_pairs, overlapping_pairs, rank_in_group
 
 # pycocotools' Params, written as there, since a threshold that differs in its last bit counts differently.
@@ -80,8 +81,7 @@ def count(truth: GroundTruth, found: Predictions) -> Counts:
     """
     order, rank = _ranked(found, truth.images)
     found = found[order]
-    area = np.prod(truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2], axis=1)
-    ignored = _outside(area) | ~truth.counted
+    ignored = _outside(sides(truth.boxes_xyxy)[2]) | ~truth.counted
     pairs = overlapping_pairs(
         found.boxes_xyxy,
         found.labels * truth.images + found.image,
@@ -133,8 +133,7 @@ class _Curves:
         candidates: np.ndarray,
         chosen: np.ndarray,
     ) -> None:
-        area = np.prod(found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2], axis=1)
-        inside = ~_outside(area)
+        inside = ~_outside(sides(found.boxes_xyxy)[2])
         found_one = chosen >= 0
         self.right = found_one & ~_of(ignored, chosen)
         self.wrong = ~found_one & inside[:, None, candidates]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfod_helpers.evaluation.coordinates import as_written, sides
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -82,8 +84,7 @@ def _iou(
 
 def _sides(boxes_xyxy: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return left, top, width, height and area; COCO adds the width to the left again, and so do we."""
-    x0, y0, x1, y1 = boxes_xyxy.T
-    return x0, y0, x1 - x0, y1 - y0, (x1 - x0) * (y1 - y0)
+    return *boxes_xyxy[:, :2].T, *sides(boxes_xyxy)
 
 
 def rank_in_group(group: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -160,7 +161,7 @@ def match(
     """
     matched = np.full(len(scores), -1)
     nothing = np.zeros(len(object_group), bool)
-    boxes_xyxy, objects_xyxy = np.asarray(detections_xyxy, float), np.asarray(objects_xyxy, float)
+    boxes_xyxy, objects_xyxy = as_written(np.asarray(detections_xyxy)), as_written(np.asarray(objects_xyxy))
     pairs = overlapping_pairs(boxes_xyxy, detection_group, objects_xyxy, object_group, iou)
     rank = rank_in_group(detection_group, scores)
     candidates, chosen = match_pairs(pairs, rank, np.array([iou]), nothing[None], nothing)
