@@ -261,6 +261,17 @@ READ: dict[str, tuple[Files, dict[str, str], list[str]]] = {
         pair("train/a") | pair("val/b") | {"data.yaml": "train: images/train\nval: images/valid_new\n" + NAMES},
         {"images/train/a.jpg": "train: cat"},
         ["data.yaml, val: 'images/valid_new' is not there", "1 labelled photo, b.jpg, in images/val, left out"]),
+    "nothing behind a key": (pair("train/a") | {"data.yaml": "train: images/train\nval: null\ntest:\n" + NAMES},
+                             {"images/train/a.jpg": "train: cat"}, []),
+    "an empty data.yaml": (pair("a") | {"data.yaml": "", "classes.txt": "cat"},
+                           {"images/a.jpg": "cat"}, ["data.yaml: it is empty, too large, or no text"]),
+    "labels without their photos": (
+        pair("x/a") | {"labels/y/b.txt": CAT, "labels/y/c.txt": "", "classes.txt": "cat"},
+        {"images/x/a.jpg": "cat"}, ["2 label files, such as b.txt, in labels/y, left out: no photo is called so"]),
+    "val and valid": (
+        {"images/val/a.jpg": "", "labels/valid/a.txt": CAT, "images/train/a.jpg": "", "labels/train/a.txt": DOG,
+         "data.yaml": TRAIN_VAL + NAMES},
+        {"images/train/a.jpg": "train: dog", "images/val/a.jpg": "val: cat"}, []),
     "never another split's folder": (
         pair("a") | {"data.yaml": "train: images\nval: valid/images\n" + NAMES},
         {"images/a.jpg": "train: cat"}, ["data.yaml, val: 'valid/images' is not there"]),
@@ -479,6 +490,16 @@ def test_any_division_is_written_and_read_back(splits: str, tmp_path: Path) -> N
         yolo.write(
             Dataset(tuple(dataclasses.replace(one, split="names") for one in images), found.label_map), tmp_path / "x"
         )
+
+
+def test_a_part_of_a_set_knows_its_data_yaml(tmp_path: Path) -> None:
+    """The folder of one split, or of the photos alone, has the names and key points of the data.yaml above it."""
+    files = {f"{split}/{file}": text for split in ("train", "valid") for file, text in pair("a", DOG).items()}
+    write(tmp_path, files | {"data.yaml": "train: ../train/images\nval: ../valid/images\n" + NAMES})
+    for folder in ("valid", "valid/images"):
+        dataset = yolo.read(tmp_path / folder)
+        assert [(image.split, dataset.counts()) for image in dataset] == [("valid", {"cat": 0, "dog": 1})]
+    assert formats.read(tmp_path / "valid").problems == ()
 
 
 @QUICK

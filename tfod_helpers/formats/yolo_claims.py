@@ -11,11 +11,9 @@ from typing import NamedTuple
 
 from tfod_helpers.annotations import split_role
 from tfod_helpers.formats import folders, yolo_names
-from tfod_helpers.formats.yolo_names import Described, differing
+from tfod_helpers.formats.yolo_names import PLAIN, Described, differing
 from tfod_helpers.formats.yolo_tree import Tree, counted
 from tfod_helpers.problems import Problem, Severity
-
-_PLAIN = ("data", "dataset")  # what the file of a data set is called, and no template
 
 
 class Share(NamedTuple):
@@ -40,7 +38,7 @@ class _Led:
 
     @property
     def rank(self) -> tuple[bool, bool]:
-        return bool(self.missing), self.described.path.stem.lower() not in _PLAIN
+        return bool(self.missing), self.described.path.stem.lower() not in PLAIN
 
 
 def divide(
@@ -201,7 +199,7 @@ def _split(tree: Tree, images: Path, keys: frozenset[str], is_listed: bool) -> s
     """Return the split's name: the folder's own where it is one of the keys or a split's, else the only key."""
     if images.name in keys:
         return images.name
-    named = "" if is_listed else folders.split_of(tree.root, images)
+    named = "" if is_listed else folders.split_of(tree.home, images)
     return named or (min(keys) if len(_roles(keys)) == 1 else "")
 
 

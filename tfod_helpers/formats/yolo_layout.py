@@ -13,16 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfod_helpers.annotations import split_role
 from tfod_helpers.files import storage
 from tfod_helpers.formats import folders, yolo_claims, yolo_names, yolo_rows
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.formats.yolo_names import LIST_NAMES, Described
-from tfod_helpers.formats.yolo_tree import ABOVE, IN_TREE, Tree, counted
+from tfod_helpers.formats.yolo_tree import ABOVE, IN_TREE, Tree, counted, is_label
 from tfod_helpers.photos.folder import existing_folder, folded
-from tfod_helpers.problems import Problem, Severity
+from tfod_helpers.problems import Problem
 
 _DESCRIBING = (".yaml", ".yml", ".data")
 _MOST = 200  # of these files
+_FEW = 5  # text files of a folder that are opened to see whether they are labels
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class _Layout:
         found = [
             self.part(images, labels.get(images), share.split, share)
             for images, shares in self.divided.items()
-            if self.tree.root in (images, *images.parents)
+            if images in self.tree.within(self.tree.root)
             for share in shares
         ]
         if any(rows.get(one) for one in alone):
@@ -118,7 +120,7 @@ class _Layout:
             found += [self.part(one, labels[one], folders.split_of(self.tree.root, one)) for one in taken]
             free = [one for one in free if one not in taken]
         if found:
-            self._tell_left_out(free, rows)
+            self._tell_left_out(free, rows, {part.annotations for part in found})
         return self.finished(found)
 
     def finished(self, parts: Sequence[YoloPart]) -> list[YoloPart]:
@@ -142,7 +144,7 @@ class _Layout:
     def _labels(self) -> dict[Path, Path]:
         """Return the folder with the labels of each folder of photos that has some."""
         found: dict[Path, Path] = {}
-        every = list(dict.fromkeys((*self.tree.within(self.tree.root), *self.divided)))
+        every = self.tree.within(self.tree.root)
         for images in every:
             places = self.tree.labels_of(images)
             if labels := next((one for one in places if self.tree.matching(images, one)), None):
@@ -160,11 +162,12 @@ class _Layout:
 
     def _nearest(self, images: Path, places: Sequence[Path]) -> list[Path]:
         """Return the nearest of the folders, or those of the same split or name; none of another split."""
-        split = folders.split_of(self.tree.root, images)
-        places = [one for one in places if folders.split_of(self.tree.root, one) in ("", split) or not split]
+        roles = {one: split_role(folders.split_of(self.tree.root, one)) for one in (images, *places)}
+        role = roles[images]
+        places = [one for one in places if not role or roles[one] in ("", role)]
         shared = [len(os.path.commonpath((one, images))) for one in places]
         near = [one for one, count in zip(places, shared, strict=True) if count == max(shared)]
-        same = [one for one in near if split and folders.split_of(self.tree.root, one) == split]
+        same = [one for one in near if role and roles[one] == role]
         return same or [one for one in near if folded(one.name) == folded(images.name)] or near
 
     # --- names ----------------------------------------------------------------------------------
@@ -178,7 +181,7 @@ class _Layout:
         for place in dict.fromkeys((*self.tree.up(labels), *self.tree.up(images))):
             here = [one for one in self.described if one.path.parent == place and one.names]
             sure = [one for one in here if one.path in self.used or not one.places]
-            if found := self._agreed(self._lists(place, images) + sure) or self._agreed(here):
+            if found := self._agreed(sure + self._lists(place, images)) or self._agreed(here):
                 if not led:
                     return found
                 key = (led.path, found.path)
@@ -224,18 +227,20 @@ class _Layout:
         for listed in {part.described for part in parts if part.described} - {*self.described}:
             yield from listed.problems("error")
 
-    def _tell_left_out(self, free: Sequence[Path], rows: Mapping[Path, bool | None]) -> None:
-        """Tell of photos that are in no part: some with labels, which somebody may miss, and others."""
+    def _tell_left_out(self, free: Sequence[Path], rows: Mapping[Path, bool | None], taken: set[Path]) -> None:
+        """Tell of labelled photos that are in no part, and of label files in folders that no photo has its label in."""
         where = ", ".join(sorted({path.name for path in self.used})) or str(self.tree.root)
-        left = {images: (self.tree.photos(images), rows.get(images, False) is not False) for images in free}
-        left |= {images: (names, True) for images, names in self.unlisted.items()}
-        for labelled, kind in ((True, "labelled photo"), (False, "photo without label")):
-            some = {images: names for images, (names, is_labelled) in left.items() if is_labelled == labelled}
-            if not some:
-                continue
-            photos = counted((name for names in some.values() for name in names), kind)
-            places = [images.relative_to(self.tree.root).as_posix() for images in list(some)[:3]]
-            what = f"{photos}, in {', '.join(places)}{', ...' * (len(some) > 3)}, left out: no split has them"
+        left = {images: self.tree.photos(images) for images in free if rows.get(images, False) is not False}
+        self._tell(where, left | self.unlisted, "labelled photo", "no split has them")
+        rest = {place: self.tree.strangers(place) for place in self.tree.folders if place not in taken}
+        lost = {place: names for place, names in rest.items() if any(is_label(place / name) for name in names[:_FEW])}
+        self._tell(where, lost, "label file", "no photo is called so")
+
+    def _tell(self, where: str, left: Mapping[Path, Sequence[str]], kind: str, why: str) -> None:
+        if left:
+            some = counted((name for names in left.values() for name in names), kind)
+            places = [place.relative_to(self.tree.home).as_posix() for place in list(left)[:3]]
+            what = f"{some}, in {', '.join(places)}{', ...' * (len(left) > 3)}, left out: {why}"
             fix = "Name the folder, or list the photos, if they belong to the data set."
-            severity: Severity = "warning" if labelled else "note"
-            self.problems.append(Problem(where=where, what=what, fix=fix, severity=severity, kind="photo left out"))
+            problem = Problem(where=where, what=what, fix=fix, severity="warning", kind="photo left out")
+            self.problems.append(problem)

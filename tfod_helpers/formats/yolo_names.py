@@ -6,6 +6,7 @@ an object. What cannot be used is told with its line.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ LIST_NAMES = re.compile(
     r"(_?class(es)?(_?names?)?|obj|names?|labels?|label_?names?|predefined_classes)\.txt|.+\.names|_darknet\.labels",
     re.IGNORECASE,
 )
+PLAIN = ("data", "dataset")  # what the YAML file of a data set is called, and no template
 _LARGEST = 1_000_000  # bytes
 _OURS = re.compile(r"^[\"']?(names|train|val|nc|kpt_shape)[\"']?\s*:", re.MULTILINE)
 _QUOTES = "Put names that begin with & * ! % @ or ` between quotes."
@@ -81,19 +83,19 @@ def read(path: Path) -> Described | None:
             return None
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
-        text, guess = decoded(data[:_LARGEST])
+        text, guess = decoded(data if len(data) <= _LARGEST else b"")
     except OSError:
         return None
     except UnicodeDecodeError as error:
-        fault = f"it cannot be read as text ({error.reason})", "Save it as UTF-8."
-        return Described(path, faults=[fault]) if path.name == "data.yaml" or parse is _of_lines else None
-    if len(data) > _LARGEST:
-        return None
+        text, guess = "", error.reason
     found = parse(path, text)
-    if found and found.names and guess:
-        odd = next((name for name in found.names.values() if not name.isascii()), "")
+    if not found and path.stem.lower() in PLAIN:
+        reason = "it has no names, train or val" if text.strip() else "it is empty, too large, or no text"
+        return Described(path, faults=[(reason, "Write names: [cat, dog], or delete it.")])
+    odd = next((name for name in found.names.values() if not name.isascii()), "") if found and guess else ""
+    if found and odd:
         word = f"it is not UTF-8, and was read as {guess}: {odd!r}", "Save it as UTF-8."
-        object.__setattr__(found, "warnings", [*found.warnings, *([word] if odd else [])])
+        return dataclasses.replace(found, warnings=[*found.warnings, word])
     return found
 
 
@@ -152,8 +154,8 @@ def _of_mapping(path: Path, pairs: Sequence[tuple[Any, Any]]) -> Described:
 
 def _texts(node: Any) -> list[str]:
     """Return the texts of a node, one or a list; none where it is something else, or empty."""
-    nodes = [node] if isinstance(node.value, str) else node.value if node.id == "sequence" else []
-    return [one.value for one in nodes if isinstance(one.value, str) and one.value]
+    nodes = node.value if node.id == "sequence" else [node]
+    return [one.value for one in nodes if isinstance(one.value, str) and not one.tag.endswith(":null")]
 
 
 def _names(node: Any) -> dict[int, str]:

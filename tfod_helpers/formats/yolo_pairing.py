@@ -14,7 +14,7 @@ from tfod_helpers.formats import folders, yolo_rows
 from tfod_helpers.formats.labelled_images import placed
 from tfod_helpers.formats.yolo_layout import YoloPart
 from tfod_helpers.formats.yolo_rows import LabelFile, is_row
-from tfod_helpers.formats.yolo_tree import beginning, counted, stems
+from tfod_helpers.formats.yolo_tree import counted, is_label, stems
 from tfod_helpers.photos.folder import PhotoFolder, files_with_ending, folded
 from tfod_helpers.problems import Problem
 
@@ -153,7 +153,7 @@ def _beside(shelf: Shelf, names: Sequence[str]) -> list[str]:
         return []
     texts = {folded(stem): text for text in files_with_ending(images, (".txt",)) for stem in stems(text)}
     found = {name: texts[key] for name in names if (key := folded(folders.stem(name))) in texts}
-    return [name for name, text in found.items() if any(map(is_row, beginning(images / text).splitlines()))]
+    return [name for name, text in found.items() if is_label(images / text)]
 
 
 def used_classes(shelves: Sequence[Shelf], files: Mapping[str, LabelFile]) -> set[int]:

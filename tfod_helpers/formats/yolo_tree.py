@@ -108,15 +108,22 @@ class Tree:
 
     def has_rows(self, images: Path, labels: Path) -> bool | None:
         """Whether the first label files that are not empty have rows of YOLO; None where all are empty."""
-        looked = blank = 0
-        for name in self.matching(images, labels):
-            text = beginning(labels / name)
-            if any(map(yolo_rows.is_row, text.splitlines())):
-                return True
-            looked, blank = looked + bool(text.strip()), blank + (not text.strip())
-            if looked == _FIRST or blank == _MOST_BLANK:
+        seen = []
+        for name in self.matching(images, labels)[:_MOST_BLANK]:
+            if (known := is_label(labels / name)) is not None:
+                seen.append(known)
+            if known or len(seen) == _FIRST:
                 break
-        return False if looked else None
+        return any(seen) if seen else None
+
+    def strangers(self, folder: Path) -> list[str]:
+        """Return the names of a folder's text files that no photo is called as."""
+        known = self._everywhere
+        return [
+            name
+            for name in self.texts(folder)
+            if not any({f"{folded(stem)}/", folded(stem)} & known.keys() for stem in stems(name))
+        ]
 
     # --- paths ----------------------------------------------------------------------------------
 
@@ -224,6 +231,12 @@ def stems(name: str) -> list[str]:
     """Return the names without ending of the photo that a label file may belong to."""
     stem = folders.stem(name)
     return [stem, bare] if (bare := _TASK.sub("", stem, count=1)) != stem else [stem]
+
+
+def is_label(path: Path) -> bool | None:
+    """Whether a text file has rows of YOLO; None where it is empty."""
+    text = beginning(path)
+    return any(map(yolo_rows.is_row, text.splitlines())) if text.strip() else None
 
 
 def beginning(path: Path, most: int | None = _BEGINNING) -> str:
