@@ -50,6 +50,13 @@ def error(path: Path, **options: object) -> str:
     return str(caught.value.problems[0])
 
 
+def errors(path: Path) -> list[str]:
+    """The errors that reading ends in."""
+    with pytest.raises(DatasetError) as caught:
+        formats.read(path)
+    return [str(problem) for problem in caught.value.problems if problem.severity == "error"]
+
+
 @each_layout
 def test_layout_is_recognised(layout: Layout, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every layout is known as what it is, its photos found, its splits told apart; and one line says so."""
@@ -286,6 +293,106 @@ def test_fault_in_one_of_several_formats(tmp_path: Path) -> None:
     assert error(folder).startswith("a.xml: it cannot be read as XML")
     assert {image.path.stem for image in formats.read(folder, on_problem="skip")} == set("bcd")
     assert len(formats.read(folder, masks=True)) == 4  # which COCO alone can give
+
+
+def other_dogs(text: str) -> str:
+    """An annotation file with the classes exchanged."""
+    return re.sub(r'(?<=[",])(cat|dog)(?=[",])', lambda name: "dog" if name[0] == "cat" else "cat", text)
+
+
+ENDINGS = {
+    "coco": (".json", layouts.coco),
+    "tfod_csv": (".csv", layouts.table),
+    "createml": (".json", layouts.createml),
+}
+each_table = pytest.mark.parametrize("name", ENDINGS)
+
+
+@each_table
+@pytest.mark.parametrize(
+    ("files", "folders"),
+    [
+        (("train_annotations/x", "val_annotations/x"), ("train_images", "val_images")),
+        (("train", "val"), ("train", "val")),
+        (("annotations/my_train", "annotations/my_val"), ("images/Train", "images/Val")),
+        (("data/train", "data/val"), ("data/train_images", "data/val_images")),
+        (("labels/train", "labels/val"), ("train2017", "val2017")),
+    ],
+)
+def test_one_name_in_two_splits(name: str, files: tuple[str, str], folders: tuple[str, str], tmp_path: Path) -> None:
+    """Of photos with one name the one in the folder for the file's split is meant; a photo that it lost is missing."""
+    ending, write = ENDINGS[name]
+    for folder, content, file in zip(folders, (write("ab"), other_dogs(write("ab"))), files, strict=True):
+        layouts.write(tmp_path, layouts.photos(f"{folder}/", "ab") | {f"{file}{ending}": content})
+    dataset = formats.read(tmp_path)
+    found = {
+        image.path.relative_to(tmp_path).as_posix(): (image.split.lower(), dataset.label_map.name(int(image.labels[0])))
+        for image in dataset
+    }
+    train, val = folders
+    assert len(dataset) == 4
+    assert found == {
+        f"{train}/a.jpg": ("train", "cat"), f"{train}/b.jpg": ("train", "dog"),
+        f"{val}/a.jpg": ("val", "dog"), f"{val}/b.jpg": ("val", "cat"),
+    }  # fmt: skip
+    (tmp_path / train / "b.jpg").unlink()
+    assert "its image is missing, there is no 'b.jpg'" in error(tmp_path)
+    left = formats.read(tmp_path, on_problem="skip")
+    assert sorted(image.path.relative_to(tmp_path).as_posix() for image in left) == sorted(
+        found.keys() - {f"{train}/b.jpg"}
+    )
+
+
+@each_table
+def test_one_photo_in_two_files(name: str, tmp_path: Path) -> None:
+    """A file of all photos beside those of its splits is read once where they agree; where not, nobody guesses."""
+    ending, write = ENDINGS[name]
+    files = {"train": write("ab"), "val": write("c"), "test": write("d")}
+    folder = layouts.write(
+        tmp_path, layouts.photos("images/") | {f"{key}{ending}": text for key, text in files.items()}
+    )
+    layouts.write(folder, {f"annotations{ending}": write("abcd")})
+    dataset = formats.read(folder)
+    assert {image.path.stem: image.split for image in dataset} == {"a": "train", "b": "train", "c": "val", "d": "test"}
+    assert len(dataset) == 4
+    assert {problem.severity for problem in dataset.problems} == {"note"}
+    assert all(f"annotations{ending}" in problem.what for problem in dataset.problems)
+    layouts.write(folder, {f"annotations{ending}": other_dogs(write("ab"))})
+    told = errors(folder)
+    assert len(told) == 2
+    assert all(f"train{ending}" in one and f"annotations{ending}" in one for one in told)
+    assert sorted(image.path.stem for image in formats.read(folder, on_problem="skip")) == ["c", "d"]
+
+
+@each_table
+def test_photo_of_two_splits(name: str, tmp_path: Path) -> None:
+    """A photo that is in train and in val is only trained on, and a warning says so."""
+    ending, write = ENDINGS[name]
+    files = {f"train{ending}": write("abc"), f"val{ending}": write("cd")}
+    dataset = formats.read(layouts.write(tmp_path, layouts.photos("images/") | files))
+    assert {image.path.stem: image.split for image in dataset} == dict.fromkeys("abc", "train") | {"d": "val"}
+    assert len(dataset) == 4
+    (told,) = dataset.problems
+    assert (told.severity, told.kind) == ("warning", "annotated twice")
+    assert told.fix == "Taken once, into the split 'train'."
+
+
+def test_many_problems_of_one_cause_are_one(tmp_path: Path) -> None:
+    """Photos that are all missing, or all in two files, are one line with a count; a few are listed."""
+    stems = [f"{number:02d}" for number in range(60)]
+    table = "filename,width,height,class,xmin,ymin,xmax,ymax\n" + "".join(
+        f"{stem}.jpg,40,30,cat,1,1,9,9\n" for stem in stems
+    )
+    folder = layouts.write(tmp_path, layouts.photos("", "x") | {"labels.csv": table})
+    missing = f"its image is missing, there is no '00.jpg' (its filename) in {tmp_path.name}; so it is with 59 more"
+    assert errors(folder) == [
+        f"labels.csv, row 2: {missing}, up to labels.csv, row 61. Put the image back or delete the annotation."
+    ]
+    layouts.write(folder, layouts.photos("", stems) | {"train_labels.csv": table.replace("cat", "dog")})
+    (told,) = errors(folder)
+    assert "; so it is with 59 more, up to train/59.jpg. Keep the right one" in told
+    layouts.write(folder, {"train_labels.csv": table.replace("cat", "dog").split("03.jpg")[0]})
+    assert len(errors(folder)) == 3
 
 
 def test_nothing_that_is_known(tmp_path: Path) -> None:

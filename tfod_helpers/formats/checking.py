@@ -145,7 +145,7 @@ def _frame(
         fix = f"Write the size of {name}, {_by(upright)}."
         problems.append(raw.problem(f"the size {error}", fix, kind="size unreadable", photo=path))
         return None
-    given = all(size)
+    given, way_up = all(size), way_up or raw.way_up
     exact = [way for way, frame in frames.items() if frame == size or not given]
     fitting = exact or [way for way, frame in frames.items() if np.abs(np.subtract(frame, size)).max() <= _PIXEL]
     if not fitting:
@@ -169,10 +169,32 @@ def _frame(
             "are wrong, read with way_up='as stored'."
         )
         problems.append(raw.problem(what, fix, "warning", kind="way up unknown", photo=path))
-    way = way_up or fitting[0]
+    way = way_up or (_way_of_boxes(raw, frames, path, problems) if fitting == ["as stored"] else fitting[0])
     # Of two frames of one size the stored one cannot be told from the upright one later, so its boxes are turned.
     turn = info.orientation if way == "as stored" and frames[way] == upright else 1
     return _Frame(frames[way], turn, _ROUNDING if exact else _PIXEL + _ROUNDING)
+
+
+def _way_of_boxes(raw: RawImage, frames: dict[WayUp, tuple[int, int]], path: str, problems: list[Problem]) -> WayUp:
+    """Return which way up boxes are that come with the stored size: some programs write it beside upright boxes."""
+    name = path.rpartition("/")[2]
+    fits = {way: all(_lies_in(item, frame) for item in raw.objects) for way, frame in frames.items()}
+    way: WayUp = "as viewed" if fits["as viewed"] and not fits["as stored"] else "as stored"
+    if way == "as viewed" or (not raw.size_tells and fits["as viewed"] and raw.objects):
+        other = "as stored" if way == "as viewed" else "as viewed"
+        what = f"it has the size in which {name} is stored, {_by(frames['as stored'])}, and viewers show it turned"
+        why = "as its boxes lie in it only so" if way == "as viewed" else "as its size is"
+        fix = f"Taken {way}, {why}. Look at its boxes: where they are wrong, read with way_up={other!r}."
+        problems.append(raw.problem(what, fix, "warning", kind="way up unknown", photo=path))
+    return way
+
+
+def _lies_in(item: RawObject, frame: tuple[int, int]) -> bool:
+    try:
+        _, _, xmax, ymax = map(_number, item.coordinates)
+    except (ValueError, TypeError, OverflowError):
+        return True
+    return item.in_fractions or (xmax <= frame[0] + _ROUNDING and ymax <= frame[1] + _ROUNDING)
 
 
 def _whole(value: Coordinate) -> int:

@@ -27,7 +27,7 @@ import numpy as np
 
 from tfod_helpers.annotations import LabelledImage, LabelMap
 from tfod_helpers.formats import coco_results, one_file, parsing
-from tfod_helpers.formats.coco_file import LISTS, CocoFile, corners, key_of, outline_fault, shown_id
+from tfod_helpers.formats.coco_file import LISTS, CocoFile, corners, key_of, outline_fault, outline_of, shown_id
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_difficult
 from tfod_helpers.photos.folder import PhotoFolder
@@ -79,7 +79,8 @@ def _raw_image(
     id, entry, annotations = item
     size = parsing.number(entry.get("width")), parsing.number(entry.get("height"))
     objects = [_raw_object(number, one, file, size, with_masks) for number, one in annotations]
-    return RawImage(file.name, f"image {id}", file.filenames[id], size=size, objects=objects)
+    name, place = file.filenames[id], f"image {id}"
+    return RawImage(file.name, place, name, size=size, objects=objects, size_tells=False, way_up=file.way_up)
 
 
 def _raw_object(
@@ -91,7 +92,7 @@ def _raw_object(
         return RawObject(place, "", (), (f"category_id {reprlib.repr(category)} is no category of this file", fix))
     name = file.names[key_of(category)]
     found = RawObject.around(place, name, "Fix the box or delete the annotation.", corners, item, size)
-    outline = item.get("segmentation") or None if with_masks and not found.fault else None
+    outline = outline_of(item) or None if with_masks and not found.fault else None
     if outline and (fault := outline_fault(outline, size)):
         return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))
     crowd, difficult = item.get("iscrowd") in (1, True), is_difficult(item, item.get("attributes"))

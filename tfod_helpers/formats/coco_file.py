@@ -11,6 +11,7 @@ from typing import Any
 
 from tfod_helpers.annotations import masks
 from tfod_helpers.formats import parsing
+from tfod_helpers.formats.raw import WayUp
 from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.problems import Problem, Severity
 
@@ -30,6 +31,7 @@ class CocoFile:
         filenames: of the images by their ids.
         names: the name of each category id.
         classes: the names of those that are classes, in the order of their ids.
+        way_up: as `RawImage` takes it.
         without_boxes: what it has instead of boxes, where it has none at all; else empty.
     """
 
@@ -39,6 +41,9 @@ class CocoFile:
             raise parsing.refused(path, "it is no COCO file with lists of images and annotations", _EXPORT_AGAIN)
         self.name, self._found = path.name, found
         self.without_boxes = _without_boxes(data)
+        # Its size may be the stored one, but its boxes were drawn in a browser, which shows photos upright.
+        label_studio = parsing.mapping(data.get("info")).get("contributor") == "Label Studio"
+        self.way_up: WayUp | None = "as viewed" if label_studio else None
         images = self._by_id(data, "images", "file_name", filename)
         categories = self._by_id(data, "categories", "name", lambda item: item.get("name"))
         self.names = {id: item["name"].strip() for id, item in categories.items()}
@@ -141,7 +146,7 @@ def corners(item: dict[str, Any], size: tuple[Any, Any] = (None, None)) -> Bound
     Raises:
         ValueError: it has neither; the message says what is wrong.
     """
-    bbox, outline = item.get("bbox"), item.get("segmentation")
+    bbox, outline = item.get("bbox"), outline_of(item)
     if outline and (not bbox or bbox == [0, 0, 0, 0]):
         return _around(outline, size)
     values = map(parsing.number, bbox) if isinstance(bbox, list) and len(bbox) == 4 else ()
@@ -150,6 +155,12 @@ def corners(item: dict[str, Any], size: tuple[Any, Any] = (None, None)) -> Bound
         raise ValueError(f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]")
     x, y, width, height = numbers
     return x, y, x + width, y + height
+
+
+def outline_of(item: dict[str, Any]) -> Any:
+    """Return an entry's ``segmentation``; VIA writes its one polygon without the list around it."""
+    outline = item.get("segmentation")
+    return [outline] if isinstance(outline, list) and outline and parsing.number(outline[0]) is not None else outline
 
 
 def _around(outline: Any, size: tuple[Any, Any]) -> Bounds:

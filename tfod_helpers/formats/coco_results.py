@@ -80,7 +80,7 @@ def _images(file: CocoFile, path: Path, dataset: Dataset) -> dict[str, list[int]
     """Return which of the dataset's images each id may be: one where it is clear, none where it is not among them."""
     paths = [image.path.absolute() for image in dataset]
     root = Path(os.path.commonpath([one.parent for one in paths])) if paths else path.parent
-    numbers = {one.relative_to(root).as_posix(): number for number, one in enumerate(paths)}
+    numbers = {one.as_posix(): number for number, one in enumerate(paths)}
     photos = PhotoNames(numbers, functools.partial(one_file.likely, Part(root, path, root=root), root))
     found = {id: photos.find(name, "") for id, name in file.filenames.items()}
     # A dataset may be a part of what the file describes: of two ids for one image the one whose path agrees is meant.

@@ -26,7 +26,7 @@ from tfod_helpers.problems import DatasetError
 ReadFile = Callable[[Path, PhotoFolder, Reading], Iterable[tuple[str, RawImage]]]
 Told = TypeVar("Told")
 _OfSplit = dict[str, list[RawImage]]
-_IMAGE_FOLDERS = ("images", "img", "imgs", "data")
+_IMAGE_FOLDERS = ("images", "image", "img", "imgs", "jpegimages", "photos", "data")
 _ANNOTATION_FOLDER = re.compile("annot|label|json|coco", re.IGNORECASE)
 
 
@@ -81,7 +81,8 @@ def _photos_near(root: Path, file: Path, split: str) -> Path:
     place = file.parent
     if _has_photos(place, deep=False):
         return place
-    images = [base / name for base in dict.fromkeys((place, root)) for name in _IMAGE_FOLDERS]
+    beside = [child for base in dict.fromkeys((place, root)) for child in folders.subfolders(base)]
+    images = [child for name in _IMAGE_FOLDERS for child in beside if child.name.casefold() == name]
     of_split = [
         child
         for base in (place, *images, root)

@@ -86,6 +86,8 @@ class RawImage:
         objects: its objects.
         fault: ``(what, fix)`` where the annotation cannot be used at all.
         has_size: whether annotations of this format give a size, so that one without it is worth a word.
+        size_tells: whether the size is that of the picture that was labelled, so that it tells which way up that was.
+        way_up: which way up it was labelled, where the program is known to show photos so.
     """
 
     where: str
@@ -96,6 +98,8 @@ class RawImage:
     objects: Sequence[RawObject] = ()
     fault: tuple[str, str] | None = None
     has_size: bool = True
+    size_tells: bool = True
+    way_up: WayUp | None = None
 
     def problem(self, what: str, fix: str, severity: Severity = "error", *, kind: str, photo: str = "") -> Problem:
         """Return a problem with the whole of this annotation."""
