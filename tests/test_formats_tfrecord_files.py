@@ -319,6 +319,24 @@ def test_records_in_any_folder(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS, not the file itself"),
+        (b"<!DOCTYPE html>", "this is a web page, not the file"),
+        (b"", "1 of its 1 files hold no records"),
+        (b"text", "it cannot be read to its end (record 1: the checksum of its length does not match"),
+    ],
+)
+def test_what_is_no_record_file(data: bytes, told: str, tmp_path: Path) -> None:
+    """What lies under a record file's name and is none is said once."""
+    (tmp_path / "a.record").write_bytes(data)
+    with pytest.raises(DatasetError) as caught:
+        formats.read(tmp_path)
+    (problem,) = caught.value.problems
+    assert told in problem.what
+
+
 # --- names ----------------------------------------------------------------------------------------
 
 
@@ -334,6 +352,28 @@ def test_each_set_has_the_names_of_its_own_label_map(tmp_path: Path) -> None:
         assert list(dataset.label_map) == ["cat", "cow", "dog"]
         assert all(name.startswith(("a_" + label, "b_" + label)) for name, label in read_classes(dataset).items())
         assert [problem.kind for problem in dataset.problems] == ["classes joined"]
+
+
+def test_ids_that_nothing_names_are_told_once(tmp_path: Path) -> None:
+    """Of sixty objects whose ids nothing names there is one line, and none of their photos becomes background."""
+    put(tmp_path / "a.tfrecord", *(f"{n}.jpg:cat" for n in range(60)), ids={"cat": 1}, texts=False)
+    put(tmp_path / "b.tfrecord", "b.jpg:cat", ids={"cat": 1})
+    with pytest.raises(DatasetError) as caught:
+        formats.read(tmp_path)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith("a.tfrecord, record 1, object 1: its class is 1, and no name is known for it, nor")
+    assert list(read_classes(formats.read(tmp_path, on_problem="skip"))) == ["b.jpg"]
+
+
+@pytest.mark.parametrize("label", [np.nan, 0.5, np.inf])
+def test_an_id_that_is_no_whole_number(label: float, tmp_path: Path) -> None:
+    """The text is taken where the id is no number that counts; without a text it is an error of the object."""
+    ids = {"image/object/class/label": np.array([label], np.float32)}
+    put(tmp_path / "a.tfrecord", "a.jpg:cat", **ids)
+    assert list(formats.read(tmp_path).label_map) == ["cat"]
+    put(tmp_path / "a.tfrecord", "a.jpg:cat", texts=False, **ids)
+    with pytest.raises(DatasetError, match="record 1, object 1: a class name must be a text"):
+        formats.read(tmp_path)
 
 
 def test_a_label_map_that_is_not_theirs(tmp_path: Path) -> None:
@@ -382,11 +422,12 @@ def test_a_sets_name_says_its_split(name: str, split: str, tmp_path: Path) -> No
     [
         (
             {"image/encoded": None, "image": [JPEG], "objects/bbox": np.array([0.1, 0.1, 0.9, 0.9], np.float32)},
-            "2 of 2 records have no image/encoded, but image, image/filename",
+            "2 of 2 records have no photo in image/encoded, but image, image/filename",
         ),
         ({"image/class/label": np.array([1])}, "for classification"),
         ({"image/segmentation/class/encoded": [JPEG]}, "for segmentation"),
         ({"image/encoded": None, "image_raw": [JPEG]}, "image_raw"),
+        ({"image/encoded": np.array([0.5], np.float32)}, "no photo in image/encoded"),
     ],
 )
 def test_records_of_other_tasks(changes: dict[str, Any], told: str, tmp_path: Path) -> None:

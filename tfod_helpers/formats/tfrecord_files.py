@@ -17,7 +17,7 @@ import functools
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,12 @@ from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, marked
 from tfod_helpers.formats.tfrecord_sets import RecordSet
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, existing_folder
-from tfod_helpers.problems import DatasetError, Problem, refused
+from tfod_helpers.problems import DatasetError, Problem, Severity, refused
 from tfod_helpers.records import tfrecord
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _WRITE_AGAIN = "Write the records again, or leave this one out with on_problem='skip'."
+_OF_ALL = ("records of another task", "label map differs", "classes without names")  # kinds that leave nothing to read
 _THEIR_MAP = "the label map that the records were written with"
 _IN_PIXELS = 2.0  # a fraction of the image is never so high, a box over the edge included
 _BOX = "image/object/bbox/"
@@ -116,7 +117,7 @@ def _sources(
         if raws:
             declared.append(names.declared())
             yield Source(PhotoFolder(storage.local_place(target)), raws, split=part.split)
-    reading.classes = _joined(declared, reading)
+    reading.classes = _joined(declared, f"{parts[0].images}", reading.problems)
 
 
 # --- photos out of records ------------------------------------------------------------------------
@@ -131,15 +132,14 @@ def _take_out(one: RecordSet, target: storage.AnyPath, names: _Names, problems: 
             examples = tqdm(_examples(one.folder / shard, problems), f"Reading {shard}", unit="image", delay=1)
             for number, values in enumerate(examples, start=1):
                 kinds.count(shard, values)
-                if "image/encoded" in values:
+                if _has_photo(values):
                     stem = _photo_stem(values) or f"{one.name}_{len(raws):06d}"
-                    encoded = _only(values, "image/encoded", b"")
-                    photo = encoded if isinstance(encoded, bytes) else b""
-                    if name := save(shard, f"record {number}", stem, photo):
+                    if name := save(shard, f"record {number}", stem, _only(values, "image/encoded", b"")):
                         raws.append(_raw_image(shard, f"record {number}", name, values, names))
-    found = [*kinds.problems(), *names.problems(one.first.name)]
+    damaged = {problem.where for problem in problems if problem.kind == "record damaged"}
+    found = [*kinds.problems(damaged), *names.problems(one.shown)]
     problems += found
-    return [] if any(problem.kind in ("records of another task", "label map differs") for problem in found) else raws
+    return [] if any(problem.kind in _OF_ALL for problem in found) else raws
 
 
 class _Kinds:
@@ -153,21 +153,25 @@ class _Kinds:
 
     def count(self, shard: str, values: dict[str, Any]) -> None:
         self._counts[shard] += 1
-        if "image/encoded" in values:
+        if _has_photo(values):
             self._with_photo |= dict.fromkeys(values)
         else:
             self._without_photo[tuple(sorted(values))] += 1
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self, damaged: Collection[str]) -> Iterator[Problem]:
+        """Yield what is wrong with the whole set, but for the files that cannot be read to their end."""
         for features, count in self._without_photo.items():
-            yield self._other(features, f"{count:,} of {sum(self._counts.values()):,} records have no image/encoded")
+            yield self._other(
+                features, f"{count:,} of {sum(self._counts.values()):,} records have no photo in image/encoded"
+            )
         if self._with_photo and not any(key.startswith(_BOX) for key in self._with_photo):
             yield self._other(tuple(sorted(self._with_photo)), f"no record has boxes ({_BOX}xmin and so on)")
-        empty = [shard for shard, count in self._counts.items() if not count]
+        empty = [shard for shard, count in self._counts.items() if not count and shard not in damaged]
         if empty:
+            severity: Severity = "warning" if any(self._counts.values()) else "error"
             what = f"{len(empty)} of its {len(self._counts)} files hold no records, such as {empty[0]}"
             fix = "Some programs leave shards empty; if this one was not meant to be, copy it again."
-            yield Problem(where=self._set.first.name, what=what, fix=fix, severity="warning", kind="shard empty")
+            yield Problem(where=self._set.shown, what=what, fix=fix, severity=severity, kind="shard empty")
 
     def _other(self, features: tuple[str, ...], what: str) -> Problem:
         """Return the problem of records that are no photos with boxes, and what they are by their features."""
@@ -178,15 +182,27 @@ class _Kinds:
             kind, fix = "tf.train.SequenceExample records, of videos", "Write a tf.train.Example for each image."
         shown = ", ".join(features[:_SHOWN]) + f", ... {len(features)} in all" * (len(features) > _SHOWN)
         what = f"{what}, but {shown or 'no features at all'}" + f": these are {kind}" * bool(kind)
-        return Problem(where=self._set.first.name, what=what, fix=fix, kind="records of another task")
+        return Problem(where=self._set.shown, what=what, fix=fix, kind="records of another task")
 
 
 def _examples(path: Path, problems: list[Problem]) -> Iterator[dict[str, Any]]:
     try:
         yield from tfrecord.read_examples(path)
     except (ValueError, OSError) as error:
-        what, fix = f"it cannot be read to its end ({error})", "Copy or write the file again."
+        why = f"record {error.number}: {error.why}" if isinstance(error, tfrecord.DamagedError) else str(error)
+        what, fix = f"it cannot be read to its end ({why})", "Copy or write the file again."
+        with path.open("rb") as file:
+            start = file.read(100)
+        if start.startswith(b"version https://git-lfs"):
+            what, fix = "this is a pointer of Git LFS, not the file itself", "Fetch it with git lfs pull."
+        elif start.lstrip().startswith(b"<"):
+            what, fix = "this is a web page, not the file", "Download it again, from the file's own address."
         problems.append(Problem(where=path.name, what=what, fix=fix, kind="record damaged"))
+
+
+def _has_photo(values: dict[str, Any]) -> bool:
+    """Whether a record has the feature for the photo's bytes, be it empty."""
+    return isinstance(_only(values, "image/encoded", b""), bytes) and "image/encoded" in values
 
 
 def _photo_stem(values: dict[str, Any]) -> str:
@@ -220,7 +236,9 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
     difficult = marked(values, ("image/object/difficult",), count)
     objects = []
     for number in range(count):
-        class_name, fault = names.of(*(column[number] if len(column) else None for column in (texts, labels)))
+        class_name, fault = names.of(
+            f"{place}, object {number + 1}", *(column[number] if len(column) else None for column in (texts, labels))
+        )
         box = [float(column[number]) if _is_numbers(column) else None for column in corners]
         numbers = [abs(value) for value in box if value is not None]
         if not fault and len(numbers) == len(box) and max(numbers) > _IN_PIXELS:
@@ -248,14 +266,16 @@ class _Names:
         self._ids = ids
         self._found: dict[int, set[str]] = defaultdict(set)
         self._differs: Counter[tuple[int, str]] = Counter()
+        self._unnamed: list[tuple[str, int]] = []
         self._without_id = False
 
-    def of(self, text: Any, label: Any) -> tuple[str, tuple[str, str] | None]:
+    def of(self, place: str, text: Any, label: Any) -> tuple[str, tuple[str, str] | None]:
         """Return the class of an object by what its record says, and what is wrong with it."""
         name = text.decode("utf-8", "replace").strip() if isinstance(text, bytes) else ""
         if "\ufffd" in name:
             return name, (f"its class is {text!r}, which is not written in UTF-8", _WRITE_AGAIN)
-        id = int(label) if isinstance(label, np.integer | np.floating) and label.is_integer() else None
+        number = _number(label)
+        id = int(number) if number is not None and number.is_integer() else None
         if id is None:
             self._without_id = True
             return name, None
@@ -263,16 +283,23 @@ class _Names:
         if name and (known or name in self._ids.names.values()) and not self._is_called(name, known):
             self._differs[id, name] += 1
         elif not name and not known:
-            fix = "Correct the label map." if self._ids.names else f"Give {_THEIR_MAP}."
-            return "", (f"its class is {id}, and no name is known for it", fix)
+            self._unnamed.append((place, id))
+            return "", (f"its class is {id}, and no name is known for it", self._give())
         self._found[id].add(known or name)
         return known or name, None
+
+    def _give(self) -> str:
+        return "Correct the label map." if self._ids.names else f"Give {_THEIR_MAP}: label_map='label_map.pbtxt'."
 
     def _is_called(self, name: str, known: str) -> bool:
         return name.casefold() == known.casefold() or name.startswith("/m/")  # whose display_name is in the label map
 
     def problems(self, where: str) -> Iterator[Problem]:
-        """Yield where the records contradict the label map."""
+        """Yield where the records contradict the label map, and where no class at all has a name."""
+        if self._unnamed and not self._found and not self._without_id:
+            (place, id), more = self._unnamed[0], len(self._unnamed) - 1
+            what = f"its class is {id}, and no name is known for it" + f", nor for {more:,} other objects" * bool(more)
+            yield Problem(where=where, object=place, what=what, fix=self._give(), kind="classes without names")
         if self._differs:
             (id, name), count = self._differs.most_common(1)[0]
             told = f"its records call class {id} {name!r} ({count:,} objects)"
@@ -287,7 +314,7 @@ class _Names:
         return {id: next(iter(names)) for id, names in self._found.items()} | self._ids.names
 
 
-def _joined(declared: Sequence[dict[int, str] | None], reading: Reading) -> list[str]:
+def _joined(declared: Sequence[dict[int, str] | None], where: str, problems: list[Problem]) -> list[str]:
     """Return the classes of all sets in the order of their ids; where these differ, nothing says an order but names."""
     known = [one for one in declared if one is not None]
     pairs = sorted({pair for one in known for pair in one.items()})
@@ -298,7 +325,7 @@ def _joined(declared: Sequence[dict[int, str] | None], reading: Reading) -> list
         return names
     what = "its sets of records number their classes differently"
     fix = "The classes were joined by their names, in alphabetical order."
-    reading.problems.append(Problem(where=reading.where, what=what, fix=fix, severity="note", kind="classes joined"))
+    problems.append(Problem(where=where, what=what, fix=fix, severity="note", kind="classes joined"))
     return sorted(set(names))
 
 

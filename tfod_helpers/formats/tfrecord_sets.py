@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tfod_helpers.annotations import split_word
 from tfod_helpers.photos.folder import files_with_ending
 from tfod_helpers.problems import Problem
 from tfod_helpers.records import tfrecord
@@ -48,6 +49,12 @@ class RecordSet:
     def first(self) -> Path:
         """The path of the first of its files."""
         return self.folder / self.files[0]
+
+    @property
+    def shown(self) -> str:
+        """Its first file as messages call it, with the folder where that is a split's."""
+        place = f"{self.folder.name}/" if split_word(self.folder.name) else ""
+        return f"{place}{self.files[0]}"
 
     @property
     def files(self) -> list[str]:
@@ -102,14 +109,14 @@ def _checked(one: RecordSet, seen: dict[int, list[Path]], problems: list[Problem
     for number in doubled:
         files = ", ".join(name for name, own in kept.items() if own == number)
         what = f"{f'shard {number}' if one.count else 'it'} is there more than once, with other contents: {files}"
-        problems.append(Problem(where=one.first.name, what=what, fix="Keep the right one.", kind="shard doubled"))
+        problems.append(Problem(where=one.shown, what=what, fix="Keep the right one.", kind="shard doubled"))
     numbers = {*one.numbers.values()}
     start = 1 if one.count in numbers else 0  # some programs count from 1
     if missing := sorted({*range(start, one.count + start)} - numbers):
         shown = ", ".join(f"{number:05d}-of-{one.count:05d}" for number in missing[:_SHOWN])
         what = f"{len(missing)} of its {one.count} shards are missing: {shown}{', ...' * (len(missing) > _SHOWN)}"
         fix = "Copy them here, or write the records again; on_problem='skip' reads those that are there."
-        problems.append(Problem(where=one.first.name, what=what, fix=fix, kind="shard missing"))
+        problems.append(Problem(where=one.shown, what=what, fix=fix, kind="shard missing"))
     kept = {name: number for name, number in kept.items() if number not in doubled}
     return replace(one, numbers=kept) if kept else None
 
