@@ -39,7 +39,7 @@ from tfod_helpers.records import tfrecord
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _WRITE_AGAIN = "Write the records again, or leave this one out with on_problem='skip'."
-_OF_ALL = ("records of another task", "label map differs", "classes without names")  # kinds that leave nothing to read
+_OF_ALL = ("records without boxes", "label map differs", "classes without names")  # kinds that leave nothing to read
 _THEIR_MAP = "the label map that the records were written with"
 _IN_PIXELS = 2.0  # a fraction of the image is never so high, a box over the edge included
 _BOX = "image/object/bbox/"
@@ -165,7 +165,8 @@ class _Kinds:
                 features, f"{count:,} of {sum(self._counts.values()):,} records have no photo in image/encoded"
             )
         if self._with_photo and not any(key.startswith(_BOX) for key in self._with_photo):
-            yield self._other(tuple(sorted(self._with_photo)), f"no record has boxes ({_BOX}xmin and so on)")
+            what = f"no record has boxes ({_BOX}xmin and so on)"
+            yield self._other(tuple(sorted(self._with_photo)), what, "records without boxes")
         empty = [shard for shard, count in self._counts.items() if not count and shard not in damaged]
         if empty:
             severity: Severity = "warning" if any(self._counts.values()) else "error"
@@ -173,7 +174,7 @@ class _Kinds:
             fix = "Some programs leave shards empty; if this one was not meant to be, copy it again."
             yield Problem(where=self._set.shown, what=what, fix=fix, severity=severity, kind="shard empty")
 
-    def _other(self, features: tuple[str, ...], what: str) -> Problem:
+    def _other(self, features: tuple[str, ...], what: str, problem_kind: str) -> Problem:
         """Return the problem of records that are no photos with boxes, and what they are by their features."""
         of_images = [feature for feature in features if not feature.startswith("image/object/")]
         fits = [(kind, fix) for word, kind, fix in _OTHER_TASKS if any(word in feature for feature in of_images)]
@@ -182,7 +183,7 @@ class _Kinds:
             kind, fix = "tf.train.SequenceExample records, of videos", "Write a tf.train.Example for each image."
         shown = ", ".join(features[:_SHOWN]) + f", ... {len(features)} in all" * (len(features) > _SHOWN)
         what = f"{what}, but {shown or 'no features at all'}" + f": these are {kind}" * bool(kind)
-        return Problem(where=self._set.shown, what=what, fix=fix, kind="records of another task")
+        return Problem(where=self._set.shown, what=what, fix=fix, kind=problem_kind)
 
 
 def _examples(path: Path, problems: list[Problem]) -> Iterator[dict[str, Any]]:
