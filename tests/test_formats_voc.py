@@ -658,6 +658,27 @@ def test_photo_in_two_folders(tmp_path: Path) -> None:
     assert said(dataset)[0][1].startswith("a.xml: it may describe 'cam1/a.jpg' or 'cam2/a.jpg', its filename is 'a.jpg")
 
 
+def test_annotations_in_two_folders(tmp_path: Path) -> None:
+    """Copies of the same XML in two folders are read once, with a note; files that differ are named with the folder."""
+    for name in ("images", "annotations"):
+        (tmp_path / name).mkdir()
+        for stem in "ab":
+            annotation(tmp_path / name / f"{stem}.xml", f"{stem}.jpg")
+    for stem in "ab":
+        photo(tmp_path / f"images/{stem}.jpg")
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
+    assert [len(image.labels) for image in dataset] == [1, 1]
+    (note,) = said(dataset)
+    assert note == (
+        "note",
+        f"{tmp_path}/images: 2 annotations are copies of those in {tmp_path}/annotations. Read once.",
+    )
+    annotation(tmp_path / "annotations/a.xml", "a.jpg", objects=[("dog", 1, 2, 30, 31)])
+    with pytest.raises(DatasetError) as caught:
+        voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
+    assert errors(caught)[0].startswith("a.jpg: 2 annotations describe this image: annotations/a.xml; images/a.xml.")
+
+
 def test_annotation_without_photo_is_read_with_the_rest(tmp_path: Path) -> None:
     """Of annotations whose photos are in two folders, one without a photo is told, and only once."""
     for folder, stem in (("images/train", "a"), ("images/val", "b")):

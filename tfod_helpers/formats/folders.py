@@ -183,7 +183,7 @@ def photos_of(wanted: Collection[str], place: Path, folders: Listing, split: str
     found: dict[tuple[Path, bool], set[str]] = {(folder, False): set() for folder in near or [first]}
     for name, key in keys.items():
         having = [folder for folder in near if key in photos[folder]] or [first]
-        unclear = len(having) > 1 and not _same_file([folder / photos[folder][key] for folder in having])
+        unclear = len(having) > 1 and not same_file([folder / photos[folder][key] for folder in having])
         where = Path(os.path.commonpath(having)) if unclear else having[0]
         found.setdefault((where, unclear), set()).add(name)
     return [Found(where, frozenset(stems), deep) for (where, deep), stems in found.items() if stems or where == first]
@@ -218,7 +218,8 @@ def _differ(one: str, other: str) -> bool:
     return len(roles) == 2 and "" not in roles and not both
 
 
-def _same_file(paths: Sequence[Path]) -> bool:
+def same_file(paths: Sequence[Path]) -> bool:
+    """Whether several files hold the same bytes; not where one is not there."""
     try:
         return all(filecmp.cmp(paths[0], path, shallow=False) for path in paths[1:])
     except OSError:

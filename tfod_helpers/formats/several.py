@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import reprlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from tfod_helpers.annotations import Dataset, LabelledImage, split_role
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, split_role
 from tfod_helpers.photos.folder import folded
 from tfod_helpers.problems import Problem
 
@@ -28,6 +28,8 @@ def difference(one: Dataset, other: Dataset, names: tuple[str, str]) -> str:
     difficult. Nor is what errors have kept out of ``one``.
     """
     first, second = names
+    if all(name.isdigit() for name in other.label_map):
+        other = _named_as(one, other)
     faulty = {Path(path).stem for problem in one.problems if problem.severity == "error" for path in _places(problem)}
     for image, same in _pairs(one, other):
         name = image.path.name
@@ -53,6 +55,22 @@ def divided_as(one: Dataset, other: Dataset) -> Dataset:
     splits = {mine.path: image.split for image, same in _pairs(one, other) for mine in same}
     images = [dataclasses.replace(image, split=splits.get(image.path, "")) for image in one]
     return Dataset(tuple(images), one.label_map, one.problems)
+
+
+def _named_as(one: Dataset, other: Dataset) -> Dataset:
+    """Return a dataset whose classes have numbers for names, as YOLO without a list of them, with those of the first.
+
+    A class is called as most of the boxes are in the first that lie where its own do.
+    """
+    names: dict[int, Counter[str]] = defaultdict(Counter)
+    for image, same in _pairs(one, other):
+        for label, box_xyxy in zip(image.labels.tolist(), image.boxes_xyxy, strict=True):
+            mine = same[0] if same else image
+            near = np.flatnonzero(np.abs(mine.boxes_xyxy - box_xyxy).max(axis=1, initial=0) <= _ROUNDING)
+            names[label].update(one.label_map.name(int(mine.labels[place])) for place in near if same)
+    found = [names[label].most_common(1) for label in range(1, len(other.label_map) + 1)]
+    called = [counted[0][0] if counted else "" for counted in found]
+    return Dataset(other.images, LabelMap(called)) if all(called) and len({*called}) == len(called) else other
 
 
 def _pairs(one: Dataset, other: Dataset) -> Iterator[tuple[LabelledImage, list[LabelledImage]]]:

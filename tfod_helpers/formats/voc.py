@@ -17,39 +17,56 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from lxml import etree
 
-from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text, split_role
-from tfod_helpers.formats import folders, parsing, shapes
+from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text
+from tfod_helpers.formats import folders, parsing, shapes, voc_lists
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_set
-from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, files_with_ending, folded
+from tfod_helpers.photos.folder import PhotoFolder, files_with_ending
 from tfod_helpers.problems import Problem
 
 _ENDINGS = (".xml",)
 _LOOKED_AT = 3  # files of a folder
-_FLAGS = re.compile(r"(\s+-?\d+)+$")  # of a list of one class: whether the photo shows it; of the Pets: its class
-_PER_CLASS = re.compile(r".+_(train|val|trainval|test)", re.IGNORECASE)  # cat_train.txt, a list of one class
 _USUAL = ("name", "bndbox", "pose", "truncated", "difficult", "occluded")  # in an object
 Children = dict[str, list[etree._Element]]
-_NO_SPLIT = "default"  # what CVAT calls the list where nobody chose a split
 
 
 def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
+    places = defaultdict(list)  # of the annotations of one part's photos: some have them twice
+    for part in parts:
+        places[part.images, part.split].append(part.annotations)
     for part in parts:
         photos = PhotoFolder(part.images, deep=part.deep, only=part.only)
         names = folders.annotation_files(part, _ENDINGS)
         if part.only is not None:
             reading.problems += _without_annotation(part, {name[:-4] for name in names})
             names = [name for name in names if name[:-4] in part.only]
-        yield Source(photos, names, functools.partial(read_file, str(part.annotations)), part.split)
+        folder, inside, earlier = part.annotations, "", places[part.images, part.split]
+        if len(earlier) > 1:
+            folder, inside = folder.parent, f"{folder.name}/"  # so that a problem says which of the two
+            names = _new(part, names, earlier[: earlier.index(part.annotations)], reading.problems)
+        read = functools.partial(read_file, str(folder))
+        yield Source(photos, [inside + name for name in names], read, part.split)
     reading.problems += _in_no_list(parts)
+
+
+def _new(part: Part, names: list[str], earlier: Sequence[Path], problems: list[Problem]) -> list[str]:
+    """Return the annotation files that are not copies of those in the earlier folders; a note tells of copies."""
+    own = part.annotations
+    copies = {name for name in names if any(folders.same_file([folder / name, own / name]) for folder in earlier)}
+    if copies:
+        what = f"{len(copies)} annotations are copies of those in {', '.join(map(str, earlier))}"
+        note = Problem(where=str(own), what=what, fix="Read once.", severity="note", kind="annotated twice")
+        problems.append(note)
+    return [name for name in names if name not in copies]
 
 
 def _without_annotation(part: Part, there: set[str]) -> Iterator[Problem]:
@@ -74,7 +91,7 @@ def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
 
 
 def _list_of(part: Part) -> str:
-    return f"{part.split or _NO_SPLIT}.txt"
+    return f"{part.split or voc_lists.NO_SPLIT}.txt"
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -82,7 +99,7 @@ def _list_of(part: Part) -> str:
 
 def read_file(folder: str, name: str) -> RawImage:
     """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
-    stem = name[: -len(_ENDINGS[0])]
+    stem = name[: -len(_ENDINGS[0])].rpartition("/")[2]
     try:
         data = parsing.contents(Path(folder, name))
         root = parsing.parse_xml(data, "annotation", "Move it away: this is no Pascal VOC annotation.")
@@ -223,7 +240,7 @@ def _has_ours(place: Path, names: folders.Listing) -> bool:
 
 def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
     annotated = {folders.stem(name) for name in names[place] if name.lower().endswith(".xml")}
-    lists = _lists(place, root, names, annotated)
+    lists = voc_lists.find(place, root, names, annotated)
     wanted = annotated.union(*lists.values())
     photos = folders.photos_of(wanted, place, names)
     if lists:
@@ -238,76 +255,6 @@ def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
         Part(images, place, folders.split_of(root, place, images), stems if only else None, deep)
         for images, stems, deep in photos
     ]
-
-
-# --- lists of splits ----------------------------------------------------------------------------------------
-
-
-def _lists(place: Path, root: Path, names: folders.Listing, annotated: Collection[str]) -> dict[str, frozenset[str]]:
-    """Return the photos of each split whose annotations are in ``place``, as the lists nearest to it name them.
-
-    What is in none of the devkit's ImageSets is no part of the data set; what is in no list that lies about is of no
-    split.
-    """
-    bases = [base for base in (place, *place.parents) if base in names]
-    known = {folder.relative_to(root).as_posix().casefold(): folder for folder in names}
-    for base in bases:
-        for name in ("ImageSets/Main", "ImageSets"):
-            inner = known.get((base.relative_to(root) / name).as_posix().casefold())
-            if inner and (found := _splits(inner, names, base, place, annotated)):
-                return found
-    beside = [folder for base in bases for folder in names if folder.parent == base]
-    for folder in [*bases, *beside] if not folders.split_of(root, place) else ():
-        found = _splits(folder, names, None, place, annotated)
-        if found := {split: listed for split, listed in found.items() if listed & set(annotated)}:
-            left = frozenset(annotated).difference(*found.values())
-            return found | ({"": left} if left else {})
-    return {}
-
-
-def _splits(
-    folder: Path, names: folders.Listing, base: Path | None, place: Path, annotated: Collection[str]
-) -> dict[str, frozenset[str]]:
-    """Return the photos in each list of a folder; with a ``base``, only those whose annotations lie in ``place``."""
-    stems = [folders.stem(name) for name in names[folder] if name.lower().endswith(".txt")]
-    stems = [stem for stem in stems if not _PER_CLASS.fullmatch(stem)]
-    if not base or any(map(split_role, stems)):
-        stems = list(filter(split_role, stems))  # and not all.txt, or one of a single class
-    inside = place.relative_to(base).parts[1:] if base else ()  # CVAT keeps the folders that the photos were in
-    spelled = {folded(stem): stem for stem in annotated}
-    found: dict[str, frozenset[str]] = {}
-    for stem in sorted(stems, key=_order):
-        lines = _lines(next(folder / name for name in names[folder] if folders.stem(name) == stem), spelled)
-        here = [line for line in lines if not base or line[:-1] == [*inside] or base.joinpath(*line[:-1]) in names]
-        listed = frozenset(spelled.get(folded(line[-1]), line[-1]) for line in here)
-        if folders.split_name(stem).casefold() == "trainval":  # train and validation photos together
-            listed = listed.difference(*(other for split, other in found.items() if split_role(split) != "test"))
-        if listed:
-            found["" if stem == _NO_SPLIT else stem] = listed
-    return found
-
-
-def _order(split: str) -> tuple[bool, bool, bool, str]:
-    together = folders.split_name(split).casefold() == "trainval"
-    return together, split_role(split) != "train", split_role(split) == "test", split
-
-
-def _lines(path: Path, annotated: Collection[str]) -> list[list[str]]:
-    """Return the names in a list, each divided into folders and the name without ending.
-
-    A line is ``name``, ``name 1`` or, as CVAT writes it, ``"name with spaces"``.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in filter(None, map(str.strip, lines)):
-        bare = line if folded(line) in annotated else _FLAGS.sub("", line)
-        name = line.split('"')[1] if line.count('"') > 1 else bare
-        stem = folders.stem(name) if name.lower().endswith((*PHOTO_ENDINGS, *_ENDINGS)) else name
-        found.append(re.split(r"[/\\]", stem))
-    return found
 
 
 FORMAT = Format(
