@@ -477,3 +477,15 @@ def test_run_lengths_are_read_as_pycocotools_does() -> None:
     assert (rebuilt == pixels).all()
     with pytest.raises(ValueError, match="cut off"):
         masks.run_lengths(b"P")
+
+
+@pytest.mark.parametrize("image_id", [None, True, "", [1], 77])
+def test_photo_that_may_have_lost_its_labels_is_no_background(image_id: Any, tmp_path: Path) -> None:
+    """Where an annotation is of no image, an image without annotations is left out: they may be its own."""
+    data = json.loads(layouts.coco("abc"))
+    data["annotations"][0]["image_id"] = image_id
+    folder = layouts.write(tmp_path, layouts.photos("", "abc") | {"x.json": json.dumps(data)})
+    with pytest.raises(DatasetError, match=r"annotation 1: image_id .* is no image of this file"):
+        coco.read(folder, folder / "x.json")
+    found = coco.read(folder, folder / "x.json", on_problem="skip")
+    assert [(image.path.name, len(image.labels)) for image in found] == [("b.jpg", 1), ("c.jpg", 1)]

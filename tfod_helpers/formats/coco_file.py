@@ -49,16 +49,18 @@ class CocoFile:
         self.names = {id: item["name"].strip() for id, item in categories.items()}
         self.filenames = {id: filename(item) for id, item in images.items()}
         of_image: dict[str, list[Any]] = defaultdict(list)
-        used = set()
+        used, of_none = set(), 0
         for number, item in enumerate(data.get("annotations", []), start=1):
             image_id = item.get("image_id") if isinstance(item, dict) else None
             if key_of(image_id) in images:
                 of_image[key_of(image_id)].append((number, item))
                 used.add(key_of(item.get("category_id")))
             else:
+                of_none += 1
                 what = f"image_id {reprlib.repr(image_id)} is no image of this file"
                 self._problem(f"annotation {shown_id(item, number)}", what, "Correct it, or delete the annotation.")
-        self.items = [(id, item, of_image.get(id, ())) for id, item in images.items()]
+        # Where annotations are of no image, one without any has perhaps lost its own, and is no background.
+        self.items = [(id, item, of_image.get(id, ())) for id, item in images.items() if id in of_image or not of_none]
         self.classes = [name for id, name in sorted(self.names.items(), key=_order) if not self._is_no_class(id, used)]
 
     def _by_id(
