@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,25 @@ def test_strange_names_alone_are_refused_and_mixed_ones_too() -> None:
         evaluation.score(PHOTOS, [named(["bird", "fish"], [1, 2])] * 4)
     with pytest.raises(ValueError, match="Some detections name their classes"):
         evaluation.score(PHOTOS, [named(["cat", "dog"], [1, 2])] * 3 + [detections([CAT], [1], [0.9])])
+
+
+def test_results_of_classes_that_the_dataset_lacks_are_said(tmp_path: Path) -> None:
+    """COCO results of classes that a dataset was read without are left out by name; with none in common, refused."""
+    image = {"id": 7, "file_name": "a.png", "width": 500, "height": 500}
+    one = {"image_id": 7, "category_id": 1, "bbox": [10, 10, 50, 50]}
+    categories = [{"id": id, "name": name} for id, name in enumerate(["dog", "cat", "bird"])]
+    truth = {"images": [image], "annotations": [one | {"id": 1, "iscrowd": 0, "area": 2500}], "categories": categories}
+    results = [one | {"category_id": id, "score": 0.9 - id / 10} for id in (0, 1, 2)]
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    photo = [replace(one_image([CAT], [1]), path=tmp_path / "a.png")]
+    found = formats.coco.read_results(tmp_path / "results.json", tmp_path / "truth.json", Dataset(photo, CAT_DOG))
+    assert found[0].class_id.tolist() == [2, 1, 0]
+    seen = evaluation.score(Dataset(photo, CAT_DOG), found, resamples=0)
+    assert seen.ap == pytest.approx(1)
+    assert "Left out: detections of classes that the dataset does not have, bird." in seen.notes
+    with pytest.raises(ValueError, match="none in common"):
+        evaluation.score(Dataset(photo, LabelMap(["fish", "frog"])), found)
 
 
 def test_what_agrees_is_not_copied() -> None:

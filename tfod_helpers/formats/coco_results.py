@@ -33,7 +33,8 @@ def read_results(
     Args:
         results: a JSON list of ``{"image_id", "category_id", "bbox", "score"}``.
         annotations: the COCO file that the ids belong to.
-        dataset: the images that were read with it; their detections are returned in its order.
+        dataset: the images that were read with it; their detections are returned in its order. A class that it lacks
+            has the id 0; `evaluation.score` leaves it out and says so.
 
     Raises:
         FileNotFoundError: a file is not there.
@@ -46,7 +47,7 @@ def read_results(
     file = CocoFile(place, found)
     of_id = _images(file, place.absolute(), dataset)
     unclear: dict[str, None] = {}
-    rows: dict[int, list[tuple[Bounds, int, float]]] = defaultdict(list)
+    rows: dict[int, list[tuple[Bounds, str, float]]] = defaultdict(list)
     entries = parsing.load_json(path)
     if not isinstance(entries, list):
         raise parsing.refused(path, "it is no list of detections", "Give a COCO results file.")
@@ -60,17 +61,19 @@ def read_results(
             fix = "Correct it, or delete the detection."
             found.append(Problem(where=path.name, object=f"detection {number}", what=str(error), fix=fix))
             continue
-        if len(of_id[id]) == 1 and name in dataset.label_map:
-            rows[of_id[id][0]].append((box_xyxy, dataset.label_map.id(name), score))
+        if len(of_id[id]) == 1:
+            rows[of_id[id][0]].append((box_xyxy, name, score))
         elif len(of_id[id]) > 1:
             unclear[id] = None
     found += [_unclear(file, id, [dataset[number].path for number in of_id[id]]) for id in unclear]
     settle_problems(found, "raise", str(path))
+    ids = dict(zip(dataset.label_map, dataset.label_map.ids, strict=True))
     return [
         sv.Detections(
             xyxy=np.array([box_xyxy for box_xyxy, _, _ in rows[number]]).reshape(-1, 4),
-            class_id=np.array([label for _, label, _ in rows[number]], int),
+            class_id=np.array([ids.get(name, 0) for _, name, _ in rows[number]], int),
             confidence=np.array([score for _, _, score in rows[number]], float),
+            data={"class_name": np.array([name for _, name, _ in rows[number]], object)},
         )
         for number in range(len(dataset))
     ]
