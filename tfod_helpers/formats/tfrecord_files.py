@@ -161,9 +161,8 @@ class _Kinds:
     def problems(self, damaged: Collection[str]) -> Iterator[Problem]:
         """Yield what is wrong with the whole set, but for the files that cannot be read to their end."""
         for features, count in self._without_photo.items():
-            yield self._other(
-                features, f"{count:,} of {sum(self._counts.values()):,} records have no photo in image/encoded"
-            )
+            what = f"{count:,} of {sum(self._counts.values()):,} records have no photo in image/encoded"
+            yield self._other(features, what, "record without photo")
         if self._with_photo and not any(key.startswith(_BOX) for key in self._with_photo):
             what = f"no record has boxes ({_BOX}xmin and so on)"
             yield self._other(tuple(sorted(self._with_photo)), what, "records without boxes")
