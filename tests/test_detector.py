@@ -149,6 +149,10 @@ def test_what_is_no_photo_is_named(detector: Detector, tmp_path: Path) -> None:
         detector.detect([spotted(), tmp_path / "page.jpg"])
     with pytest.raises(photos.PhotoError, match=r"cut\.jpg: damaged or cut off"):
         detector.detect(tmp_path / "cut.jpg")
+    with pytest.raises(FileNotFoundError, match=r"\*\.jpg: there is no such file\. Give what glob\.glob makes of it"):
+        detector.detect(tmp_path / "*.jpg")
+    with pytest.raises(TypeError, match=r"detect_folder takes the path of a folder, got list; detect takes photos"):
+        detector.detect_folder([tmp_path])
     with pytest.raises(photos.PhotoError, match=r"this is a folder, not a photo\. Give it to detect_folder"):
         detector.detect(tmp_path)
     with pytest.raises(
@@ -226,6 +230,8 @@ def test_several_photos_of_any_kind_give_a_list(kind: str, detector: Detector, t
         (Tensor(spotted() / np.float32(255)), r"float32 of shape"),
         (spotted().transpose(2, 0, 1), r"shape \(3, 120, 200\)\. Move the channels to the end: \.transpose\(1, 2, 0\)"),
         (np.zeros((2, 3, 9, 9, 3), np.uint8), r"shape \(2, 3, 9, 9, 3\)\. Give one photo, or a list of them\."),
+        (np.zeros((0, 9, 3), np.uint8), r"shape \(0, 9, 3\)\. There are no pixels in it\."),
+        (pd.DataFrame({"path": ["a.jpg"]}), r"got object of shape \(1, 1\)\. There are no pixels in it\."),
         (None, r"A photo is a path, .*got NoneType, which is what cv2\.imread gives for a file that it cannot read"),
         (7, r"A photo is a path, .*, and several are a list of them; got int\."),
         ({"a.jpg": spotted()}, r"A dict of photos cannot be told which result is whose\. Give a list\."),

@@ -253,10 +253,15 @@ class Detector:
         Raises:
             FileNotFoundError: there is no such folder.
             NotADirectoryError: it is a file.
+            TypeError: it is no path.
             DatasetError: there is no photo in it, or none that can be read.
         """
         import pandas as pd
 
+        if not isinstance(folder, str | os.PathLike):
+            raise TypeError(
+                f"detect_folder takes the path of a folder, got {type(folder).__name__}; detect takes photos."
+            )
         source = PhotoFolder(storage.mirror(folder), deep=True)
         rows: list[tuple[str, str, float, float, float, float, float]] = []
         looked_at: list[str] = []

@@ -97,7 +97,8 @@ def opened(source: Source) -> ImageFile.ImageFile:
     try:
         return _with_pillow(source)
     except FileNotFoundError:
-        fix = "Download it first" if _URL.match(name) else "Check the path"
+        fix = "Give what glob.glob makes of it" if "*" in name else "Check the path"
+        fix = "Download it first" if _URL.match(name) else fix
         raise FileNotFoundError(f"{name}: there is no such file. {fix}.") from None
     except Exception as error:  # each of Pillow's readers raises its own for damaged data
         start = (source[:64] if isinstance(source, bytes) else _first_bytes(source, 64)) or b""

@@ -206,8 +206,10 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _array_fix(array: np.ndarray) -> str:
+    if not array.size or array.dtype.kind not in "biuf":
+        return "There are no pixels in it."
     if array.dtype != np.uint8:
-        most = f": its largest value is {array.max():g}" if array.size and array.dtype.kind in "fiu" else ""
+        most = f": its largest value is {array.max():g}" if array.dtype.kind != "b" else ""
         return f"Scale to 0..255 and convert with .astype('uint8'){most}."
     if array.ndim == 3 and array.shape[0] in (1, 3, 4):
         return "Move the channels to the end: .transpose(1, 2, 0)."
