@@ -278,6 +278,15 @@ def test_a_class_without_an_example(
     assert "There is no example of 'blue' in the validation records. Split again with Dataset.split" in found
 
 
+def test_validation_photos_that_are_trained_on(
+    small: Small, doctor: Callable[..., Any], change: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Some of the training photos among the validation photos would make the score too good."""
+    images = [*records.read(small.validation), *list(records.read(small.train))[4:6]]
+    found = fault(doctor(write(tmp_path, "validation", images, small.train.label_map, change, small.config)), "dataset")
+    assert "2 of the validation photos are training photos too, such as '4.jpg'" in found
+
+
 def test_records_that_are_not_the_datasets(
     small: Small, doctor: Callable[..., Any], change: Callable[..., Any], tmp_path: Path
 ) -> None:

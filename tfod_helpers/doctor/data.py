@@ -41,6 +41,12 @@ def look_at_records(case: Case) -> str:
                 f"There is no example of {', '.join(map(repr, missing[:10]))} in the {part} records.",
                 "Split again with Dataset.split, which shares out every class; or label some, or leave the class out.",
             )
+    if shared := records.in_both(case.records["train"], case.records["validation"]):
+        raise FoundFault(
+            f"{len(shared)} of the validation photos are training photos too, such as {shared[0]!r}: their score says "
+            f"nothing about others.",
+            "Divide the photos with train_and_validation() of their dataset, and write both records again.",
+        )
     compared = _look_at_dataset(case)
     rarest = min((count, name) for name, count in case.objects.counts.items())
     state = "proved whole" if proved else "opened, too large to read all of them here (records.verify does)"
