@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 from pathlib import Path
@@ -135,11 +136,35 @@ def copies(folder: Path, count: int, seed: int) -> list[LabelledImage]:
     return images
 
 
-def test_copies_alone_cannot_be_shared_out(tmp_path: Path) -> None:
-    """Where all photos are the same picture, no part may have any without another having it too."""
-    whole = Dataset(tuple(copies(tmp_path, 4, seed=0)), LabelMap(["cat"]))
-    with pytest.raises(ValueError, match="4 images are 1 different pictures, which is too few for 2 parts"):
-        whole.split({"train": 0.5, "validation": 0.5})
+def test_one_file_alone_cannot_be_shared_out(tmp_path: Path) -> None:
+    """Where all photos are the same file, no part may have any without another having it too."""
+    (image,) = copies(tmp_path, 1, seed=0)
+    images = []
+    for number in range(4):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(image.path.read_bytes())
+        images.append(dataclasses.replace(image, path=path))
+    with pytest.raises(ValueError, match="4 images are 1 different files, which is too few for 2 parts"):
+        Dataset(tuple(images), LabelMap(["cat"])).split({"train": 0.5, "validation": 0.5})
+
+
+@pytest.mark.parametrize("count", [2, 4, 60])
+@pytest.mark.parametrize("others", [0, 4])
+def test_one_scene_is_shared_out(count: int, others: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Photos of one scene that all look the same are shared out all the same, and a line says so; equal files stay."""
+    scene = copies(tmp_path, count, seed=0)
+    different = [image for seed in range(1, others + 1) for image in copies(tmp_path, 1, seed=seed)]
+    again = tmp_path / f"{scene[0].path.stem}-again.png"
+    again.write_bytes(scene[0].path.read_bytes())
+    whole = Dataset((*scene, *different, dataclasses.replace(scene[0], path=again)), LabelMap(["cat"]))
+    parts = whole.split({"train": 0.5, "validation": 0.5})
+    found = part_of(parts)
+    assert found[again.name] == found[scene[0].path.name]
+    total = len(whole)
+    assert all(abs(len(part) - total / 2) <= max(1.5, 0.1 * total) for part in parts.values())
+    said = capsys.readouterr().out
+    assert ("photos look so much alike, as of one scene" in said) == (count == 60 or not others)
+    assert part_of(Dataset(whole.images[::-1], whole.label_map).split({"train": 0.5, "validation": 0.5})) == found
 
 
 def test_many_copies_leave_no_part_empty(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfod_helpers import checks, formats, photos, presets, sources
+from tfod_helpers import checks, formats, photos, presets, records, sources
 from tfod_helpers.annotations import BOX_OVER_EDGE, BOX_SWAPPED, Dataset, LabelledImage, LabelMap
 from tfod_helpers.checks.boxes import same_boxes
 from tfod_helpers.formats import voc
@@ -150,6 +151,17 @@ def test_damaged_and_missing_photos(sound: Dataset) -> None:
     assert [one.photo for one in report.problems] == [str(sound[n].path) for n in (1, 2, 4)]
 
 
+def test_photo_of_another_size_than_its_labels(sound: Dataset, tmp_path: Path) -> None:
+    """A photo that was scaled after it was read is an error, and mend leaves it out, so that records can be written."""
+    picture(3, (160, 120)).save(sound[3].path)
+    report = checks.check(sound)
+    assert told(report) == [("error", "size differs", "03.jpg", "")]
+    assert report.problems[0].what == "its labels are for 320 x 240 pixels, and the photo has 160 x 120"
+    mended = checks.mend(sound)
+    assert [change.kind for change in mended.changes] == ["size differs"]
+    assert len(list(records.read(records.write(mended.dataset, tmp_path / "train")))) == 11
+
+
 def test_photo_without_permission(sound: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """A photo that may not be read is told as such, not as a traceback."""
     real = open
@@ -185,19 +197,40 @@ def test_same_photo_twice(sound: Dataset, tmp_path: Path) -> None:
     assert report.problems[0].what == "it is the same file as 00.jpg, and its labels differ"
 
 
-def test_same_photo_in_two_splits_is_an_error(sound: Dataset, tmp_path: Path) -> None:
-    """A copy, exact or near, of a training photo makes the evaluation untrue, however the splits are given."""
-    picture(1).save(tmp_path / "near.jpg", quality=50)
-    other = labelled(tmp_path / "other.jpg", 99)
-    validation = (dataclasses.replace(sound[0]), dataclasses.replace(other, path=tmp_path / "near.jpg"))
-    train, held = sound, dataclasses.replace(sound, images=validation)
-    report = checks.check({"train": train, "validation": held})
-    expected = [("error", "same photo in two splits", f"validation/{name}.jpg", "") for name in ("00", "near")]
-    assert told(report)[:2] == expected
+def test_same_photo_in_two_splits_is_an_error(sound: Dataset) -> None:
+    """A copy of a training photo makes the evaluation untrue, however the splits are given."""
+    held = dataclasses.replace(sound, images=(dataclasses.replace(sound[0]),))
+    report = checks.check({"train": sound, "validation": held})
+    assert told(report)[:1] == [("error", "same photo in two splits", "validation/00.jpg", "")]
     assert "in 'train', so the evaluation sees what was trained on" in report.problems[0].what
-    whole = [dataclasses.replace(image, split="train") for image in train]
-    whole += [dataclasses.replace(image, split="validation") for image in validation]
-    assert told(checks.check(dataclasses.replace(sound, images=tuple(whole))))[:2] == expected
+    whole = [dataclasses.replace(image, split="train") for image in sound]
+    whole += [dataclasses.replace(image, split="validation") for image in held]
+    assert told(checks.check(dataclasses.replace(sound, images=tuple(whole))))[:1] == told(report)[:1]
+    # Of two copies the one in the other split is told, though it comes second.
+    three = {"a": held, "train": dataclasses.replace(sound, images=sound.images[:2])}
+    twice = checks.check({**three, "a": dataclasses.replace(held, images=held.images * 2)})
+    assert twice.counts()["error", "same photo in two splits"] == twice.counts()["warning", "same photo twice"] == 1
+
+
+def test_likeness_alone_is_no_error(sound: Dataset, tmp_path: Path) -> None:
+    """A photo that is nearly the same as one in another split is a warning, with both photos and their likeness."""
+    near, nearer = tmp_path / "near.jpg", tmp_path / "nearer.jpg"
+    picture(1).save(nearer, quality=80)
+    Image.fromarray(np.clip(np.array(picture(1)) * 1.15 + 4, 0, 255).astype(np.uint8)).save(near, quality=50)
+    held = [dataclasses.replace(sound[1], path=path) for path in (near, nearer)]
+    report = checks.check({"train": sound, "validation": dataclasses.replace(sound, images=tuple(held))})
+    found = [one for one in report.problems if one.kind == "nearly the same photo"]
+    assert [(one.severity, one.where) for one in found] == [
+        ("warning", "validation/near.jpg"), ("warning", "validation/nearer.jpg")
+    ]  # fmt: skip
+    assert {one.other_photo for one in found} == {str(sound[1].path)}  # nearer is most like near, which is beside it
+    for one in found:
+        assert re.fullmatch(
+            r"it is nearly the same picture as 01.jpg \(likeness (0.9\d|1.00)\) in 'train'; "
+            r"if so, the evaluation sees what was trained on",
+            one.what,
+        )
+    assert "error" not in {one.severity for one in report.problems}
 
 
 def test_place_begins_with_the_split(sound: Dataset) -> None:

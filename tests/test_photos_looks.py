@@ -165,7 +165,7 @@ def test_several_processes_keep_what_they_see(
     commands = [[sys.executable, "-c", code, *map(str, paths[start:])] for start in range(4)]
     for process in [subprocess.Popen(command, env=environment) for command in commands]:
         assert process.wait() == 0
-    kept = tmp_path / "cache" / "tfod_helpers" / "looks.npy"
+    kept = tmp_path / "cache" / "tfod_helpers" / "looks-2.npy"
     monkeypatch.setattr(looks, "_file", lambda: kept)
     assert 9 <= len(set(looks._kept()["key"].tolist())) <= 12
-    assert [path.name for path in kept.parent.iterdir()] == ["looks.npy"]
+    assert [path.name for path in kept.parent.iterdir()] == ["looks-2.npy"]

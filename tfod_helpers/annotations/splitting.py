@@ -2,7 +2,8 @@
 
 A photo's part follows from a hash of its name (weighted rendezvous hashing), so that it stays there when other photos
 come or go, on every machine. Near-duplicates go together, by the one with the shortest name: copies and later frames
-have longer ones. What chance leaves uneven is balanced by Lagrange multipliers, here called prices: where a part holds
+have longer ones. A group so large that the parts could not have their shares is of one scene, and is taken apart; equal
+files never are. What chance leaves uneven is balanced by Lagrange multipliers, here called prices: where a part holds
 too much of a class, its price rises there, until photos that another part nearly got go to that one.
 """
 
@@ -23,6 +24,7 @@ from tfod_helpers.photos import near_duplicates
 if TYPE_CHECKING:
     from tfod_helpers.annotations.labelled_image import LabelledImage
 
+_UNEVEN, _FEW = 0.2, 1.5  # of a part's images, and images: groups that make it more uneven are taken apart
 _NEAR = 0.03  # of a class's boxes in a part: so many more or fewer are even enough
 _STEPS, _RATE, _SLOWER = 300, 0.5, 30  # of the prices: how many, the first one, after how many it is halved
 _ROUNDS = 3  # over all images, for what the prices leave
@@ -50,15 +52,13 @@ def share_out(
         if count == 0:
             raise ValueError(f"{len(images)} images leave none for {name!r}. Give it a larger share.")
     names = _telling_names([image.path for image in images])
-    groups = sorted(_same_pictures(images, names), key=lambda group: names[group[0]])
-    if len(groups) < len(shares):
+    groups, files = _same_pictures(images, names)
+    if len(files) < len(shares):
         raise ValueError(
-            f"{len(images)} images are {len(groups)} different pictures, which is too few for {len(shares)} parts "
-            f"without the same picture in two of them. Add other photos."
+            f"{len(images)} images are {len(files)} different files, which is too few for {len(shares)} parts "
+            f"without the same file in two of them. Add other photos."
         )
-    draws = [_draws(seed, names[group[0]], shares) for group in groups]
-    parts = _parts(np.array(draws), _contents(images, groups), np.array(shares))
-    part_of = {number: part for group, part in zip(groups, parts, strict=True) for number in group}
+    part_of = _shared_out(images, names, groups, files, shares, seed)
     shuffled = sorted(part_of, key=lambda number: _digest(seed, names[number]))
     return {
         name: [images[number] for number in shuffled if part_of[number] == part] for part, name in enumerate(fractions)
@@ -92,12 +92,64 @@ def _telling_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _same_pictures(images: Sequence[LabelledImage], names: Sequence[str]) -> list[list[int]]:
-    """Return the numbers of the images that belong together; of each group the one with the shortest name first."""
-    looks = photos.look_at([image.source for image in images], title="Comparing photos")
-    groups = [sorted(group, key=lambda n: (len(names[n]), names[n])) for group in near_duplicates.groups(looks)]
-    together = {number for group in groups for number in group}
-    return [*groups, *([number] for number in range(len(images)) if number not in together)]
+def _same_pictures(images: Sequence[LabelledImage], names: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the numbers of the images that belong together, the shortest name first: near-duplicates; equal files."""
+    order = sorted(range(len(images)), key=lambda number: (len(names[number]), names[number]))
+    looks = photos.look_at([images[number].source for number in order], title="Comparing photos")
+    found = []
+    for groups in (near_duplicates.groups(looks), near_duplicates.equal_files(looks)):
+        some = [[order[place] for place in group] for group in groups]
+        together = {number for group in some for number in group}
+        found.append([*some, *([number] for number in order if number not in together)])
+    return found[0], found[1]
+
+
+def _shared_out(
+    images: Sequence[LabelledImage],
+    names: Sequence[str],
+    groups: list[list[int]],
+    files: Sequence[list[int]],
+    shares: Sequence[float],
+    seed: int,
+) -> dict[int, int]:
+    """Return the part of each image, by its number; the largest groups are taken apart until the parts are even."""
+    wanted = np.array(shares) * len(images)
+    slack = np.maximum(_UNEVEN * wanted, _FEW)
+    file_of = {number: place for place, file in enumerate(files) for number in file}
+    taken_apart = 0
+    while True:
+        part_of = _part_of(images, names, groups, shares, seed)
+        sizes = np.bincount(list(part_of.values()), minlength=len(shares))
+        of_files = [len({file_of[number] for number in group}) for group in groups]
+        scene = max((group for group, count in zip(groups, of_files, strict=True) if count > 1), key=len, default=[])
+        uneven = (np.abs(sizes - wanted) > slack).any() and len(scene) > slack.min()
+        if not scene or not (uneven or sizes.min() == 0):
+            break
+        pieces = {file_of[number] for number in scene}
+        groups = [*(group for group in groups if group is not scene), *(files[place] for place in sorted(pieces))]
+        taken_apart += len(scene)
+    if taken_apart:
+        print(
+            f"{taken_apart} photos look so much alike, as of one scene, that no part could have its share with them "
+            f"together. They are shared out one by one; where some were taken in a row, the parts resemble each other."
+        )
+    return part_of
+
+
+def _part_of(
+    images: Sequence[LabelledImage],
+    names: Sequence[str],
+    groups: Sequence[list[int]],
+    shares: Sequence[float],
+    seed: int,
+) -> dict[int, int]:
+    """Return the part of each image, by its number; images of one group are in one part."""
+    groups = sorted(groups, key=lambda group: names[group[0]])
+    if len(groups) < len(shares):
+        return dict.fromkeys(range(len(images)), 0)
+    draws = [_draws(seed, names[group[0]], shares) for group in groups]
+    parts = _parts(np.array(draws), _contents(images, groups), np.array(shares))
+    return {number: part for group, part in zip(groups, parts, strict=True) for number in group}
 
 
 def _contents(images: Sequence[LabelledImage], groups: Sequence[Sequence[int]]) -> np.ndarray:

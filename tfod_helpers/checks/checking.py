@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def check(
     looks = photos.look_at([image.source for image in images], workers=workers, title="Checking photos")
     problems = [
         *(problem for problem in reported if problem.kind != SPELLED_DIFFERENTLY),  # found again below, with numbers
-        *_unreadable(images, looks),
+        *_unusable(images, looks),
         *_same_photos(images, looks),
         *_dark(images, looks),
         *_too_large(images, looks, chosen),
@@ -79,34 +80,59 @@ def checked_parts(dataset: Dataset | Mapping[str, Dataset]) -> dict[str, Dataset
 # --- photos ---------------------------------------------------------------------------------------
 
 
-def _unreadable(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:
-    """Yield the problem of each image whose photo cannot be read."""
+def photo_fault(image: LabelledImage, look: Look | PhotoError) -> tuple[str, str, str] | None:
+    """Return the kind of what keeps an image's photo from being written into records, what it is, and the fix."""
+    if isinstance(look, PhotoError):
+        return UNREADABLE, look.what, look.fix
+    info, size = look.info, (image.width, image.height)
+    if size in (info.upright_size, (info.width, info.height)):
+        return None
+    what = f"its labels are for {size[0]} x {size[1]} pixels, and the photo has {info.width} x {info.height}"
+    return "size differs", what, "Bring back the photo that was labelled, or read the dataset again."
+
+
+def _unusable(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:
     for image, look in zip(images, looks, strict=True):
-        if isinstance(look, PhotoError):
-            yield image_problem(image, UNREADABLE, look.what, look.fix, "error")
+        if fault := photo_fault(image, look):
+            yield image_problem(image, *fault, "error")
 
 
 def _same_photos(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:
-    digests = [look.digest if isinstance(look, Look) else b"" for look in looks]
-    for group in near_duplicates.groups(looks):
-        first = images[group[0]]
-        for other in group[1:]:
-            image, exact = images[other], digests[other] == digests[group[0]]
-            what = f"it is {'the same file as' if exact else 'nearly the same picture as'} {first.path.name}"
-            kind = "same photo twice" if exact else "nearly the same photo"
-            severity: Severity = "warning"
-            if first.split and image.split and first.split != image.split:
-                kind, severity = "same photo in two splits", "error"
-                what += f" in {first.split!r}, so the evaluation sees what was trained on"
-                fix = "Keep it in one split only: Dataset.split keeps such photos together."
-            elif not exact:
-                fix = "Keep it if it is another picture; if it is a copy, delete it."
-            elif _same_labels(first, image):
-                fix = "Delete one of the two."
-            else:
-                what += ", and its labels differ"
-                fix = "Keep the one whose labels are right."
-            yield image_problem(image, kind, what, fix, severity, other_photo=str(first.path))
+    """Yield each photo that is the same as an earlier one, or nearly, which is best one in another split."""
+    for members in near_duplicates.equal_files(looks):
+        for place, number in enumerate(members[1:], start=1):
+            image, earlier = images[number], [images[other] for other in members[:place]]
+            yield _same_file(image, next((other for other in earlier if _crosses(image, other)), earlier[0]))
+    near: dict[int, list[near_duplicates.Alike]] = defaultdict(list)
+    for pair in near_duplicates.pairs(looks):
+        near[pair.photo].append(pair)
+    for number, pairs in near.items():
+        image = images[number]
+        pair = next((pair for pair in pairs if _crosses(image, images[pair.other])), pairs[0])
+        other = images[pair.other]
+        what = f"it is nearly the same picture as {other.path.name} (likeness {pair.likeness:.2f})"
+        fix = "Look at both: keep two pictures, and of a picture and its copy one."
+        if _crosses(image, other):
+            what += f" in {other.split!r}; if so, the evaluation sees what was trained on"
+            fix = f"{fix} Dataset.split keeps such photos together."
+        yield image_problem(image, "nearly the same photo", what, fix, "warning", other_photo=str(other.path))
+
+
+def _crosses(image: LabelledImage, other: LabelledImage) -> bool:
+    return bool(image.split and other.split and image.split != other.split)
+
+
+def _same_file(image: LabelledImage, other: LabelledImage) -> Problem:
+    severity: Severity = "warning"
+    kind = "same photo twice"
+    what, fix = f"it is the same file as {other.path.name}", "Delete one of the two."
+    if _crosses(image, other):
+        kind, severity = "same photo in two splits", "error"
+        what += f" in {other.split!r}, so the evaluation sees what was trained on"
+        fix = "Keep it in one split only: Dataset.split keeps such photos together."
+    elif not _same_labels(other, image):
+        what, fix = f"{what}, and its labels differ", "Keep the one whose labels are right."
+    return image_problem(image, kind, what, fix, severity, other_photo=str(other.path))
 
 
 def _same_labels(one: LabelledImage, other: LabelledImage) -> bool:

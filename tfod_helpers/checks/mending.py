@@ -22,7 +22,7 @@ from tfod_helpers.annotations import (
     coordinate_text,
     split_role,
 )
-from tfod_helpers.checks.checking import UNREADABLE, checked_parts
+from tfod_helpers.checks.checking import checked_parts, photo_fault
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, alike
 from tfod_helpers.problems import Problem
 
@@ -87,7 +87,7 @@ def mend(dataset: Dataset | Mapping[str, Dataset]) -> Mended:
       the others of their image, and with them a class that had no other box: it gets its place among sorted names,
       else the last one.
     - An object that was labelled twice with the very same box and class is kept once.
-    - An image whose photo cannot be read is left out.
+    - An image whose photo cannot be read, or has another size than its labels are for, is left out.
     - A photo that is there twice, byte for byte, with the same labels is kept once; of two splits the one for
       training gives it up, else the first.
     - Classes whose names differ only in capitals, accents' encoding, or spaces, hyphens and underscores between
@@ -214,9 +214,10 @@ def _with_each_photo_once(parts: dict[str, Dataset], changes: list[Change]) -> d
     kept: dict[tuple[bytes, str], tuple[str, LabelledImage]] = {}
     left_out: set[tuple[str, int]] = set()
     for (split, name, number, image), look in zip(everything, looks, strict=True):
-        if isinstance(look, photos.PhotoError):
-            kind, what = UNREADABLE, look.what
+        if fault := photo_fault(image, look):
+            kind, what, _ = fault
         else:
+            assert isinstance(look, photos.Look)
             key = look.digest, repr((image.labels.tolist(), image.boxes_xyxy.tolist()))
             if key not in kept:
                 kept[key] = split, image

@@ -202,7 +202,7 @@ def _seen() -> dict[bytes, Any]:
 
 
 def _file() -> Path:
-    return workspace.cache_folder() / "looks.npy"
+    return workspace.cache_folder() / "looks-2.npy"  # 2: photos of more than 8 bits are scaled by what they use
 
 
 def _kept() -> np.ndarray:
