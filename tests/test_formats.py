@@ -430,6 +430,19 @@ def test_what_is_there_instead(name: str, content: str, told: str, tmp_path: Pat
         assert len(error(path)) < 1000
 
 
+@pytest.mark.parametrize("labels", ["xml/", "my labels/", "annotations/xmls/"])
+def test_annotations_beside_the_folder_of_photos(labels: str, tmp_path: Path) -> None:
+    """Given the photos alone, the refusal says where their annotations are, and both ways that it names work."""
+    folder = layouts.write(tmp_path / "pets", layouts.photos("my photos/") | layouts.xmls(labels))
+    told = error(folder / "my photos")
+    assert (
+        f"its photos are in Pascal VOC XML in {folder}/{labels.rstrip('/')}. Give the folder that both are in" in told
+    )
+    assert_read(formats.read(folder), dict.fromkeys("abcd", ""))
+    call = told.partition(" or formats.voc.read(")[2].rstrip(".)").replace("'", "").split(", ")
+    assert_read(voc.read(*call), dict.fromkeys("abcd", ""))
+
+
 def test_photos_without_annotations_have_no_format(tmp_path: Path) -> None:
     """Photos alone are in no format; a path that is not there is an error, and no folder without annotations."""
     (tmp_path / "a.jpg").write_bytes(layouts.JPEG)

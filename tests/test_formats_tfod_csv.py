@@ -178,6 +178,8 @@ SEMICOLONS = HEADER.replace(",", ";") + "a.jpg;60;40;cão, big;1,5;2,25;30;31,12
         b"sep=;\r\n" + SEMICOLONS.encode(),
         SEMICOLONS.replace(";", "\t").encode("utf-16"),
         SEMICOLONS.replace(";", "|").encode(),
+        b'"' + HEADER.strip().replace(",", '", "').encode() + b'"\n'
+        b'a.jpg,60, 40, "c\xc3\xa3o, big", 1.5,  2.25, "30",31.125\n',
         (SEMICOLONS.replace(",", ".").replace(";", ",").replace("cão.", '"cão,').replace("big", 'big"')).encode(),
         "sep=,\n".encode("utf-16") + SEMICOLONS.replace(",", ".").replace(";", ",").replace("cão. big", '"cão, big"')
         .encode("utf-16-le"),

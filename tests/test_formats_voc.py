@@ -658,6 +658,17 @@ def test_photo_in_two_folders(tmp_path: Path) -> None:
     assert said(dataset)[0][1].startswith("a.xml: it may describe 'cam1/a.jpg' or 'cam2/a.jpg', its filename is 'a.jpg")
 
 
+def test_photos_of_people_with_masks(tmp_path: Path) -> None:
+    """Folders called with_mask and without_mask hold photos where no other folder does."""
+    for name, stem in (("with_mask", "a"), ("without_mask", "b")):
+        (tmp_path / name).mkdir()
+        photo(tmp_path / name / f"{stem}.jpg")
+    (tmp_path / "annotations").mkdir()
+    for stem in "ab":
+        annotation(tmp_path / f"annotations/{stem}.xml", f"{stem}.jpg")
+    assert len(voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))) == 2
+
+
 def test_annotations_in_two_folders(tmp_path: Path) -> None:
     """Copies of the same XML in two folders are read once, with a note; files that differ are named with the folder."""
     for name in ("images", "annotations"):

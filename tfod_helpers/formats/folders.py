@@ -171,13 +171,16 @@ def photos_of(wanted: Collection[str], place: Path, folders: Listing, split: str
     root = next(iter(folders))
     split = split or split_of(root, place)
     photos = {
-        folder: {folded(stem(name)): name for name in names if _is_photo(name)}
+        folder: named
         for folder, names in folders.items()
-        if (folder == place or not _NO_PHOTOS.search(folder.name)) and not _differ(split, split_of(root, folder))
+        if not _differ(split, split_of(root, folder))
+        and (named := {folded(stem(name)): name for name in names if _is_photo(name)})
     }
-    photos = {folder: names for folder, names in photos.items() if names}
     keys = {name: folded(name) for name in wanted}
-    near = _nearest([folder for folder in photos if photos[folder].keys() & keys.values()], place, root, split)
+    having = [folder for folder in photos if photos[folder].keys() & keys.values()]
+    # Masks have the photos' names; but photos may be in with_mask and without_mask.
+    likely = [folder for folder in having if folder == place or not _NO_PHOTOS.search(folder.name)]
+    near = _nearest(likely or having, place, root, split)
     near.sort(key=lambda folder: -len(photos[folder].keys() & keys.values()))
     first = (*near, *_nearest(photos, place, root, split), place)[0]
     found: dict[tuple[Path, bool], set[str]] = {(folder, False): set() for folder in near or [first]}

@@ -49,6 +49,7 @@ FORMATS: dict[str, Format] = {
     "tfrecord": tfrecord_files.FORMAT,
 }
 _MADE = ("coco", "yolo", "createml", "tfod_csv", "tfrecord")  # formats that others are converted to, the last last
+_FEW = 12  # folders beside each other in a data set
 _DEEPEST = 3  # folders that hold nothing but one other folder, as zips unpack to
 
 
@@ -271,6 +272,19 @@ def _none(path: Path, chosen: dict[str, Format]) -> DatasetError:
         endings = Counter(Path(name).suffix.lower() or "no ending" for name in names)
         what += f"; it holds {', '.join(f'{count} {ending}' for ending, count in endings.most_common(6)) or 'nothing'}"
     fix = "Give the folder that the photos and annotations are in, or both: formats.voc.read(images, annotations)."
-    if known := others.what_it_is(path):
+    if known := others.what_it_is(path) or _beside(path, chosen):
         what, fix = f"{what}. {known[0]}", known[1]
     return refused(path, what + others.beginnings(path) * (not known), fix, kind="format unclear")
+
+
+def _beside(path: Path, chosen: dict[str, Format]) -> tuple[str, str] | None:
+    """Return where the annotations of a folder of photos are, if they are beside it, and what to do."""
+    if not (path.is_dir() and folders.has_photos(path) and len(subfolders(path.parent)) <= _FEW):
+        return None
+    for name, parts in _found(path.absolute().parent, chosen).items():
+        for part in parts:
+            if path.absolute() in (part.images, *part.images.parents):
+                both = f"formats.{name}.read({str(part.images)!r}, {str(part.annotations)!r})"
+                what = f"its photos are in {FORMATS[name].title} in {part.annotations}"
+                return what, f"Give the folder that both are in, {path.absolute().parent}, or {both}."
+    return None

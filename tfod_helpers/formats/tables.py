@@ -117,7 +117,7 @@ def _divided(text: str, columns: Collection[str]) -> tuple[str, str]:
     wanted = set(columns)
 
     def fitting(sign: str) -> tuple[int, int]:
-        names = _header(next(csv.reader([line], delimiter=sign), []), columns)
+        names = _header(next(csv.reader([line], delimiter=sign, skipinitialspace=True), []), columns)
         return len(wanted & set(names)), len(names)
 
     return max(_SIGNS, key=fitting), text
@@ -125,7 +125,7 @@ def _divided(text: str, columns: Collection[str]) -> tuple[str, str]:
 
 def _rows(text: str, sign: str, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not blank, with their numbers."""
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=strict)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=strict, skipinitialspace=True)
     yield from ((number, cells) for number, cells in enumerate(rows, start=1) if any(map(str.strip, cells)))
 
 

@@ -42,7 +42,9 @@ def _find(folder: Path) -> list[Part]:
     ``train_labels.csv`` may lie beside ``images/train`` or somewhere near; the names in the table decide.
     """
     names = folders.listing(folder)
-    found = [(place, name) for place in names for name in folders.names_in(place, (".csv",)) if _is_ours(place / name)]
+    found = [
+        (place, name) for place in names for name in folders.names_in(place, (".csv", ".tsv")) if _is_ours(place / name)
+    ]
     return [_part(place, name, names, alone=len(found) == 1) for place, name in found]
 
 
