@@ -260,7 +260,7 @@ READ: dict[str, tuple[Files, dict[str, str], list[str]]] = {
     "a split that is not there": (
         pair("train/a") | pair("val/b") | {"data.yaml": "train: images/train\nval: images/valid_new\n" + NAMES},
         {"images/train/a.jpg": "train: cat"},
-        ["data.yaml, val: 'images/valid_new' is not there", "1 labelled photo, b.jpg, in images/val, left out"]),
+        ["data.yaml, val: 'images/valid_new' is not there", "1 photo, b.jpg, in images/val, left out"]),
     "nothing behind a key": (pair("train/a") | {"data.yaml": "train: images/train\nval: null\ntest:\n" + NAMES},
                              {"images/train/a.jpg": "train: cat"}, []),
     "an empty data.yaml": (pair("a") | {"data.yaml": "", "classes.txt": "cat"},
@@ -277,7 +277,7 @@ READ: dict[str, tuple[Files, dict[str, str], list[str]]] = {
         {"images/a.jpg": "train: cat"}, ["data.yaml, val: 'valid/images' is not there"]),
     "a folder that is not named": (
         pair("train/a") | pair("more/b") | {"data.yaml": "train: images/train\n" + NAMES},
-        {"images/train/a.jpg": "train: cat"}, ["1 labelled photo, b.jpg, in images/more, left out"]),
+        {"images/train/a.jpg": "train: cat"}, ["1 photo, b.jpg, in images/more, left out"]),
     "a split within another": (
         pair("a") | pair("val/b", DOG) | {"data.yaml": "train: images\nval: images/val\n" + NAMES},
         {"images/a.jpg": "train: cat", "images/val/b.jpg": "val: dog"}, []),
@@ -293,7 +293,7 @@ READ: dict[str, tuple[Files, dict[str, str], list[str]]] = {
     "lists that no file names": (
         pair("a") | pair("b", DOG) | pair("c")
         | {"train.txt": "a.jpg", "test.txt": "images/b.jpg", "obj.names": "cat\ndog"},
-        {"images/a.jpg": "train: cat", "images/b.jpg": "test: dog"}, ["1 labelled photo, c.jpg, in images, left out"]),
+        {"images/a.jpg": "train: cat", "images/b.jpg": "test: dog"}, ["1 photo, c.jpg, in images, left out"]),
     "a list with a photo that is gone": (
         pair("a") | {"data.yaml": "train: train.txt\n" + NAMES, "train.txt": "images/a.jpg\nimages/x.jpg"},
         {"images/a.jpg": "train: cat"}, ["'train.txt' lists what is not there, or is there twice: 1 photo"]),
@@ -318,6 +318,10 @@ READ: dict[str, tuple[Files, dict[str, str], list[str]]] = {
     "labels in a tree of their own": (
         {"train/a.jpg": "", "labels/train/a.txt": CAT, "val/a.jpg": "", "labels/val/a.txt": DOG, "x.names": "cat\ndog"},
         {"train/a.jpg": "train: cat", "val/a.jpg": "val: dog"}, []),
+    "labels in folders of splits": (
+        {"images/a.jpg": "", "images/b.jpg": "", "images/c.jpg": "", "labels/train/a.txt": CAT,
+         "labels/val/b.txt": DOG, "x.names": "cat\ndog"},
+        {"images/a.jpg": "train: cat", "images/b.jpg": "val: dog"}, ["1 photo, c.jpg, in images, left out"]),
     "labels in one folder": (
         {"images/train/a.jpg": "", "images/val/b.jpg": "", "labels/a.txt": CAT, "labels/b.txt": DOG,
          "x.names": "cat\ndog"},
@@ -415,7 +419,9 @@ TOLD: dict[str, tuple[Files, str, dict[str, str]]] = {
         "img2.txt: its image is missing", {"images/a.jpg": "cat"}),
     "labels in two places": (
         pair("a") | {"images/b.jpg": "", "images/b.txt": CAT, "images/c.jpg": "", "classes.txt": "cat"},
-        "beside it that of 1 photo, b.jpg", {"images/a.jpg": "cat", "images/c.jpg": ""}),
+        "the labels of b.jpg may be", {"images/a.jpg": "cat", "images/c.jpg": ""}),
+    "a label in another folder": (pair("a") | pair("c") | {"images/b.jpg": "", "labels/x/b.txt": CAT, "x.names": "cat"},
+                                  "the labels of b.jpg may be", {"images/a.jpg": "cat", "images/c.jpg": "cat"}),
     "an angle": (pair("a", "0 .5 .5 .5 .4 .3\n") | pair("b", "0 .5 .5 .5 .4 -1.2\n") | pair("c") | {"x.names": "cat"},
                  "a.txt, line 1: the row 0 .5 .5 .5 .4 .3 has a sixth number that is no confidence",
                  {"images/c.jpg": "cat"}),

@@ -20,8 +20,8 @@ class Share(NamedTuple):
     """Photos of one folder that belong to one split; ``only`` has their names, None means all."""
 
     split: str
-    only: frozenset[str] | None
-    described: Described
+    only: frozenset[str] | None = None
+    described: Described | None = None
 
 
 @dataclass(eq=False)

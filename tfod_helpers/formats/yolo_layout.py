@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfod_helpers.annotations import split_role
@@ -34,11 +34,13 @@ class YoloPart(Part):
     Attributes:
         described: what names the classes and says whether there are key points; None where nothing does.
         inside: the folder's place in the data set, for messages.
+        strays: text files in folders that are no photos' labels, by their names without ending, folded.
         said: what is wrong with the layout; the first part has all of it.
     """
 
     described: Described | None = None
     inside: str = ""
+    strays: Mapping[str, Path] = field(default_factory=dict)
     said: tuple[Problem, ...] = ()
 
 
@@ -51,7 +53,8 @@ def beside(images: Path) -> list[Part]:
     """Return the parts of a folder that is said to be YOLO; where nothing is recognised, it is one."""
     folder = existing_folder(images)
     layout = _Layout(folder)
-    found = layout.parts() or layout.finished([layout.part(one) for one in layout.tree.within(folder) or [folder]])
+    every = layout.tree.within(folder) or [folder]
+    found = layout.parts() or layout.finished([layout.part(one, None, yolo_claims.Share("")) for one in every])
     return list(found)
 
 
@@ -63,7 +66,8 @@ def given(part: Part) -> list[YoloPart]:
     layout, found = _Layout(part.images, tree), []
     for images in tree.within(part.images) or [part.images]:
         labels = part.annotations / images.relative_to(part.images)
-        found.append(layout.part(images, labels if labels.is_dir() else part.annotations, part.split))
+        share = yolo_claims.Share(part.split)
+        found.append(layout.part(images, labels if labels.is_dir() else part.annotations, share))
     return found
 
 
@@ -97,7 +101,8 @@ class _Layout:
         paths = [one / name for one in around for name in self.tree.files(one) if name.lower().endswith(_DESCRIBING)]
         self.described = [found for found in map(yolo_names.read, paths[:_MOST]) if found]
         self.divided, self.unlisted = yolo_claims.divide(self.tree, self.described, self.problems)
-        self.used = {share.described.path: share.described for some in self.divided.values() for share in some}
+        leading = [share.described for some in self.divided.values() for share in some]
+        self.used = {described.path: described for described in leading if described}
         self.named: dict[tuple[Path, ...], Described] = {}
         self._list = functools.cache(yolo_names.read)
         self._name_files = functools.cache(lambda place: [*filter(LIST_NAMES.fullmatch, self.tree.files(place))])
@@ -108,52 +113,69 @@ class _Layout:
         free = [one for one in self.tree.within(self.tree.root) if one not in self.divided]
         rows = {one: self.tree.has_rows(one, labels[one]) for one in free if one in labels}
         roots = {path.parent for path in self.used}
-        alone = [one for one in free if not any(root in (one, *one.parents) for root in roots)]
-        found = [
-            self.part(images, labels.get(images), share.split, share)
-            for images, shares in self.divided.items()
+        alone = [one for one in rows if not any(root in (one, *one.parents) for root in roots)]
+        shares = [
+            (images, share)
+            for images, some in self.divided.items()
             if images in self.tree.within(self.tree.root)
-            for share in shares
+            for share in some
         ]
-        if any(rows.get(one) for one in alone):
-            taken = [one for one in alone if rows.get(one, False) is not False]
-            found += [self.part(one, labels[one], folders.split_of(self.tree.root, one)) for one in taken]
-            free = [one for one in free if one not in taken]
+        if any(rows[one] for one in alone):
+            taken = [one for one in alone if rows[one] is not False]
+            shares += [(one, yolo_claims.Share(folders.split_of(self.tree.root, one))) for one in taken]
+            rows = {one: known for one, known in rows.items() if one not in taken}
+        found = [part for images, share in shares for part in self._parts(images, labels.get(images, []), share)]
         if found:
-            self._tell_left_out(free, rows, {part.annotations for part in found})
+            used = {place for places in labels.values() for place in places} | {part.annotations for part in found}
+            self._tell_left_out([one for one in rows if rows[one] is not False], used)
+            strays = self.tree.strays(used)
+            found = [dataclasses.replace(part, strays=strays) for part in found]
         return self.finished(found)
+
+    def _parts(self, images: Path, places: Sequence[Path], share: yolo_claims.Share) -> Iterator[YoloPart]:
+        """Yield the part of a share, or one for each of several folders of labels, which is for a split then."""
+        if len(places) < 2:
+            yield self.part(images, next(iter(places), None), share)
+            return
+        rest = set(self.tree.photos(images))
+        for place in places:
+            own = self.tree.labelled(images, place)
+            rest -= own
+            split = share.split or folders.split_of(self.tree.root, place)
+            yield self.part(images, place, share._replace(split=split, only=own & (share.only or own)))
+        if rest and share.only is None:
+            self.unlisted[images] = sorted(rest)
 
     def finished(self, parts: Sequence[YoloPart]) -> list[YoloPart]:
         """Return the parts, the first of them with all that is wrong."""
         said = tuple(dict.fromkeys(self._said(parts)))
         return [dataclasses.replace(part, said=said if part is parts[0] else ()) for part in parts]
 
-    def part(
-        self, images: Path, labels: Path | None = None, split: str = "", share: yolo_claims.Share | None = None
-    ) -> YoloPart:
+    def part(self, images: Path, labels: Path | None, share: yolo_claims.Share) -> YoloPart:
         """Return one part; labels that are not given are the likeliest."""
         labels = labels or next(iter(self.tree.labels_of(images)), images)
         parts = labels.relative_to(self.tree.root).parts if self.tree.root in (labels, *labels.parents) else ()
-        inside = "".join(f"{part}/" for part in parts if part.lower() not in IN_TREE and part != split)
-        described = self._names(images, labels, share.described if share else None)
-        only = share.only if share else None
-        return YoloPart(images, labels, split, only, described=described, inside=inside)
+        inside = "".join(f"{part}/" for part in parts if part.lower() not in IN_TREE and part != share.split)
+        described = self._names(images, labels, share.described)
+        return YoloPart(images, labels, share.split, share.only, described=described, inside=inside)
 
     # --- labels ---------------------------------------------------------------------------------
 
-    def _labels(self) -> dict[Path, Path]:
-        """Return the folder with the labels of each folder of photos that has some."""
-        found: dict[Path, Path] = {}
+    def _labels(self) -> dict[Path, list[Path]]:
+        """Return the folder with the labels of each folder of photos that has some, or several for parts of it."""
+        found: dict[Path, list[Path]] = {}
         every = self.tree.within(self.tree.root)
         for images in every:
             places = self.tree.labels_of(images)
             if labels := next((one for one in places if self.tree.matching(images, one)), None):
-                found[images] = labels
-        rest = [one for one in self.tree.folders if self.tree.texts(one) and one not in found.values()]
+                found[images] = [labels]
+        taken = {place for places in found.values() for place in places}
+        rest = [one for one in self.tree.folders if self.tree.texts(one) and one not in taken]
         for images in [one for one in every if one not in found] if rest else ():
             near = self._nearest(images, [one for one in rest if self.tree.matching(images, one)])
-            if len(near) == 1:
-                found[images] = near[0]
+            own = [self.tree.labelled(images, one) for one in near]
+            if near and sum(map(len, own)) == len(frozenset().union(*own)):
+                found[images] = near
             elif near:
                 what = f"the labels of its photos may be in {' or '.join(str(one) for one in near[:3])}"
                 fix = "Name the folders alike, as images/train and labels/train."
@@ -227,17 +249,17 @@ class _Layout:
         for listed in {part.described for part in parts if part.described} - {*self.described}:
             yield from listed.problems("error")
 
-    def _tell_left_out(self, free: Sequence[Path], rows: Mapping[Path, bool | None], taken: set[Path]) -> None:
-        """Tell of labelled photos that are in no part, and of label files in folders that no photo has its label in."""
-        where = ", ".join(sorted({path.name for path in self.used})) or str(self.tree.root)
-        left = {images: self.tree.photos(images) for images in free if rows.get(images, False) is not False}
-        self._tell(where, left | self.unlisted, "labelled photo", "no split has them")
-        rest = {place: self.tree.strangers(place) for place in self.tree.folders if place not in taken}
+    def _tell_left_out(self, labelled: Sequence[Path], used: set[Path]) -> None:
+        """Tell of photos that are in no part, and of label files in folders that no photo has its label in."""
+        left = {images: self.tree.photos(images) for images in labelled} | self.unlisted
+        self._tell(left, "photo", "no split has them")
+        rest = {place: self.tree.strangers(place) for place in self.tree.folders if place not in used}
         lost = {place: names for place, names in rest.items() if any(is_label(place / name) for name in names[:_FEW])}
-        self._tell(where, lost, "label file", "no photo is called so")
+        self._tell(lost, "label file", "no photo is called so")
 
-    def _tell(self, where: str, left: Mapping[Path, Sequence[str]], kind: str, why: str) -> None:
+    def _tell(self, left: Mapping[Path, Sequence[str]], kind: str, why: str) -> None:
         if left:
+            where = ", ".join(sorted({path.name for path in self.used})) or str(self.tree.root)
             some = counted((name for names in left.values() for name in names), kind)
             places = [place.relative_to(self.tree.home).as_posix() for place in list(left)[:3]]
             what = f"{some}, in {', '.join(places)}{', ...' * (len(left) > 3)}, left out: {why}"

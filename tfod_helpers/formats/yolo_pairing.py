@@ -128,11 +128,13 @@ def _unlabelled(shelves: Sequence[Shelf], lost: Sequence[str]) -> Iterator[Probl
             fix = "Put the labels beside; or give each photo an empty label file, if they are background."
             folder = str(shelf.photos.folder)
             yield Problem(where=folder, what=what, fix=fix, severity="warning", kind="photo not annotated")
-        elif beside := _beside(shelf, bare):
-            what = f"the label files of the others are in {shelf.part.annotations}, and beside it that of"
-            what, fix = f"{what} {counted(beside, 'photo')}", "Move them together. It is left out till then."
+        elif strays := _strays(shelf, bare):
+            name, path = next(iter(strays.items()))
+            what = f"the labels of {name} may be {path}, and those of others are in {shelf.part.annotations}"
+            what += f"; photos like it: {len(strays)}" if len(strays) > 1 else ""
+            fix = "Put all label files of the folder together. Till then they are left out."
             yield Problem(where=str(shelf.photos.folder), what=what, fix=fix, kind="photo unclear")
-            shelf.take_out(beside)
+            shelf.take_out(list(strays))
         if lost or shelf.photos.folder not in labelled:
             left += len(bare)
             shelf.take_out(bare)
@@ -146,14 +148,11 @@ def _unlabelled(shelves: Sequence[Shelf], lost: Sequence[str]) -> Iterator[Probl
         yield shelves[0].problem(lost[0], what, fix, kind="photo missing")
 
 
-def _beside(shelf: Shelf, names: Sequence[str]) -> list[str]:
-    """Return which of the photos have a label file beside them, where labels are taken from another folder."""
-    images = shelf.part.images
-    if not names or images == shelf.part.annotations:
-        return []
-    texts = {folded(stem): text for text in files_with_ending(images, (".txt",)) for stem in stems(text)}
-    found = {name: texts[key] for name in names if (key := folded(folders.stem(name))) in texts}
-    return [name for name, text in found.items() if is_label(images / text)]
+def _strays(shelf: Shelf, names: Sequence[str]) -> dict[str, Path]:
+    """Return the label files that lie elsewhere, of photos without any."""
+    keys = {name: {folded(folders.stem(name)), folded(name)} & shelf.part.strays.keys() for name in names}
+    found = {name: shelf.part.strays[min(some)] for name, some in keys.items() if some}
+    return {name: path for name, path in found.items() if is_label(path)}
 
 
 def used_classes(shelves: Sequence[Shelf], files: Mapping[str, LabelFile]) -> set[int]:

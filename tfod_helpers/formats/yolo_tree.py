@@ -9,7 +9,7 @@ import functools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -106,15 +106,25 @@ class Tree:
         keys = {key for name in self.photos(images) for key in (folded(folders.stem(name)), folded(name))}
         return [name for name in self.texts(labels) if not keys.isdisjoint(map(folded, stems(name)))]
 
-    def has_rows(self, images: Path, labels: Path) -> bool | None:
+    def labelled(self, images: Path, labels: Path) -> frozenset[str]:
+        """Return the names of the photos for which there is a text file in a folder."""
+        keys = {folded(stem) for name in self.texts(labels) for stem in stems(name)}
+        return frozenset(name for name in self.photos(images) if keys & {folded(folders.stem(name)), folded(name)})
+
+    def has_rows(self, images: Path, labels: Sequence[Path]) -> bool | None:
         """Whether the first label files that are not empty have rows of YOLO; None where all are empty."""
         seen = []
-        for name in self.matching(images, labels)[:_MOST_BLANK]:
-            if (known := is_label(labels / name)) is not None:
+        for path in [place / name for place in labels for name in self.matching(images, place)[:_MOST_BLANK]]:
+            if (known := is_label(path)) is not None:
                 seen.append(known)
             if known or len(seen) == _FIRST:
                 break
         return any(seen) if seen else None
+
+    def strays(self, used: Collection[Path]) -> dict[str, Path]:
+        """Return the text files in other folders, by the names without ending of the photos that they may belong to."""
+        files = (folder / name for folder in self.folders if folder not in used for name in self.texts(folder))
+        return {folded(stem): path for path in files for stem in stems(path.name)}
 
     def strangers(self, folder: Path) -> list[str]:
         """Return the names of a folder's text files that no photo is called as."""
