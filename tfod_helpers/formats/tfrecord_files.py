@@ -16,31 +16,28 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from tfod_helpers.annotations import LabelMap, split_word
-from tfod_helpers.annotations.label_map import read_file_ids
+from tfod_helpers.annotations import split_word
 from tfod_helpers.files import storage
 from tfod_helpers.formats import folders, tfrecord_sets
 from tfod_helpers.formats.format import Format, photos_taken_out
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, marked
+from tfod_helpers.formats.tfrecord_classes import WRITE_AGAIN, Names, given_ids, ids_beside, joined, number_of
 from tfod_helpers.formats.tfrecord_sets import RecordSet
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, existing_folder
 from tfod_helpers.problems import DatasetError, Problem, Severity, refused
 from tfod_helpers.records import tfrecord
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_WRITE_AGAIN = "Write the records again, or leave this one out with on_problem='skip'."
 _OF_ALL = ("records without boxes", "label map differs", "classes without names")  # kinds that leave nothing to read
-_THEIR_MAP = "the label map that the records were written with"
 _IN_PIXELS = 2.0  # a fraction of the image is never so high, a box over the edge included
 _BOX = "image/object/bbox/"
 _SHOWN = 8  # features or classes that a message names
@@ -102,7 +99,7 @@ def _split(set_name: str) -> str:
 def _sources(
     parts: Sequence[Part], reading: Reading, *, folder: str | os.PathLike[str] | None = None
 ) -> Iterator[Source]:
-    given = None if reading.label_map is None else _given(reading.label_map)
+    given = None if reading.label_map is None else given_ids(reading.label_map)
     reading.label_map = known_classes(reading.label_map, [])
     declared: list[dict[int, str] | None] = []
     usable = tfrecord_sets.checked(tfrecord_sets.sets_of([part.annotations for part in parts]), reading.problems)
@@ -110,20 +107,20 @@ def _sources(
     for part, one in zip(parts, usable, strict=True):
         if one is None:
             continue
-        names = _Names(given or _map_beside(one, part.images, reading.problems))
+        names = Names(given or ids_beside(one, part.images, reading.problems))
         own = f"{one.folder.name}_{one.name}" if times[one.name] > 1 else one.name
         target = storage.join(folder, own) if folder else one.folder / f"{one.name}_photos"
         raws = _take_out(one, target, names, reading.problems)
         if raws:
             declared.append(names.declared())
             yield Source(PhotoFolder(storage.local_place(target)), raws, split=part.split)
-    reading.classes = _joined(declared, f"{parts[0].images}", reading.problems)
+    reading.classes = joined(declared, f"{parts[0].images}", reading.problems)
 
 
 # --- photos out of records ------------------------------------------------------------------------
 
 
-def _take_out(one: RecordSet, target: storage.AnyPath, names: _Names, problems: list[Problem]) -> list[RawImage]:
+def _take_out(one: RecordSet, target: storage.AnyPath, names: Names, problems: list[Problem]) -> list[RawImage]:
     """Write the photos of a set to a folder; return what its records say of them."""
     raws: list[RawImage] = []
     kinds = _Kinds(one)
@@ -222,8 +219,8 @@ def _only(values: dict[str, Any], key: str, otherwise: Any) -> Any:
 # --- what a record says of its photo --------------------------------------------------------------
 
 
-def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names: _Names) -> RawImage:
-    size = tuple(_number(_only(values, f"image/{side}", None)) for side in ("width", "height"))
+def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names: Names) -> RawImage:
+    size = tuple(number_of(_only(values, f"image/{side}", None)) for side in ("width", "height"))
     corners = [values.get(f"image/object/bbox/{corner}", ()) for corner in _CORNERS]
     texts, labels = values.get("image/object/class/text", ()), values.get("image/object/class/label", ())
     count = len(corners[0])
@@ -231,7 +228,7 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
     if lengths != {count}:
         shown = ", ".join(f"{len(column)}" for column in (*corners, texts, labels))
         what = f"its lists have different lengths (xmin, ymin, xmax, ymax, text, label: {shown})"
-        return RawImage(where, place, name, fault=(what, _WRITE_AGAIN))
+        return RawImage(where, place, name, fault=(what, WRITE_AGAIN))
     crowd = marked(values, ("image/object/is_crowd", "image/object/group_of"), count)
     difficult = marked(values, ("image/object/difficult",), count)
     objects = []
@@ -242,126 +239,10 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
         box = [float(column[number]) if _is_numbers(column) else None for column in corners]
         numbers = [abs(value) for value in box if value is not None]
         if not fault and len(numbers) == len(box) and max(numbers) > _IN_PIXELS:
-            fault = f"the box {box} is in pixels, not in fractions of the image", _WRITE_AGAIN
+            fault = f"the box {box} is in pixels, not in fractions of the image", WRITE_AGAIN
         marks = {"crowd": crowd[number], "difficult": difficult[number]}
         objects.append(RawObject(f"{place}, object {number + 1}", class_name, box, fault, True, **marks))
     return RawImage(where, place, name, size=size, objects=objects)  # type: ignore[arg-type]
-
-
-# --- the classes' names ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Ids:
-    """A label map: the names by the ids that it gives them, and what to call it."""
-
-    names: dict[int, str]
-    shown: str = "the label map"
-
-
-class _Names:
-    """The names of a set's classes by the ids that its records know them by."""
-
-    def __init__(self, ids: _Ids) -> None:
-        self._ids = ids
-        self._found: dict[int, set[str]] = defaultdict(set)
-        self._differs: Counter[tuple[int, str]] = Counter()
-        self._unnamed: list[tuple[str, int]] = []
-        self._without_id = False
-
-    def of(self, place: str, text: Any, label: Any) -> tuple[str, tuple[str, str] | None]:
-        """Return the class of an object by what its record says, and what is wrong with it."""
-        name = text.decode("utf-8", "replace").strip() if isinstance(text, bytes) else ""
-        if "\ufffd" in name:
-            return name, (f"its class is {text!r}, which is not written in UTF-8", _WRITE_AGAIN)
-        number = _number(label)
-        id = int(number) if number is not None and number.is_integer() else None
-        if id is None:
-            self._without_id = True
-            return name, None
-        known = self._ids.names.get(id, "")
-        if name and (known or name in self._ids.names.values()) and not self._is_called(name, known):
-            self._differs[id, name] += 1
-        elif not name and not known:
-            self._unnamed.append((place, id))
-            return "", (f"its class is {id}, and no name is known for it", self._give())
-        self._found[id].add(known or name)
-        return known or name, None
-
-    def _give(self) -> str:
-        return "Correct the label map." if self._ids.names else f"Give {_THEIR_MAP}: label_map='label_map.pbtxt'."
-
-    def _is_called(self, name: str, known: str) -> bool:
-        return name.casefold() == known.casefold() or name.startswith("/m/")  # whose display_name is in the label map
-
-    def problems(self, where: str) -> Iterator[Problem]:
-        """Yield where the records contradict the label map, and where no class at all has a name."""
-        if self._unnamed and not self._found and not self._without_id:
-            (place, id), more = self._unnamed[0], len(self._unnamed) - 1
-            what = f"its class is {id}, and no name is known for it" + f", nor for {more:,} other objects" * bool(more)
-            yield Problem(where=where, object=place, what=what, fix=self._give(), kind="classes without names")
-        if self._differs:
-            (id, name), count = self._differs.most_common(1)[0]
-            told = f"its records call class {id} {name!r} ({count:,} objects)"
-            what = f"{told}, and {self._ids.shown} {self._ids.names.get(id, 'another class')!r}"
-            fix = f"Give {_THEIR_MAP}, or remove the one that is not theirs."
-            yield Problem(where=where, what=what, fix=fix, kind="label map differs")
-
-    def declared(self) -> dict[int, str] | None:
-        """Return the classes by their ids; None where records have no ids, or one of several names."""
-        if self._without_id or any(len(names) > 1 for names in self._found.values()):
-            return None
-        return {id: next(iter(names)) for id, names in self._found.items()} | self._ids.names
-
-
-def _joined(declared: Sequence[dict[int, str] | None], where: str, problems: list[Problem]) -> list[str]:
-    """Return the classes of all sets in the order of their ids; where these differ, nothing says an order but names."""
-    known = [one for one in declared if one is not None]
-    pairs = sorted({pair for one in known for pair in one.items()})
-    if len(known) < len(declared):
-        return []
-    names = [name for _, name in pairs]
-    if len(dict(pairs)) == len(set(names)) == len(pairs):
-        return names
-    what = "its sets of records number their classes differently"
-    fix = "The classes were joined by their names, in alphabetical order."
-    problems.append(Problem(where=where, what=what, fix=fix, severity="note", kind="classes joined"))
-    return sorted(set(names))
-
-
-def _given(label_map: LabelMap | str | os.PathLike[str]) -> _Ids:
-    if isinstance(label_map, LabelMap):
-        return _Ids(dict(enumerate(label_map, start=1)))
-    known_classes(label_map, [])  # refuses one that cannot be used
-    return _Ids(read_file_ids(label_map))
-
-
-def _map_beside(one: RecordSet, root: Path, problems: list[Problem]) -> _Ids:
-    """Return the label map beside a set, or above it: that of its name, or else the only one."""
-    for folder in dict.fromkeys((one.folder, root)):
-        found: dict[str, dict[int, str]] = {}
-        for name in folders.names_in(folder, (".pbtxt",)):
-            if re.search("label", name, re.IGNORECASE):
-                try:
-                    found[name] = read_file_ids(folder / name)
-                except ValueError as error:
-                    what, fix = f"this label map cannot be used ({error})", "Correct it, or remove it."
-                    kind = "label map unreadable"
-                    problems.append(Problem(where=name, what=what, fix=fix, severity="warning", kind=kind))
-        own = {name: ids for name, ids in found.items() if one.name.lower().startswith(_owner(name) or "?")}
-        several = list((own or found).items())
-        if several and all(ids == several[0][1] for _, ids in several):
-            return _Ids(several[0][1], several[0][0])
-    return _Ids({})
-
-
-def _owner(label_map: str) -> str:
-    """Return whose a label map is by its file name: ``pets`` of ``Pets_label_map.pbtxt``; empty where it is of any."""
-    return re.sub(r"[-_ ]*label[-_ ]*map[^.]*$", "", os.path.splitext(label_map.lower())[0])
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float | np.integer | np.floating) else None
 
 
 def _is_numbers(column: Any) -> bool:
