@@ -98,11 +98,13 @@ class CocoFile:
 
 def key_of(id: Any) -> str:
     """Return an id as the text that all ways to write it have in common; empty where it is none."""
-    if isinstance(id, bool) or not isinstance(id, int | float | str):
-        return ""
-    text = str(id).strip()
+    if isinstance(id, float) and id.is_integer():
+        id = int(id)
+    if type(id) is int:
+        return str(id) if abs(id) < 10**40 else ""
+    text = id.strip() if isinstance(id, str) else ""
     whole = _WHOLE.fullmatch(text)
-    return str(int(whole[1])) if whole else "" if isinstance(id, float) else text
+    return str(int(whole[1])) if whole else text
 
 
 def shown_id(item: Any, number: int) -> str:

@@ -39,13 +39,12 @@ _LOOKED_AT = 20  # files of a folder, so that a folder of 10,000 files of anothe
 def subfolders(folder: Path) -> list[Path]:
     """Return a folder's own subfolders, sorted; hidden ones and those that cannot be looked into are left out."""
     try:
-        return sorted(
-            child
-            for child in folder.iterdir()
-            if child.is_dir() and not child.name.startswith(".") and os.access(child, os.R_OK | os.X_OK)
-        )
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+            names = [one.name for one in shown if (os.path.isdir(one.path) if one.is_symlink() else one.is_dir())]
     except OSError:
         return []
+    return [folder / name for name in sorted(names) if os.access(folder / name, os.R_OK | os.X_OK)]
 
 
 def split_name(*names: str) -> str:

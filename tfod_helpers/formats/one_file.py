@@ -54,22 +54,25 @@ def find(ending: str, is_ours: Callable[[Path], bool], folder: Path) -> list[Par
     named = (place for place in inside if split_word(place.name) or _ANNOTATION_FOLDER.search(place.name))
     deeper = (child for place in named for child in folders.subfolders(place))
     for places in ([folder, *inside], deeper):
-        files = [place / name for place in places for name in folders.names_in(place, (ending,))]
-        if parts := [_part(folder, file) for file in files if is_ours(file)]:
-            return parts
+        files = [
+            place / name for place in places for name in folders.names_in(place, (ending,)) if is_ours(place / name)
+        ]
+        if files:
+            return [_part(folder, file, alone=len(files) == 1) for file in files]
     return []
 
 
-def _part(root: Path, file: Path) -> Part:
-    split = folders.split_name(*file.parent.relative_to(root).parts[::-1]) or split_of_file(file.stem)
+def _part(root: Path, file: Path, *, alone: bool) -> Part:
+    split = folders.split_name(*file.parent.relative_to(root).parts[::-1]) or split_of_file(file.stem, alone=alone)
     return Part(_photos_near(root, file, split), file, split, root=root)
 
 
-def split_of_file(stem: str) -> str:
-    """Return the split that a file is named for: ``custom_train`` and ``lvis_v1_val``, not ``crash_test_dummies``."""
+def split_of_file(stem: str, *, alone: bool) -> str:
+    """Return the split in a file's name: ``raccoon_train_labels``, and beside other files ``test_raccoon``."""
     words = re.split(r"[-_. ]+", stem)
-    beginnings = (words[:end] for end in range(len(words), 0, -1))
-    return folders.split_name(*("_".join(part) for part in (*(words[at:] for at in range(len(words))), *beginnings)))
+    ends = ["_".join(words[start:]) for start in range(len(words))]
+    beginnings = ["_".join(words[:end]) for end in range(1, len(words))]
+    return folders.split_name(*ends, *([] if alone else beginnings))
 
 
 def _photos_near(root: Path, file: Path, split: str) -> Path:
@@ -164,13 +167,14 @@ def _tried(
     names: Callable[[Told], Iterable[tuple[str, str]]],
 ) -> tuple[PhotoFolder, Told, int]:
     """Return the photos of a folder, what is read with them, and how many are missing."""
-    role, role_of = _role(part), functools.partial(_role_of, part, folder)
+    role, role_of_folder = _role(part), functools.cache(functools.partial(_role_of, part, folder))
     photos = PhotoFolder(folder, deep=True, only=part.only, likely=functools.partial(likely, part, folder))
     told = read(photos)
     found = [photos.find(*pair) for pair in names(told)]
-    if role and role in {role_of(name) for named in found for name in named}:
+    used = {os.path.dirname(name) for named in found for name in named}
+    if role and role in map(role_of_folder, used):
         # The split has photos of its own, so one that is there for another split only is not meant, but lost here.
-        photos.leave_out({name for name in photos.names if role_of(name) not in ("", role)})
+        photos.leave_out({name for name in photos.names if role_of_folder(os.path.dirname(name)) not in ("", role)})
         found = [photos.find(*pair) for pair in names(told)]
     if folder != part.images:
         used = {os.path.dirname(name) for named in found for name in named}
@@ -186,17 +190,16 @@ def likely(part: Part, folder: Path, name: str) -> tuple[int, bool, int]:
         folder: where the photos are.
         name: of the photo in it.
     """
-    role, own = _role(part), _role_of(part, folder, name)
+    role, own = _role(part), _role_of(part, folder, os.path.dirname(name))
     for_split = 0 if not role else 2 if own == role else not own
     near = len(os.path.commonpath((folder / name, part.annotations.parent)))
     return for_split, (folder / name).is_relative_to(part.images), near
 
 
 def _role(part: Part) -> str:
-    split = part.split or split_of_file(part.annotations.stem)
+    split = part.split or split_of_file(part.annotations.stem, alone=True)
     return "" if split_word(split).casefold() == "trainval" else split_role(split)
 
 
-def _role_of(part: Part, folder: Path, name: str) -> str:
-    inside = (folder / name).parent.relative_to(part.root or folder).parts
-    return split_role(folders.split_name(*inside[::-1]))
+def _role_of(part: Part, folder: Path, inside: str) -> str:
+    return split_role(folders.split_name(*(folder / inside).relative_to(part.root or folder).parts[::-1]))

@@ -206,7 +206,7 @@ def _of_file(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     path = path.absolute()
     if "tfrecord" in chosen and (parts := tfrecord_files.parts_of(path)):  # its photos are in it, not near
         return {"tfrecord": parts}
-    root = path.parent if folders.has_photos(path.parent) else path.parent.parent
+    root = next(filter(folders.has_photos, path.parents[:3]), path.parent.parent)
     found = {name: [part for part in parts if part.annotations == path] for name, parts in _found(root, chosen).items()}
     return {name: parts for name, parts in found.items() if parts}
 

@@ -50,7 +50,7 @@ def _find(folder: Path) -> list[Part]:
 
 def _part(place: Path, name: str, names: folders.Listing, *, alone: bool) -> Part:
     root, path = next(iter(names)), place / name
-    split = _split(folders.stem(name), alone=alone) or folders.split_of(root, place)
+    split = one_file.split_of_file(folders.stem(name), alone=alone) or folders.split_of(root, place)
     try:
         rows = _rows(path, [])
     except (DatasetError, OSError):  # reading it again will say why
@@ -59,14 +59,6 @@ def _part(place: Path, name: str, names: folders.Listing, *, alone: bool) -> Par
     found = folders.photos_of(wanted, place, names, split)
     images = Path(os.path.commonpath([one.folder for one in found]))
     return Part(images, path, split or folders.split_of(root, images))
-
-
-def _split(stem: str, *, alone: bool) -> str:
-    """Return the split in a table's name: ``raccoon_train_labels``, and beside other tables ``test_raccoon``."""
-    words = re.split(r"[-_. ]+", stem)
-    ends = ["_".join(words[start:]) for start in range(len(words))]
-    beginnings = ["_".join(words[:end]) for end in range(1, len(words))]
-    return folders.split_name(*ends, *([] if alone else beginnings))
 
 
 def _is_ours(path: Path) -> bool:

@@ -86,7 +86,7 @@ class PhotoNames:
 
     def leave_out(self, names: Collection[str]) -> None:
         """Let some of the photos be neither meant nor found."""
-        for index in (self._files, self._stems):
+        for index in (self._files, self._stems) if names else ():
             for key, of_key in index.items():
                 index[key] = [name for name in of_key if name not in names]
         self.names = [name for name in self.names if name not in names]
