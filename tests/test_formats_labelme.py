@@ -193,6 +193,17 @@ def test_photo_inside_is_taken_out(folder: str | None, tmp_path: Path) -> None:
     assert [str(one).split(": ", 1)[1].startswith(told) for one in dataset.problems] == [True]
 
 
+def test_only_photos_inside(tmp_path: Path) -> None:
+    """Annotations without any photo beside them are read with those inside; one that is no photo is named."""
+    text = base64.b64encode(photo(tmp_path / "x.jpg").read_bytes()).decode()
+    (tmp_path / "data").mkdir()
+    broken_json.write(tmp_path / "data" / "a.json", annotation(imageData=f"data:image/jpeg;base64,{text}"))
+    assert [image.path.name for image in formats.read(tmp_path / "data")] == ["a.jpg"]
+    broken_json.write(tmp_path / "data" / "a.json", annotation(imageData="/9j/4AAQ"))
+    with pytest.raises(DatasetError, match=r"a\.json, imageData: damaged or cut off"):
+        formats.read(tmp_path / "data")
+
+
 def test_photo_inside_that_is_there_too_is_not_looked_at(tmp_path: Path) -> None:
     """A file with the whole photo inside is recognised by its beginning, also where imageData is no photo at all."""
     text = json.dumps(annotation(imageData="/9j/4AAQ" * 40_000), indent=2)

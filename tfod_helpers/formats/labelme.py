@@ -74,7 +74,11 @@ def _sources(
             photos = None
         title = f"{part.annotations.absolute().name}_photos"
         target = storage.join(folder, title) if folder else part.annotations.absolute().with_name(title)
-        inside = _take_out(_photos_inside(part, names, photos), target, reading.problems)
+        found: list[Problem] = []
+        inside = _take_out(_photos_inside(part, names, photos), target, found)
+        if found and not photos and not inside:
+            raise DatasetError(found, str(part.annotations))
+        reading.problems += found
         to_raw = functools.partial(_read_file, part.annotations)
         if photos or not inside:
             rest = [name for name in names if name not in inside]
@@ -90,7 +94,9 @@ def _photos_inside(part: Part, names: Sequence[str], photos: PhotoFolder | None)
             continue
         try:
             data = parsing.mapping(parsing.parse_json(parsing.contents(part.annotations / name)))
-            photo = base64.b64decode(parsing.text(data.get("imageData")))
+            photo = base64.b64decode(
+                parsing.text(data.get("imageData")).rpartition(",")[2]
+            )  # of a data:image/jpeg;base64, too
         except (parsing.UnusableError, ValueError):
             continue
         if photo and not (photos and photos.find(parsing.text(data.get("imagePath")), "")):
@@ -103,7 +109,7 @@ def _take_out(found: Iterator[tuple[str, bytes]], target: storage.AnyPath, probl
     if first is None:
         return []
     with photos_taken_out(target, problems) as save:
-        inside = [name for name, photo in (first, *found) if save(name, "", folders.stem(name), photo)]
+        inside = [name for name, photo in (first, *found) if save(name, "imageData", folders.stem(name), photo)]
     what = f"of {len(inside)} annotations the photo was missing and taken out of imageData, such as of {first[0]}"
     fix = "Nothing needs to be done."
     problems.append(Problem(where=str(target), what=what, fix=fix, severity="note", kind="photo taken out"))
