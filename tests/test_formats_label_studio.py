@@ -119,6 +119,16 @@ def test_name_under_another_word(tmp_path: Path) -> None:
         assert len(label_studio.read(folder)) == 1
 
 
+def test_only_predictions(tmp_path: Path) -> None:
+    """An export in which nothing is labelled says so, whatever a model predicted."""
+    tasks = [task(image="a.jpg", annotations=[], predictions=[{"result": [region()]}])]
+    for on_problem in ("raise", "skip"):
+        with pytest.raises(
+            DatasetError, match=r"no labelled image is left\. .*none of its 1 tasks is labelled\. Label"
+        ):
+            label_studio.read(dataset_folder(tmp_path, tasks), on_problem=on_problem)
+
+
 TWO = {"image": "/data/upload/1/1a2b3c4d-a.jpg", "image2": "/data/upload/1/1a2b3c4d-b.jpg"}
 RIGHT = {"x": 50.0, "y": 10.0, "width": 20.0, "height": 30.0}  # [100, 10, 140, 40]
 

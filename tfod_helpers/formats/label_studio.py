@@ -58,12 +58,18 @@ def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tu
     if not isinstance(tasks, list):
         raise parsing.refused(path, "it is no list of tasks, as Label Studio's exports are", _EXPORT_AGAIN)
     name_of = _NameFinder(photos)
-    tags = label_studio_shapes.tags_with_shapes(tasks)
+    tags, unlabelled = label_studio_shapes.tags_with_shapes(tasks), 0
     for number, task in enumerate(tasks, start=1):
         id = parsing.text(parsing.mapping(task).get("id"))
         place = f"task {number}" + (f" (id {id})" if id else "")
-        for raw in _raw_images(path.name, place, task, name_of, tags, reading.problems):
-            yield "", raw
+        raws = list(_raw_images(path.name, place, task, name_of, tags, reading.problems))
+        unlabelled += not raws
+        yield from (("", raw) for raw in raws)
+    if tasks and unlabelled == len(tasks):
+        what, fix = f"none of its {len(tasks)} tasks is labelled", "Label them; predictions are not taken for labels."
+        reading.problems.append(
+            Problem(where=path.name, what=what, fix=fix, severity="note", kind="photo not annotated")
+        )
 
 
 def _raw_images(

@@ -56,7 +56,9 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
     problems.sort(key=lambda problem: problem.where)  # one file's problems side by side
     problems = list(settle_problems(list(_together(problems)), on_problem, where))
     if not read:
-        problems.append(Problem(where=where, what="no labelled image is left", fix="Correct the problems above."))
+        is_told = not problems or any(one.severity == "error" for one in problems)
+        fix = "Correct the problems above." if is_told else str(problems[0])
+        problems.append(Problem(where=where, what="no labelled image is left", fix=fix))
         raise DatasetError(problems, where)
     if known is None:
         known = _found_classes({name for _, checked, _ in read for name in checked.names}, where, problems)

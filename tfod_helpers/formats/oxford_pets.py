@@ -63,7 +63,7 @@ def _are_pets(listed: Iterable[str], annotations: Path) -> bool:
     """
     first = names_in(annotations / "xmls", (".xml",), _LOOKED_AT)
     raws = [voc.read_file(str(annotations / "xmls"), name) for name in first]
-    if any(item.name.casefold() not in _SPECIES for raw in raws for item in raw.objects):
+    if any(item.name and item.name.casefold() not in _SPECIES for raw in raws for item in raw.objects):
         return False
     numbered = {(_breed(row[0]), row[1]) for row in _rows(annotations / "list.txt") if len(row) == 4}
     breeds, numbers = ({pair[place] for pair in numbered} for place in (0, 1))
