@@ -571,6 +571,30 @@ def test_round_trip_with_splits(name: str, dataset: Dataset) -> None:
     assert_equal(Dataset(tuple(images), found.label_map), dataset)
 
 
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [("voc", ["crowds: 1 is"]), ("coco", []), ("yolo", ["crowds: 1 is", "difficult objects: 4 are"])]
+    + [("tfod_csv", ["crowds: 1 is", "difficult objects: 4 are"])],
+)
+def test_marks_that_a_format_has_no_place_for(
+    name: str, lost: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Crowds and difficult objects come back as such, or a line says that they are written like any other object."""
+    dataset = formats.read(layouts.write(tmp_path / "in", LAYOUTS["voc: Kaggle"].files))
+    images = [dataclasses.replace(image, difficult=[True]) for image in dataset]
+    images[0] = dataclasses.replace(images[0], crowd=[True])
+    title = formats.FORMATS[name].title
+    for target in ["out"] + ["one.csv"] * (name == "tfod_csv"):
+        capsys.readouterr()
+        formats.write(Dataset(images, dataset.label_map), tmp_path / target, format=name)
+        expected = [f"{title} has no place for {words} written like any other object." for words in lost]
+        assert capsys.readouterr().out.splitlines() == expected
+    found = formats.read(tmp_path / "out")
+    assert [sum(getattr(image, mark).sum() for image in found) for mark in ("crowd", "difficult")] == [
+        0 if any(mark in words for words in lost) else count for mark, count in (("crowd", 1), ("difficult", 4))
+    ]
+
+
 @pytest.mark.parametrize("name", ["voc", "coco", "yolo", "tfod_csv"])
 @pytest.mark.parametrize("split", ["../out", "..", "a/b", "/out", "a\\b", "."])
 def test_split_cannot_lead_out_of_the_folder(name: str, split: str, tmp_path: Path) -> None:

@@ -145,6 +145,13 @@ def _annotations(image: LabelledImage, image_id: int) -> Iterator[dict[str, Any]
 
 
 _find = functools.partial(one_file.find, ".json", _is_ours)
-FORMAT = Format(title="COCO JSON", find=_find, sources=_sources, write_annotations=_write, by_stem=False)
+FORMAT = Format(
+    title="COCO JSON",
+    find=_find,
+    sources=_sources,
+    write_annotations=_write,
+    by_stem=False,
+    marks=frozenset({"crowd", "difficult"}),
+)
 read, write = FORMAT.read, FORMAT.write
 read_results = coco_results.read_results

@@ -41,6 +41,7 @@ class Format:
             that folder's name; None where the format is only read.
         photos_in: where below a written folder the photos are.
         by_stem: two photos whose names differ in their endings only cannot be written.
+        marks: what is written of ``crowd`` and ``difficult``.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Format:
     write_annotations: Callable[[Splits, LabelMap, Path, str], None] | None = None
     photos_in: str = ""
     by_stem: bool = True
+    marks: frozenset[str] = frozenset()
 
     @property
     def options(self) -> list[str]:
@@ -130,7 +132,8 @@ class Format:
         """Write photos and annotations, here or in a bucket, into a folder that `formats.read` gives back as it was.
 
         Images that belong to splits go to a folder each. The photos are copied byte for byte; the folder appears
-        whole or not at all. What the format has no place for, its module says.
+        whole or not at all. What the format has no place for, its module says; of crowds and difficult objects, which
+        would count like others when they are read again, a line is printed.
 
         Args:
             dataset: what to write; two images of one split may not have one name.
@@ -154,7 +157,16 @@ class Format:
                 for image in images:
                     _write_photo(image, place / image.path.name)
             self.write_annotations(splits, dataset.label_map, part, folder.name)
+        self.say_what_is_lost(dataset)
         return folder
+
+    def say_what_is_lost(self, dataset: Dataset) -> None:
+        """Print how many crowds and difficult objects the format has no place for."""
+        for mark, words in (("crowd", "crowds"), ("difficult", "difficult objects")):
+            count = sum(int(getattr(image, mark).sum()) for image in dataset)
+            if count and mark not in self.marks:
+                others = f"{count} {'are' if count > 1 else 'is'} written like any other object"
+                print(f"{self.title} has no place for {words}: {others}.")
 
     def by_split(self, dataset: Dataset) -> Splits:
         """Return the images of each split, which go to a folder each; ValueError where they cannot."""

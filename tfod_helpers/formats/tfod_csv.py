@@ -150,6 +150,7 @@ class _Table(Format):
         self.by_split(Dataset(images, dataset.label_map))  # refuses two photos of one name
         with storage.whole_file(folder) as part:
             _write_table(images, dataset.label_map, part)
+        self.say_what_is_lost(dataset)
         return Path(storage.address(folder))
 
 

@@ -263,5 +263,6 @@ FORMAT = Format(
     sources=_sources,
     beside=lambda folder: [Part(folder, folder)],
     write_annotations=_write,
+    marks=frozenset({"difficult"}),
 )
 read, write = FORMAT.read, FORMAT.write
