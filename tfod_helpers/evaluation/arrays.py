@@ -53,16 +53,20 @@ class Predictions:
         labels: int64, shape (n,): class ids from 1.
         boxes_xyxy: float64, shape (n, 4), pixels.
         scores: float64, shape (n,): confidences.
+        turn: int64, shape (n,): of detections with equal confidences the one of the lower turn counts first.
     """
 
     image: np.ndarray
     labels: np.ndarray
     boxes_xyxy: np.ndarray
     scores: np.ndarray
+    turn: np.ndarray
 
     def __getitem__(self, which: np.ndarray) -> Predictions:
         """Return some of the detections."""
-        return Predictions(self.image[which], self.labels[which], self.boxes_xyxy[which], self.scores[which])
+        return Predictions(
+            self.image[which], self.labels[which], self.boxes_xyxy[which], self.scores[which], self.turn[which]
+        )
 
 
 def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[GroundTruth, Predictions]:
@@ -107,6 +111,7 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Grou
         _joined([one.class_id for one in some], np.int64),
         _joined_boxes([one.xyxy for one in some]),
         _joined([one.confidence for one in some], float),
+        np.repeat(_turns(some), [len(one.xyxy) for one in some]),
     )
     _check(dataset, found)
     return truth, found
@@ -118,6 +123,12 @@ def _joined(parts: Sequence[Any], kind: Any) -> np.ndarray:
 
 def _joined_boxes(parts: Sequence[np.ndarray]) -> np.ndarray:
     return as_written(np.concatenate(parts)) if parts else np.zeros((0, 4))
+
+
+def _turns(detections: Sequence[sv.Detections]) -> np.ndarray:
+    """Return the turn of each image: by its COCO id, as pycocotools has it, where all are known, else as they come."""
+    ids = [id for one in detections if isinstance(id := one.metadata.get("image_id"), int)]
+    return np.unique(ids, return_inverse=True)[1] if ids and len(ids) == len(detections) else np.arange(len(detections))
 
 
 def _check(dataset: Dataset, found: Predictions) -> None:

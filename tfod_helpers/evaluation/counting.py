@@ -103,7 +103,7 @@ def _ranked(found: Predictions, images: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which detections count, class by class and by falling confidence, and the rank of each in its image."""
     rank = rank_in_group(found.labels * images + found.image, found.scores)
     kept = np.flatnonzero(rank < LIMITS[-1])
-    order = kept[np.lexsort((-found.scores[kept], found.labels[kept]))]
+    order = kept[np.lexsort((found.turn[kept], -found.scores[kept], found.labels[kept]))]
     return order, rank[order]
 
 

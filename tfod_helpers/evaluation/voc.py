@@ -27,7 +27,7 @@ def voc_ap(truth: GroundTruth, found: Predictions) -> np.ndarray:
     Returns:
         float64, shape (classes,); NaN where a class has no object.
     """
-    found = found[np.lexsort((-found.scores, found.labels))]
+    found = found[np.lexsort((found.turn, -found.scores, found.labels))]
     own = _most_overlapped(truth, found)
     counts = truth.counted[own] | (own < 0)
     first = np.zeros(len(own), bool)

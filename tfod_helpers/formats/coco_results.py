@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfod_helpers.annotations import Dataset
+from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files import storage
 from tfod_helpers.formats import one_file, parsing
 from tfod_helpers.formats.coco_file import CocoFile, corners, key_of
@@ -40,8 +40,6 @@ def read_results(
         FileNotFoundError: a file is not there.
         DatasetError: an entry is broken, or is about an image or a class that there is not; all are listed.
     """
-    import supervision as sv
-
     path, found = storage.mirror(results).expanduser(), list[Problem]()
     place = storage.mirror(annotations).expanduser()
     file = CocoFile(place, found)
@@ -67,16 +65,21 @@ def read_results(
             unclear[id] = None
     found += [_unclear(file, id, [dataset[number].path for number in of_id[id]]) for id in unclear]
     settle_problems(found, "raise", str(path))
-    ids = dict(zip(dataset.label_map, dataset.label_map.ids, strict=True))
-    return [
-        sv.Detections(
-            xyxy=np.array([box_xyxy for box_xyxy, _, _ in rows[number]]).reshape(-1, 4),
-            class_id=np.array([ids.get(name, 0) for _, name, _ in rows[number]], int),
-            confidence=np.array([score for _, _, score in rows[number]], float),
-            data={"class_name": np.array([name for _, name, _ in rows[number]], object)},
-        )
-        for number in range(len(dataset))
-    ]
+    # Of equal confidences the one in the image of the lower id counts first, as with pycocotools.
+    image_ids = {numbers[0]: int(id) for id, numbers in of_id.items() if len(numbers) == 1 and id.isdecimal()}
+    return [_detections(rows[number], dataset.label_map, image_ids.get(number)) for number in range(len(dataset))]
+
+
+def _detections(rows: list[tuple[Bounds, str, float]], label_map: LabelMap, image_id: int | None) -> sv.Detections:
+    import supervision as sv
+
+    return sv.Detections(
+        xyxy=np.array([box_xyxy for box_xyxy, _, _ in rows]).reshape(-1, 4),
+        class_id=np.array([label_map.id(name) if name in label_map else 0 for _, name, _ in rows], int),
+        confidence=np.array([score for _, _, score in rows], float),
+        data={"class_name": np.array([name for _, name, _ in rows], object)},
+        metadata={"image_id": image_id},
+    )
 
 
 def _images(file: CocoFile, path: Path, dataset: Dataset) -> dict[str, list[int]]:
