@@ -111,10 +111,13 @@ def _same_photos(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoEr
         pair = next((pair for pair in pairs if _crosses(image, images[pair.other])), pairs[0])
         other = images[pair.other]
         what = f"it is nearly the same picture as {other.path.name} (likeness {pair.likeness:.2f})"
-        fix = "Look at both: keep two pictures, and of a picture and its copy one."
+        fix = "Look at both: keep them if they are two pictures; if one is a copy, delete it."
         if _crosses(image, other):
-            what += f" in {other.split!r}; if so, the evaluation sees what was trained on"
-            fix = f"{fix} Dataset.split keeps such photos together."
+            what += f" in {other.split!r}"
+            fix = (
+                "Look at both: if one is a copy, the evaluation sees what was trained on; Dataset.split keeps copies "
+                "together."
+            )
         yield image_problem(image, "nearly the same photo", what, fix, "warning", other_photo=str(other.path))
 
 
