@@ -666,6 +666,15 @@ def test_parts_that_contradict_each_other(other: str, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_parts_in_an_archive(tmp_path: Path) -> None:
+    """Somebody who packs a download's parts once more gets one folder too."""
+    for number, name in enumerate(("a.jpg", "b.jpg"), start=1):
+        zipped(tmp_path / STAMPS[0].format(number), {name: b"x"})
+    parts = {path.name: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+    folder = archives.unpack(zipped(tmp_path / "all.zip", parts))
+    assert contents(folder) == {f"photos-20261129T101010Z/{name}": b"x" for name in ("a.jpg", "b.jpg")}
+
+
 def test_numbers_that_are_no_parts(tmp_path: Path) -> None:
     """A single part is an archive like any other, and so are archives that do not count from 1."""
     for name in ("one-20261129T101010Z-001.zip", "IMG-101.zip", "IMG-102.zip"):

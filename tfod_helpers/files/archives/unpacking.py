@@ -132,17 +132,21 @@ def _unpack_inner(path: Path, part: Path, folder: Path, names: Collection[str], 
     """Unpack the archives in an archive that holds no photo, each in its place; all share the size that is allowed."""
     if any(name.lower().endswith(_PHOTOS_AND_RECORDS) for name in names):
         return
-    for name in (name for name in names if name.lower().endswith(ENDINGS)):
+    inside = [name for name in names if name.lower().endswith(ENDINGS)]
+    made: set[Path] = set()
+    for name in inside:
         inner = part / name
-        target = _beside(inner)
         try:
-            if target.exists():
+            target = _beside(inner)  # one for all parts of a download
+            if target not in made and target.exists():
                 raise ArchiveError(str(inner), f"beside it is {target.name!r} already", "Pack it again.")
-            target.mkdir()
+            target.mkdir(exist_ok=True)
+            made.add(target)
             most -= sum(_unpack_into(inner, target, folder, most).values())
         except ArchiveError as error:
             raise ArchiveError(str(path), f"{name!r} in it is an archive too: {error.what}", error.fix) from error
-        inner.unlink()
+    for name in inside:
+        (part / name).unlink()
 
 
 def _write_all(path: Path, found: dict[str, Entry], part: Path, folder: Path) -> None:
