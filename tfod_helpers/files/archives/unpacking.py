@@ -19,7 +19,7 @@ from tfod_helpers.files import workspace
 from tfod_helpers.files.archives import entries, marks
 from tfod_helpers.files.archives.entries import ENDINGS, Entry
 from tfod_helpers.files.archives.names import AGAIN, NO_TRUST, ArchiveError
-from tfod_helpers.files.archives.parts import name_of, parts_of
+from tfod_helpers.files.archives.parts import is_part, name_of, parts_of
 
 _PIECE = 1 << 20
 _PHOTOS_AND_RECORDS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".tfrecord", ".record")
@@ -138,7 +138,7 @@ def _unpack_inner(path: Path, part: Path, folder: Path, names: Collection[str], 
         inner = part / name
         try:
             target = _beside(inner)  # one for all parts of a download
-            if target not in made and target.exists():
+            if target.exists() and not (target in made and is_part(inner)):
                 raise ArchiveError(str(inner), f"beside it is {target.name!r} already", "Pack it again.")
             target.mkdir(exist_ok=True)
             made.add(target)
