@@ -263,6 +263,12 @@ READ: dict[str, tuple[Files, dict[str, str], list[str]]] = {
         ["data.yaml, val: 'images/valid_new' is not there", "1 photo, b.jpg, in images/val, left out"]),
     "nothing behind a key": (pair("train/a") | {"data.yaml": "train: images/train\nval: null\ntest:\n" + NAMES},
                              {"images/train/a.jpg": "train: cat"}, []),
+    "a list of names that data.yaml names": (
+        pair("a") | {"data.yaml": BOTH + "names: cfg/my.txt", "cfg/my.txt": "cat"}, {"images/a.jpg": "cat"}, []),
+    "one folder in both": (
+        {"train/images/a.jpg": "", "train/labels/a.txt": CAT, "more/b.jpg": "", "more/b.txt": DOG,
+         "data.yaml": "train: [train/images, more]\nval: train/images\n" + NAMES},
+        {"more/b.jpg": "train: dog", "train/images/a.jpg": "train: cat"}, ["both in train and val: 1 photo, a.jpg"]),
     "an empty data.yaml": (pair("a") | {"data.yaml": "", "classes.txt": "cat"},
                            {"images/a.jpg": "cat"}, ["data.yaml: it is empty, too large, or no text"]),
     "labels without their photos": (
@@ -388,6 +394,11 @@ TOLD: dict[str, tuple[Files, str, dict[str, str]]] = {
         "y/labels: no data.yaml or classes.txt names the classes here", {"x/images/a.jpg": "cat"}),
     "names from 1, and a class 0": (pair("a") | pair("b", DOG) | {"data.yaml": BOTH + "names: {1: cat, 2: dog}"},
                                     "numbered 1 to 2, and the labels have a class 0", {}),
+    "a list from 1, and a class 0": (pair("a") | {"classes.txt": "1 cat\n2 dog"},
+                                     "numbered 1 to 2, and the labels have a class 0", {}),
+    "one folder in both, and another": (
+        {"x/a.jpg": "", "x/a.txt": CAT, "y/b.jpg": "", "y/b.txt": CAT, "data.yaml": "train: [x, y]\nval: x\n" + NAMES},
+        "both in train and val: 1 photo, a.jpg", {"y/b.jpg": "train: cat"}),
     "labels from 1": (pair("a", DOG) | pair("b", DOG.replace("1", "2", 1)) | {"data.yaml": BOTH + NAMES},
                       "numbered 0 to 1, and the labels' classes 1 to 2", {}),
     "a name that is an anchor": (pair("a") | {"data.yaml": BOTH + "names:\n- &b burger\n"},
@@ -496,6 +507,14 @@ def test_any_division_is_written_and_read_back(splits: str, tmp_path: Path) -> N
         yolo.write(
             Dataset(tuple(dataclasses.replace(one, split="names") for one in images), found.label_map), tmp_path / "x"
         )
+
+
+def test_photos_without_any_label(tmp_path: Path) -> None:
+    """Photos without a label file among them are no background; a data.yaml beside another format's is no YOLO."""
+    write(tmp_path, {"images/a.jpg": "", "data.yaml": BOTH + NAMES})
+    assert yolo.FORMAT.find(tmp_path) == []
+    with pytest.raises(DatasetError, match=r"there is no label file for 1 photo, a\.jpg, nor for any other here"):
+        yolo.read(tmp_path)
 
 
 def test_a_part_of_a_set_knows_its_data_yaml(tmp_path: Path) -> None:

@@ -24,6 +24,14 @@ class Share(NamedTuple):
     described: Described | None = None
 
 
+class _Keys(NamedTuple):
+    """What is said of a photo: the keys, whether a list has it, and the split that this makes; none if not clear."""
+
+    some: frozenset[str]
+    is_listed: bool
+    split: str
+
+
 @dataclass(eq=False)
 class _Led:
     """Where one file leads: folders and photos, with the keys that it has for them, and what is not there."""
@@ -57,17 +65,18 @@ def divide(
         led = [one for one in [_follow(tree, lists)] if one.covered(tree)]
     for one in led:
         problems += one.missing
-    keys: dict[frozenset[str], list[Path]] = defaultdict(list)
+    keys: dict[_Keys, list[Path]] = defaultdict(list)
     shared = {
         images: _keys_in(tree, images, led) for images in sorted({path for one in led for path in one.covered(tree)})
     }
     for images, by_name in shared.items():
-        for name, (some, _) in by_name.items():
-            keys[some].append(images / name)
-    listed = {keys for by_name in shared.values() for keys, is_listed in by_name.values() if is_listed}
-    torn = _tell_doubles(keys, listed, problems)
+        for name, known in by_name.items():
+            keys[known].append(images / name)
+    torn = _tell_doubles(keys, problems)
     divided = {images: _shares(tree, images, by_name, torn, led) for images, by_name in shared.items()}
-    unlisted = {images: [name for name, (some, _) in by_name.items() if not some] for images, by_name in shared.items()}
+    unlisted = {
+        images: [name for name, known in by_name.items() if not known.some] for images, by_name in shared.items()
+    }
     return divided, {images: names for images, names in unlisted.items() if names}
 
 
@@ -138,8 +147,8 @@ def _lists(tree: Tree) -> Described | None:
     return Described(tree.root / next(iter(places.values()))[0], places=places) if places else None
 
 
-def _keys_in(tree: Tree, images: Path, led: Iterable[_Led]) -> dict[str, tuple[frozenset[str], bool]]:
-    """Return the keys of a folder's photos, and whether a list has them: a list's, else the nearest folder's."""
+def _keys_in(tree: Tree, images: Path, led: Iterable[_Led]) -> dict[str, _Keys]:
+    """Return what is said of each of a folder's photos: by a list, else of the nearest folder."""
     listed: dict[str, set[str]] = defaultdict(set)
     around: dict[Path, set[str]] = defaultdict(set)
     for one in led:
@@ -148,59 +157,47 @@ def _keys_in(tree: Tree, images: Path, led: Iterable[_Led]) -> dict[str, tuple[f
         for folder, keys in one.folders.items():
             if folder in (images, *images.parents):
                 around[folder].update(keys)
-    nearest = around[max(around, key=lambda folder: len(folder.parts))] if around else set()
+    nearest = frozenset(around[max(around, key=lambda folder: len(folder.parts))] if around else ())
+    own = images.name if images.name in nearest else folders.split_of(tree.home, images)
     return {
-        name: (frozenset(listed[name]), True) if name in listed else (frozenset(nearest), False)
+        name: _keys(frozenset(listed[name]), True, "") if name in listed else _keys(nearest, False, own)
         for name in tree.photos(images)
     }
 
 
-def _tell_doubles(
-    keys: dict[frozenset[str], list[Path]], listed: set[frozenset[str]], problems: list[Problem]
-) -> set[frozenset[str]]:
+def _keys(some: frozenset[str], is_listed: bool, own: str) -> _Keys:
+    return _Keys(some, is_listed, own or (min(some) if len(_roles(some)) == 1 else ""))
+
+
+def _tell_doubles(keys: dict[_Keys, list[Path]], problems: list[Problem]) -> set[_Keys]:
     """Tell of photos in two splits; return the keys of those that cannot be in both, as others are in one."""
     torn = set()
-    for some, paths in keys.items():
-        own = paths[0].parent.name
-        is_listed, decided = some in listed, own in some and some not in listed
-        if len(_roles(some)) < 2 or "" in some or (decided and not split_role(own)):  # YOLO asks for train and val
+    for known, paths in keys.items():
+        some, is_listed, split = known
+        if len(_roles(some)) < 2 or "" in some or (split in some and not split_role(split)):  # so `write` names them
             continue
         both, photos = " and ".join(sorted(some)), counted((path.name for path in paths), "photo")
         what, fix = f"{both} are the same: {photos}", "They are one set; other photos have to judge what was trained."
         severity: Severity = "warning" if is_listed else "note"
-        if any(other != some and other & some for other in keys):
-            what, fix = f"both in {both}: {photos}", "Take each out of one of them."
-            severity = "warning" if decided else "error"
-            torn |= set() if decided else {some}
+        if any(other.some != some and other.some & some for other in keys):
+            what, fix = f"both in {both}: {photos}", f"Taken as {split}." if split else "Take each out of one of them."
+            severity = "warning" if split else "error"
+            torn |= set() if split else {known}
         where = str(paths[0].parent)
         problems.append(Problem(where=where, what=what, fix=fix, severity=severity, kind="photo in two splits"))
     return torn
 
 
-def _shares(
-    tree: Tree,
-    images: Path,
-    by_name: dict[str, tuple[frozenset[str], bool]],
-    torn: set[frozenset[str]],
-    led: Iterable[_Led],
-) -> list[Share]:
+def _shares(tree: Tree, images: Path, by_name: dict[str, _Keys], torn: set[_Keys], led: Iterable[_Led]) -> list[Share]:
     leading = [one.described for one in led if images in one.covered(tree)]
     described = max(leading, key=lambda one: len(one.names))
     splits: dict[str, set[str]] = defaultdict(set)
-    for name, (keys, is_listed) in by_name.items():
-        if keys and keys not in torn:
-            splits[_split(tree, images, keys, is_listed)].add(name)
-    whole = len(splits) == 1 and all(keys and keys not in torn for keys, _ in by_name.values())
+    for name, known in by_name.items():
+        if known.some and known not in torn:
+            splits[known.split].add(name)
+    whole = len(splits) == 1 and sum(map(len, splits.values())) == len(by_name)
     shares = [Share(split, None if whole else frozenset(names), described) for split, names in splits.items()]
     return shares or [Share("", frozenset(), described)]
-
-
-def _split(tree: Tree, images: Path, keys: frozenset[str], is_listed: bool) -> str:
-    """Return the split's name: the folder's own where it is one of the keys or a split's, else the only key."""
-    if images.name in keys:
-        return images.name
-    named = "" if is_listed else folders.split_of(tree.home, images)
-    return named or (min(keys) if len(_roles(keys)) == 1 else "")
 
 
 def _roles(keys: Iterable[str]) -> set[str]:

@@ -110,6 +110,8 @@ class _Layout:
     def parts(self) -> list[YoloPart]:
         """Return the parts that are recognised; none where it is no YOLO data set."""
         labels = self._labels()
+        if not labels and not any(map(self.tree.texts, self.tree.folders)):
+            return []  # a data.yaml beside annotations of another format
         free = [one for one in self.tree.within(self.tree.root) if one not in self.divided]
         rows = {one: self.tree.has_rows(one, labels[one]) for one in free if one in labels}
         roots = {path.parent for path in self.used}

@@ -133,7 +133,10 @@ def _of_mapping(path: Path, pairs: Sequence[tuple[Any, Any]]) -> Described:
     nodes = dict(zip(keys, (value for _, value in pairs), strict=True))
     faults = [(f"{key!r} is there more than once", "Keep the right one.") for key in nodes if keys.count(key) > 1]
     names: dict[int, str] = {}
-    keypoints, warnings = 0, []
+    keypoints, warnings, names_file = 0, [], ""
+    if "names" in nodes and (texts := _texts(nodes["names"])) and texts[0].endswith((".txt", ".names")):
+        names_file = texts[0]
+        del nodes["names"]
     try:
         names = _names(nodes["names"]) if "names" in nodes else {}
         keypoints = _keypoints(nodes["kpt_shape"]) if "kpt_shape" in nodes else 0
@@ -149,7 +152,9 @@ def _of_mapping(path: Path, pairs: Sequence[tuple[Any, Any]]) -> Described:
         key: texts for key, node in nodes.items() if key not in ("path", "names", "nc") and (texts := _texts(node))
     }
     base = next(iter(_texts(nodes["path"])), "") if "path" in nodes else ""
-    return Described(path, {} if faults else names, places, base, keypoints, faults=faults, warnings=warnings)
+    return Described(
+        path, {} if faults else names, places, base, keypoints, names_file, faults=faults, warnings=warnings
+    )
 
 
 def _texts(node: Any) -> list[str]:
@@ -202,7 +207,10 @@ def _of_lines(path: Path, text: str) -> Described:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     found = [match for match in map(_NUMBERED.fullmatch, lines) if match]
     numbers, names = [int(match[1]) for match in found], [match[2] for match in found]
-    if len(set(names)) == len(lines) and numbers == list(range(len(lines))):  # 1 euro, 2 euro are names
+    if len(set(names)) == len(lines) and numbers in (
+        list(range(len(lines))),
+        [*range(1, len(lines) + 1)],
+    ):  # 1 euro, 2 euro are names
         return Described(path, dict(zip(numbers, names, strict=True)))
     return Described(path, dict(enumerate(lines)))
 

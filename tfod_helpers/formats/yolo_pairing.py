@@ -16,7 +16,7 @@ from tfod_helpers.formats.yolo_layout import YoloPart
 from tfod_helpers.formats.yolo_rows import LabelFile, is_row
 from tfod_helpers.formats.yolo_tree import counted, is_label, stems
 from tfod_helpers.photos.folder import PhotoFolder, files_with_ending, folded
-from tfod_helpers.problems import Problem
+from tfod_helpers.problems import Problem, Severity
 
 _Index = dict[tuple[int, str], list[tuple["Shelf", str]]]
 
@@ -68,7 +68,8 @@ def shelves_of(parts: Sequence[YoloPart], problems: list[Problem]) -> tuple[list
     files = dict(zip(paths, tqdm(found, "Reading labels", len(paths), unit="file", delay=1), strict=True))
     for place, names in lonely.items():
         lost = [name for name in names if any(map(is_row, map(" ".join, files[f"{place}/{name}"].fields())))]
-        problems += _unlabelled(by_place[place], lost)
+        severity: Severity = "warning" if paths else "error"  # or nothing is left
+        problems += _unlabelled(by_place[place], lost, severity)
     return shelves, files
 
 
@@ -117,7 +118,7 @@ def _photos_of(file: str, index: _Index) -> list[tuple[Shelf, str]]:
     return []
 
 
-def _unlabelled(shelves: Sequence[Shelf], lost: Sequence[str]) -> Iterator[Problem]:
+def _unlabelled(shelves: Sequence[Shelf], lost: Sequence[str], severity: Severity) -> Iterator[Problem]:
     """Leave out the photos without a label file where it may be lost, and tell of it."""
     labelled = {shelf.photos.folder for shelf in shelves if shelf.labels}
     left = 0
@@ -127,7 +128,7 @@ def _unlabelled(shelves: Sequence[Shelf], lost: Sequence[str]) -> Iterator[Probl
             what = f"there is no label file for {counted(bare, 'photo')}, nor for any other here: left out"
             fix = "Put the labels beside; or give each photo an empty label file, if they are background."
             folder = str(shelf.photos.folder)
-            yield Problem(where=folder, what=what, fix=fix, severity="warning", kind="photo not annotated")
+            yield Problem(where=folder, what=what, fix=fix, severity=severity, kind="photo not annotated")
         elif strays := _strays(shelf, bare):
             name, path = next(iter(strays.items()))
             what = f"the labels of {name} may be {path}, and those of others are in {shelf.part.annotations}"
