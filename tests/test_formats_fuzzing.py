@@ -91,6 +91,26 @@ def via_csv() -> str:
     return "\n".join(rows) + "\n"
 
 
+def via_3() -> str:
+    """A project of VIA 3."""
+    views, files, metadata = dict[str, Any](), dict[str, Any](), dict[str, Any]()
+    for number, (stem, (name, x0, y0, x1, y1)) in enumerate(layouts.BOXES.items(), start=1):
+        views[str(number)] = {"fid_list": [str(number)]}
+        files[str(number)] = {"fid": str(number), "fname": f"{stem}.jpg", "type": 2, "loc": 1, "src": ""}
+        box = [2, x0, y0, x1 - x0, y1 - y0]
+        metadata[f"{number}_x"] = {"vid": str(number), "flg": 0, "z": [], "xy": box, "av": {"1": name}}
+    data = {"project": {"vid_list": list(views)}, "attribute": {"1": {"aname": "animal", "options": {}}}}
+    return json.dumps(data | {"file": files, "metadata": metadata, "view": views})
+
+
+def subsets() -> str:
+    """A project of CVAT with two subsets."""
+    text = layouts.cvat()
+    for stem, split in zip("abcd", ("Train", "Train", "Test", "Test"), strict=True):
+        text = text.replace(f'name="{stem}.jpg"', f'name="{stem}.jpg" subset="{split}" task_id="1"')
+    return text.replace("<task>", "<project>").replace("</task>", "</project>")
+
+
 def video() -> str:
     """A file as CVAT exports a video ("CVAT for video 1.1")."""
     sides = ("xtl", "ytl", "xbr", "ybr")
@@ -135,11 +155,24 @@ CASES = {
     "cvat, video": Case(
         "cvat", {f"frame_00000{number}.png": layouts.JPEG for number in range(4)} | {"x.xml": video()}, NEVER
     ),
+    "cvat, subsets": Case(
+        "cvat",
+        layouts.photos("images/Train/", "ab") | layouts.photos("images/Test/", "cd") | {"annotations.xml": subsets()},
+        REMOVED + r"\S*/image(\[\d\])?(/box)?$",
+    ),
+    "labelme, splits": Case(
+        "labelme",
+        layouts.photos("images/train/", "abc")
+        | layouts.photos("images/val/", "d")
+        | {f"labels/{'val' if stem == 'd' else 'train'}/{stem}.json": layouts.labelme(stem) for stem in "abcd"},
+        REMOVED + "/shapes(/0)?$",
+    ),
     "labelme": Case("labelme", OTHERS["LabelMe"].files, REMOVED + "/shapes(/0)?$"),
     "label_studio": Case("label_studio", OTHERS["Label Studio"].files, REMOVED + r"\S*/annotations/0/result(/\d)?$"),
     "label_studio, minimal": Case("label_studio", PHOTOS | {"x.json": minimal()}, REMOVED + r"\S*/label(/\d)?$"),
     "via": Case("via", OTHERS["VIA"].files, REMOVED + r"\S*/regions(/\d)?$"),
     "via, csv": Case("via", PHOTOS | {"x.csv": via_csv()}, NEVER),
+    "via, 3": Case("via", PHOTOS | {"x.json": via_3()}, REMOVED + r"\S*/(metadata|xy)(/\w+|)$|/view/"),
     "createml": Case("createml", OTHERS["CreateML"].files, REMOVED + r"\S*/annotations(/\d)?$"),
     "tfrecord": Case("tfrecord", {"x.record": record()}, NEVER),
 }

@@ -265,6 +265,14 @@ def test_broken_region(shape: dict[str, Any], expected: str, tmp_path: Path) -> 
         ({"x": {"filename": "../../etc/passwd", "regions": []}}, "there is no '../../etc/passwd' (its filename)"),
         ({**VERSION_3, "view": {"1": {"fid_list": ["1", "2"]}}}, "image 1: view '1' does not name one file."),
         ({**VERSION_3, "file": {"1": {"fname": 3.5}}}, "image 1: view '1' does not name one file."),
+        (
+            {**VERSION_3, "metadata": {"1": {"vid": "7", "xy": [2, 5, 6, 25, 14], "av": {"1": "1"}}}},
+            "1 regions: they are of view '7'",
+        ),
+        (
+            {**VERSION_3, "metadata": {"1": {"vid": "1", "xy": [2, 5, 6, 25, 14, 9], "av": {"1": "1"}}}},
+            "rect of 5 numbers",
+        ),
         ({}, "no labelled image is left"),
     ],
 )

@@ -220,8 +220,15 @@ def _from_version_3(data: dict[str, Any]) -> Iterator[_Entry]:
     for item in data["metadata"].values():
         region = _region_of_version_3(item, options)
         if region is not None:
-            regions.setdefault(parsing.text(item.get("vid")), []).append(region)
+            regions.setdefault(parsing.text(parsing.mapping(item).get("vid")), []).append(region)
+    of_none = regions.keys() - data["view"].keys()
+    for view in sorted(of_none):
+        yield _Entry(
+            f"{len(regions[view])} regions", "", (), (f"they are of view {view!r}, which is not there", _EXPORT_AGAIN)
+        )
     for number, (view, about) in enumerate(data["view"].items(), start=1):
+        if of_none and view not in regions:
+            continue  # it has perhaps lost its own, and is no background
         files = parsing.mapping(about).get("fid_list")
         file = data["file"].get(parsing.text(files[0])) if isinstance(files, list) and len(files) == 1 else None
         name = parsing.text(parsing.mapping(file).get("fname"))
@@ -234,7 +241,7 @@ def _region_of_version_3(item: Any, options: dict[str, dict[str, Any]]) -> Any:
 
     The options are the attributes by their numbers: a name, and perhaps the texts of choices by theirs.
     """
-    xy, values = (item.get("xy"), item.get("av")) if isinstance(item, dict) else ([], {})
+    xy, values = (parsing.mapping(item).get(key) for key in ("xy", "av"))
     if xy == []:
         return None
     attributes = {}
@@ -250,6 +257,8 @@ def _shape_of_version_3(xy: Any) -> dict[str, Any]:
     kind, *numbers = xy if isinstance(xy, list) and xy and isinstance(xy[0], int) else [None]
     if kind in _SHAPES:
         name, *keys = _SHAPES[kind]
+        if len(numbers) > len(keys):
+            return {"name": f"{name} of {len(numbers)} numbers"}
         return {"name": name, **dict(zip(keys, numbers, strict=False))}
     if kind in _OUTLINES:
         return {"name": "polygon", "all_points_x": numbers[::2], "all_points_y": numbers[1::2]}
