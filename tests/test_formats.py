@@ -348,6 +348,24 @@ def test_one_name_in_two_splits(name: str, files: tuple[str, str], folders: tupl
 
 
 @each_table
+def test_photos_of_another_set_are_not_taken(name: str, tmp_path: Path) -> None:
+    """Of two sets side by side with photos of one name each keeps its own, and the one that lost a photo says so."""
+    ending, write = ENDINGS[name]
+    for place, content in (("cats", write("ab")), ("dogs", other_dogs(write("bc")))):
+        layouts.write(tmp_path, layouts.photos(f"{place}/images/", "abc") | {f"{place}/labels{ending}": content})
+    dataset = formats.read(tmp_path)
+    found = {
+        image.path.relative_to(tmp_path).as_posix(): dataset.label_map.name(int(image.labels[0])) for image in dataset
+    }
+    assert found == {
+        "cats/images/a.jpg": "cat", "cats/images/b.jpg": "dog", "dogs/images/b.jpg": "cat", "dogs/images/c.jpg": "dog"
+    }  # fmt: skip
+    (tmp_path / "cats/images/a.jpg").unlink()
+    (told,) = errors(tmp_path)
+    assert "its image is missing, there is no 'a.jpg'" in told
+
+
+@each_table
 def test_one_photo_in_two_files(name: str, tmp_path: Path) -> None:
     """A file of all photos beside those of its splits is read once where they agree; where not, nobody guesses."""
     ending, write = ENDINGS[name]

@@ -67,7 +67,7 @@ def _sources(parts: Sequence[Part], reading: Reading, *, masks: bool = False) ->
             continue
         reading.problems += problems
         reading.classes = [*dict.fromkeys((*reading.classes, *file.classes))]
-        photos, _ = one_file.with_photos(part, functools.partial(_names, file), iter)
+        photos, _ = one_file.with_photos(part, parts, functools.partial(_names, file), iter)
         yield Source(photos, file.items, functools.partial(_raw_image, file, masks), part.split)
 
 

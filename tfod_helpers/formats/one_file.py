@@ -11,7 +11,7 @@ import functools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -116,7 +116,7 @@ def sources(read_file: ReadFile, parts: Sequence[Part], reading: Reading) -> lis
     """
     found = []
     for part in parts:
-        photos, (of_split, told) = with_photos(part, functools.partial(_read, read_file, part, reading), _names)
+        photos, (of_split, told) = with_photos(part, parts, functools.partial(_read, read_file, part, reading), _names)
         reading.problems += placed(told.problems, part.split)
         reading.classes = told.classes
         inside = {} if part.split else {child.name: child for child in folders.subfolders(photos.folder)}
@@ -140,46 +140,52 @@ def _names(read: tuple[_OfSplit, Reading]) -> Iterator[tuple[str, str]]:
 
 
 def with_photos(
-    part: Part, read: Callable[[PhotoFolder], Told], names: Callable[[Told], Iterable[tuple[str, str]]]
+    part: Part,
+    parts: Sequence[Part],
+    read: Callable[[PhotoFolder], Told],
+    names: Callable[[Told], Iterable[tuple[str, str]]],
 ) -> tuple[PhotoFolder, Told]:
     """Return the photos of a file: those of the part's folder, or where some are missing there, of the whole data set.
 
     Args:
         part: the file.
+        parts: all files. Where a file has photos in its own folder, those in the folders of others are not meant.
         read: reads it, given the photos.
         names: takes what ``read`` returned, and returns the photos' names, as `PhotoFolder.find` takes them.
 
     Returns:
         The photos, and what ``read`` returned.
     """
-    photos, told, missing = _tried(part, part.images, read, names)
-    if missing and part.root not in (None, part.images):
-        others, told_of_others, missing_there = _tried(part, part.root or part.images, read, names)
-        if missing_there < missing:
-            return others, told_of_others
-    return photos, told
+    photos, told, found = _tried(part, part.images, (), read, names)
+    if part.root in (None, part.images) or all(found):
+        return photos, told
+    elsewhere = {other.images for other in parts if any(found) and other.images not in (part.images, part.root)}
+    wide = _tried(part, part.root or part.images, elsewhere, read, names)
+    if sum(map(bool, wide[2])) <= sum(map(bool, found)):
+        return photos, told
+    used = {os.path.dirname(name) for named in wide[2] for name in named}
+    wide[0].names = [name for name in wide[0].names if os.path.dirname(name) in used]
+    return wide[:2]
 
 
 def _tried(
     part: Part,
     folder: Path,
+    elsewhere: Collection[Path],
     read: Callable[[PhotoFolder], Told],
     names: Callable[[Told], Iterable[tuple[str, str]]],
-) -> tuple[PhotoFolder, Told, int]:
-    """Return the photos of a folder, what is read with them, and how many are missing."""
+) -> tuple[PhotoFolder, Told, list[list[str]]]:
+    """Return the photos of a folder, without those elsewhere, what is read with them, and what of them is found."""
     role, role_of_folder = _role(part), functools.cache(functools.partial(_role_of, part, folder))
     photos = PhotoFolder(folder, deep=True, only=part.only, likely=functools.partial(likely, part, folder))
+    photos.leave_out({name for name in photos.names if any((folder / name).is_relative_to(one) for one in elsewhere)})
     told = read(photos)
     found = [photos.find(*pair) for pair in names(told)]
-    used = {os.path.dirname(name) for named in found for name in named}
-    if role and role in map(role_of_folder, used):
+    if role and role in {role_of_folder(os.path.dirname(name)) for named in found for name in named}:
         # The split has photos of its own, so one that is there for another split only is not meant, but lost here.
         photos.leave_out({name for name in photos.names if role_of_folder(os.path.dirname(name)) not in ("", role)})
         found = [photos.find(*pair) for pair in names(told)]
-    if folder != part.images:
-        used = {os.path.dirname(name) for named in found for name in named}
-        photos.names = [name for name in photos.names if os.path.dirname(name) in used]
-    return photos, told, sum(not named for named in found)
+    return photos, told, found
 
 
 def likely(part: Part, folder: Path, name: str) -> tuple[int, bool, int]:
