@@ -147,7 +147,13 @@ def label_maps(ground: Ground) -> None:
         known_classes(f"{ground.bucket}/bad.pbtxt", [])
 
 
-@door("photos.photo.opened", "photos.photo.read_info", "photos.pixels.letterbox", "photos.pixels.to_rgb")
+@door(
+    "photos.photo.opened",
+    "photos.photo.read_info",
+    "photos.pixels.decoded",
+    "photos.pixels.letterbox",
+    "photos.pixels.to_rgb",
+)
 def a_photo(ground: Ground) -> None:
     """A photo of a bucket is looked at, and named by its address where it is none."""
     path = f"{ground.bucket}/a.jpg"
@@ -156,6 +162,7 @@ def a_photo(ground: Ground) -> None:
     with photos.photo.opened(Path(path)) as image:
         assert image.size == (layouts.WIDTH, layouts.HEIGHT)
     assert np.array_equal(photos.to_rgb(path), photos.to_rgb(layouts.JPEG))
+    assert photos.pixels.decoded(path)[1] == photos.pixels.decoded(layouts.JPEG)[1]
     assert np.array_equal(photos.letterbox(path, 32).pixels, photos.letterbox(layouts.JPEG, 32).pixels)
     storage.write_bytes(path, b"<html>")
     with pytest.raises(photos.PhotoError, match=rf"^{path}: a web page, not an image"):
