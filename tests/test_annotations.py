@@ -198,6 +198,8 @@ TWO = ["cat", "dog"]
         ("a.txt", "???\ncat\ndog\n", TWO, ""),  # TensorFlow Lite counts from 0
         ("a.txt", "???\ncat\n???\ndog", TWO, "3 became 2 ('dog')"),
         ("a.txt", "background\ncat\ndog", TWO, ""),
+        ("a.txt", "0 ???\n1 cat\n2 dog", TWO, ""),
+        ("a.pbtxt", "item { id: 1 name: 'cat' } item { id: 2 name: '???' }", ["cat", "???"], ""),  # somebody's class
         ("a.txt", "__ignore__\n_background_\ncat\ndog", TWO, ""),
         ("a.txt", "0 cat\n1 dog", TWO, "0 became 1 ('cat')"),
         ("a.txt", "1. cat\n2. dog", TWO, ""),
@@ -256,6 +258,7 @@ def test_class_lists_of_every_tool(name: str, text: str, names: list[str], word:
         ("a.txt", "cat,dog,bird", "line 1 ('cat,dog,bird') has more than a name in it"),
         ("a.csv", "/m/01,Cat\n/m/02,Dog", "line 1 ('/m/01,Cat') has more than a name in it"),
         ("a.txt", "cat\n# old ones\ndog", "line 2 is '# old ones', which is no class"),
+        ("a.txt", "cat\n" + "1 " * 5000 + "1", "line 2 is '1 1 1"),
         ("a.txt", "<!DOCTYPE html>\n", "line 1 is '<!DOCTYPE html>', which is no class"),
         ("a.json", '{"cat": 1, "cat": 2}', "Class names must be distinct, got 'cat' more than once"),
         ("a.json", '{"1": "cat",\n "1": "dog"}', "They are in lines 1 and 2."),
@@ -270,6 +273,14 @@ def test_a_class_list_that_may_mean_two_things(name: str, text: str, told: str, 
         LabelMap.read(tmp_path / name)
     with pytest.raises(DatasetError, match=re.escape(told)):
         known_classes(tmp_path / name, [])
+
+
+@pytest.mark.parametrize("names", [["0 cat", "1 dog"], ["???", "cat"], ["cat,", "dog,"], ["1 euro", "50 cent"]])
+def test_names_that_a_list_of_lines_cannot_keep(names: list[str], tmp_path: Path) -> None:
+    """Names that would be read as numbers or as nothing are kept in a .pbtxt only."""
+    with pytest.raises(ValueError, match="these names would be read as something else"):
+        LabelMap(names).write(tmp_path / "map.txt")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_machines_name_gives_way_to_the_one_for_people(tmp_path: Path) -> None:
@@ -294,8 +305,10 @@ def test_any_text_is_a_label_map_or_refused(text: str, ending: str) -> None:
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.lists(NAMES, min_size=1, max_size=5, unique=True))
 def test_any_names_survive_a_label_map(names: list[str]) -> None:
-    """Whatever a class may be called comes back from the file as it was."""
+    """Whatever a class may be called comes back from the file as it was, or a list of lines is refused for it."""
     with tempfile.TemporaryDirectory() as folder:
+        with contextlib.suppress(ValueError):
+            assert list(LabelMap.read(LabelMap(names).write(Path(folder) / "map.txt"))) == names
         assert list(LabelMap.read(LabelMap(names).write(Path(folder) / "map.pbtxt"))) == names
 
 

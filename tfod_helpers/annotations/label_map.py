@@ -110,15 +110,28 @@ class LabelMap:
         return label_map
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write a ``.pbtxt`` label map, or one name a line where ``path`` ends in ``.txt``."""
+        """Write a ``.pbtxt`` label map, or one name a line where ``path`` ends in ``.txt``.
+
+        Raises:
+            ValueError: the names would be read as something else from a ``.txt``, such as ``0 cat``, ``1 dog``.
+        """
         if Path(path).suffix.lower() == ".txt":
             text = "".join(f"{name}\n" for name in self.names)
+            if self._read_back(text) != self.names:
+                raise ValueError(f"{path}: one a line, these names would be read as something else. Write a .pbtxt.")
         else:  # a class name has no control characters
             names = (name.replace("\\", "\\\\").replace("'", "\\'") for name in self.names)
             text = "".join(f"item {{\n  id: {id}\n  name: '{name}'\n}}\n" for id, name in enumerate(names, start=1))
         with storage.whole_file(path) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
         return Path(path)
+
+    @staticmethod
+    def _read_back(text: str) -> tuple[str, ...]:
+        try:
+            return tuple(read_ids(text, ".txt").values())
+        except ValueError:
+            return ()
 
 
 def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, str] | None]:

@@ -24,6 +24,7 @@ _MESSAGES = ("keypoints",)  # what an item may hold besides values
 _NUMBER_FIRST = re.compile(r"(?P<id>\d+)(?P<mark>\s*[,;:=\t|]\s*|\s*[.)]\s+|\s+)(?P<name>.*\S)")
 _NUMBER_LAST = re.compile(r"(?P<name>.*[^\s,;:=|])(?P<mark>\s*[,;:=\t|]\s*|\s+)(?P<id>\d+)")
 _HEADERS = re.compile(r"[\"']?(class|label|category|name|id|index)(_?(id|name|index|label))?[\"']?", re.IGNORECASE)
+_LONGEST = 500  # characters of a line
 _TABLE_MARKS = (",", ";", "\t")
 _LISTS = ("names", "categories", "id2label", "label2id", "classes", "class_names", "labels", "items")  # keys in JSON
 
@@ -68,7 +69,7 @@ def _by_id(entries: Iterable[_Entry]) -> dict[int, str]:
         if other := by_name.get(name):
             told = f"They are in lines {other.line} and {line}."
             raise ValueError(f"Class names must be distinct, got {name!r} more than once. {told}")
-        if name == "???" or (id <= 0 and name.casefold() in _NO_CLASS):
+        if id <= 0 and name.casefold() in _NO_CLASS:
             continue
         if fault := name_fault(name):
             raise ValueError(f"line {line}: {fault[0]}. {fault[1]}")
@@ -134,18 +135,19 @@ def _of_lines(text: str, ending: str) -> Iterator[_Entry]:
     if all(re.fullmatch(r"(['\"]).+\1", line) for _, line in lines):
         lines = [(number, line[1:-1]) for number, line in lines]
     for number, line in lines:
-        if line.startswith(("<", "# ", "//")):
+        if line.startswith(("<", "# ", "//")) or len(line) > _LONGEST:
             raise ValueError(
                 f"line {number} is {line[:40]!r}, which is no class. Keep one name a line, and no comments."
             )
     if numbered := _numbered(lines, _NUMBER_FIRST) or _numbered(lines, _NUMBER_LAST):
-        return iter(numbered)
+        return (entry for entry in numbered if entry.name != _NO_CLASS[0])
     if lines and all(any(mark in line for mark in _TABLE_MARKS) for _, line in lines):
         number, line = lines[0]
         told = f"line {number} ({line[:40]!r}) has more than a name in it"
         raise ValueError(f"{told}. Write one name a line, or 'id,name' with whole numbers as ids.")
     start = {"__ignore__": -1}.get(lines[0][1], 0 if lines[0][1].casefold() in _NO_CLASS else 1) if lines else 1
-    return (_Entry(id, line, number) for id, (number, line) in enumerate(lines, start=start))
+    entries = (_Entry(id, line, number) for id, (number, line) in enumerate(lines, start=start))
+    return (entry for entry in entries if entry.name != _NO_CLASS[0])
 
 
 def _numbered(lines: Sequence[tuple[int, str]], form: re.Pattern[str]) -> list[_Entry]:
