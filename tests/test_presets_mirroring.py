@@ -17,11 +17,14 @@ PAIRS = (
     "stânga dreapta, sol sağ, maingauche maindroite, thumbleft thumbright, ccw cw, "
     "clockwise counter-clockwise, left_to_right right_to_left"
 )
-SIDED = "leftHand arrowleft no_left_turn 2left turn-right izquierda tourner_à_gauche rechtsaf 左折 UpRight lefthand"
+SIDED = (
+    "leftHand arrowleft no_left_turn 2left turn-right izquierda tourner_à_gauche rechtsaf 左折 UpRight lefthand "
+    "pfeil_links Linkskurve linke_Hand"
+)
 NO_SIDE = (
     "leftover,left-overs,cleft,bright,sunbright,upright,copyright,CopyRight,playwright,fright,all right,right whale,"
-    "right_angle,human rights,left luggage,links,cuff links,лев,правила,управление,tout droit,level,solar,lock,rock,"
-    "led,red,lake,rake,b,d,p,q,airport,port,L,C,R,cat,dog"
+    "right_angle,human rights,left luggage,links,cuff links,cufflinks,左右,лев,правила,управление,tout droit,level,solar,"
+    "lock,rock,led,red,lake,rake,b,d,p,q,airport,port,L,C,cat,dog"
 )
 
 
@@ -43,5 +46,6 @@ def test_a_side_counts_without_its_opposite(name: str) -> None:
 def test_names_that_only_hold_the_letters_are_mirrored() -> None:
     """Words that only look like a side, letters of an alphabet and their mirror images are no sides."""
     assert mirroring.opposites(NO_SIDE.split(",")) == {}
+    assert mirroring.pairs("UDLR") == [("L", "R")]
     assert mirroring.opposites(string.ascii_uppercase) == {}
     assert mirroring.opposites(string.ascii_lowercase) == {}

@@ -3,6 +3,8 @@
 What `COCOeval` does for each image, class, size and limit by turns is done here for all images of all
 classes at once. The results are its arrays ``eval["precision"]`` and ``eval["recall"]``, number for number.
 
+Small, medium and large go by the box. COCO's own files give an object's area by its outline, which pycocotools takes.
+
 COCO has no difficult objects. They are left out as Pascal VOC's ``VOCevaldet.m`` does it: one is no miss where nothing
 finds it, and detections that match it, by IoU and however many, are neither right nor wrong.
 http://host.robots.ox.ac.uk/pascal/VOC/voc2012/index.html#devkit

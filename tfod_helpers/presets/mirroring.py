@@ -26,15 +26,18 @@ _PARTS = _pairs(
 _WORDS = _pairs("l/r lh/rh lt/rt lhs/rhs lf/rf fl/fr rl/rr tl/tr bl/br izq/der esq/dir sx/dx sol/sag cw/ccw")
 # What says a side without the other class, and what only looks so.
 _SIDE = re.compile(
-    r"left|right|\bgauche\b|\bdroite\b|izquierd|derecha|esquerd|direita|sinistra|\bdestra\b|rechts|\blinksa[bf]|"
+    r"left|right|\bgauche\b|\bdroite\b|izquierd|derecha|esquerd|direita|sinistra|\bdestra\b|"
+    r"rechts|\b(links\w{2,}|linke[ns]?|rechte[nrs]?)\b|\w links\b|"
     r"\b(lew|praw)[aeoy]\b|\b(v|na|do)(lev|prav)[ao]\b|\b(в|на)(лево|право)\b|\b(лев|прав)(ый|ая)\b|"
     r"vänster|höger|venstre|høyre|højre|\bkiri\b|\bkanan\b|左|右|왼쪽|오른쪽|좌회전|우회전|clockwise"
 )
 _NO_SIDE = re.compile(
     r"\bcleft|left ?overs?\b|left (luggage|baggage)|leftis[tm]|[bf]right|(?<![aeiou])wright|copy ?right|"
     r"(birth|forth|down|out|up)right|\bal+ ?right|\baright|right(eous|ful|ly|s\b)|"
-    r"right (whale|angled?|triangle|of way)|ligne droite|prawo jazdy"
+    r"right (whale|angled?|triangle|of way)|ligne droite|prawo jazdy|左右|"
+    r"\b(chain|cuff|sausage|golf|social|web|nav|menu|page|quick|related) links"
 )
+_FEW_LETTERS = 8  # with more classes of one letter, L and R are two of an alphabet
 _BODY_PART = re.compile(r"\b([lr])(hand|foot|arm|leg|eye|knee|hip|elbow|wrist|ankle|shoulder|thumb|shoe|glove|lung)")
 
 
@@ -49,7 +52,7 @@ def opposites(names: Sequence[str]) -> dict[str, str]:
     """
     words = {name: _words(name) for name in names}
     by_key = {"".join(words[name]): name for name in names}
-    letters = sum(len(key) == 1 for key in by_key) > 2  # then L and R are two of an alphabet
+    letters = sum(len(key) == 1 for key in by_key) > _FEW_LETTERS
     found = {}
     for name in names:
         turned = next((by_key[key] for key in _turned(words[name], letters) if key in by_key), "")
