@@ -23,8 +23,8 @@ SIDED = (
 )
 NO_SIDE = (
     "leftover,left-overs,cleft,bright,sunbright,upright,copyright,CopyRight,playwright,fright,all right,right whale,"
-    "right_angle,human rights,left luggage,links,cuff links,cufflinks,左右,лев,правила,управление,tout droit,level,solar,"
-    "lock,rock,led,red,lake,rake,b,d,p,q,airport,port,L,C,cat,dog"
+    "right_angle,human rights,left luggage,links,cuff links,cufflinks,左右,лев,правила,управление,tout droit,level,"
+    "solar,lock,rock,led,red,lake,rake,b,d,p,q,airport,port,L,C,cat,dog"
 )
 
 
