@@ -189,6 +189,7 @@ SEVERAL = {
     "what glob gives": lambda folder: folder.glob("*.png"),
     "a map": lambda folder: map(str, folder.glob("*.png")),
     "a dict's values": lambda folder: dict.fromkeys("abc", spotted()).values(),
+    "a dict's keys": lambda folder: dict.fromkeys(map(str, folder.glob("*.png"))).keys(),
     "a stack of photos": lambda folder: np.stack([spotted()] * 3),
     "a tensor of photos": lambda folder: Tensor(np.stack([spotted()] * 3)),
     "a column of paths": lambda folder: pd.DataFrame({"path": map(str, folder.glob("*.png"))})["path"],

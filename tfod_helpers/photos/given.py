@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ def several(given: Any) -> Iterable[Any] | None:
     """
     if isinstance(given, str | os.PathLike | bytes | bytearray | Image.Image) or hasattr(given, "read"):
         return None
-    if isinstance(given, Mapping | Set):
+    if isinstance(given, Mapping | set | frozenset):
         raise TypeError(f"A {type(given).__name__} of photos cannot be told which result is whose. Give a list.")
     if hasattr(given, "__array__"):
         array = _array(given)
