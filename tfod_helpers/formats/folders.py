@@ -7,11 +7,12 @@ where there is an ``a.jpg``.
 from __future__ import annotations
 
 import filecmp
+import functools
 import itertools
 import os
 import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +29,6 @@ from tfod_helpers.photos.folder import (
 )
 from tfod_helpers.problems import DatasetError, Problem
 
-Listing = Mapping[Path, Sequence[str]]
 _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brought along
 _MOST = 2000  # folders; a root with more of them is no data set
 PASSED_OVER = "__MACOSX"  # what macOS puts into zips
@@ -63,12 +63,39 @@ def names_in(folder: Path, endings: Collection[str], most: int = _LOOKED_AT) -> 
 # --- all folders of a data set ---------------------------------------------------------------------
 
 
-def listing(root: Path) -> dict[Path, list[str]]:
+class Listing(dict[Path, list[str]]):
+    """The folders of a data set, the root first, each with the names of its files."""
+
+    @functools.cached_property
+    def photos(self) -> dict[Path, dict[str, str]]:
+        """The photos of each folder that has some, by their folded names without ending."""
+        named = {
+            folder: {folded(stem(name)): name for name in names if _is_photo(name)} for folder, names in self.items()
+        }
+        return {folder: photos for folder, photos in named.items() if photos}
+
+    @functools.cached_property
+    def having(self) -> dict[str, list[Path]]:
+        """The folders that have a photo of each folded name without ending."""
+        found = defaultdict(list)
+        for folder, photos in self.photos.items():
+            for key in photos:
+                found[key].append(folder)
+        return found
+
+    @functools.cached_property
+    def texts(self) -> dict[Path, list[str]]:
+        """The ``.txt`` files of each folder that has some."""
+        named = {folder: [name for name in names if name.lower().endswith(".txt")] for folder, names in self.items()}
+        return {folder: texts for folder, texts in named.items() if texts}
+
+
+def listing(root: Path) -> Listing:
     """Return the folders of a data set, the root first, each with the names of its files.
 
     Hidden ones are left out, and a folder that cannot be looked into has no files.
     """
-    found: dict[Path, list[str]] = {}
+    found = Listing()
     level = [root]
     for _ in range(_DEEPEST):
         inside: list[Path] = []
@@ -169,24 +196,19 @@ def photos_of(wanted: Collection[str], place: Path, folders: Listing, split: str
     """
     root = next(iter(folders))
     split = split or split_of(root, place)
-    photos = {
-        folder: named
-        for folder, names in folders.items()
-        if not _differ(split, split_of(root, folder))
-        and (named := {folded(stem(name)): name for name in names if _is_photo(name)})
-    }
     keys = {name: folded(name) for name in wanted}
-    having = [folder for folder in photos if photos[folder].keys() & keys.values()]
+    counts = Counter(folder for key in keys.values() for folder in folders.having.get(key, ()))
+    having = [folder for folder in counts if not _differ(split, split_of(root, folder))]
     # Masks have the photos' names; but photos may be in with_mask and without_mask.
     likely = [folder for folder in having if folder == place or not _NO_PHOTOS.search(folder.name)]
-    near = _nearest(likely or having, place, root, split)
-    near.sort(key=lambda folder: -len(photos[folder].keys() & keys.values()))
-    first = (*near, *_nearest(photos, place, root, split), place)[0]
+    near = sorted(_nearest(likely or having, place, root, split), key=lambda folder: (-counts[folder], folder))
+    elsewhere = () if near else [one for one in folders.photos if not _differ(split, split_of(root, one))]
+    first = (*near, *_nearest(elsewhere, place, root, split), place)[0]
     found: dict[tuple[Path, bool], set[str]] = {(folder, False): set() for folder in near or [first]}
     for name, key in keys.items():
-        having = [folder for folder in near if key in photos[folder]] or [first]
-        unclear = len(having) > 1 and not same_file([folder / photos[folder][key] for folder in having])
-        where = Path(os.path.commonpath(having)) if unclear else having[0]
+        places = [folder for folder in near if key in folders.photos[folder]] or [first]
+        unclear = len(places) > 1 and not same_file([folder / folders.photos[folder][key] for folder in places])
+        where = Path(os.path.commonpath(places)) if unclear else places[0]
         found.setdefault((where, unclear), set()).add(name)
     return [Found(where, frozenset(stems), deep) for (where, deep), stems in found.items() if stems or where == first]
 

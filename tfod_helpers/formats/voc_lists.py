@@ -14,6 +14,7 @@ from tfod_helpers.annotations import split_role
 from tfod_helpers.formats import folders
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, folded
 
+_SETS = ("imagesets", "imagesets/main")  # in any capitals
 _FLAGS = re.compile(r"(\s+-?\d+)+$")  # of a list of one class: whether the photo shows it; of the Pets: its class
 _PER_CLASS = re.compile(r".+_(train|val|trainval|test)", re.IGNORECASE)  # cat_train.txt, a list of one class
 NO_SPLIT = "default"  # what CVAT calls the list where nobody chose a split
@@ -26,14 +27,14 @@ def find(place: Path, root: Path, names: folders.Listing, annotated: Collection[
     split.
     """
     bases = [base for base in (place, *place.parents) if base in names]
-    known = {folder.relative_to(root).as_posix().casefold(): folder for folder in names}
     for base in bases:
-        for name in ("ImageSets/Main", "ImageSets"):
-            inner = known.get((base.relative_to(root) / name).as_posix().casefold())
-            if inner and (found := _splits(inner, names, base, place, annotated)):
+        inside = {folder.relative_to(base).as_posix(): folder for folder in names.texts if folder.is_relative_to(base)}
+        for name in sorted((name for name in inside if name.casefold() in _SETS), reverse=True):
+            if found := _splits(inside[name], names, base, place, annotated):
                 return found
-    beside = [folder for base in bases for folder in names if folder.parent == base]
-    for folder in [*bases, *beside] if not folders.split_of(root, place) else ():
+    near = [folder for base in bases for folder in names.texts if folder == base]
+    near += [folder for base in bases for folder in names.texts if folder.parent == base]
+    for folder in near if not folders.split_of(root, place) else ():
         found = _splits(folder, names, None, place, annotated)
         if found := {split: listed for split, listed in found.items() if listed & set(annotated)}:
             left = frozenset(annotated).difference(*found.values())
@@ -45,15 +46,15 @@ def _splits(
     folder: Path, names: folders.Listing, base: Path | None, place: Path, annotated: Collection[str]
 ) -> dict[str, frozenset[str]]:
     """Return the photos in each list of a folder; with a ``base``, only those whose annotations lie in ``place``."""
-    stems = [folders.stem(name) for name in names[folder] if name.lower().endswith(".txt")]
-    stems = [stem for stem in stems if not _PER_CLASS.fullmatch(stem)]
+    files = {folders.stem(name): folder / name for name in names.texts[folder]}
+    stems = [stem for stem in files if not _PER_CLASS.fullmatch(stem)]
     if not base or any(map(split_role, stems)):
         stems = list(filter(split_role, stems))  # and not all.txt, or one of a single class
     inside = place.relative_to(base).parts[1:] if base else ()  # CVAT keeps the folders that the photos were in
     spelled = {folded(stem): stem for stem in annotated}
     found: dict[str, frozenset[str]] = {}
     for stem in sorted(stems, key=_order):
-        lines = _lines(next(folder / name for name in names[folder] if folders.stem(name) == stem), spelled)
+        lines = _lines(files[stem], spelled)
         here = [line for line in lines if not base or line[:-1] == [*inside] or base.joinpath(*line[:-1]) in names]
         listed = frozenset(spelled.get(folded(line[-1]), line[-1]) for line in here)
         if folders.split_name(stem).casefold() == "trainval":  # train and validation photos together
