@@ -200,7 +200,7 @@ def test_only_photos_inside(tmp_path: Path) -> None:
     broken_json.write(tmp_path / "data" / "a.json", annotation(imageData=f"data:image/jpeg;base64,{text}"))
     assert [image.path.name for image in formats.read(tmp_path / "data")] == ["a.jpg"]
     broken_json.write(tmp_path / "data" / "a.json", annotation(imageData="/9j/4AAQ"))
-    with pytest.raises(DatasetError, match=r"a\.json, imageData: damaged or cut off"):
+    with pytest.raises(DatasetError, match=r"a\.json, imageData: damaged"):
         formats.read(tmp_path / "data")
 
 

@@ -211,9 +211,10 @@ def parse_xml(data: bytes, name: str, fix: str) -> etree._Element:
     try:
         root = etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as error:
-        encoding = "encoding" in error.msg or "UTF-8" in error.msg
+        said = error.msg or "it is cut off"
+        encoding = "encoding" in said or "UTF-8" in said
         save = "Save the file as UTF-8, or name its encoding in the first line." if encoding else _SAVE_AGAIN
-        raise UnusableError(f"it cannot be read as XML ({error.msg})", save) from None
+        raise UnusableError(f"it cannot be read as XML ({said})", save) from None
     declared = root.getroottree().docinfo.internalDTD
     if declared is not None and any(True for _ in declared.iterentities()):
         what = "it declares entities, which no labelling tool does and an attack would"
