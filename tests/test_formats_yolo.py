@@ -263,6 +263,12 @@ READ: dict[str, tuple[Files, dict[str, str], list[str]]] = {
         ["data.yaml, val: 'images/valid_new' is not there", "1 photo, b.jpg, in images/val, left out"]),
     "nothing behind a key": (pair("train/a") | {"data.yaml": "train: images/train\nval: null\ntest:\n" + NAMES},
                              {"images/train/a.jpg": "train: cat"}, []),
+    "a path through a folder called test": (
+        pair("train/a") | {"data.yaml": "train: C:\\me\\test\\pets\\images\\train\n" + NAMES},
+        {"images/train/a.jpg": "train: cat"}, []),
+    "a list never takes another split's photo": (
+        pair("train/a") | {"data.yaml": "train: images/train\nval: val.txt\n" + NAMES, "val.txt": "valid/images/a.jpg"},
+        {"images/train/a.jpg": "train: cat"}, ["data.yaml, val: 'val.txt' is not there, or has no photos"]),
     "a list of names that data.yaml names": (
         pair("a") | {"data.yaml": BOTH + "names: cfg/my.txt", "cfg/my.txt": "cat"}, {"images/a.jpg": "cat"}, []),
     "one folder in both": (
@@ -525,6 +531,12 @@ def test_a_part_of_a_set_knows_its_data_yaml(tmp_path: Path) -> None:
         dataset = yolo.read(tmp_path / folder)
         assert [(image.split, dataset.counts()) for image in dataset] == [("valid", {"cat": 0, "dog": 1})]
     assert formats.read(tmp_path / "valid").problems == ()
+    flat = {f"{split}/{file}": text for split in ("train", "test") for file, text in (("a.jpg", ""), ("a.txt", DOG))}
+    write(tmp_path / "flat", flat | {"data.yaml": "train: train\nval: test\n" + NAMES, "train/b.jpg": ""})
+    dataset = formats.read(tmp_path / "flat/train")
+    assert [(image.path.name, image.split, len(image.labels)) for image in dataset] == [
+        ("a.jpg", "train", 1), ("b.jpg", "train", 0)
+    ]  # fmt: skip
 
 
 @QUICK

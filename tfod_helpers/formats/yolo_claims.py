@@ -34,15 +34,13 @@ class _Keys(NamedTuple):
 
 @dataclass(eq=False)
 class _Led:
-    """Where one file leads: folders and photos, with the keys that it has for them, and what is not there."""
+    """Where one file leads: folders and photos with the keys that it has for them, all folders, and what is missing."""
 
     described: Described
     folders: dict[Path, list[str]] = field(default_factory=lambda: defaultdict(list))
     photos: dict[Path, dict[str, list[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    covered: set[Path] = field(default_factory=set)
     missing: list[Problem] = field(default_factory=list)
-
-    def covered(self, tree: Tree) -> set[Path]:
-        return {*self.photos, *(images for folder in self.folders for images in tree.within(folder))}
 
     @property
     def rank(self) -> tuple[bool, bool]:
@@ -60,23 +58,19 @@ def divide(
         problems: gets what is not there, what is there twice, and files that contradict each other.
     """
     led = [_follow(tree, one) for one in described]
-    led = _accepted(tree, [one for one in led if one.covered(tree)], problems)
+    led = _accepted(tree, [one for one in led if one.covered], problems)
     if not led and (lists := _lists(tree)):
-        led = [one for one in [_follow(tree, lists)] if one.covered(tree)]
+        led = [one for one in [_follow(tree, lists)] if one.covered]
     for one in led:
         problems += one.missing
     keys: dict[_Keys, list[Path]] = defaultdict(list)
-    shared = {
-        images: _keys_in(tree, images, led) for images in sorted({path for one in led for path in one.covered(tree)})
-    }
+    shared = {images: _keys_in(tree, images, led) for images in sorted({path for one in led for path in one.covered})}
     for images, by_name in shared.items():
         for name, known in by_name.items():
             keys[known].append(images / name)
     torn = _tell_doubles(keys, problems)
-    divided = {images: _shares(tree, images, by_name, torn, led) for images, by_name in shared.items()}
-    unlisted = {
-        images: [name for name, known in by_name.items() if not known.some] for images, by_name in shared.items()
-    }
+    divided = {images: _shares(images, by_name, torn, led) for images, by_name in shared.items()}
+    unlisted = {images: [name for name in by_name if not by_name[name].some] for images, by_name in shared.items()}
     return divided, {images: names for images, names in unlisted.items() if names}
 
 
@@ -96,9 +90,11 @@ def _follow(tree: Tree, described: Described) -> _Led:
             found = tree.within(path)
             if found:
                 led.folders[path].append(key)
+                led.covered.update(found)
         elif path:
             listed, lost = tree.listed(path, bases)
             found = list(listed)
+            led.covered.update(listed)
             for images, names in listed.items():
                 for name in names:
                     led.photos[images][name].append(key)
@@ -120,11 +116,7 @@ def _accepted(tree: Tree, led: Sequence[_Led], problems: list[Problem]) -> list[
     for one in sorted(led, key=lambda one: one.rank):
         names = one.described.names
         other = next(
-            (
-                other
-                for other in accepted
-                if one.covered(tree) & other.covered(tree) and differing(names, other.described.names)
-            ),
+            (other for other in accepted if one.covered & other.covered and differing(names, other.described.names)),
             None,
         )
         if other is None:
@@ -188,8 +180,8 @@ def _tell_doubles(keys: dict[_Keys, list[Path]], problems: list[Problem]) -> set
     return torn
 
 
-def _shares(tree: Tree, images: Path, by_name: dict[str, _Keys], torn: set[_Keys], led: Iterable[_Led]) -> list[Share]:
-    leading = [one.described for one in led if images in one.covered(tree)]
+def _shares(images: Path, by_name: dict[str, _Keys], torn: set[_Keys], led: Iterable[_Led]) -> list[Share]:
+    leading = [one.described for one in led if images in one.covered]
     described = max(leading, key=lambda one: len(one.names))
     splits: dict[str, set[str]] = defaultdict(set)
     for name, known in by_name.items():

@@ -109,19 +109,14 @@ class _Layout:
 
     def parts(self) -> list[YoloPart]:
         """Return the parts that are recognised; none where it is no YOLO data set."""
-        labels = self._labels()
+        labels, every = self._labels(), self.tree.within(self.tree.root)
         if not labels and not any(map(self.tree.texts, self.tree.folders)):
             return []  # a data.yaml beside annotations of another format
-        free = [one for one in self.tree.within(self.tree.root) if one not in self.divided]
+        free = [one for one in every if one not in self.divided]
         rows = {one: self.tree.has_rows(one, labels[one]) for one in free if one in labels}
         roots = {path.parent for path in self.used}
         alone = [one for one in rows if not any(root in (one, *one.parents) for root in roots)]
-        shares = [
-            (images, share)
-            for images, some in self.divided.items()
-            if images in self.tree.within(self.tree.root)
-            for share in some
-        ]
+        shares = [(images, share) for images in every for share in self.divided.get(images, ())]
         if any(rows[one] for one in alone):
             taken = [one for one in alone if rows[one] is not False]
             shares += [(one, yolo_claims.Share(folders.split_of(self.tree.root, one))) for one in taken]
@@ -143,7 +138,7 @@ class _Layout:
         for place in places:
             own = self.tree.labelled(images, place)
             rest -= own
-            split = share.split or folders.split_of(self.tree.root, place)
+            split = share.split or folders.split_of(self.tree.home, place)
             yield self.part(images, place, share._replace(split=split, only=own & (share.only or own)))
         if rest and share.only is None:
             self.unlisted[images] = sorted(rest)
@@ -186,7 +181,7 @@ class _Layout:
 
     def _nearest(self, images: Path, places: Sequence[Path]) -> list[Path]:
         """Return the nearest of the folders, or those of the same split or name; none of another split."""
-        roles = {one: split_role(folders.split_of(self.tree.root, one)) for one in (images, *places)}
+        roles = {one: split_role(folders.split_of(self.tree.home, one)) for one in (images, *places)}
         role = roles[images]
         places = [one for one in places if not role or roles[one] in ("", role)]
         shared = [len(os.path.commonpath((one, images))) for one in places]
@@ -225,9 +220,10 @@ class _Layout:
 
     def _lists(self, place: Path, images: Path) -> list[Described]:
         """Return the lists of names in a folder, none of which is the label file of a photo."""
-        stems = {folders.stem(name) for name in self.tree.photos(images)}
+        names = self._name_files(place)
+        stems = {folders.stem(name) for name in self.tree.photos(images)} if names else ()
         found = []
-        for name in (name for name in self._name_files(place) if folders.stem(name) not in stems):
+        for name in (name for name in names if folders.stem(name) not in stems):
             listed = self._list(place / name)
             if listed and (listed.faults or listed.names) and not any(map(yolo_rows.is_row, listed.names.values())):
                 found.append(listed)

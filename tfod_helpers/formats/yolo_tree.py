@@ -45,8 +45,9 @@ class Tree:
         self.resolve, self._by_name = functools.cache(self._resolve), functools.cache(self._by_name_in)
 
     def add(self, folder: Path) -> None:
-        """Look into a folder, as deeply as `folders.listing` does."""
-        self._files = folders.listing(folder) | self._files
+        """Look into a folder within, as deeply as `folders.listing` does."""
+        if self.root in (folder, *folder.parents):
+            self._files = folders.listing(folder) | self._files
         self.folders = sorted(self._files)
         self._index = {folded(str(folder)): folder for folder in self.folders}
 
@@ -137,15 +138,11 @@ class Tree:
 
     # --- paths ----------------------------------------------------------------------------------
 
-    def bases(self, path: Path) -> list[Path]:
-        """Return the folders that a path in a file may start from: the file's own, then those above it."""
-        return list(self.up(path.parent))
-
     def _resolve(self, bases: tuple[Path, ...], text: str, *, exact: bool = False) -> Path | None:
         """Return what a path means inside of the data set: the longest end of it that is there.
 
         Args:
-            bases: where it may start, as `bases` returns them.
+            bases: where it may start.
             text: the path, of any machine.
             exact: it has to be there as a whole.
         """
@@ -160,7 +157,9 @@ class Tree:
             return None
         for start in range(1 if exact else len(parts) or 1):
             for base in bases:
-                known = base.name in parts[:start] or not _other_split(parts[:start], parts[start:])
+                # valid/images is not images, but C:/test/images/train may be images/train
+                split = "" if base.name in parts[:start] else folders.split_name(*parts[:start])
+                known = not split or folders.split_name(*parts[start:])
                 if known and (path := self._walk(base, parts[start:])):
                     return path
         return None
@@ -187,8 +186,9 @@ class Tree:
             folder = self.resolve((path.parent, *bases), "/".join(parts)) if parts else path.parent
             places = [(folder, one) for one in _named(self._by_name(folder), name)] if folder else []
             if not places:  # a bare name, or a path of another machine; one of another split is another photo
+                split = folders.split_name(*parts[::-1])
                 places = _named(self._everywhere, name)
-                places = [place for place in places if not _other_split(parts, place[0].relative_to(self.root).parts)]
+                places = [one for one in places if split in ("", folders.split_of(self.home, one[0]))]
             if len(places) == 1:
                 found[places[0][0]].append(places[0][1])
             else:
@@ -220,12 +220,6 @@ def _named(found: dict[str, list[Found]], name: str) -> list[Found]:
     """Return what a list may mean by a name: with this ending, with another one, or a name without any."""
     whole, stem = _keys(name)
     return found.get(whole) or found.get(stem) or found.get(folded(name)) or []
-
-
-def _other_split(dropped: Sequence[str], kept: Sequence[str]) -> bool:
-    """Whether a path belongs to a split that what is left of it does not: images is not valid/images."""
-    split = folders.split_name(*dropped)
-    return bool(split) and folders.split_name(*kept[::-1]).casefold() != split.casefold()
 
 
 def home(root: Path) -> Path:
