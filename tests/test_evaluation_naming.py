@@ -81,6 +81,14 @@ def test_more_and_fewer_classes_are_said() -> None:
 
 
 @pytest.mark.usefixtures("blank")
+def test_classes_that_nothing_shows_are_said_too() -> None:
+    """A detector of more classes than the dataset has says so, also where it finds none of them."""
+    result = evaluation.evaluate(Perfect(PHOTOS, ["bird", "cat", "fish", "dog"]), PHOTOS, resamples=0)
+    assert result.ap == pytest.approx(1)
+    assert result.notes == ("Left out: detections of classes that the dataset does not have, bird, fish.",)
+
+
+@pytest.mark.usefixtures("blank")
 def test_no_class_in_common_is_refused_before_a_photo_is_read() -> None:
     """Both lists stand in the error, and the detector is not run."""
     detector = Perfect(Dataset((), CAT_DOG), ["Cat", "Dog"])

@@ -23,7 +23,7 @@ _SHOWN = 10
 def by_name(
     label_map: LabelMap, detections: Sequence[sv.Detections], known: LabelMap | None = None
 ) -> tuple[Sequence[sv.Detections], list[str]]:
-    """Return the detections with the ids that their classes have in a dataset, and the classes left out for that.
+    """Return the detections with the ids that their classes have in a dataset, and the classes that it lacks.
 
     Args:
         label_map: the dataset's. Detections of a class that it lacks are left out.
@@ -45,11 +45,11 @@ def by_name(
             f"nothing can be counted. Write the names alike on both sides."
         )
     ids = {name: id for id, name in zip(label_map.ids, label_map, strict=True)}
-    strange = [name for name in found if name not in ids]
+    strange = [name for name in dict.fromkeys([*theirs, *found]) if name not in ids]
     labels = [None if names is None else np.array([ids.get(name, 0) for name in names]) for names in named]
     pairs = list(zip(detections, labels, strict=True))
-    if not strange and all(mine is None or mine.tolist() == _ids(one) for one, mine in pairs):
-        return detections, []
+    if all(mine is None or (mine.all() and mine.tolist() == _ids(one)) for one, mine in pairs):
+        return detections, strange
     return [_with_ids(one, mine) for one, mine in pairs], strange
 
 
