@@ -66,7 +66,9 @@ class Dataset(Sequence[LabelledImage]):
     def split(self, fractions: Mapping[str, float], seed: int = 0) -> dict[str, Dataset]:
         """Divide the images at random, stratified by class.
 
-        Near-duplicates stay together, for which each photo is decoded, once. The same seed and file names always
+        Near-duplicates stay together, for which each photo is decoded, once. Where so many photos look alike that no
+        part could have its share, as of one scene under a fixed camera, these are shared out one by one, and a line
+        says so; equal files stay together always. The same seed and file names always
         give the same parts, whatever the order and the folder; when photos are added, nearly all others stay where
         they were.
 
@@ -75,7 +77,7 @@ class Dataset(Sequence[LabelledImage]):
             seed: another number gives another split.
 
         Raises:
-            ValueError: the shares do not add up to 1, or a part would stay empty.
+            ValueError: the shares do not add up to 1, or a part would stay empty: too few images, or copies of one file.
         """
         parts = share_out(self.images, fractions, seed)
         return {name: Dataset(tuple(images), self.label_map) for name, images in parts.items()}

@@ -98,7 +98,7 @@ def _unusable(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError
 
 
 def _same_photos(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:
-    """Yield each photo that is the same as an earlier one, or nearly, which is best one in another split."""
+    """Yield each photo that is the same as an earlier one, or nearly; of several the one in another split is named."""
     for members in near_duplicates.equal_files(looks):
         for place, number in enumerate(members[1:], start=1):
             image, earlier = images[number], [images[other] for other in members[:place]]
