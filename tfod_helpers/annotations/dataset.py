@@ -77,7 +77,7 @@ class Dataset(Sequence[LabelledImage]):
             seed: another number gives another split.
 
         Raises:
-            ValueError: the shares do not add up to 1, or a part would stay empty: too few images, or copies of one file.
+            ValueError: the shares do not add up to 1, or a part would stay empty: too few images or files.
         """
         parts = share_out(self.images, fractions, seed)
         return {name: Dataset(tuple(images), self.label_map) for name, images in parts.items()}
