@@ -321,6 +321,7 @@ each_table = pytest.mark.parametrize("name", ENDINGS)
         (("annotations/my_train", "annotations/my_val"), ("images/Train", "images/Val")),
         (("data/train", "data/val"), ("data/train_images", "data/val_images")),
         (("labels/train", "labels/val"), ("train2017", "val2017")),
+        (("train", "val"), ("photos/all/train", "photos/all/val")),
     ],
 )
 def test_one_name_in_two_splits(name: str, files: tuple[str, str], folders: tuple[str, str], tmp_path: Path) -> None:
@@ -328,6 +329,7 @@ def test_one_name_in_two_splits(name: str, files: tuple[str, str], folders: tupl
     ending, write = ENDINGS[name]
     for folder, content, file in zip(folders, (write("ab"), other_dogs(write("ab"))), files, strict=True):
         layouts.write(tmp_path, layouts.photos(f"{folder}/", "ab") | {f"{file}{ending}": content})
+    layouts.write(tmp_path, layouts.photos("photos/old/", "a"))
     dataset = formats.read(tmp_path)
     found = {
         image.path.relative_to(tmp_path).as_posix(): (image.split.lower(), dataset.label_map.name(int(image.labels[0])))
@@ -340,7 +342,8 @@ def test_one_name_in_two_splits(name: str, files: tuple[str, str], folders: tupl
         f"{val}/a.jpg": ("val", "dog"), f"{val}/b.jpg": ("val", "cat"),
     }  # fmt: skip
     (tmp_path / train / "b.jpg").unlink()
-    assert "its image is missing, there is no 'b.jpg'" in error(tmp_path)
+    (told,) = errors(tmp_path)
+    assert "its image is missing, there is no 'b.jpg'" in told
     left = formats.read(tmp_path, on_problem="skip")
     assert sorted(image.path.relative_to(tmp_path).as_posix() for image in left) == sorted(
         found.keys() - {f"{train}/b.jpg"}

@@ -188,7 +188,7 @@ def _tried(
     return photos, told, found
 
 
-def likely(part: Part, folder: Path, name: str) -> tuple[int, bool, int]:
+def likely(part: Part, folder: Path, name: str) -> tuple[bool, bool, int]:
     """Return how likely one of several photos of one name is meant by a file, the higher the more.
 
     Args:
@@ -196,10 +196,10 @@ def likely(part: Part, folder: Path, name: str) -> tuple[int, bool, int]:
         folder: where the photos are.
         name: of the photo in it.
     """
-    role, own = _role(part), _role_of(part, folder, os.path.dirname(name))
-    for_split = 0 if not role else 2 if own == role else not own
-    near = len(os.path.commonpath((folder / name, part.annotations.parent)))
-    return for_split, (folder / name).is_relative_to(part.images), near
+    role, path = _role(part), folder / name
+    for_split = bool(role) and _role_of(part, folder, os.path.dirname(name)) == role
+    near = len(Path(os.path.commonpath((path, part.annotations.parent))).parts)
+    return for_split, path.is_relative_to(part.images), near
 
 
 def _role(part: Part) -> str:
