@@ -222,9 +222,10 @@ READ: dict[str, tuple[Files, dict[str, str], list[str]]] = {
         | {"x.yaml": "train: x/images\nval: x/images\nnames: [cat]", "y.yaml": "train: y\nval: y\nnames: [dog]"},
         {"x/images/a.jpg": "cat", "y/images/a.jpg": "dog"}, []),
     "a template with the same paths": (
-        pair("train/a") | {"coco8.yaml": "path: coco8\ntrain: images/train\nval: images/val\nnames: [person]",
-                           "data.yaml": "train: images/train\n" + NAMES},
-        {"images/train/a.jpg": "train: cat"}, ["coco8.yaml gives the classes of the same photos other names"]),
+        pair("train/a") | {"coco8.yaml": "path: coco8\ntrain: images/train\nnames: [person]",
+                           "data.yaml": "train: images/train\ntest: images/test\n" + NAMES},
+        {"images/train/a.jpg": "train: cat"},
+        ["coco8.yaml gives the classes of the same photos other names", "data.yaml, test: 'images/test' is not there"]),
     "a template and a list": (
         pair("a") | {"coco.yaml": "train: images/train2017\nnames: [person]", "classes.txt": "cat"},
         {"images/a.jpg": "cat"}, []),

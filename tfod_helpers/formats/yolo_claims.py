@@ -43,8 +43,8 @@ class _Led:
     missing: list[Problem] = field(default_factory=list)
 
     @property
-    def rank(self) -> tuple[bool, bool]:
-        return bool(self.missing), self.described.path.stem.lower() not in PLAIN
+    def rank(self) -> bool:
+        return self.described.path.stem.lower() not in PLAIN
 
 
 def divide(
