@@ -179,6 +179,20 @@ def test_region_on_either_of_two_images(entry: dict[str, Any], tmp_path: Path) -
     assert [image.path.name for image in label_studio.read(folder, on_problem="skip")] == ["c.jpg"]
 
 
+def test_two_images_of_one_name(tmp_path: Path) -> None:
+    """Of two cameras' images of one name, of which one is there, the regions of both are not taken for one photo's."""
+    regions = [region() | {"to_name": "left"}, region(**RIGHT) | {"to_name": "right"}]
+    data = {"left": "/data/local-files/?d=cam1/a.jpg", "right": "/data/local-files/?d=cam2/a.jpg"}
+    folder = dataset_folder(tmp_path, [task(annotation(*regions), data=data)])
+    with pytest.raises(DatasetError, match=r"a\.jpg: 2 annotations describe this image"):
+        label_studio.read(folder)
+    for name in ("cam1/a.jpg", "cam2/a.jpg"):
+        photo(folder / name)
+    (folder / "a.jpg").unlink()
+    found = {image.path.parent.name: image.boxes_xyxy.tolist() for image in label_studio.read(folder)}
+    assert found == {"cam1": [[20, 10, 60, 40]], "cam2": [[100, 10, 140, 40]]}
+
+
 def test_another_address_of_the_photo_is_no_second_image(tmp_path: Path) -> None:
     """Where the photo came from, or a thumbnail of it, beside the image does not keep its regions from being read."""
     data = {"image": TWO["image"], "source_url": "https://example.com/1.jpg", "original": "https://example.com/a.jpg"}

@@ -19,7 +19,7 @@ import os
 import re
 import reprlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -88,18 +88,18 @@ def _raw_images(
         results = [label_studio_shapes.from_minimal(task, tags)] if is_minimal else _results(task)
         drawn = [_by_image(items, names) for items in results]
     except parsing.UnusableError as error:
-        for filename in names.values() or [""]:
+        for filename in dict.fromkeys(names.values()) or [""]:
             yield RawImage(where, place, filename, fault=error.args)
         return
     if not drawn and any(task.get(key) for key in _ANNOTATIONS):
-        shown = " and ".join(map(repr, names.values()))
+        shown = " and ".join(map(repr, dict.fromkeys(names.values())))
         what, fix = f"{shown} was skipped in Label Studio", "Left out; label it there to use it."
         found.append(Problem(where=where, object=place, what=what, fix=fix, severity="note", kind="photo skipped"))
+    alone = next(iter(names)) if len({*names.values()}) == 1 else None
     for target, filename in names.items():
         # Of several images those on which nobody drew were perhaps not to be labelled, and are no background.
-        if images := [
-            _to_image(where, place, filename, one[target]) for one in drawn if one[target] or len(names) == 1
-        ]:
+        some = [one[target] for one in drawn if one[target] or target == alone]
+        if images := [_to_image(where, place, filename, items) for items in some]:
             if any(_facts(image) != _facts(images[0]) for image in images[1:]):
                 what, fix = f"{len(images)} annotations of {filename!r} differ", "The first is taken. Look at them."
                 found.append(images[0].problem(what, fix, "warning", kind="labels differ"))
@@ -117,13 +117,13 @@ def _results(task: dict[str, Any]) -> list[list[Any]]:
     return [list(label_studio_shapes.labelled(result)) for result in results]
 
 
-def _by_image(items: Sequence[Any], names: Collection[_Target]) -> dict[_Target, list[Any]]:
+def _by_image(items: Sequence[Any], names: Mapping[_Target, str]) -> dict[_Target, list[Any]]:
     """Return the results that are drawn on each of a task's images; UnusableError where one may be on any of them."""
-    if len(names) == 1:
-        return {target: list(items) for target in names}
     drawn: dict[_Target, list[Any]] = {target: [] for target in names}
     about = list(map(parsing.mapping, items))
     keys = {tag: _key_of(tag, names) for tag in {parsing.text(item.get("to_name")) for item in about}}
+    if len(names) == 1 or (len({*names.values()}) == 1 and len(keys) < 2):  # one image, perhaps by several addresses
+        return drawn | {next(iter(names)): list(items)}
     for item in about:
         tag = parsing.text(item.get("to_name"))
         page = item.get("item_index") or 0
@@ -198,8 +198,7 @@ class _NameFinder:
         """
         found: dict[_Target, str] = {}
         for target, address in (_addresses(data) or {_Target("image"): uploaded}).items():
-            name = self._known(_names(address))
-            if name and name not in found.values():
+            if name := self._known(_names(address)):
                 found[target] = name
         return found
 
