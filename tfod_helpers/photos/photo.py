@@ -159,7 +159,7 @@ def _not_an_image(source: Source, error: Exception) -> tuple[str, str]:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"too many pixels to open safely ({error})", "Scale it down first."
     if start.startswith(JPEG_START):
-        what = "damaged, cut off, or of a rare kind, such as one of 12 bits (its header cannot be read)"
+        what = "damaged or cut off (its header cannot be read), or of a rare kind such as 12 bits"
         return what, "Copy it again, or save it as an ordinary JPEG."
     return f"not an image that can be read, its first bytes are {start[:8]!r}", "Convert it to JPEG or PNG."
 
