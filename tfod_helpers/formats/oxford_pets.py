@@ -4,7 +4,9 @@ https://www.robots.ox.ac.uk/~vgg/data/pets/ : ``images/``, ``annotations/list.tx
 ``test.txt`` with a photo a line, ``annotations/xmls/`` with head boxes as Pascal VOC has them, and
 ``annotations/trimaps/`` with a picture a photo of what is pet (1), background (2) and border (3).
 
-`read` takes the folder that these are in; the lists become the splits ``trainval`` and ``test``. Its options:
+Others have the same layout and classes of their own, so only photos called after the breeds, or numbered in
+``list.txt``, are this data set. `read` takes the folder that these are in; the lists become the splits ``trainval``
+and ``test``. Its options:
 
 - ``classes``: ``breeds``, from the file names, in the order of the label map that the Object Detection API came with
   (capitals aside); or ``species``, cat and dog.

@@ -2,8 +2,10 @@
 
 Its columns are ``filename,width,height,class,xmin,ymin,xmax,ymax``, in any order and with others beside them. An
 image without objects, which the old table had no place for, stands in one row whose class and coordinates are empty.
-A problem names the row as a spreadsheet counts it: the header is row 1. Without annotations, `read` takes the tables
-in the folder with the photos, or in its subfolders.
+A problem names the row as a spreadsheet counts it: the header is row 1. What divides the table and how it is encoded,
+`tables` says. A photo's name may be written with a path, and in several ways. Without annotations, `read` takes the
+tables in the folder with the photos and below it; one for a split, such as ``train_labels.csv``, means the photos in
+that split's folder.
 
 `write` takes a folder, or a file ending in ``.csv`` to create or replace: then the photos stay where they are, and
 splits are not distinguished. Texts are written exactly as they are, so a class such as ``=cmd|x`` comes back unchanged,
