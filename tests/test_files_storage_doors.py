@@ -49,7 +49,7 @@ ELSEWHERE = {
     "network.weights.chain.load": "test_network_weights.py",
     "network.weights.checkpoints.find": "behind network.weights.chain.load",
     "experiment.making.make": "keeps the text of the weights for weights.load",
-    "formats.yolo_layout.mirrored": "behind the door of YOLO",
+    "formats.yolo.layout.mirrored": "behind the door of YOLO",
     "photos.folder.existing_folder": "behind the doors of the formats",
 }
 

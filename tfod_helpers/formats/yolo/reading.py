@@ -1,45 +1,32 @@
-"""YOLO: a text file a photo, one row a box: ``class x y width height``.
-
-The class is a number from 0, x and y are the centre of the box, and everything is in fractions of the
-image. https://docs.ultralytics.com/datasets/detect/ describes it. Rows with more numbers are outlines, and
-the box around them is taken, or have key points behind the box, where ``data.yaml`` has ``kpt_shape``.
-
-A photo without a label file, or with an empty one, is background: so has YOLO itself. It is left out where its label
-file may be lost: where label files beside are called as no photo, or where no photo of the folder has one. The names
-of the classes are taken from the ``data.yaml`` or ``obj.data`` that leads to the photos, or from the nearest
-``classes.txt`` or the like; folders with lists of their own are joined by the names. `read` takes the folders within a
-folder too, and labels from ``labels`` where the photos are in ``images``, beside the photos, or from the nearest folder
-that has text files of their names. `write` makes ``images``, ``labels`` and ``data.yaml``, as Ultralytics trains from;
-the format has no place for crowds and difficult objects.
-"""
+"""The parts of a YOLO data set -> the raw images of their photos, and what the numbers in the rows mean."""
 
 from __future__ import annotations
 
 import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
-import numpy as np
-
-from tfod_helpers.annotations import LabelledImage, LabelMap, split_role
-from tfod_helpers.formats import yolo_layout, yolo_rows
-from tfod_helpers.formats.format import Format, Splits
+from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.formats.raw import Part, RawImage, Reading, Source
-from tfod_helpers.formats.yolo_layout import YoloPart
-from tfod_helpers.formats.yolo_names import Described
-from tfod_helpers.formats.yolo_pairing import Shelf, shelves_of, used_classes
-from tfod_helpers.formats.yolo_rows import LabelFile, Meaning
+from tfod_helpers.formats.yolo import layout
+from tfod_helpers.formats.yolo.description import Description
+from tfod_helpers.formats.yolo.layout import YoloPart
+from tfod_helpers.formats.yolo.pairing import Shelf, shelves_of, used_classes
+from tfod_helpers.formats.yolo.rows import UNCLEAR, LabelFile, Meaning, meaning_of, to_object
 from tfod_helpers.problems import DatasetError, Problem, refused
 
-_SETTINGS = ("path", "names", "nc", "kpt_shape")  # of a data.yaml, besides its splits
 Names = Mapping[int, str]
 
 
-def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
+def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
+    """Yield the photos of each part with their label files.
+
+    Raises:
+        DatasetError: it is not clear which number is which class.
+    """
     reading.label_map = known_classes(reading.label_map, reading.problems)
-    known = [one for part in parts for one in ([part] if isinstance(part, YoloPart) else yolo_layout.given(part))]
+    known = [one for part in parts for one in ([part] if isinstance(part, YoloPart) else layout.given(part))]
     reading.problems += [problem for part in known for problem in part.said]
     if any(one.kind == "class name" and one.severity == "error" for one in reading.problems):
         raise DatasetError(reading.problems, reading.where)  # two files name the classes differently
@@ -68,16 +55,16 @@ def _meaning(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], problems:
         for line, row in files[shelf.path(file)].rows
         if len(row) > 5
     ]
-    meaning = yolo_rows.meaning(row for *_, row in rows)
+    meaning = meaning_of(row for *_, row in rows)
     unclear = defaultdict(list)
     for one in rows:
         if meaning.unclear(len(one[-1]) - 1):
             unclear[min(len(one[-1]) - 1, 7)].append(one)
     for count, some in unclear.items():
         shelf, _, file, line, row = some[0]
-        what = f"the row {' '.join(row[:8])}{' ...' * (len(row) > 8)} has {yolo_rows.UNCLEAR[count][0]}"
+        what = f"the row {' '.join(row[:8])}{' ...' * (len(row) > 8)} has {UNCLEAR[count][0]}"
         what += f"; rows like it: {len(some)}" if len(some) > 1 else ""
-        fix = yolo_rows.UNCLEAR[count][1]
+        fix = UNCLEAR[count][1]
         problems.append(shelf.problem(file, what, fix, kind="object unreadable", object=f"line {line}"))
         for shelf, photo, *_ in some:
             shelf.take_out([photo])
@@ -91,7 +78,7 @@ def _names(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], reading: Re
         DatasetError: it is not clear which number is which class.
     """
     given = dict(enumerate(reading.label_map if isinstance(reading.label_map, LabelMap) else ()))
-    groups: dict[Described | None, list[Shelf]] = defaultdict(list)
+    groups: dict[Description | None, list[Shelf]] = defaultdict(list)
     for shelf in shelves:
         described = shelf.part.described
         groups[described if described and described.names else None].append(shelf)
@@ -116,7 +103,7 @@ def _names(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], reading: Re
     return dict.fromkeys(nameless, given) | names
 
 
-def _check_numbers(described: Described, used: set[int], problems: list[Problem]) -> None:
+def _check_numbers(described: Description, used: set[int], problems: list[Problem]) -> None:
     ids = sorted(described.names)
     count = f"its names are numbered {ids[0]} to {ids[-1]}"
     if ids[0] > 0 and 0 in used:
@@ -153,57 +140,5 @@ def _raw_image(names: Names, keypoints: int, meaning: Meaning, item: tuple[str, 
     photo, where, file = item
     if not where:
         return RawImage(photo, "", photo, has_size=False)  # background
-    objects = [yolo_rows.to_object(line, row, names, keypoints, meaning) for line, row in file.rows]
+    objects = [to_object(line, row, names, keypoints, meaning) for line, row in file.rows]
     return RawImage(where, "", photo, objects=objects, fault=file.fault, has_size=False)
-
-
-# --- writing --------------------------------------------------------------------------------------
-
-
-def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
-    for split, images in splits.items():
-        labels = folder / "labels" / split
-        labels.mkdir(parents=True, exist_ok=True)
-        for image in images:
-            (labels / f"{image.path.stem}.txt").write_text(_to_rows(image), encoding="utf-8")
-    (folder / "data.yaml").write_text(_to_yaml(splits, label_map), encoding="utf-8")
-
-
-def _to_rows(image: LabelledImage) -> str:
-    # In float64 with all its digits, so that reading gives the same float32 back.
-    boxes_xyxy = image.boxes_xyxy.astype(np.float64) / [image.width, image.height, image.width, image.height]
-    rows = []
-    for label, (xmin, ymin, xmax, ymax) in zip(image.labels.tolist(), boxes_xyxy.tolist(), strict=True):
-        numbers = (xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin
-        rows.append(f"{label - 1} {' '.join(map(repr, numbers))}\n")
-    return "".join(rows)
-
-
-def _to_yaml(splits: Splits, label_map: LabelMap) -> str:
-    import yaml
-
-    places: dict[str, list[str]] = defaultdict(list)
-    for split in splits:
-        if split in _SETTINGS:
-            raise ValueError(f"A split is called {split!r}, which is a setting of data.yaml. Rename it.")
-        places[split_role(split)].append(f"images/{split}".rstrip("/"))
-    # Ultralytics asks for both, and leaves out other keys, which keep the names of splits that it does not know.
-    train = places["train"] or places[""] or places["validation"] or places["test"]
-    keys = {"train": train, "val": places["validation"] or places["test"] or train, "test": places["test"]}
-    data: dict[str, object] = {"path": "."}
-    data |= {key: some[0] if len(some) == 1 else [*some] for key, some in keys.items() if some}
-    data |= {split: f"images/{split}".rstrip("/") for split in splits if split not in keys}
-    data["names"] = dict(enumerate(label_map))
-    return yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
-
-
-FORMAT = Format(
-    title="YOLO",
-    find=yolo_layout.find,
-    sources=_sources,
-    beside=yolo_layout.beside,
-    fetch=yolo_layout.mirrored,
-    write_annotations=_write,
-    photos_in="images",
-)
-read, write = FORMAT.read, FORMAT.write

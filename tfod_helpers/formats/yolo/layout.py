@@ -15,10 +15,12 @@ from pathlib import Path
 
 from tfod_helpers.annotations import split_role
 from tfod_helpers.files import storage
-from tfod_helpers.formats import folders, yolo_claims, yolo_names, yolo_rows
+from tfod_helpers.formats import folders
 from tfod_helpers.formats.raw import Part
-from tfod_helpers.formats.yolo_names import LIST_NAMES, Described
-from tfod_helpers.formats.yolo_tree import ABOVE, IN_TREE, Tree, counted, is_label
+from tfod_helpers.formats.yolo.description import LIST_NAMES, Description, differing_names, read_description
+from tfod_helpers.formats.yolo.rows import is_row
+from tfod_helpers.formats.yolo.splits import Share, divide
+from tfod_helpers.formats.yolo.tree import ABOVE, IN_TREE, Tree, counted, is_label
 from tfod_helpers.photos.folder import existing_folder, folded
 from tfod_helpers.problems import Problem
 
@@ -38,7 +40,7 @@ class YoloPart(Part):
         said: what is wrong with the layout; the first part has all of it.
     """
 
-    described: Described | None = None
+    described: Description | None = None
     inside: str = ""
     strays: Mapping[str, Path] = field(default_factory=dict)
     said: tuple[Problem, ...] = ()
@@ -54,7 +56,7 @@ def beside(images: Path) -> list[Part]:
     folder = existing_folder(images)
     layout = _Layout(folder)
     every = layout.tree.within(folder) or [folder]
-    found = layout.parts() or layout.finished([layout.part(one, None, yolo_claims.Share("")) for one in every])
+    found = layout.parts() or layout.finished([layout.part(one, None, Share("")) for one in every])
     return list(found)
 
 
@@ -66,7 +68,7 @@ def given(part: Part) -> list[YoloPart]:
     layout, found = _Layout(part.images, tree), []
     for images in tree.within(part.images) or [part.images]:
         labels = part.annotations / images.relative_to(part.images)
-        share = yolo_claims.Share(part.split)
+        share = Share(part.split)
         found.append(layout.part(images, labels if labels.is_dir() else part.annotations, share))
     return found
 
@@ -99,12 +101,12 @@ class _Layout:
         self.problems: list[Problem] = []
         around = [*self.tree.folders, *list(self.tree.up(root))[1:]]
         paths = [one / name for one in around for name in self.tree.files(one) if name.lower().endswith(_DESCRIBING)]
-        self.described = [found for found in map(yolo_names.read, paths[:_MOST]) if found]
-        self.divided, self.unlisted = yolo_claims.divide(self.tree, self.described, self.problems)
+        self.described = [found for found in map(read_description, paths[:_MOST]) if found]
+        self.divided, self.unlisted = divide(self.tree, self.described, self.problems)
         leading = [share.described for some in self.divided.values() for share in some]
         self.used = {described.path: described for described in leading if described}
-        self.named: dict[tuple[Path, ...], Described] = {}
-        self._list = functools.cache(yolo_names.read)
+        self.named: dict[tuple[Path, ...], Description] = {}
+        self._list = functools.cache(read_description)
         self._name_files = functools.cache(lambda place: [*filter(LIST_NAMES.fullmatch, self.tree.files(place))])
 
     def parts(self) -> list[YoloPart]:
@@ -119,7 +121,7 @@ class _Layout:
         shares = [(images, share) for images in every for share in self.divided.get(images, ())]
         if any(rows[one] for one in alone):
             taken = [one for one in alone if rows[one] is not False]
-            shares += [(one, yolo_claims.Share(folders.split_of(self.tree.root, one))) for one in taken]
+            shares += [(one, Share(folders.split_of(self.tree.root, one))) for one in taken]
             rows = {one: known for one, known in rows.items() if one not in taken}
         found = [part for images, share in shares for part in self._parts(images, labels.get(images, []), share)]
         if found:
@@ -129,7 +131,7 @@ class _Layout:
             found = [dataclasses.replace(part, strays=strays) for part in found]
         return self.finished(found)
 
-    def _parts(self, images: Path, places: Sequence[Path], share: yolo_claims.Share) -> Iterator[YoloPart]:
+    def _parts(self, images: Path, places: Sequence[Path], share: Share) -> Iterator[YoloPart]:
         """Yield the part of a share, or one for each of several folders of labels, which is for a split then."""
         if len(places) < 2:
             yield self.part(images, next(iter(places), None), share)
@@ -148,7 +150,7 @@ class _Layout:
         said = tuple(dict.fromkeys(self._said(parts)))
         return [dataclasses.replace(part, said=said if part is parts[0] else ()) for part in parts]
 
-    def part(self, images: Path, labels: Path | None, share: yolo_claims.Share) -> YoloPart:
+    def part(self, images: Path, labels: Path | None, share: Share) -> YoloPart:
         """Return one part; labels that are not given are the likeliest."""
         labels = labels or next(iter(self.tree.labels_of(images)), images)
         parts = labels.relative_to(self.tree.root).parts if self.tree.root in (labels, *labels.parents) else ()
@@ -191,7 +193,7 @@ class _Layout:
 
     # --- names ----------------------------------------------------------------------------------
 
-    def _names(self, images: Path, labels: Path, led: Described | None) -> Described | None:
+    def _names(self, images: Path, labels: Path, led: Description | None) -> Description | None:
         """Return what names the classes of a part: the file that led to it, else the nearest."""
         if led and led.names:
             for place in dict.fromkeys((labels, images, led.path.parent)):
@@ -207,25 +209,25 @@ class _Layout:
                 return self.named.setdefault(key, dataclasses.replace(led, names=found.names))
         return led
 
-    def _agreed(self, found: Sequence[Described]) -> Described | None:
+    def _agreed(self, found: Sequence[Description]) -> Description | None:
         """Return the longest of lists; that some do not agree is a problem."""
         best = max(found, key=lambda one: len(one.names), default=None)
         for one in found:
-            if best and (differing := yolo_names.differing(best.names, one.names)):
+            if best and (differing := differing_names(best.names, one.names)):
                 number = differing[0]
                 what = f"class {number} is {one.names[number]!r} here, and {best.names[number]!r} in {best.path.name}"
                 fix = "It is not clear which of them the labels were made with. Delete the other one."
                 self.problems.append(Problem(where=str(one.path), what=what, fix=fix, kind="class name"))
         return best
 
-    def _lists(self, place: Path, images: Path) -> list[Described]:
+    def _lists(self, place: Path, images: Path) -> list[Description]:
         """Return the lists of names in a folder, none of which is the label file of a photo."""
         names = self._name_files(place)
         stems = {folders.stem(name) for name in self.tree.photos(images)} if names else ()
         found = []
         for name in (name for name in names if folders.stem(name) not in stems):
             listed = self._list(place / name)
-            if listed and (listed.faults or listed.names) and not any(map(yolo_rows.is_row, listed.names.values())):
+            if listed and (listed.faults or listed.names) and not any(map(is_row, listed.names.values())):
                 found.append(listed)
         others = [one for one in found if not one.path.name.startswith("predefined")]  # labelImg's template
         return others or found

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tfod_helpers.formats.raw import RawObject
-from tfod_helpers.formats.yolo_names import decoded
+from tfod_helpers.formats.yolo.description import decoded
 
 _FIX_ROW = "Fix the row or delete it."
 _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -41,7 +41,7 @@ class LabelFile(NamedTuple):
         return [row for _, row in self.rows]
 
 
-def read(path: str | Path) -> LabelFile:
+def read_rows(path: str | Path) -> LabelFile:
     """Return the rows of a label file that are not blank."""
     try:
         with open(path, "rb") as file:
@@ -90,7 +90,7 @@ class Meaning(NamedTuple):
         return count >= 5 and {5: self.fifth, 6: self.six}.get(count, self.more) == "unclear"
 
 
-def meaning(rows: Iterable[Sequence[str]]) -> Meaning:
+def meaning_of(rows: Iterable[Sequence[str]]) -> Meaning:
     """Return what the numbers in the rows of a data set mean."""
     by_count: dict[int, list[list[float]]] = defaultdict(list)
     for fields in rows:

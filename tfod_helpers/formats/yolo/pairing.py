@@ -10,11 +10,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tfod_helpers.files import workers
-from tfod_helpers.formats import folders, yolo_rows
+from tfod_helpers.formats import folders
 from tfod_helpers.formats.labelled_images import placed
-from tfod_helpers.formats.yolo_layout import YoloPart
-from tfod_helpers.formats.yolo_rows import LabelFile, is_row
-from tfod_helpers.formats.yolo_tree import counted, is_label, stems
+from tfod_helpers.formats.yolo.layout import YoloPart
+from tfod_helpers.formats.yolo.rows import LabelFile, is_row, read_rows
+from tfod_helpers.formats.yolo.tree import counted, is_label, stems
 from tfod_helpers.photos.folder import PhotoFolder, files_with_ending, folded
 from tfod_helpers.problems import Problem, Severity
 
@@ -64,7 +64,7 @@ def shelves_of(parts: Sequence[YoloPart], problems: list[Problem]) -> tuple[list
     lonely = {place: _pair(place, some, problems) for place, some in by_place.items()}
     paths = [shelf.path(file) for shelf in shelves for files in shelf.labels.values() for file in files]
     paths += [f"{place}/{name}" for place, names in lonely.items() for name in names]
-    found = workers.in_order(yolo_rows.read, paths)
+    found = workers.in_order(read_rows, paths)
     files = dict(zip(paths, tqdm(found, "Reading labels", len(paths), unit="file", delay=1), strict=True))
     for place, names in lonely.items():
         lost = [name for name in names if any(map(is_row, map(" ".join, files[f"{place}/{name}"].fields())))]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfod_helpers.annotations import split_role
-from tfod_helpers.formats import folders, yolo_names
-from tfod_helpers.formats.yolo_names import PLAIN, Described, differing
-from tfod_helpers.formats.yolo_tree import Tree, counted
+from tfod_helpers.formats import folders
+from tfod_helpers.formats.yolo.description import PLAIN, Description, differing_names, read_description
+from tfod_helpers.formats.yolo.tree import Tree, counted
 from tfod_helpers.problems import Problem, Severity
 
 
@@ -21,7 +21,7 @@ class Share(NamedTuple):
 
     split: str
     only: frozenset[str] | None = None
-    described: Described | None = None
+    described: Description | None = None
 
 
 class _Keys(NamedTuple):
@@ -36,7 +36,7 @@ class _Keys(NamedTuple):
 class _Led:
     """Where one file leads: folders and photos with the keys that it has for them, all folders, and what is missing."""
 
-    described: Described
+    described: Description
     folders: dict[Path, list[str]] = field(default_factory=lambda: defaultdict(list))
     photos: dict[Path, dict[str, list[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     covered: set[Path] = field(default_factory=set)
@@ -48,7 +48,7 @@ class _Led:
 
 
 def divide(
-    tree: Tree, described: Sequence[Described], problems: list[Problem]
+    tree: Tree, described: Sequence[Description], problems: list[Problem]
 ) -> tuple[dict[Path, list[Share]], dict[Path, list[str]]]:
     """Return the folders of photos that the files lead to, divided as they say, and photos there that are in no list.
 
@@ -74,10 +74,10 @@ def divide(
     return divided, {images: names for images, names in unlisted.items() if names}
 
 
-def _follow(tree: Tree, described: Described) -> _Led:
+def _follow(tree: Tree, described: Description) -> _Led:
     bases = tuple(tree.up(described.path.parent))
     if described.names_file and (path := tree.resolve(bases, described.names_file)):
-        named = yolo_names.read(path)
+        named = read_description(path)
         described = dataclasses.replace(described, names=named.names if named else {})
     led = _Led(described)
     inside = tree.root in (described.path.parent, *described.path.parents)
@@ -115,10 +115,8 @@ def _accepted(tree: Tree, led: Sequence[_Led], problems: list[Problem]) -> list[
     accepted: list[_Led] = []
     for one in sorted(led, key=lambda one: one.rank):
         names = one.described.names
-        other = next(
-            (other for other in accepted if one.covered & other.covered and differing(names, other.described.names)),
-            None,
-        )
+        others = [other for other in accepted if one.covered & other.covered]
+        other = next((other for other in others if differing_names(names, other.described.names)), None)
         if other is None:
             accepted.append(one)
             continue
@@ -132,11 +130,11 @@ def _accepted(tree: Tree, led: Sequence[_Led], problems: list[Problem]) -> list[
     return accepted
 
 
-def _lists(tree: Tree) -> Described | None:
+def _lists(tree: Tree) -> Description | None:
     """Return the lists of photos in the root that are called as splits, where no file names them."""
     names = set(tree.texts(tree.root)) - set(tree.matching(tree.root, tree.root))
     places = {folders.stem(name): [name] for name in sorted(names) if split_role(folders.stem(name))}
-    return Described(tree.root / next(iter(places.values()))[0], places=places) if places else None
+    return Description(tree.root / next(iter(places.values()))[0], places=places) if places else None
 
 
 def _keys_in(tree: Tree, images: Path, led: Iterable[_Led]) -> dict[str, _Keys]:

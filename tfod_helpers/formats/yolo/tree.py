@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from tfod_helpers.annotations import split_word
-from tfod_helpers.formats import folders, yolo_names, yolo_rows
+from tfod_helpers.formats import folders
+from tfod_helpers.formats.yolo.description import decoded
+from tfod_helpers.formats.yolo.rows import is_row
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, files_with_ending, folded
 from tfod_helpers.problems import DatasetError
 
@@ -240,7 +242,7 @@ def stems(name: str) -> list[str]:
 def is_label(path: Path) -> bool | None:
     """Whether a text file has rows of YOLO; None where it is empty."""
     text = beginning(path)
-    return any(map(yolo_rows.is_row, text.splitlines())) if text.strip() else None
+    return any(map(is_row, text.splitlines())) if text.strip() else None
 
 
 def beginning(path: Path, most: int | None = _BEGINNING) -> str:
@@ -250,7 +252,7 @@ def beginning(path: Path, most: int | None = _BEGINNING) -> str:
             return ""
         with path.open("rb") as file:
             data = file.read(-1 if most is None else most)
-        return yolo_names.decoded(data[: len(data) // 2 * 2] if len(data) == most else data)[0]
+        return decoded(data[: len(data) // 2 * 2] if len(data) == most else data)[0]
     except (OSError, UnicodeDecodeError):
         return ""
 

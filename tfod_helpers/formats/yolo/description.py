@@ -27,7 +27,7 @@ _NUMBERED = re.compile(r"(\d+)\s*[:,;.)=\t ]\s*(\S.*)")
 
 
 @dataclass(frozen=True, eq=False)
-class Described:
+class Description:
     """What one file says.
 
     Attributes:
@@ -75,7 +75,7 @@ def decoded(data: bytes) -> tuple[str, str]:
         return data.decode("cp1252"), "Windows-1252"
 
 
-def read(path: Path) -> Described | None:
+def read_description(path: Path) -> Description | None:
     """Return what a file says, by its ending; None where it is about something else or cannot be opened."""
     parse = {".yaml": _of_yaml, ".yml": _of_yaml, ".data": _of_settings}.get(path.suffix.lower(), _of_lines)
     try:
@@ -91,7 +91,7 @@ def read(path: Path) -> Described | None:
     found = parse(path, text)
     if not found and path.stem.lower() in PLAIN:
         reason = "it has no names, train or val" if text.strip() else "it is empty, too large, or no text"
-        return Described(path, faults=[(reason, "Write names: [cat, dog], or delete it.")])
+        return Description(path, faults=[(reason, "Write names: [cat, dog], or delete it.")])
     odd = next((name for name in found.names.values() if not name.isascii()), "") if found and guess else ""
     if found and odd:
         word = f"it is not UTF-8, and was read as {guess}: {odd!r}", "Save it as UTF-8."
@@ -102,7 +102,7 @@ def read(path: Path) -> Described | None:
 # --- YAML -----------------------------------------------------------------------------------------
 
 
-def _of_yaml(path: Path, text: str) -> Described | None:
+def _of_yaml(path: Path, text: str) -> Description | None:
     import yaml
 
     if not _OURS.search(text):
@@ -117,18 +117,18 @@ def _of_yaml(path: Path, text: str) -> Described | None:
                 r"id\d+", getattr(token, "value", "")
             ):  # so PyYAML calls a list that is there twice
                 what = f"line {token.start_mark.line + 1} has a value that begins with & or *, which is no text in YAML"
-                return Described(path, faults=[(what, _QUOTES)])
+                return Description(path, faults=[(what, _QUOTES)])
         top = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         reason = getattr(error, "problem", None) or "nested too deeply"
         fix = "Indent with spaces, no tabs." if "\\t" in str(reason) else f"Correct it. {_QUOTES}"
-        return Described(path, faults=[(f"it cannot be read as YAML ({line}{reason})", fix)])
+        return Description(path, faults=[(f"it cannot be read as YAML ({line}{reason})", fix)])
     return _of_mapping(path, top.value) if isinstance(top, yaml.MappingNode) else None
 
 
-def _of_mapping(path: Path, pairs: Sequence[tuple[Any, Any]]) -> Described:
+def _of_mapping(path: Path, pairs: Sequence[tuple[Any, Any]]) -> Description:
     keys = [str(key.value) for key, _ in pairs]
     nodes = dict(zip(keys, (value for _, value in pairs), strict=True))
     faults = [(f"{key!r} is there more than once", "Keep the right one.") for key in nodes if keys.count(key) > 1]
@@ -152,7 +152,7 @@ def _of_mapping(path: Path, pairs: Sequence[tuple[Any, Any]]) -> Described:
         key: texts for key, node in nodes.items() if key not in ("path", "names", "nc") and (texts := _texts(node))
     }
     base = next(iter(_texts(nodes["path"])), "") if "path" in nodes else ""
-    return Described(
+    return Description(
         path, {} if faults else names, places, base, keypoints, names_file, faults=faults, warnings=warnings
     )
 
@@ -193,16 +193,16 @@ def _keypoints(node: Any) -> int:
 # --- other files ----------------------------------------------------------------------------------
 
 
-def _of_settings(path: Path, text: str) -> Described:
+def _of_settings(path: Path, text: str) -> Description:
     """Return what darknet's ``obj.data`` says."""
     pairs = (line.split("=", 1) for line in text.splitlines() if line.count("=") == 1)
     said = {key.strip(): value.strip() for key, value in pairs}
     names_file = said.pop("names", "")
     places = {key: [said[key]] for key in ("train", "valid", "test") if said.get(key)}
-    return Described(path, places=places, names_file=names_file)
+    return Description(path, places=places, names_file=names_file)
 
 
-def _of_lines(path: Path, text: str) -> Described:
+def _of_lines(path: Path, text: str) -> Description:
     """Return the names of a list with one a line; ``0 cat`` in each line gives the number too."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     found = [match for match in map(_NUMBERED.fullmatch, lines) if match]
@@ -211,10 +211,10 @@ def _of_lines(path: Path, text: str) -> Described:
         list(range(len(lines))),
         [*range(1, len(lines) + 1)],
     ):  # 1 euro, 2 euro are names
-        return Described(path, dict(zip(numbers, names, strict=True)))
-    return Described(path, dict(enumerate(lines)))
+        return Description(path, dict(zip(numbers, names, strict=True)))
+    return Description(path, dict(enumerate(lines)))
 
 
-def differing(one: Mapping[int, str], other: Mapping[int, str]) -> list[int]:
+def differing_names(one: Mapping[int, str], other: Mapping[int, str]) -> list[int]:
     """Return the numbers to which two lists give different names, capitals aside."""
     return sorted(id for id in one.keys() & other.keys() if one[id].casefold() != other[id].casefold())
