@@ -880,3 +880,15 @@ def test_boxes_of_no_object_are_no_background(old: str, new: str, tmp_path: Path
     with pytest.raises(DatasetError, match=r"a\.xml: it has a <bndbox> in .*, where no object is looked for"):
         voc.read(tmp_path)
     assert [image.path.name for image in voc.read(tmp_path, on_problem="skip")] == ["b.jpg"]
+
+
+def test_photos_of_another_split_alone(tmp_path: Path) -> None:
+    """Where only another split has photos of the names, they are missing, and no photo gets another split's boxes."""
+    for name in ("train_xml", "val_xml", "val_images"):
+        (tmp_path / name).mkdir()
+    photo(tmp_path / "val_images/a.jpg")
+    for name in ("train_xml", "val_xml"):
+        annotation(tmp_path / name / "a.xml", "a.jpg", objects=[(name, 1, 2, 30, 31)])
+    for on_problem in ("raise", "skip"):
+        with pytest.raises(DatasetError, match=r"train_xml: there are no photos in this folder, only 1 \.xml"):
+            voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path), on_problem=on_problem)
