@@ -146,7 +146,8 @@ def left_out(root: Path, read: Iterable[Path], problems: Sequence[Problem]) -> I
         problems: what is said of others, and of folders.
     """
     told = "".join(f"{one.where}/\n{one.what}/\n" for one in problems)
-    known = {path.absolute().parent for path in (*read, *(Path(one.photo) for one in problems if one.photo))}
+    paths = [*map(str, read), *(one.photo for one in problems if one.photo)]
+    known = {Path(place).absolute() for place in set(map(os.path.dirname, paths))}
     for folder, names in listing(root).items():
         photos = list(filter(_is_photo, names))
         is_told = folder.absolute() in known or f"{folder.relative_to(root).as_posix()}/" in told.replace(",", "/")

@@ -238,12 +238,14 @@ def _settled(claims: Mapping[str, list[_Claim]], problems: list[Problem]) -> Ite
     """Yield the annotation of each photo. What several splits say alike is taken once; else none of it is taken."""
     doubled: dict[tuple[str, ...], list[list[_Claim]]] = defaultdict(list)
     for of_one in claims.values():
+        if len(of_one) == 1:
+            yield of_one[0]
+            continue
         first, *others = of_one = sorted(of_one, key=lambda claim: _preference(claim.source.split))
         splits = tuple(claim.source.split for claim in of_one)
         if len({*splits}) == len(splits) and all(alike(one.paired.checked, first.paired.checked) for one in others):
             yield first
-            if others:
-                doubled[splits].append(of_one)
+            doubled[splits].append(of_one)
             continue
         what = f"{len(of_one)} annotations describe this image: {_listed(of_one)}"
         fix = "Keep the right one and delete or correct the rest."

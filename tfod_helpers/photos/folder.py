@@ -157,14 +157,14 @@ def files_with_ending(folder: Path, endings: Iterable[str] = ()) -> Iterator[str
     Raises:
         DatasetError: the folder cannot be looked into.
     """
+    wanted = tuple(endings) or ""
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if not entry.name.startswith(".") and is_file(entry)]
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+            names = [entry.name for entry in shown if entry.name.lower().endswith(wanted) and is_file(entry)]
     except OSError as error:
         raise _closed(folder, error) from error
-    for name in sorted(names):
-        if not endings or os.path.splitext(name)[1].lower() in endings:
-            yield name
+    yield from sorted(names)
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
