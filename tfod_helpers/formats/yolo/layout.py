@@ -103,7 +103,7 @@ class _Layout:
         paths = [one / name for one in around for name in self.tree.files(one) if name.lower().endswith(_DESCRIBING)]
         self.described = [found for found in map(read_description, paths[:_MOST]) if found]
         self.divided, self.unlisted = divide(self.tree, self.described, self.problems)
-        leading = [share.described for some in self.divided.values() for share in some]
+        leading = [share.description for some in self.divided.values() for share in some]
         self.used = {described.path: described for described in leading if described}
         self.named: dict[tuple[Path, ...], Description] = {}
         self._list = functools.cache(read_description)
@@ -155,7 +155,7 @@ class _Layout:
         labels = labels or next(iter(self.tree.labels_of(images)), images)
         parts = labels.relative_to(self.tree.root).parts if self.tree.root in (labels, *labels.parents) else ()
         inside = "".join(f"{part}/" for part in parts if part.lower() not in IN_TREE and part != share.split)
-        described = self._names(images, labels, share.described)
+        described = self._names(images, labels, share.description)
         return YoloPart(images, labels, share.split, share.only, described=described, inside=inside)
 
     # --- labels ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tfod_helpers.formats.raw import Part, RawImage, Reading, Source
 from tfod_helpers.formats.yolo import layout
 from tfod_helpers.formats.yolo.description import Description
 from tfod_helpers.formats.yolo.layout import YoloPart
-from tfod_helpers.formats.yolo.pairing import Shelf, shelves_of, used_classes
+from tfod_helpers.formats.yolo.pairing import LabelledPhotos, labelled_photos, leave_out, used_classes
 from tfod_helpers.formats.yolo.rows import UNCLEAR, LabelFile, Meaning, meaning_of, to_object
 from tfod_helpers.problems import DatasetError, Problem, refused
 
@@ -30,29 +30,29 @@ def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     reading.problems += [problem for part in known for problem in part.said]
     if any(one.kind == "class name" and one.severity == "error" for one in reading.problems):
         raise DatasetError(reading.problems, reading.where)  # two files name the classes differently
-    shelves, files = shelves_of(known, reading.problems)
-    meaning = _meaning(shelves, files, reading.problems)
-    names = _names(shelves, files, reading)
-    for shelf in shelves:
-        keypoints = shelf.part.described.keypoints if shelf.part.described else 0
+    groups, files = labelled_photos(known, reading.problems)
+    meaning = _meaning(groups, files, reading.problems)
+    names = _names(groups, files, reading)
+    for group in groups:
+        keypoints = group.part.described.keypoints if group.part.described else 0
         items = [
-            (photo, f"{shelf.part.inside}{file}" if file else "", files[shelf.path(file)] if file else LabelFile())
-            for photo in shelf.photos.names
-            for file in shelf.labels.get(photo, [""])
+            (photo, f"{group.part.inside}{file}" if file else "", files[group.path(file)] if file else LabelFile())
+            for photo in group.photos.names
+            for file in group.labels.get(photo, [""])
         ]
-        to_raw = functools.partial(_raw_image, names[shelf], keypoints, meaning)
-        yield Source(shelf.photos, items, to_raw, shelf.part.split)
+        to_raw = functools.partial(_raw_image, names[group], keypoints, meaning)
+        yield Source(group.photos, items, to_raw, group.part.split)
 
 
-def _meaning(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], problems: list[Problem]) -> Meaning:
+def _meaning(groups: Sequence[LabelledPhotos], files: Mapping[str, LabelFile], problems: list[Problem]) -> Meaning:
     """Return what the numbers in the rows mean; the photos of rows where that is not clear are left out."""
-    plain = [shelf for shelf in shelves if not (shelf.part.described and shelf.part.described.keypoints)]
+    plain = [group for group in groups if not (group.part.described and group.part.described.keypoints)]
     rows = [
-        (shelf, photo, file, line, row)
-        for shelf in plain
-        for photo, some in shelf.labels.items()
+        (group, photo, file, line, row)
+        for group in plain
+        for photo, some in group.labels.items()
         for file in some
-        for line, row in files[shelf.path(file)].rows
+        for line, row in files[group.path(file)].rows
         if len(row) > 5
     ]
     meaning = meaning_of(row for *_, row in rows)
@@ -61,36 +61,36 @@ def _meaning(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], problems:
         if meaning.unclear(len(one[-1]) - 1):
             unclear[min(len(one[-1]) - 1, 7)].append(one)
     for count, some in unclear.items():
-        shelf, _, file, line, row = some[0]
+        group, _, file, line, row = some[0]
         what = f"the row {' '.join(row[:8])}{' ...' * (len(row) > 8)} has {UNCLEAR[count][0]}"
         what += f"; rows like it: {len(some)}" if len(some) > 1 else ""
         fix = UNCLEAR[count][1]
-        problems.append(shelf.problem(file, what, fix, kind="object unreadable", object=f"line {line}"))
-        for shelf, photo, *_ in some:
-            shelf.take_out([photo])
+        problems.append(group.problem(file, what, fix, kind="object unreadable", object=f"line {line}"))
+        leave_out((group, photo) for group, photo, *_ in some)
     return meaning
 
 
-def _names(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], reading: Reading) -> dict[Shelf, Names]:
+def _names(
+    groups: Sequence[LabelledPhotos], files: Mapping[str, LabelFile], reading: Reading
+) -> dict[LabelledPhotos, Names]:
     """Return the names by which each part knows its classes, and tell `reading` of them all.
 
     Raises:
         DatasetError: it is not clear which number is which class.
     """
     given = dict(enumerate(reading.label_map if isinstance(reading.label_map, LabelMap) else ()))
-    groups: dict[Description | None, list[Shelf]] = defaultdict(list)
-    for shelf in shelves:
-        described = shelf.part.described
-        groups[described if described and described.names else None].append(shelf)
-    nameless = groups.pop(None, [])
-    for described, some in groups.items():
+    by_description: dict[Description | None, list[LabelledPhotos]] = defaultdict(list)
+    for group in groups:
+        described = group.part.described
+        by_description[described if described and described.names else None].append(group)
+    nameless = by_description.pop(None, [])
+    for described, some in by_description.items():
         if described:
             _check_numbers(described, used_classes(some, files), reading.problems)
-    names = {shelf: described.names for described, some in groups.items() for shelf in some if described}
+    names = {group: described.names for described, some in by_description.items() for group in some if described}
     what, fix = "no data.yaml or classes.txt names the classes", "Add one, or give label_map."
     if nameless and not given and names:
-        for shelf in nameless:
-            shelf.take_out(shelf.photos.names)
+        leave_out((group, name) for group in nameless for name in group.photos.names)
         where = str(nameless[0].part.annotations)
         reading.problems.append(Problem(where=where, what=f"{what} here", fix=fix, kind="class name"))
     elif nameless and not given:
@@ -98,7 +98,7 @@ def _names(shelves: Sequence[Shelf], files: Mapping[str, LabelFile], reading: Re
         fix = f"They are called by their numbers. {fix}"
         where = reading.where
         reading.problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind="class name"))
-    lists = [described.names for described in groups if described] or [given]
+    lists = [described.names for described in by_description if described] or [given]
     reading.classes = _joined(lists, reading)
     return dict.fromkeys(nameless, given) | names
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -21,111 +21,118 @@ class Share(NamedTuple):
 
     split: str
     only: frozenset[str] | None = None
-    described: Description | None = None
+    description: Description | None = None
 
 
-class _Keys(NamedTuple):
+class _Membership(NamedTuple):
     """What is said of a photo: the keys, whether a list has it, and the split that this makes; none if not clear."""
 
-    some: frozenset[str]
+    keys: frozenset[str]
     is_listed: bool
     split: str
 
 
-@dataclass(eq=False)
-class _Led:
-    """Where one file leads: folders and photos with the keys that it has for them, all folders, and what is missing."""
+_Members = dict[_Membership, list[str]]  # the names of a folder's photos
 
-    described: Description
+
+@dataclass(eq=False)
+class _Targets:
+    """What the paths in one file lead to.
+
+    Attributes:
+        description: what the file says.
+        folders: the keys, such as ``train``, of each folder.
+        photos: the keys of each listed photo, by its folder and name.
+        covered: all folders with photos that the paths lead to.
+        missing: what is not there.
+    """
+
+    description: Description
     folders: dict[Path, list[str]] = field(default_factory=lambda: defaultdict(list))
     photos: dict[Path, dict[str, list[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     covered: set[Path] = field(default_factory=set)
     missing: list[Problem] = field(default_factory=list)
 
     @property
-    def rank(self) -> bool:
-        return self.described.path.stem.lower() not in PLAIN
+    def may_be_template(self) -> bool:
+        return self.description.path.stem.lower() not in PLAIN
 
 
 def divide(
-    tree: Tree, described: Sequence[Description], problems: list[Problem]
+    tree: Tree, descriptions: Sequence[Description], problems: list[Problem]
 ) -> tuple[dict[Path, list[Share]], dict[Path, list[str]]]:
     """Return the folders of photos that the files lead to, divided as they say, and photos there that are in no list.
 
     Args:
         tree: the data set's folders.
-        described: what the files say.
+        descriptions: what the files say.
         problems: gets what is not there, what is there twice, and files that contradict each other.
     """
-    led = [_follow(tree, one) for one in described]
-    led = _accepted(tree, [one for one in led if one.covered], problems)
-    if not led and (lists := _lists(tree)):
-        led = [one for one in [_follow(tree, lists)] if one.covered]
-    for one in led:
-        problems += one.missing
-    keys: dict[_Keys, list[Path]] = defaultdict(list)
-    shared = {images: _keys_in(tree, images, led) for images in sorted({path for one in led for path in one.covered})}
-    for images, by_name in shared.items():
-        for name, known in by_name.items():
-            keys[known].append(images / name)
-    torn = _tell_doubles(keys, problems)
-    divided = {images: _shares(images, by_name, torn, led) for images, by_name in shared.items()}
-    unlisted = {images: [name for name in by_name if not by_name[name].some] for images, by_name in shared.items()}
-    return divided, {images: names for images, names in unlisted.items() if names}
+    targets = [_follow(tree, one) for one in descriptions]
+    targets = _without_templates([one for one in targets if one.covered], problems)
+    if not targets and (lists := _lists(tree)):
+        targets = [one for one in [_follow(tree, lists)] if one.covered]
+    problems += [problem for one in targets for problem in one.missing]
+    covered = sorted({images for one in targets for images in one.covered})
+    members = {images: _members(tree, images, targets) for images in covered}
+    unclear = _report_doubles(members, problems)
+    divided = {images: _shares(images, members[images], unclear, targets) for images in covered}
+    unlisted = {images: names for images in covered for one, names in members[images].items() if not one.keys}
+    return divided, unlisted
 
 
-def _follow(tree: Tree, described: Description) -> _Led:
-    bases = tuple(tree.up(described.path.parent))
-    if described.names_file and (path := tree.resolve(bases, described.names_file)):
+def _follow(tree: Tree, description: Description) -> _Targets:
+    bases = tuple(tree.up(description.path.parent))
+    if description.names_file and (path := tree.resolve(bases, description.names_file)):
         named = read_description(path)
-        described = dataclasses.replace(described, names=named.names if named else {})
-    led = _Led(described)
-    inside = tree.root in (described.path.parent, *described.path.parents)
-    for key, text in ((key, text) for key, texts in described.places.items() for text in texts):
+        description = dataclasses.replace(description, names=named.names if named else {})
+    targets = _Targets(description)
+    inside = tree.root in (description.path.parent, *description.path.parents)
+    for key, text in ((key, text) for key, texts in description.places.items() for text in texts):
         is_split = bool(split_role(key))  # others, such as CVAT's subsets, are splits where they lead to photos
-        path = tree.resolve(bases, f"{described.base}/{text}" if is_split else text, exact=not is_split)
+        path = tree.resolve(bases, f"{description.base}/{text}" if is_split else text, exact=not is_split)
         lost: list[str] = []
         if path and path.is_dir():
             tree.add(path)
             found = tree.within(path)
             if found:
-                led.folders[path].append(key)
-                led.covered.update(found)
+                targets.folders[path].append(key)
+                targets.covered.update(found)
         elif path:
             listed, lost = tree.listed(path, bases)
             found = list(listed)
-            led.covered.update(listed)
+            targets.covered.update(listed)
             for images, names in listed.items():
                 for name in names:
-                    led.photos[images][name].append(key)
+                    targets.photos[images][name].append(key)
         what = f"{text!r} is not there, or has no photos" if not path or not found else ""
         if lost and found:
             what = f"{text!r} lists what is not there, or is there twice: {counted(lost, 'photo')}"
         if what and is_split and inside:
             fix = "Correct the path, or put the photos there. They are left out."
             problem = Problem(
-                where=described.path.name, object=key, what=what, fix=fix, severity="warning", kind="split missing"
+                where=description.path.name, object=key, what=what, fix=fix, severity="warning", kind="split missing"
             )
-            led.missing.append(problem)
-    return led
+            targets.missing.append(problem)
+    return targets
 
 
-def _accepted(tree: Tree, led: Sequence[_Led], problems: list[Problem]) -> list[_Led]:
+def _without_templates(targets: Sequence[_Targets], problems: list[Problem]) -> list[_Targets]:
     """Return those that describe this data set; a template that leads to the same photos is left out."""
-    accepted: list[_Led] = []
-    for one in sorted(led, key=lambda one: one.rank):
-        names = one.described.names
+    accepted: list[_Targets] = []
+    for one in sorted(targets, key=lambda one: one.may_be_template):
+        names = one.description.names
         others = [other for other in accepted if one.covered & other.covered]
-        other = next((other for other in others if differing_names(names, other.described.names)), None)
+        other = next((other for other in others if differing_names(names, other.description.names)), None)
         if other is None:
             accepted.append(one)
             continue
-        both = f"{one.described.path.name} gives the classes of the same photos other names than"
-        what, fix = f"{both} {other.described.path.name}, which was taken", "Delete it if it is a template."
+        both = f"{one.description.path.name} gives the classes of the same photos other names than"
+        what, fix = f"{both} {other.description.path.name}, which was taken", "Delete it if it is a template."
         severity: Severity = "warning"
-        if one.rank == other.rank:
-            what, fix, severity = f"{both} {other.described.path.name}", "Delete the wrong one.", "error"
-        where = one.described.path.name
+        if one.may_be_template == other.may_be_template:
+            what, fix, severity = f"{both} {other.description.path.name}", "Delete the wrong one.", "error"
+        where = one.description.path.name
         problems.append(Problem(where=where, what=what, fix=fix, severity=severity, kind="class name"))
     return accepted
 
@@ -137,11 +144,11 @@ def _lists(tree: Tree) -> Description | None:
     return Description(tree.root / next(iter(places.values()))[0], places=places) if places else None
 
 
-def _keys_in(tree: Tree, images: Path, led: Iterable[_Led]) -> dict[str, _Keys]:
-    """Return what is said of each of a folder's photos: by a list, else of the nearest folder."""
+def _members(tree: Tree, images: Path, targets: Iterable[_Targets]) -> _Members:
+    """Return a folder's photos by what is said of each: by a list, else of the nearest folder."""
     listed: dict[str, set[str]] = defaultdict(set)
     around: dict[Path, set[str]] = defaultdict(set)
-    for one in led:
+    for one in targets:
         for name, keys in one.photos.get(images, {}).items():
             listed[name].update(keys)
         for folder, keys in one.folders.items():
@@ -149,45 +156,53 @@ def _keys_in(tree: Tree, images: Path, led: Iterable[_Led]) -> dict[str, _Keys]:
                 around[folder].update(keys)
     nearest = frozenset(around[max(around, key=lambda folder: len(folder.parts))] if around else ())
     own = images.name if images.name in nearest else folders.split_of(tree.home, images)
-    return {
-        name: _keys(frozenset(listed[name]), True, "") if name in listed else _keys(nearest, False, own)
-        for name in tree.photos(images)
-    }
+    of_folder = _Membership(nearest, False, own or _only_split(nearest))
+    members: _Members = defaultdict(list)
+    for name in tree.photos(images):
+        if name in listed:
+            some = frozenset(listed[name])
+            members[_Membership(some, True, _only_split(some))].append(name)
+        else:
+            members[of_folder].append(name)
+    return members
 
 
-def _keys(some: frozenset[str], is_listed: bool, own: str) -> _Keys:
-    return _Keys(some, is_listed, own or (min(some) if len(_roles(some)) == 1 else ""))
+def _only_split(keys: frozenset[str]) -> str:
+    return min(keys) if len(_roles(keys)) == 1 else ""
 
 
-def _tell_doubles(keys: dict[_Keys, list[Path]], problems: list[Problem]) -> set[_Keys]:
-    """Tell of photos in two splits; return the keys of those that cannot be in both, as others are in one."""
-    torn = set()
-    for known, paths in keys.items():
-        some, is_listed, split = known
-        if len(_roles(some)) < 2 or "" in some or (split in some and not split_role(split)):  # so `write` names them
+def _report_doubles(members: Mapping[Path, _Members], problems: list[Problem]) -> set[_Membership]:
+    """Report photos in two splits; return what is said of those that cannot be in both, as others are in one."""
+    unclear = set()
+    every = dict.fromkeys(one for of_folder in members.values() for one in of_folder)
+    for one in every:
+        keys, is_listed, split = one
+        if len(_roles(keys)) < 2 or "" in keys or (split in keys and not split_role(split)):  # so `write` names them
             continue
-        both, photos = " and ".join(sorted(some)), counted((path.name for path in paths), "photo")
-        what, fix = f"{both} are the same: {photos}", "They are one set; other photos have to judge what was trained."
+        places = [(images, name) for images, of_folder in members.items() for name in of_folder.get(one, ())]
+        both, photos = " and ".join(sorted(keys)), counted((name for _, name in places), "photo")
+        what, fix = f"{both} are the same: {photos}", "They are one set; evaluate on photos that were not trained on."
         severity: Severity = "warning" if is_listed else "note"
-        if any(other.some != some and other.some & some for other in keys):
+        if any(other.keys != keys and other.keys & keys for other in every):
             what, fix = f"both in {both}: {photos}", f"Taken as {split}." if split else "Take each out of one of them."
             severity = "warning" if split else "error"
-            torn |= set() if split else {known}
-        where = str(paths[0].parent)
+            unclear |= set() if split else {one}
+        where = str(places[0][0])
         problems.append(Problem(where=where, what=what, fix=fix, severity=severity, kind="photo in two splits"))
-    return torn
+    return unclear
 
 
-def _shares(images: Path, by_name: dict[str, _Keys], torn: set[_Keys], led: Iterable[_Led]) -> list[Share]:
-    leading = [one.described for one in led if images in one.covered]
-    described = max(leading, key=lambda one: len(one.names))
-    splits: dict[str, set[str]] = defaultdict(set)
-    for name, known in by_name.items():
-        if known.some and known not in torn:
-            splits[known.split].add(name)
-    whole = len(splits) == 1 and sum(map(len, splits.values())) == len(by_name)
-    shares = [Share(split, None if whole else frozenset(names), described) for split, names in splits.items()]
-    return shares or [Share("", frozenset(), described)]
+def _shares(images: Path, members: _Members, unclear: set[_Membership], targets: Iterable[_Targets]) -> list[Share]:
+    description = max((one.description for one in targets if images in one.covered), key=lambda one: len(one.names))
+    splits: dict[str, list[str]] = defaultdict(list)
+    for one, names in members.items():
+        if one.keys and one not in unclear:
+            splits[one.split] += names
+    count = sum(map(len, members.values()))
+    shares = [
+        Share(split, None if len(names) == count else frozenset(names), description) for split, names in splits.items()
+    ]
+    return shares or [Share("", frozenset(), description)]
 
 
 def _roles(keys: Iterable[str]) -> set[str]:

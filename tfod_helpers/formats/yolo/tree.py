@@ -106,13 +106,11 @@ class Tree:
 
     def matching(self, images: Path, labels: Path) -> list[str]:
         """Return the text files of a folder that are called as photos of another one."""
-        keys = {key for name in self.photos(images) for key in (folded(folders.stem(name)), folded(name))}
-        return [name for name in self.texts(labels) if not keys.isdisjoint(map(folded, stems(name)))]
+        return [name for name in self.texts(labels) if _of_label(self._by_name(images), name)]
 
     def labelled(self, images: Path, labels: Path) -> frozenset[str]:
         """Return the names of the photos for which there is a text file in a folder."""
-        keys = {folded(stem) for name in self.texts(labels) for stem in stems(name)}
-        return frozenset(name for name in self.photos(images) if keys & {folded(folders.stem(name)), folded(name)})
+        return frozenset(photo for name in self.texts(labels) for photo in _of_label(self._by_name(images), name))
 
     def has_rows(self, images: Path, labels: Sequence[Path]) -> bool | None:
         """Whether the first label files that are not empty have rows of YOLO; None where all are empty."""
@@ -131,12 +129,7 @@ class Tree:
 
     def strangers(self, folder: Path) -> list[str]:
         """Return the names of a folder's text files that no photo is called as."""
-        known = self._everywhere
-        return [
-            name
-            for name in self.texts(folder)
-            if not any({f"{folded(stem)}/", folded(stem)} & known.keys() for stem in stems(name))
-        ]
+        return [name for name in self.texts(folder) if not _of_label(self._everywhere, name)]
 
     # --- paths ----------------------------------------------------------------------------------
 
@@ -200,8 +193,9 @@ class Tree:
     def _by_name_in(self, folder: Path) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)
         for name in self.photos(folder):
-            for key in _keys(name):
-                found[key].append(name)
+            whole, stem = _keys(name)
+            found[whole].append(name)
+            found[stem].append(name)
         return found
 
     @functools.cached_property
@@ -222,6 +216,12 @@ def _named(found: dict[str, list[Found]], name: str) -> list[Found]:
     """Return what a list may mean by a name: with this ending, with another one, or a name without any."""
     whole, stem = _keys(name)
     return found.get(whole) or found.get(stem) or found.get(folded(name)) or []
+
+
+def _of_label(found: dict[str, list[Found]], name: str) -> list[Found]:
+    """Return the photos that a label file may be called as."""
+    keys = map(folded, stems(name))
+    return [one for key in keys for some in (found.get(key), found.get(f"{key}/")) if some for one in some]
 
 
 def home(root: Path) -> Path:
