@@ -26,7 +26,7 @@ from tfod_helpers import checks, formats, photos, records
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.annotations.label_map import read_numbered
 from tfod_helpers.files import storage
-from tfod_helpers.formats import FORMATS, coco, tfrecord_files
+from tfod_helpers.formats import FORMATS, coco, tfrecord
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.problems import DatasetError
 
@@ -289,7 +289,7 @@ def old_records(ground: Ground) -> None:
     made = records.write(dataset, f"{ground.bucket}/in/train", shards=2)
     expected = [one[2:] for one in told(dataset)]
     for path, folder in ((f"{ground.bucket}/in", None), (made.files[1], f"{ground.bucket}/out")):
-        found = tfrecord_files.read(path, folder=folder)
+        found = tfrecord.read(path, folder=folder)
         assert sorted(one[2:] for one in told(found)) == sorted(expected)
     assert len([name for name in ground.written() if name.endswith(".jpg")]) == 4
 

@@ -22,6 +22,7 @@ from layouts import photos
 from tfod_helpers import evaluation, formats
 from tfod_helpers.annotations import Dataset, LabelMap, masks
 from tfod_helpers.formats import coco
+from tfod_helpers.formats.coco.writing import FILE_NAME
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.problems import DatasetError
 
@@ -371,7 +372,7 @@ def test_pycocotools_reads_what_is_written(dataset: Any) -> None:
     from pycocotools.coco import COCO
 
     with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
-        theirs = COCO(coco.write(dataset, Path(name) / "written") / coco.FILE_NAME)
+        theirs = COCO(coco.write(dataset, Path(name) / "written") / FILE_NAME)
         for number, image in enumerate(dataset, start=1):
             anns = theirs.loadAnns(theirs.getAnnIds(imgIds=[number]))
             corners = [[x, y, np.float32(x + w), np.float32(y + h)] for x, y, w, h in (ann["bbox"] for ann in anns)]

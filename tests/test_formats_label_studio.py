@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfod_helpers.formats import label_studio, label_studio_shapes
+from tfod_helpers.formats import label_studio
+from tfod_helpers.formats.label_studio import shapes
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.problems import DatasetError
 
@@ -318,10 +319,10 @@ def test_brush_box_is_that_of_the_unpacked_pixels(data: Any) -> None:
     if painted:
         xs, ys = zip(*painted, strict=True)
         expected = (min(xs), min(ys), max(xs) + 1, max(ys) + 1)
-        assert label_studio_shapes.brush_bounds(packed(values, runs), (width, height)) == expected
+        assert shapes.brush_bounds(packed(values, runs), (width, height)) == expected
     else:
         with pytest.raises(ValueError, match="nothing of the brush stroke is left"):
-            label_studio_shapes.brush_bounds(packed(values, runs), (width, height))
+            shapes.brush_bounds(packed(values, runs), (width, height))
 
 
 def test_brush(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import voc
+from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.problems import DatasetError
 
 CAT = [52.0, 31.0, 299.0, 278.0]
@@ -98,7 +99,7 @@ def annotation(
     parts = [] if filename is None else [f"<filename>{filename}</filename>"]
     parts += [] if size is None else [f"<size><width>{size[0]}</width><height>{size[1]}</height></size>"]
     for name, *box in objects or [("cat", 1, 2, 30, 31)]:
-        corners = "".join(f"<{field}>{value}</{field}>" for field, value in zip(voc.COORDINATES, box, strict=True))
+        corners = "".join(f"<{field}>{value}</{field}>" for field, value in zip(COORDINATES, box, strict=True))
         parts.append(f"<object><name>{name}</name><bndbox>{corners}</bndbox></object>")
     path.write_text(f"<annotation>{''.join(parts)}</annotation>", encoding="utf-8")
     return path

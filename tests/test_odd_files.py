@@ -28,6 +28,7 @@ from pycocotools import mask
 from tfod_helpers import formats, photos, records
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.formats import tfod_csv, voc
+from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.problems import DatasetError
 
 FUZZ = settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -165,7 +166,7 @@ def photo(path: Path, width: int = 60, height: int = 40) -> Path:
 
 def xml(filename: str, size: tuple[int, int] = (60, 40), box: tuple[int, int, int, int] = (1, 2, 30, 31)) -> str:
     """An annotation of one cat."""
-    corners = "".join(f"<{field}>{value}</{field}>" for field, value in zip(voc.COORDINATES, box, strict=True))
+    corners = "".join(f"<{field}>{value}</{field}>" for field, value in zip(COORDINATES, box, strict=True))
     return (
         f"<annotation><filename>{filename}</filename><size><width>{size[0]}</width><height>{size[1]}</height></size>"
         f"<object><name>cat</name><bndbox>{corners}</bndbox></object></annotation>"

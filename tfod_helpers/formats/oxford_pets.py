@@ -25,10 +25,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tfod_helpers.formats import voc
 from tfod_helpers.formats.folders import names_in
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
+from tfod_helpers.formats.voc.reading import read_file
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder
 from tfod_helpers.problems import Problem, refused
 
@@ -64,7 +64,7 @@ def _are_pets(listed: Iterable[str], annotations: Path) -> bool:
     Others took the layout of this data set for their own, and their classes are in the XML.
     """
     first = names_in(annotations / "xmls", (".xml",), _LOOKED_AT)
-    raws = [voc.read_file(str(annotations / "xmls"), name) for name in first]
+    raws = [read_file(str(annotations / "xmls"), name) for name in first]
     if any(item.name and item.name.casefold() not in _SPECIES for raw in raws for item in raw.objects):
         return False
     numbered = {(_breed(row[0]), row[1]) for row in _rows(annotations / "list.txt") if len(row) == 4}
@@ -127,7 +127,7 @@ def _raw_image(annotations: str, around: str, classes: str, masks: bool, stem: s
     name = _breed(stem) if classes == "breeds" else _SPECIES[not stem[:1].isupper()]  # capitals: cats, says its README
     if around == "body":
         return _body(annotations, stem, name, masks)
-    raw = voc.read_file(f"{annotations}/xmls", f"{stem}.xml")
+    raw = read_file(f"{annotations}/xmls", f"{stem}.xml")
     objects = [replace(item, name=name) for item in raw.objects]
     if masks and not raw.fault:
         pet = _pet(f"{annotations}/trimaps/{stem}.png")

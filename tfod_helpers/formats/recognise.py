@@ -23,7 +23,7 @@ from tfod_helpers.formats import (
     oxford_pets,
     several,
     tfod_csv,
-    tfrecord_files,
+    tfrecord,
     via,
     voc,
     yolo,
@@ -46,7 +46,7 @@ FORMATS: dict[str, Format] = {
     "label_studio": label_studio.FORMAT,
     "via": via.FORMAT,
     "createml": createml.FORMAT,
-    "tfrecord": tfrecord_files.FORMAT,
+    "tfrecord": tfrecord.FORMAT,
 }
 _MADE = ("coco", "yolo", "createml", "tfod_csv", "tfrecord")  # formats that others are converted to, the last last
 _FEW = 12  # folders beside each other in a data set
@@ -175,7 +175,7 @@ def _candidates(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     found = _of_folder(path, chosen) if path.is_dir() else _of_file(path, chosen)
     if "oxford_pets" in found:
         found.pop("voc", None)
-    if not found and "tfrecord" in chosen and path.is_dir() and (parts := tfrecord_files.find_anywhere(path)):
+    if not found and "tfrecord" in chosen and path.is_dir() and (parts := tfrecord.find_anywhere(path)):
         found = {"tfrecord": parts}
     return dict(sorted(found.items(), key=lambda item: item[0] in _MADE and 1 + _MADE.index(item[0])))
 
@@ -204,7 +204,7 @@ def _of_folder(folder: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]
 def _of_file(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     """Return the parts by format that are one annotation file; its photos are near it, or near its folder."""
     path = path.absolute()
-    if "tfrecord" in chosen and (parts := tfrecord_files.parts_of(path)):  # its photos are in it, not near
+    if "tfrecord" in chosen and (parts := tfrecord.parts_of(path)):  # its photos are in it, not near
         return {"tfrecord": parts}
     root = next(filter(folders.has_photos, path.parents[:3]), path.parent.parent)
     found = {name: [part for part in parts if part.annotations == path] for name, parts in _found(root, chosen).items()}

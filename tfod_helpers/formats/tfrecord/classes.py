@@ -16,7 +16,7 @@ from tfod_helpers.annotations import LabelMap
 from tfod_helpers.annotations.label_map import read_file_ids
 from tfod_helpers.formats import folders
 from tfod_helpers.formats.labelled_images import known_classes
-from tfod_helpers.formats.tfrecord_sets import RecordSet
+from tfod_helpers.formats.tfrecord.sets import RecordSet
 from tfod_helpers.problems import Problem
 
 _THEIR_MAP = "the label map that the records were written with"

@@ -1,17 +1,4 @@
-"""Label Studio JSON: one list of tasks, as its exports "JSON" and "JSON-MIN" write it.
-
-A task names its image in ``data`` and has ``annotations`` with a ``result``: shapes in percent of the image's
-width and height. JSON-MIN has the image and the shapes side by side. Predictions are passed over.
-
-A photo is found by the name that Label Studio gave it when it was uploaded (``1a2b3c4d-cat.jpg``) and by its own
-(``cat.jpg``). Of a rotated rectangle, an ellipse, a polygon and a brush stroke the box around it is taken; key points
-have no box, which is an error. Of several annotations of one image the first that was not cancelled is taken; where
-they differ, that is a warning. Of a task with several images each has the regions that their ``to_name`` and
-``item_index`` say; the task is refused where they do not say it. Images that were skipped, or not labelled yet, are
-left out, and so is one of several on which nothing is drawn. Without annotations, `read` takes the Label Studio files
-in the folder with the photos, or in its subfolders.
-https://labelstud.io/guide/task_format and https://labelstud.io/guide/export
-"""
+"""Label Studio's tasks -> what they say of each photo."""
 
 from __future__ import annotations
 
@@ -24,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tfod_helpers.formats import label_studio_shapes, one_file, parsing
+from tfod_helpers.formats import parsing
+from tfod_helpers.formats.label_studio import shapes
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder
 from tfod_helpers.problems import Problem
@@ -36,7 +24,8 @@ _LOCAL_FILES = "/data/local-files/"
 _EXPORT_AGAIN = "Export the project again from Label Studio, as JSON."
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
+    """Whether a file begins as Label Studio's exports do."""
     data = parsing.beginning_of_json(path)
     first = data[0] if isinstance(data, list) and data else None
     if not isinstance(first, dict):
@@ -46,19 +35,20 @@ def _is_ours(path: Path) -> bool:
     if any("result" in one for key in _ANNOTATIONS for one in parsing.dicts(first.get(key))):
         return True  # the data comes after the annotations, perhaps too late to be seen
     return any(
-        label_studio_shapes.is_shape(item)
+        shapes.is_shape(item)
         for entry in parsing.dicts(data)
         for value in entry.values()
         for item in parsing.dicts(value)
     )
 
 
-def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
+def read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
+    """Yield what the tasks of an export say of their photos, as `one_file.sources` takes it."""
     tasks = parsing.load_json(path)
     if not isinstance(tasks, list):
         raise parsing.refused(path, "it is no list of tasks, as Label Studio's exports are", _EXPORT_AGAIN)
     name_of = _NameFinder(photos)
-    tags, unlabelled = label_studio_shapes.tags_with_shapes(tasks), 0
+    tags, unlabelled = shapes.tags_with_shapes(tasks), 0
     for number, task in enumerate(tasks, start=1):
         id = parsing.text(parsing.mapping(task).get("id"))
         place = f"task {number}" + (f" (id {id})" if id else "")
@@ -85,7 +75,7 @@ def _raw_images(
         names = name_of(data, parsing.text(task.get("file_upload")))
         if not names:
             raise parsing.UnusableError("it names no image", _EXPORT_AGAIN)
-        results = [label_studio_shapes.from_minimal(task, tags)] if is_minimal else _results(task)
+        results = [shapes.from_minimal(task, tags)] if is_minimal else _results(task)
         drawn = [_by_image(items, names) for items in results]
     except parsing.UnusableError as error:
         for filename in dict.fromkeys(names.values()) or [""]:
@@ -114,7 +104,7 @@ def _results(task: dict[str, Any]) -> list[list[Any]]:
     results = [one.get("result") for one in annotations if not any(one.get(key) for key in _CANCELLED)]
     if not all(isinstance(result, list) for result in results):
         raise parsing.UnusableError("an annotation of it has no list of results", _EXPORT_AGAIN)
-    return [list(label_studio_shapes.labelled(result)) for result in results]
+    return [list(shapes.labelled(result)) for result in results]
 
 
 def _by_image(items: Sequence[Any], names: Mapping[_Target, str]) -> dict[_Target, list[Any]]:
@@ -158,7 +148,7 @@ def _to_image(where: str, place: str, filename: str, items: Iterable[Any]) -> Ra
     size: tuple[Any, Any] = (None, None)
     for item in items:
         at = f"{place} ({filename}), region {len(objects) + 1}"
-        objects.append(label_studio_shapes.to_object(at, item))
+        objects.append(shapes.to_object(at, item))
         if size == (None, None) and isinstance(item, dict):
             size = item.get("original_width"), item.get("original_height")
     # Without a region there is no size either, and the image is background.
@@ -254,7 +244,3 @@ def _names(url: str) -> list[str]:
 def _clean(name: str) -> str:
     """Return a file name as Django, which Label Studio stores uploads with, cleans it."""
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_"))
-
-
-FORMAT = one_file.one_file_format("Label Studio JSON", ".json", _is_ours, _read_file)
-read = FORMAT.read

@@ -1,19 +1,7 @@
-"""TFRecords of the Object Detection API, of the Model Garden and of this package, so that old records go on living.
-
-Their photos are taken out once, into a folder, so that 20,000 of them need not be kept in memory. The features
-are those of ``create_pet_tf_record.py``, ``generate_tfrecord.py`` and the Model Garden's ``tfrecord_lib.py``.
-
-`read` takes one file or shard, whose other shards are read too, or a folder with several sets, in it or in subfolders
-named for splits, as Roboflow packs them; `formats.read` looks into all where it recognises nothing else. A label map
-beside the records or above names the classes of those that hold ids only; else they need the ``label_map`` that they
-were written with: the ids in that file are the records' ids, gaps and all. Sets that number their classes differently
-are joined by the names. The option ``folder`` is where the photos are put, a folder for each set; None takes
-``<set>_photos`` beside the records. One that has other files in it is a FileExistsError.
-"""
+"""TFRecords -> their photos as files, and what they say of each."""
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections import Counter
@@ -26,12 +14,12 @@ from tqdm import tqdm
 
 from tfod_helpers.annotations import split_word
 from tfod_helpers.files import storage
-from tfod_helpers.formats import folders, tfrecord_sets
-from tfod_helpers.formats.format import Format, photos_taken_out
+from tfod_helpers.formats import folders
+from tfod_helpers.formats.format import photos_taken_out
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, marked
-from tfod_helpers.formats.tfrecord_classes import WRITE_AGAIN, Names, given_ids, ids_beside, joined, number_of
-from tfod_helpers.formats.tfrecord_sets import RecordSet
+from tfod_helpers.formats.tfrecord.classes import WRITE_AGAIN, Names, given_ids, ids_beside, joined, number_of
+from tfod_helpers.formats.tfrecord.sets import RecordSet, checked, sets_in, sets_of
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, existing_folder
 from tfod_helpers.problems import DatasetError, Problem, Severity, refused
 from tfod_helpers.records import tfrecord
@@ -50,7 +38,7 @@ _OTHER_TASKS = (
 )
 
 
-def _find(root: Path) -> list[Part]:
+def find(root: Path) -> list[Part]:
     """Return the sets of records in a folder or in its splits, each with the split that a name says."""
     inside = [child for child in folders.subfolders(root) if split_word(child.name) and not _has_photos(child)]
     return _parts(root, [root, *inside])
@@ -63,7 +51,7 @@ def find_anywhere(root: Path) -> list[Part]:
 
 def _parts(root: Path, places: Sequence[Path]) -> list[Part]:
     try:
-        sets = [one for place in places for one in tfrecord_sets.sets_in(place)]
+        sets = [one for place in places for one in sets_in(place)]
     except DatasetError:
         return []
     return [Part(root, one.first, folders.split_of(root, one.folder) or _split(one.name)) for one in sets]
@@ -71,7 +59,7 @@ def _parts(root: Path, places: Sequence[Path]) -> list[Part]:
 
 def parts_of(path: Path) -> list[Part]:
     """Return the set that a file is of, whichever of its shards it is; none where its name is not that of records."""
-    found = [one for one in tfrecord_sets.sets_in(path.parent) if path.name in one.files]
+    found = [one for one in sets_in(path.parent) if path.name in one.files]
     return [Part(path.parent, path, split_word(path.parent.name) or _split(one.name)) for one in found]
 
 
@@ -79,10 +67,11 @@ def _has_photos(folder: Path) -> bool:
     return bool(folders.names_in(folder, PHOTO_ENDINGS, most=1))
 
 
-def _beside(path: Path) -> list[Part]:
+def beside(path: Path) -> list[Part]:
+    """Return the sets of records at a path, a file or a folder."""
     if path.is_file():
         return parts_of(path) or [Part(path.parent, path, split_word(path.parent.name))]
-    if found := _find(existing_folder(path)):
+    if found := find(existing_folder(path)):
         return found
     fix = "Check the path; files end in .tfrecord or .record, or in -00000-of-00010."
     raise refused(path, "there are no TFRecord files in this folder", fix)
@@ -96,13 +85,14 @@ def _split(set_name: str) -> str:
     return folders.split_name(*ends, *starts, *words)
 
 
-def _sources(
+def sources(
     parts: Sequence[Part], reading: Reading, *, folder: str | os.PathLike[str] | None = None
 ) -> Iterator[Source]:
+    """Yield the photos of each set, as files, with what its records say of them, as `Format.sources` does."""
     given = None if reading.label_map is None else given_ids(reading.label_map)
     reading.label_map = known_classes(reading.label_map, [])
     declared: list[dict[int, str] | None] = []
-    usable = tfrecord_sets.checked(tfrecord_sets.sets_of([part.annotations for part in parts]), reading.problems)
+    usable = checked(sets_of([part.annotations for part in parts]), reading.problems)
     times = Counter(one.name for one in usable if one)
     for part, one in zip(parts, usable, strict=True):
         if one is None:
@@ -247,13 +237,3 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
 
 def _is_numbers(column: Any) -> bool:
     return isinstance(column, np.ndarray)
-
-
-FORMAT = Format(
-    title="TFRecord",
-    find=_find,
-    sources=_sources,
-    beside=_beside,
-    fetch=functools.partial(storage.mirror, around=True),
-)
-read = FORMAT.read

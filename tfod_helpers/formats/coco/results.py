@@ -15,7 +15,7 @@ import numpy as np
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files import storage
 from tfod_helpers.formats import one_file, parsing
-from tfod_helpers.formats.coco_file import CocoFile, corners, key_of
+from tfod_helpers.formats.coco.file import CocoFile, corners, key_of
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoNames, shared_folders

@@ -1,17 +1,4 @@
-"""Pascal VOC: one XML file a photo, as labelImg and most other labelling tools write it.
-
-``<annotation>`` holds ``<filename>``, ``<size>`` and one ``<object>`` a box with ``<name>`` and
-``<bndbox>``. Coordinates are taken as the file says them: no one is subtracted.
-
-An annotation belongs to the photo that its ``<filename>`` names, or to the one that has its own name; where both exist
-and differ, that is an error. ``<part>`` and XML namespaces are ignored; a polygon alone has the box around it. Without
-annotations, `read` takes the XML files beside the photos; `formats.read` also finds what LabelImg writes into one other
-folder, Roboflow into ``train``, ``valid`` and ``test``, and the VOCdevkit and CVAT ("PASCAL VOC 1.1") into
-``Annotations`` and ``JPEGImages``, with a list a split in ``ImageSets/Main``; ``train.txt`` and the like may also lie
-elsewhere. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
-``<difficult>1</difficult>`` is read and written. The format has no place for crowds, masks and the order of
-the classes.
-"""
+"""Pascal VOC XML files -> what they say of each photo."""
 
 from __future__ import annotations
 
@@ -20,26 +7,24 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from lxml import etree
 
-from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text
-from tfod_helpers.formats import folders, parsing, shapes, voc_lists
+from tfod_helpers.formats import folders, parsing, shapes
 from tfod_helpers.formats.checking import COORDINATES
-from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_set
+from tfod_helpers.formats.voc.lists import NO_SPLIT
 from tfod_helpers.photos.folder import PhotoFolder, files_with_ending
 from tfod_helpers.problems import Problem
 
 _ENDINGS = (".xml",)
-_LOOKED_AT = 3  # files of a folder
 _USUAL = ("name", "bndbox", "pose", "truncated", "difficult", "occluded")  # in an object
 Children = dict[str, list[etree._Element]]
 
 
-def _sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
+def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
+    """Yield the photos of each part with its XML files, as `Format.sources` does."""
     places = defaultdict(list)  # of the annotations of one part's photos: some have them twice
     for part in parts:
         places[part.images, part.split].append(part.annotations)
@@ -91,7 +76,7 @@ def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
 
 
 def _list_of(part: Part) -> str:
-    return f"{part.split or voc_lists.NO_SPLIT}.txt"
+    return f"{part.split or NO_SPLIT}.txt"
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -185,84 +170,3 @@ def _contradicting(found: Children, tags: Sequence[str]) -> str:
 def _text(found: Children, name: str) -> str | None:
     """Return the text of the first child of that name, None where there is none."""
     return (found[name][0].text or "").strip() if name in found else None
-
-
-# --- writing ------------------------------------------------------------------------------------
-
-
-def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
-    for split, images in splits.items():
-        for image in images:
-            xml = _to_xml(image, label_map, split or name)
-            (folder / split / f"{image.path.stem}.xml").write_bytes(xml)
-
-
-def _to_xml(image: LabelledImage, label_map: LabelMap, folder: str) -> bytes:
-    root = etree.Element("annotation")
-    _add(root, {"folder": folder, "filename": image.path.name})
-    _add(etree.SubElement(root, "size"), {"width": str(image.width), "height": str(image.height), "depth": "3"})
-    _add(root, {"segmented": "0"})
-    for label, box_xyxy, difficult in zip(image.labels.tolist(), image.boxes_xyxy, image.difficult, strict=True):
-        item = etree.SubElement(root, "object")
-        # Other programs stop where pose, truncated or difficult is not there.
-        texts = {"name": label_map.name(label), "pose": "Unspecified", "truncated": "0"}
-        _add(item, texts | {"difficult": str(int(difficult))})
-        _add(
-            etree.SubElement(item, "bndbox"),
-            dict(zip(COORDINATES, map(coordinate_text, box_xyxy), strict=True)),
-        )
-    return etree.tostring(root, encoding="utf-8", xml_declaration=True, pretty_print=True)
-
-
-def _add(parent: etree._Element, texts: dict[str, str]) -> None:
-    for tag, text in texts.items():
-        etree.SubElement(parent, tag).text = text
-
-
-# --- where a data set keeps its annotations, photos and lists -------------------------------------
-
-
-def _find(root: Path) -> list[Part]:
-    """Return where the Pascal VOC annotations under a folder are, each with its photos and its split."""
-    names = folders.listing(root)
-    parts: list[Part] = []
-    for place in names:
-        if _has_ours(place, names):
-            parts += _parts(place, root, names)
-    return folders.shared(parts, names)
-
-
-def _has_ours(place: Path, names: folders.Listing) -> bool:
-    """Whether one of the first XML files of a folder is a Pascal VOC annotation."""
-    first = islice((name for name in names[place] if name.lower().endswith(".xml")), _LOOKED_AT)
-    return any(parsing.beginning_of_xml(place / name)[:1] == ["annotation"] for name in first)
-
-
-def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
-    annotated = {folders.stem(name) for name in names[place] if name.lower().endswith(".xml")}
-    lists = voc_lists.find(place, root, names, annotated)
-    wanted = annotated.union(*lists.values())
-    photos = folders.photos_of(wanted, place, names)
-    if lists:
-        return [
-            Part(found.folder, place, split, here, found.deep)
-            for split, listed in lists.items()
-            for found in photos
-            if (here := listed & found.stems)
-        ]
-    only = len(photos) > 1
-    return [
-        Part(images, place, folders.split_of(root, place, images), stems if only else None, deep)
-        for images, stems, deep in photos
-    ]
-
-
-FORMAT = Format(
-    title="Pascal VOC XML",
-    find=_find,
-    sources=_sources,
-    beside=lambda folder: [Part(folder, folder)],
-    write_annotations=_write,
-    marks=frozenset({"difficult"}),
-)
-read, write = FORMAT.read, FORMAT.write

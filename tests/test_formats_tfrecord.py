@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tfod_helpers import formats, records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.formats import tfrecord_files
+from tfod_helpers.formats import tfrecord
 from tfod_helpers.problems import DatasetError, Problem
 from tfod_helpers.records.tfrecord.examples import serialize
 from tfod_helpers.records.tfrecord.frames import frame
@@ -69,7 +69,7 @@ def write(path: Path, *images: dict[str, Any]) -> Path:
 @pytest.mark.tensorflow
 def test_old_records_are_read(tmp_path: Path) -> None:
     """Boxes are in pixels, classes numbered as in the records, photos in a folder beside."""
-    dataset = tfrecord_files.read(write(tmp_path / "train.record", features()))
+    dataset = tfrecord.read(write(tmp_path / "train.record", features()))
     (image,) = dataset
     assert image.boxes_xyxy.tolist() == [[10, 15, 30, 30], [0, 0, 20, 30]]
     assert image.labels.tolist() == [2, 1]
@@ -86,8 +86,8 @@ def test_all_shards_of_a_set_are_read_and_sets_told_apart(tmp_path: Path) -> Non
         one = features(filename=[f"{number}.jpg".encode()])
         write(tmp_path / f"pet_train.record-0000{number}-of-00002", one)
     write(tmp_path / "pet_val.tfrecord", features(filename=[b"v.jpg"]))
-    assert len(tfrecord_files.read(tmp_path / "pet_train.record-00000-of-00002")) == 2
-    parts = tfrecord_files.read(tmp_path).splits()
+    assert len(tfrecord.read(tmp_path / "pet_train.record-00000-of-00002")) == 2
+    parts = tfrecord.read(tmp_path).splits()
     assert {name: [image.path.name for image in part] for name, part in parts.items()} == {
         "train": ["0.jpg", "1.jpg"],
         "val": ["v.jpg"],
@@ -99,9 +99,9 @@ def test_ids_without_names_need_the_label_map(tmp_path: Path) -> None:
     """Where records hold ids alone, the label map names them by its own ids, even with gaps."""
     path = write(tmp_path / "x.record", features(object__class__text=[], object__class__label=[18, 3]))
     with pytest.raises(DatasetError, match="record 1, object 1: its class is 18, and no name is known for it"):
-        tfrecord_files.read(path)
+        tfrecord.read(path)
     (tmp_path / "map.pbtxt").write_text("item { id: 3 name: 'car' } item { id: 18 name: 'dog' }")
-    dataset = tfrecord_files.read(path, label_map=tmp_path / "map.pbtxt")
+    dataset = tfrecord.read(path, label_map=tmp_path / "map.pbtxt")
     assert dataset.label_map == LabelMap(["car", "dog"])
     assert dataset[0].labels.tolist() == [2, 1]
 
@@ -123,9 +123,9 @@ def test_broken_records_are_told(changes: dict[str, Any], told: str, tmp_path: P
     """Each mistake is an error that names file and record; with skip, the rest is read."""
     path = write(tmp_path / "x.record", features(**changes), features(filename=[b"b.jpg"]))
     with pytest.raises(DatasetError) as error:
-        tfrecord_files.read(path)
+        tfrecord.read(path)
     assert told in str(error.value)
-    assert "b.jpg" in {image.path.name for image in tfrecord_files.read(path, on_problem="skip")}
+    assert "b.jpg" in {image.path.name for image in tfrecord.read(path, on_problem="skip")}
 
 
 @pytest.mark.tensorflow
@@ -133,7 +133,7 @@ def test_names_never_lead_out_of_the_folder_and_never_collide(tmp_path: Path) ->
     """A photo's name is only its last part, and two photos of one name get two files."""
     names = [b"../../evil.jpg", b"C:\\x\\evil.jpg", b"", b"a/b/c.png"]
     path = write(tmp_path / "x.record", *(features(filename=[name], source_id=[b""]) for name in names))
-    found = sorted(image.path.name for image in tfrecord_files.read(path))
+    found = sorted(image.path.name for image in tfrecord.read(path))
     assert found == ["c.jpg", "evil-000001.jpg", "evil.jpg", "x_000002.jpg"]
     assert sorted(child.name for child in tmp_path.iterdir()) == ["x.record", "x_photos"]
 
@@ -152,7 +152,7 @@ def test_the_model_gardens_own_writer_is_read(tmp_path: Path) -> None:
     values = tfrecord_lib.tf.train.Example.FromString(made.SerializeToString())
     with tfrecord_lib.tf.io.TFRecordWriter(str(tmp_path / "x.tfrecord")) as writer:
         writer.write(values.SerializeToString())
-    (read,) = tfrecord_files.read(tmp_path / "x.tfrecord")
+    (read,) = tfrecord.read(tmp_path / "x.tfrecord")
     assert read.boxes_xyxy.tolist() == [pytest.approx([4, 3, 24, 18], abs=1e-4)]
     assert read.crowd.tolist() == [True]
 
@@ -163,7 +163,7 @@ def test_round_trip_through_records(tmp_path_factory: pytest.TempPathFactory, da
     """What records.write wrote comes back, but for the last digit of the boxes and classes that nothing has."""
     folder = tmp_path_factory.mktemp("round")
     records.write(dataset, folder / "train")
-    found = tfrecord_files.read(folder)
+    found = tfrecord.read(folder)
     names = {image.path.stem: image for image in found}
     for image in dataset:
         other = names[image.path.stem]
@@ -203,9 +203,9 @@ def put(path: Path, *names: str, ids: dict[str, int] | None = None, texts: bool 
 def test_marks_of_the_object_detection_api(key: str, crowd: bool, difficult: bool, tmp_path: Path) -> None:
     """A crowd, a group of Open Images and a difficult object are known as such; a column of another length is none."""
     one, all_of_it = {f"image/object/{key}": np.array([1])}, {f"image/object/{key}": np.array([1, 0])}
-    (image,) = tfrecord_files.read(put(tmp_path / "a.tfrecord", "a.jpg:cat", **one))
+    (image,) = tfrecord.read(put(tmp_path / "a.tfrecord", "a.jpg:cat", **one))
     assert (image.crowd.tolist(), image.difficult.tolist()) == ([crowd], [difficult])
-    (image,) = tfrecord_files.read(put(tmp_path / "b.tfrecord", "b.jpg:cat", **all_of_it))
+    (image,) = tfrecord.read(put(tmp_path / "b.tfrecord", "b.jpg:cat", **all_of_it))
     assert not (image.crowd | image.difficult).any()
 
 
@@ -465,24 +465,24 @@ def test_compressed_and_damaged_files(tmp_path: Path) -> None:
     made = records.write(Dataset(images, LabelMap(["cat"])), tmp_path / "made" / "train")
     data = made.files[0].read_bytes()
     (tmp_path / "whole.tfrecord.gz").write_bytes(gzip.compress(data))
-    assert len(tfrecord_files.read(tmp_path / "whole.tfrecord.gz")) == 3
+    assert len(tfrecord.read(tmp_path / "whole.tfrecord.gz")) == 3
     (tmp_path / "cut.tfrecord").write_bytes(data[: len(data) - 100])
     with pytest.raises(DatasetError, match=r"cut\.tfrecord: it cannot be read to its end"):
-        tfrecord_files.read(tmp_path / "cut.tfrecord")
-    assert len(tfrecord_files.read(tmp_path / "cut.tfrecord", on_problem="skip")) == 2
+        tfrecord.read(tmp_path / "cut.tfrecord")
+    assert len(tfrecord.read(tmp_path / "cut.tfrecord", on_problem="skip")) == 2
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
     """A folder without records is not claimed, and one that holds other files is never written over."""
     (tmp_path / "a.txt").write_text("x")
-    assert tfrecord_files.FORMAT.find(tmp_path) == []
+    assert tfrecord.FORMAT.find(tmp_path) == []
     with pytest.raises(DatasetError, match="there are no TFRecord files"):
-        tfrecord_files.read(tmp_path)
+        tfrecord.read(tmp_path)
     (tmp_path / "x.record").write_bytes(b"")
     (tmp_path / "x_photos").mkdir()
     (tmp_path / "x_photos" / "mine.jpg").write_bytes(JPEG)
     with pytest.raises(FileExistsError, match="there are files here already"):
-        tfrecord_files.read(tmp_path / "x.record")
+        tfrecord.read(tmp_path / "x.record")
 
 
 @pytest.mark.parametrize(
@@ -505,8 +505,8 @@ def test_feature_of_another_type_is_told(key: str, values: Any, tmp_path: Path) 
     written = b"".join(frame(serialize(one)) for one in (data, changed))
     (tmp_path / "x.record").write_bytes(written)
     with pytest.raises(DatasetError):
-        tfrecord_files.read(tmp_path / "x.record")
-    found = tfrecord_files.read(tmp_path / "x.record", on_problem="skip")
+        tfrecord.read(tmp_path / "x.record")
+    found = tfrecord.read(tmp_path / "x.record", on_problem="skip")
     assert {image.path.name: len(image.labels) for image in found}.items() <= {"b.jpg": 2, "a.jpg": 1}.items()
 
 

@@ -1,0 +1,83 @@
+"""COCO files -> what they say of each photo."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import reprlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfod_helpers.formats import one_file, parsing
+from tfod_helpers.formats.coco.file import LISTS, CocoFile, corners, key_of, outline_fault, outline_of, shown_id
+from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_difficult
+from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import Problem, refused
+
+# Files of the COCO archives that say other things of the photos that instances_train2017.json is about.
+_OTHER_TASK = re.compile(r"(captions|person_keypoints|panoptic|stuff|image_info|densepose)(_.*)?", re.IGNORECASE)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file begins as COCO files do."""
+    data = parsing.beginning_of_json(path)
+    if not isinstance(data, dict):
+        return False
+    entries: list[Any] = next((data[name] for name in LISTS if isinstance(data.get(name), list) and data[name]), [{}])
+    known = {"file_name", "image_id", "supercategory"} & set(entries[0] if isinstance(entries[0], dict) else ())
+    return bool(known) or sum(isinstance(data.get(name), list) for name in LISTS) >= 2
+
+
+def sources(parts: Sequence[Part], reading: Reading, *, masks: bool = False) -> Iterator[Source]:
+    """Yield the photos of each COCO file with what it says of them, as `Format.sources` does."""
+    files = {part.annotations for part in parts}
+    for part in parts:
+        other = _OTHER_TASK.fullmatch(part.annotations.stem)
+        main = part.annotations.with_name(f"instances{other[2] or ''}.json") if other else None
+        problems: list[Problem] = []
+        file = CocoFile(part.annotations, problems) if main not in files else None
+        why = file.without_boxes if file else f"{main and main.name} has the boxes of its photos"
+        if why and len(files) == 1:
+            raise refused(part.annotations, why, "Give the file with the boxes.", where=part.annotations.name)
+        if why or file is None:
+            left, kind = "Left out.", "file left out"
+            reading.problems.append(
+                Problem(where=part.annotations.name, what=why, fix=left, severity="note", kind=kind)
+            )
+            continue
+        reading.problems += problems
+        reading.classes = [*dict.fromkeys((*reading.classes, *file.classes))]
+        photos, _ = one_file.with_photos(part, parts, functools.partial(_names, file), iter)
+        yield Source(photos, file.items, functools.partial(_raw_image, file, masks), part.split)
+
+
+def _names(file: CocoFile, photos: PhotoFolder) -> list[tuple[str, str]]:
+    return [(name, "") for name in file.filenames.values()]
+
+
+def _raw_image(
+    file: CocoFile, with_masks: bool, item: tuple[Any, dict[str, Any], Sequence[tuple[int, Any]]]
+) -> RawImage:
+    id, entry, annotations = item
+    size = parsing.number(entry.get("width")), parsing.number(entry.get("height"))
+    objects = [_raw_object(number, one, file, size, with_masks) for number, one in annotations]
+    name, place = file.filenames[id], f"image {id}"
+    return RawImage(file.name, place, name, size=size, objects=objects, size_tells=False, way_up=file.way_up)
+
+
+def _raw_object(
+    number: int, item: dict[str, Any], file: CocoFile, size: tuple[Any, Any], with_masks: bool
+) -> RawObject:
+    place, category = f"annotation {shown_id(item, number)}", item.get("category_id")
+    if key_of(category) not in file.names:
+        fix = "Correct it, or add the category."
+        return RawObject(place, "", (), (f"category_id {reprlib.repr(category)} is no category of this file", fix))
+    name = file.names[key_of(category)]
+    found = RawObject.around(place, name, "Fix the box or delete the annotation.", corners, item, size)
+    outline = outline_of(item) or None if with_masks and not found.fault else None
+    if outline and (fault := outline_fault(outline, size)):
+        return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))
+    crowd, difficult = item.get("iscrowd") in (1, True), is_difficult(item, item.get("attributes"))
+    return dataclasses.replace(found, crowd=crowd, difficult=difficult, outline=outline)
