@@ -50,6 +50,9 @@ ELSEWHERE = {
     "network.weights.checkpoints.find": "behind network.weights.chain.load",
     "experiment.making.make": "keeps the text of the weights for weights.load",
     "formats.yolo.layout.mirrored": "behind the door of YOLO",
+    "formats.tfrecord.reading.sources": "behind the door of TFRecord",
+    "formats.tfrecord.classes.given_ids": "behind the door of TFRecord",
+    "annotations.label_map.read_file_ids": "behind annotations.label_map.read_numbered",
     "photos.folder.existing_folder": "behind the doors of the formats",
 }
 
@@ -268,7 +271,7 @@ def any_written(ground: Ground) -> None:
     assert told(formats.read(f"{ground.bucket}/out")) == told(dataset)
 
 
-@door("formats.coco.read_results")
+@door("formats.coco.results.read_results")
 def coco_results(ground: Ground) -> None:
     """Detections in COCO's form are read from a bucket."""
     folder = laid_out(ground, "coco: COCO, beside")
