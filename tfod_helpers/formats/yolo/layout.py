@@ -166,12 +166,12 @@ class _Layout:
         every = self.tree.within(self.tree.root)
         for images in every:
             places = self.tree.labels_of(images)
-            if labels := next((one for one in places if self.tree.matching(images, one)), None):
+            if labels := next((one for one in places if any(self.tree.matching(images, one))), None):
                 found[images] = [labels]
         taken = {place for places in found.values() for place in places}
         rest = [one for one in self.tree.folders if self.tree.texts(one) and one not in taken]
         for images in [one for one in every if one not in found] if rest else ():
-            near = self._nearest(images, [one for one in rest if self.tree.matching(images, one)])
+            near = self._nearest(images, [one for one in rest if any(self.tree.matching(images, one))])
             own = [self.tree.labelled(images, one) for one in near]
             if near and sum(map(len, own)) == len(frozenset().union(*own)):
                 found[images] = near

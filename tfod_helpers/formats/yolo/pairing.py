@@ -15,7 +15,7 @@ from tfod_helpers.files import workers
 from tfod_helpers.formats import folders
 from tfod_helpers.formats.labelled_images import placed
 from tfod_helpers.formats.yolo.layout import YoloPart
-from tfod_helpers.formats.yolo.rows import LabelFile, is_row, read_rows
+from tfod_helpers.formats.yolo.rows import LabelFile, is_row, read_text
 from tfod_helpers.formats.yolo.tree import counted, is_label, stems
 from tfod_helpers.photos.folder import PhotoFolder, files_with_ending, folded
 from tfod_helpers.problems import Problem, Severity
@@ -62,10 +62,10 @@ def labelled_photos(
     lonely = {place: _pair(place, some, problems) for place, some in by_place.items()}
     paths = [group.path(file) for group in groups for files in group.labels.values() for file in files]
     paths += [f"{place}/{name}" for place, names in lonely.items() for name in names]
-    found = workers.in_order(read_rows, paths)
-    files = dict(zip(paths, tqdm(found, "Reading labels", len(paths), unit="file", delay=1), strict=True))
+    texts = tqdm(workers.in_order(read_text, paths), "Reading labels", len(paths), unit="file", delay=1)
+    files = {path: LabelFile.of(*found) for path, found in zip(paths, texts, strict=True)}
     for place, names in lonely.items():
-        lost = [name for name in names if any(map(is_row, map(" ".join, files[f"{place}/{name}"].fields())))]
+        lost = [name for name in names if any(is_row(" ".join(row)) for _, row in files[f"{place}/{name}"].rows)]
         severity: Severity = "warning" if paths else "error"  # or nothing is left
         problems += _unlabelled(by_place[place], lost, severity)
     return groups, files
@@ -177,6 +177,6 @@ def used_classes(groups: Sequence[LabelledPhotos], files: Mapping[str, LabelFile
         for group in groups
         for some in group.labels.values()
         for file in some
-        for row in files[group.path(file)].fields()
+        for _, row in files[group.path(file)].rows
     }
     return {int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 7}

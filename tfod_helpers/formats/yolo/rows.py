@@ -26,7 +26,7 @@ _SLACK = 0.01  # of the image, that key points may lie beside their box
 
 
 class LabelFile(NamedTuple):
-    """The rows of a label file.
+    """The rows of a label file that are not blank.
 
     Attributes:
         rows: each with the number of its line, and what it says.
@@ -36,25 +36,25 @@ class LabelFile(NamedTuple):
     rows: Sequence[tuple[int, Sequence[str]]] = ()
     fault: tuple[str, str] | None = None
 
-    def fields(self) -> list[Sequence[str]]:
-        """Return what the rows say."""
-        return [row for _, row in self.rows]
+    @classmethod
+    def of(cls, text: str, fault: tuple[str, str] | None) -> LabelFile:
+        """Return the rows of a text."""
+        lines = enumerate(text.splitlines(), start=1)
+        return cls([(number, fields) for number, line in lines if (fields := _fields(line))], fault)
 
 
-def read_rows(path: str | Path) -> LabelFile:
-    """Return the rows of a label file that are not blank."""
+def read_text(path: str | Path) -> tuple[str, tuple[str, str] | None]:
+    """Return the text of a label file, and ``(what, fix)`` where it cannot be read."""
     try:
         with open(path, "rb") as file:
-            data = file.read()
-        text, guess = decoded(data)
+            text, guess = decoded(file.read())
     except OSError as error:
-        return LabelFile(fault=(f"it cannot be read ({error.strerror})", "Check the file and its permissions."))
+        return "", (f"it cannot be read ({error.strerror})", "Check the file and its permissions.")
     except UnicodeDecodeError as error:
-        return LabelFile(fault=(f"it cannot be read ({error.reason})", "Save it as UTF-8."))
+        return "", (f"it cannot be read ({error.reason})", "Save it as UTF-8.")
     if guess:
-        return LabelFile(fault=("it cannot be read (neither UTF-8 nor UTF-16)", "Save it as UTF-8."))
-    lines = enumerate(text.splitlines(), start=1)
-    return LabelFile([(number, fields) for number, line in lines if (fields := _fields(line))])
+        return "", ("it cannot be read (neither UTF-8 nor UTF-16)", "Save it as UTF-8.")
+    return text, None
 
 
 def is_row(line: str) -> bool:

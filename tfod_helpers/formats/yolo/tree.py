@@ -10,6 +10,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -104,9 +105,9 @@ class Tree:
             return self._index.get(folded(str(folder / name)))
         return next((child for child in folders.subfolders(folder) if folded(child.name) == folded(name)), None)
 
-    def matching(self, images: Path, labels: Path) -> list[str]:
-        """Return the text files of a folder that are called as photos of another one."""
-        return [name for name in self.texts(labels) if _of_label(self._by_name(images), name)]
+    def matching(self, images: Path, labels: Path) -> Iterator[str]:
+        """Yield the text files of a folder that are called as photos of another one."""
+        return (name for name in self.texts(labels) if _of_label(self._by_name(images), name))
 
     def labelled(self, images: Path, labels: Path) -> frozenset[str]:
         """Return the names of the photos for which there is a text file in a folder."""
@@ -115,7 +116,7 @@ class Tree:
     def has_rows(self, images: Path, labels: Sequence[Path]) -> bool | None:
         """Whether the first label files that are not empty have rows of YOLO; None where all are empty."""
         seen = []
-        for path in [place / name for place in labels for name in self.matching(images, place)[:_MOST_BLANK]]:
+        for path in (place / name for place in labels for name in islice(self.matching(images, place), _MOST_BLANK)):
             if (known := is_label(path)) is not None:
                 seen.append(known)
             if known or len(seen) == _FIRST:
