@@ -1,7 +1,7 @@
 """What ``data.yaml``, ``obj.data`` and ``classes.txt`` say of a YOLO data set.
 
 Only what is written is taken: in YAML ``no`` and ``1.0`` are names like any other, no alias unfolds, and no tag makes
-an object. What cannot be used is told with its line.
+an object. What cannot be used is reported with its line.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Description:
         keypoints: numbers that each row has behind the box.
         names_file: the file that has the names instead.
         faults: ``(what, fix)`` for each thing in it that cannot be used.
-        warnings: the same for what can be used, and is worth a word.
+        warnings: the same for what can be used, and is worth a warning.
     """
 
     path: Path
@@ -52,9 +52,9 @@ class Description:
 
     def problems(self, severity: Severity) -> Iterator[Problem]:
         """Yield what is wrong with the file, its faults with this severity."""
-        told: list[tuple[Severity, tuple[str, str]]] = [(severity, fault) for fault in self.faults]
-        told += [("warning", word) for word in self.warnings]
-        for weight, (what, fix) in told:
+        found: list[tuple[Severity, tuple[str, str]]] = [(severity, fault) for fault in self.faults]
+        found += [("warning", warning) for warning in self.warnings]
+        for weight, (what, fix) in found:
             kind = "data.yaml unreadable" if weight == severity else "class name"
             yield Problem(where=self.path.name, what=what, fix=fix, severity=weight, kind=kind)
 
@@ -94,8 +94,8 @@ def read_description(path: Path) -> Description | None:
         return Description(path, faults=[(reason, "Write names: [cat, dog], or delete it.")])
     odd = next((name for name in found.names.values() if not name.isascii()), "") if found and guess else ""
     if found and odd:
-        word = f"it is not UTF-8, and was read as {guess}: {odd!r}", "Save it as UTF-8."
-        return dataclasses.replace(found, warnings=[*found.warnings, word])
+        warning = f"it is not UTF-8, and was read as {guess}: {odd!r}", "Save it as UTF-8."
+        return dataclasses.replace(found, warnings=[*found.warnings, warning])
     return found
 
 
@@ -196,9 +196,9 @@ def _keypoints(node: Any) -> int:
 def _of_settings(path: Path, text: str) -> Description:
     """Return what darknet's ``obj.data`` says."""
     pairs = (line.split("=", 1) for line in text.splitlines() if line.count("=") == 1)
-    said = {key.strip(): value.strip() for key, value in pairs}
-    names_file = said.pop("names", "")
-    places = {key: [said[key]] for key in ("train", "valid", "test") if said.get(key)}
+    settings = {key.strip(): value.strip() for key, value in pairs}
+    names_file = settings.pop("names", "")
+    places = {key: [settings[key]] for key in ("train", "valid", "test") if settings.get(key)}
     return Description(path, places=places, names_file=names_file)
 
 

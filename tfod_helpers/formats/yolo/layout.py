@@ -1,7 +1,7 @@
 """Where a YOLO data set keeps its photos, its labels and the names of its classes.
 
 A part is one folder of photos; those within it are parts of their own. Each has the names and key points of the
-file that led to it, or of the nearest.
+file that leads to it, or of the nearest.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class YoloPart(Part):
     Attributes:
         described: what names the classes and says whether there are key points; None where nothing does.
         inside: the folder's place in the data set, for messages.
-        strays: text files in folders that are no photos' labels, by their names without ending, folded.
-        said: what is wrong with the layout; the first part has all of it.
+        elsewhere: text files in folders that are no photos' labels, by their names without ending, folded.
+        problems: what is wrong with the layout; the first part has all of it.
     """
 
     described: Description | None = None
     inside: str = ""
-    strays: Mapping[str, Path] = field(default_factory=dict)
-    said: tuple[Problem, ...] = ()
+    elsewhere: Mapping[str, Path] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
 
 
 def find(folder: Path) -> list[Part]:
@@ -52,7 +52,7 @@ def find(folder: Path) -> list[Part]:
 
 
 def beside(images: Path) -> list[Part]:
-    """Return the parts of a folder that is said to be YOLO; where nothing is recognised, it is one."""
+    """Return the parts of a folder that the caller says is YOLO; where nothing is recognised, it is one."""
     folder = existing_folder(images)
     layout = _Layout(folder)
     every = layout.tree.within(folder) or [folder]
@@ -126,9 +126,9 @@ class _Layout:
         found = [part for images, share in shares for part in self._parts(images, labels.get(images, []), share)]
         if found:
             used = {place for places in labels.values() for place in places} | {part.annotations for part in found}
-            self._tell_left_out([one for one in rows if rows[one] is not False], used)
-            strays = self.tree.strays(used)
-            found = [dataclasses.replace(part, strays=strays) for part in found]
+            self._report_left_out([one for one in rows if rows[one] is not False], used)
+            elsewhere = self.tree.texts_elsewhere(used)
+            found = [dataclasses.replace(part, elsewhere=elsewhere) for part in found]
         return self.finished(found)
 
     def _parts(self, images: Path, places: Sequence[Path], share: Share) -> Iterator[YoloPart]:
@@ -147,8 +147,8 @@ class _Layout:
 
     def finished(self, parts: Sequence[YoloPart]) -> list[YoloPart]:
         """Return the parts, the first of them with all that is wrong."""
-        said = tuple(dict.fromkeys(self._said(parts)))
-        return [dataclasses.replace(part, said=said if part is parts[0] else ()) for part in parts]
+        problems = tuple(dict.fromkeys(self._problems(parts)))
+        return [dataclasses.replace(part, problems=problems if part is parts[0] else ()) for part in parts]
 
     def part(self, images: Path, labels: Path | None, share: Share) -> YoloPart:
         """Return one part; labels that are not given are the likeliest."""
@@ -193,21 +193,21 @@ class _Layout:
 
     # --- names ----------------------------------------------------------------------------------
 
-    def _names(self, images: Path, labels: Path, led: Description | None) -> Description | None:
-        """Return what names the classes of a part: the file that led to it, else the nearest."""
-        if led and led.names:
-            for place in dict.fromkeys((labels, images, led.path.parent)):
-                self._agreed([led, *self._lists(place, images)])
-            return led
+    def _names(self, images: Path, labels: Path, leading: Description | None) -> Description | None:
+        """Return what names the classes of a part: the file that leads to it, else the nearest."""
+        if leading and leading.names:
+            for place in dict.fromkeys((labels, images, leading.path.parent)):
+                self._agreed([leading, *self._lists(place, images)])
+            return leading
         for place in dict.fromkeys((*self.tree.up(labels), *self.tree.up(images))):
             here = [one for one in self.described if one.path.parent == place and one.names]
             sure = [one for one in here if one.path in self.used or not one.places]
             if found := self._agreed(sure + self._lists(place, images)) or self._agreed(here):
-                if not led:
+                if not leading:
                     return found
-                key = (led.path, found.path)
-                return self.named.setdefault(key, dataclasses.replace(led, names=found.names))
-        return led
+                key = (leading.path, found.path)
+                return self.named.setdefault(key, dataclasses.replace(leading, names=found.names))
+        return leading
 
     def _agreed(self, found: Sequence[Description]) -> Description | None:
         """Return the longest of lists; that some do not agree is a problem."""
@@ -232,14 +232,14 @@ class _Layout:
         others = [one for one in found if not one.path.name.startswith("predefined")]  # labelImg's template
         return others or found
 
-    # --- what is said ---------------------------------------------------------------------------
+    # --- problems ---------------------------------------------------------------------------------
 
-    def _said(self, parts: Sequence[YoloPart]) -> Iterator[Problem]:
+    def _problems(self, parts: Sequence[YoloPart]) -> Iterator[Problem]:
         yield from self.problems
         used = {part.described.path for part in parts if part.described and part.described.names}
-        told = {*used, *self.used}
+        reported = {*used, *self.used}
         for one in self.described:
-            if one.path in told or not used:
+            if one.path in reported or not used:
                 yield from one.problems("error" if one.path in self.used or not used else "warning")
             elif one.faults:
                 yield from one.problems("warning")
@@ -249,15 +249,15 @@ class _Layout:
         for listed in {part.described for part in parts if part.described} - {*self.described}:
             yield from listed.problems("error")
 
-    def _tell_left_out(self, labelled: Sequence[Path], used: set[Path]) -> None:
-        """Tell of photos that are in no part, and of label files in folders that no photo has its label in."""
+    def _report_left_out(self, labelled: Sequence[Path], used: set[Path]) -> None:
+        """Report photos that are in no part, and of label files in folders that no photo has its label in."""
         left = {images: self.tree.photos(images) for images in labelled} | self.unlisted
-        self._tell(left, "photo", "no split has them")
-        rest = {place: self.tree.strangers(place) for place in self.tree.folders if place not in used}
+        self._report(left, "photo", "no split has them")
+        rest = {place: self.tree.without_photo(place) for place in self.tree.folders if place not in used}
         lost = {place: names for place, names in rest.items() if any(is_label(place / name) for name in names[:_FEW])}
-        self._tell(lost, "label file", "no photo is called so")
+        self._report(lost, "label file", "no photo is called so")
 
-    def _tell(self, left: Mapping[Path, Sequence[str]], kind: str, why: str) -> None:
+    def _report(self, left: Mapping[Path, Sequence[str]], kind: str, why: str) -> None:
         if left:
             where = ", ".join(sorted({path.name for path in self.used})) or str(self.tree.root)
             some = counted((name for names in left.values() for name in names), kind)

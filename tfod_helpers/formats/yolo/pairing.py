@@ -59,12 +59,12 @@ def labelled_photos(
     by_place: dict[Path, list[LabelledPhotos]] = defaultdict(list)
     for group in groups:
         by_place[group.part.annotations].append(group)
-    lonely = {place: _pair(place, some, problems) for place, some in by_place.items()}
+    without_photo = {place: _pair(place, some, problems) for place, some in by_place.items()}
     paths = [group.path(file) for group in groups for files in group.labels.values() for file in files]
-    paths += [f"{place}/{name}" for place, names in lonely.items() for name in names]
+    paths += [f"{place}/{name}" for place, names in without_photo.items() for name in names]
     texts = tqdm(workers.in_order(read_text, paths), "Reading labels", len(paths), unit="file", delay=1)
     files = {path: LabelFile.of(*found) for path, found in zip(paths, texts, strict=True)}
-    for place, names in lonely.items():
+    for place, names in without_photo.items():
         lost = [name for name in names if any(is_row(" ".join(row)) for _, row in files[f"{place}/{name}"].rows)]
         severity: Severity = "warning" if paths else "error"  # or nothing is left
         problems += _unlabelled(by_place[place], lost, severity)
@@ -77,7 +77,7 @@ def _pair(place: Path, groups: Sequence[LabelledPhotos], problems: list[Problem]
     for group in groups:
         if group.part.only is not None:
             group.photos.names = [name for name in group.photos.names if name in group.part.only]
-    alone: list[str] = []
+    without_photo: list[str] = []
     unclear: dict[str, list[_Photo]] = {}
     for file in files_with_ending(place, (".txt",)):
         named = find(file)
@@ -87,7 +87,7 @@ def _pair(place: Path, groups: Sequence[LabelledPhotos], problems: list[Problem]
         elif found:
             unclear[file] = found
         elif not named:
-            alone.append(file)
+            without_photo.append(file)
     if unclear:
         file, found = next(iter(unclear.items()))
         several = len({group for group, _ in found}) > 1
@@ -96,7 +96,7 @@ def _pair(place: Path, groups: Sequence[LabelledPhotos], problems: list[Problem]
         fix = "Give each photo a name and a label file of its own, and delete copies."
         problems.append(found[0][0].problem(file, f"it may describe {shown}{more}", fix, kind="photo unclear"))
         leave_out(photo for found in unclear.values() for photo in found)
-    return alone
+    return without_photo
 
 
 def _finder(photos: Sequence[_Photo]) -> Callable[[str], list[_Photo]]:
@@ -133,7 +133,7 @@ def leave_out(photos: Iterable[_Photo]) -> None:
 
 
 def _unlabelled(groups: Sequence[LabelledPhotos], lost: Sequence[str], severity: Severity) -> Iterator[Problem]:
-    """Leave out the photos without a label file where it may be lost, and tell of it."""
+    """Leave out the photos without a label file where it may be lost, and report it."""
     labelled = {group.photos.folder for group in groups if group.labels}
     left = 0
     for group in groups:
@@ -143,13 +143,13 @@ def _unlabelled(groups: Sequence[LabelledPhotos], lost: Sequence[str], severity:
             fix = "Put the labels beside; or give each photo an empty label file, if they are background."
             folder = str(group.photos.folder)
             yield Problem(where=folder, what=what, fix=fix, severity=severity, kind="photo not annotated")
-        elif strays := _strays(group, bare):
-            name, path = next(iter(strays.items()))
+        elif elsewhere := _elsewhere(group, bare):
+            name, path = next(iter(elsewhere.items()))
             what = f"the labels of {name} may be {path}, and those of others are in {group.part.annotations}"
-            what += f"; photos like it: {len(strays)}" if len(strays) > 1 else ""
+            what += f"; photos like it: {len(elsewhere)}" if len(elsewhere) > 1 else ""
             fix = "Put all label files of the folder together. Till then they are left out."
             yield Problem(where=str(group.photos.folder), what=what, fix=fix, kind="photo unclear")
-            leave_out((group, name) for name in strays)
+            leave_out((group, name) for name in elsewhere)
         if lost or group.photos.folder not in labelled:
             left += len(bare)
             leave_out((group, name) for name in bare)
@@ -163,10 +163,10 @@ def _unlabelled(groups: Sequence[LabelledPhotos], lost: Sequence[str], severity:
         yield groups[0].problem(lost[0], what, fix, kind="photo missing")
 
 
-def _strays(group: LabelledPhotos, names: Sequence[str]) -> dict[str, Path]:
+def _elsewhere(group: LabelledPhotos, names: Sequence[str]) -> dict[str, Path]:
     """Return the label files that lie elsewhere, of photos without any."""
-    keys = {name: {folded(folders.stem(name)), folded(name)} & group.part.strays.keys() for name in names}
-    found = {name: group.part.strays[min(some)] for name, some in keys.items() if some}
+    keys = {name: {folded(folders.stem(name)), folded(name)} & group.part.elsewhere.keys() for name in names}
+    found = {name: group.part.elsewhere[min(some)] for name, some in keys.items() if some}
     return {name: path for name, path in found.items() if is_label(path)}
 
 

@@ -27,7 +27,7 @@ def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     """
     reading.label_map = known_classes(reading.label_map, reading.problems)
     known = [one for part in parts for one in ([part] if isinstance(part, YoloPart) else layout.given(part))]
-    reading.problems += [problem for part in known for problem in part.said]
+    reading.problems += [problem for part in known for problem in part.problems]
     if any(one.kind == "class name" and one.severity == "error" for one in reading.problems):
         raise DatasetError(reading.problems, reading.where)  # two files name the classes differently
     groups, files = labelled_photos(known, reading.problems)
@@ -73,7 +73,7 @@ def _meaning(groups: Sequence[LabelledPhotos], files: Mapping[str, LabelFile], p
 def _names(
     groups: Sequence[LabelledPhotos], files: Mapping[str, LabelFile], reading: Reading
 ) -> dict[LabelledPhotos, Names]:
-    """Return the names by which each part knows its classes, and tell `reading` of them all.
+    """Return the names by which each part knows its classes, and give `reading` all of them.
 
     Raises:
         DatasetError: it is not clear which number is which class.

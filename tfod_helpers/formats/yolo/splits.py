@@ -25,7 +25,7 @@ class Share(NamedTuple):
 
 
 class _Membership(NamedTuple):
-    """What is said of a photo: the keys, whether a list has it, and the split that this makes; none if not clear."""
+    """Where a photo belongs: the keys, whether a list has it, and the split that this makes; none if not clear."""
 
     keys: frozenset[str]
     is_listed: bool
@@ -145,7 +145,7 @@ def _lists(tree: Tree) -> Description | None:
 
 
 def _members(tree: Tree, images: Path, targets: Iterable[_Targets]) -> _Members:
-    """Return a folder's photos by what is said of each: by a list, else of the nearest folder."""
+    """Return a folder's photos by where each belongs: by a list, else of the nearest folder."""
     listed: dict[str, set[str]] = defaultdict(set)
     around: dict[Path, set[str]] = defaultdict(set)
     for one in targets:
@@ -172,7 +172,7 @@ def _only_split(keys: frozenset[str]) -> str:
 
 
 def _report_doubles(members: Mapping[Path, _Members], problems: list[Problem]) -> set[_Membership]:
-    """Report photos in two splits; return what is said of those that cannot be in both, as others are in one."""
+    """Report photos in two splits; return where those belong that cannot be in both, as others are in one."""
     unclear = set()
     every = dict.fromkeys(one for of_folder in members.values() for one in of_folder)
     for one in every:

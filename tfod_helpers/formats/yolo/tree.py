@@ -123,12 +123,12 @@ class Tree:
                 break
         return any(seen) if seen else None
 
-    def strays(self, used: Collection[Path]) -> dict[str, Path]:
+    def texts_elsewhere(self, used: Collection[Path]) -> dict[str, Path]:
         """Return the text files in other folders, by the names without ending of the photos that they may belong to."""
         files = (folder / name for folder in self.folders if folder not in used for name in self.texts(folder))
         return {folded(stem): path for path in files for stem in stems(path.name)}
 
-    def strangers(self, folder: Path) -> list[str]:
+    def without_photo(self, folder: Path) -> list[str]:
         """Return the names of a folder's text files that no photo is called as."""
         return [name for name in self.texts(folder) if not _of_label(self._everywhere, name)]
 
