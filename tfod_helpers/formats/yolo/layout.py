@@ -34,13 +34,13 @@ class YoloPart(Part):
     """A folder of photos and the folder with their labels; ``only`` has names with their endings.
 
     Attributes:
-        described: what names the classes and says whether there are key points; None where nothing does.
+        description: what names the classes and says whether there are key points; None where nothing does.
         inside: the folder's place in the data set, for messages.
         elsewhere: text files in folders that are no photos' labels, by their names without ending, folded.
         problems: what is wrong with the layout; the first part has all of it.
     """
 
-    described: Description | None = None
+    description: Description | None = None
     inside: str = ""
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -101,10 +101,10 @@ class _Layout:
         self.problems: list[Problem] = []
         around = [*self.tree.folders, *list(self.tree.up(root))[1:]]
         paths = [one / name for one in around for name in self.tree.files(one) if name.lower().endswith(_DESCRIBING)]
-        self.described = [found for found in map(read_description, paths[:_MOST]) if found]
-        self.divided, self.unlisted = divide(self.tree, self.described, self.problems)
+        self.descriptions = [found for found in map(read_description, paths[:_MOST]) if found]
+        self.divided, self.unlisted = divide(self.tree, self.descriptions, self.problems)
         leading = [share.description for some in self.divided.values() for share in some]
-        self.used = {described.path: described for described in leading if described}
+        self.used = {description.path: description for description in leading if description}
         self.named: dict[tuple[Path, ...], Description] = {}
         self._list = functools.cache(read_description)
         self._name_files = functools.cache(lambda place: [*filter(LIST_NAMES.fullmatch, self.tree.files(place))])
@@ -155,8 +155,8 @@ class _Layout:
         labels = labels or next(iter(self.tree.labels_of(images)), images)
         parts = labels.relative_to(self.tree.root).parts if self.tree.root in (labels, *labels.parents) else ()
         inside = "".join(f"{part}/" for part in parts if part.lower() not in IN_TREE and part != share.split)
-        described = self._names(images, labels, share.description)
-        return YoloPart(images, labels, share.split, share.only, described=described, inside=inside)
+        description = self._names(images, labels, share.description)
+        return YoloPart(images, labels, share.split, share.only, description=description, inside=inside)
 
     # --- labels ---------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class _Layout:
                 self._agreed([leading, *self._lists(place, images)])
             return leading
         for place in dict.fromkeys((*self.tree.up(labels), *self.tree.up(images))):
-            here = [one for one in self.described if one.path.parent == place and one.names]
+            here = [one for one in self.descriptions if one.path.parent == place and one.names]
             sure = [one for one in here if one.path in self.used or not one.places]
             if found := self._agreed(sure + self._lists(place, images)) or self._agreed(here):
                 if not leading:
@@ -236,9 +236,9 @@ class _Layout:
 
     def _problems(self, parts: Sequence[YoloPart]) -> Iterator[Problem]:
         yield from self.problems
-        used = {part.described.path for part in parts if part.described and part.described.names}
+        used = {part.description.path for part in parts if part.description and part.description.names}
         reported = {*used, *self.used}
-        for one in self.described:
+        for one in self.descriptions:
             if one.path in reported or not used:
                 yield from one.problems("error" if one.path in self.used or not used else "warning")
             elif one.faults:
@@ -246,7 +246,7 @@ class _Layout:
             if one.path in used and one.places and one.path not in self.used:
                 what, fix = "none of the folders that it names is there", "Its names were taken. Correct its paths."
                 yield Problem(where=one.path.name, what=what, fix=fix, severity="warning", kind="split missing")
-        for listed in {part.described for part in parts if part.described} - {*self.described}:
+        for listed in {part.description for part in parts if part.description} - {*self.descriptions}:
             yield from listed.problems("error")
 
     def _report_left_out(self, labelled: Sequence[Path], used: set[Path]) -> None:

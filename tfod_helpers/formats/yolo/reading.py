@@ -34,7 +34,7 @@ def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     meaning = _meaning(groups, files, reading.problems)
     names = _names(groups, files, reading)
     for group in groups:
-        keypoints = group.part.described.keypoints if group.part.described else 0
+        keypoints = group.part.description.keypoints if group.part.description else 0
         items = [
             (photo, f"{group.part.inside}{file}" if file else "", files[group.path(file)] if file else LabelFile())
             for photo in group.photos.names
@@ -46,7 +46,7 @@ def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
 
 def _meaning(groups: Sequence[LabelledPhotos], files: Mapping[str, LabelFile], problems: list[Problem]) -> Meaning:
     """Return what the numbers in the rows mean; the photos of rows where that is not clear are left out."""
-    plain = [group for group in groups if not (group.part.described and group.part.described.keypoints)]
+    plain = [group for group in groups if not (group.part.description and group.part.description.keypoints)]
     rows = [
         (group, photo, file, line, row)
         for group in plain
@@ -81,13 +81,13 @@ def _names(
     given = dict(enumerate(reading.label_map if isinstance(reading.label_map, LabelMap) else ()))
     by_description: dict[Description | None, list[LabelledPhotos]] = defaultdict(list)
     for group in groups:
-        described = group.part.described
-        by_description[described if described and described.names else None].append(group)
+        description = group.part.description
+        by_description[description if description and description.names else None].append(group)
     nameless = by_description.pop(None, [])
-    for described, some in by_description.items():
-        if described:
-            _check_numbers(described, used_classes(some, files), reading.problems)
-    names = {group: described.names for described, some in by_description.items() for group in some if described}
+    for description, some in by_description.items():
+        if description:
+            _check_numbers(description, used_classes(some, files), reading.problems)
+    names = {group: description.names for description, some in by_description.items() for group in some if description}
     what, fix = "no data.yaml or classes.txt names the classes", "Add one, or give label_map."
     if nameless and not given and names:
         leave_out((group, name) for group in nameless for name in group.photos.names)
@@ -98,24 +98,26 @@ def _names(
         fix = f"They are called by their numbers. {fix}"
         where = reading.where
         reading.problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind="class name"))
-    lists = [described.names for described in by_description if described] or [given]
+    lists = [description.names for description in by_description if description] or [given]
     reading.classes = _joined(lists, reading)
     return dict.fromkeys(nameless, given) | names
 
 
-def _check_numbers(described: Description, used: set[int], problems: list[Problem]) -> None:
-    ids = sorted(described.names)
+def _check_numbers(description: Description, used: set[int], problems: list[Problem]) -> None:
+    ids = sorted(description.names)
     count = f"its names are numbered {ids[0]} to {ids[-1]}"
     if ids[0] > 0 and 0 in used:
         fix = "Number the names from 0, as YOLO does, or correct the labels."
-        raise refused(described.path, f"{count}, and the labels have a class 0", fix, kind="class name")
+        raise refused(description.path, f"{count}, and the labels have a class 0", fix, kind="class name")
     if used and min(used) > 0 and max(used) == len(ids) and ids == list(range(len(ids))):
         what = f"{count}, and the labels' classes {min(used)} to {max(used)}"
         fix = "YOLO counts from 0, and the labels seem to count from 1. Correct the labels, or add the name."
-        raise refused(described.path, what, fix, kind="class name")
+        raise refused(description.path, what, fix, kind="class name")
     if ids[0] > 0:
         fix = "The labels were read by these numbers. YOLO itself counts from 0: number them so, in the labels too."
-        problems.append(Problem(where=described.path.name, what=count, fix=fix, severity="warning", kind="class name"))
+        problems.append(
+            Problem(where=description.path.name, what=count, fix=fix, severity="warning", kind="class name")
+        )
 
 
 def _joined(lists: Sequence[Names], reading: Reading) -> list[str]:
