@@ -255,7 +255,8 @@ def test_tensorflow_parses_what_we_encode(photographed: Dataset, prefix: Path) -
         assert feature["image/format"].bytes_list.value[:] == [b"jpeg"]
         names = [LABELS.name(label).encode() for label in image.labels.tolist()]
         assert feature["image/object/class/text"].bytes_list.value[:] == names
-        assert len(feature) == 14
+        assert feature["image/object/difficult"].int64_list.value[:] == image.difficult.tolist()
+        assert len(feature) == 15
         assert not example.ListFields()[1:]
 
 

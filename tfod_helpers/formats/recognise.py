@@ -252,12 +252,16 @@ def _in_part(path: Path, found: dict[str, list[Part]], name: str) -> Dataset:
         try:
             return FORMATS[name].read_parts(found[name], on_problem="skip", **options)
         except (DatasetError, OSError, ValueError) as error:
-            why = " ".join(str(error).split())[:300].rstrip(".")
+            why = " ".join(str(error).replace(f"{path}{os.sep}", "").split())[:300].rstrip(".")
             raise _several(path, found, f"{name} cannot be compared: {why}") from error
 
 
 def _several(path: Path, found: dict[str, list[Part]], why: str) -> DatasetError:
-    shown = "; ".join(f"{name} ({FORMATS[name].title}, in {parts[0].annotations})" for name, parts in found.items())
+    places = {
+        name: os.path.relpath(parts[0].annotations, path if path.is_dir() else path.parent)
+        for name, parts in found.items()
+    }
+    shown = "; ".join(f"{name} ({FORMATS[name].title}, in {place})" for name, place in places.items())
     what = f"its annotations are there in several formats: {shown}. {why}"
     fix = f"Choose one: {' or '.join(f'format={name!r}' for name in found)}."
     return refused(path, what, fix, kind="format unclear")
