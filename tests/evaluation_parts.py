@@ -81,15 +81,22 @@ def by_pycocotools(dataset: Dataset, found: list[sv.Detections]) -> COCOeval:
         for k, (x0, y0, x1, y1) in enumerate(seen.xyxy.tolist()):
             one = {"image_id": n, "category_id": int(seen.class_id[k]), "bbox": [x0, y0, x1 - x0, y1 - y0]}
             results.append({**one, "score": float(seen.confidence[k])})
-    coco = COCO()
-    coco.dataset = {
+    truth = {
         "info": [],
         "images": [{"id": n, "width": image.width, "height": image.height} for n, image in enumerate(dataset)],
         "categories": [{"id": number, "name": name} for number, name in enumerate(dataset.label_map, 1)],
         "annotations": annotations,
     }
+    return run_pycocotools(truth, results)
+
+
+def run_pycocotools(truth: Path | dict[str, Any], results: str | list[dict[str, Any]]) -> COCOeval:
+    """COCO's own counting of boxes, silent; truth and results are files, or what is in them."""
     with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
+        coco = COCO(truth if isinstance(truth, Path) else None)
+        if isinstance(truth, dict):
+            coco.dataset = truth
+            coco.createIndex()
         counted = COCOeval(coco, coco.loadRes(results), "bbox")
         counted.evaluate()
         counted.accumulate()

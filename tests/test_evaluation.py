@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import subprocess
@@ -13,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import supervision as sv
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from evaluation_parts import run_pycocotools
 
 from tfod_helpers import evaluation
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
@@ -98,13 +96,7 @@ def by_hand(dataset: Dataset, detections: list[sv.Detections], folder: Path) -> 
         json.dumps(dict(images=images, annotations=annotations, categories=categories, info=[]))
     )
     (folder / "results.json").write_text(json.dumps(results))
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO(folder / "truth.json")
-        counted = COCOeval(coco, coco.loadRes(str(folder / "results.json")), "bbox")
-        counted.evaluate()
-        counted.accumulate()
-        counted.summarize()
-    return counted.stats
+    return run_pycocotools(folder / "truth.json", str(folder / "results.json")).stats
 
 
 @pytest.mark.parametrize("crowds", [False, True])

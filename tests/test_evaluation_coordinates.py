@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import supervision as sv
-from evaluation_parts import one_image
+from evaluation_parts import one_image, run_pycocotools
 from PIL import Image
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from tfod_helpers import evaluation, formats
 from tfod_helpers.annotations import Dataset, LabelMap
@@ -49,13 +45,7 @@ def write_files(folder: Path, seed: int, digits: int) -> None:
 
 def by_pycocotools(folder: Path) -> np.ndarray:
     """The twelve numbers from the files alone."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO(folder / "data/truth.json")
-        counted = COCOeval(coco, coco.loadRes(str(folder / "results.json")), "bbox")
-        counted.evaluate()
-        counted.accumulate()
-        counted.summarize()
-    return counted.stats
+    return run_pycocotools(folder / "data/truth.json", str(folder / "results.json")).stats
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32])

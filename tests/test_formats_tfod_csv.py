@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -362,9 +363,9 @@ def photos(folder: Path, *names: str) -> Path:
     return folder
 
 
-def found(folder: Path, **options: object) -> dict[str, tuple[str, list[str]]]:
+def found(folder: Path, **options: Any) -> dict[str, tuple[str, list[str]]]:
     """The split and the classes of each photo."""
-    dataset = formats.read(folder, **options)  # type: ignore[arg-type]
+    dataset = formats.read(folder, **options)
     return {
         image.path.relative_to(folder).as_posix(): (image.split, [dataset.label_map.name(int(i)) for i in image.labels])
         for image in dataset

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tfod_helpers import formats
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import yolo
-from tfod_helpers.problems import DatasetError
+from tfod_helpers.problems import DatasetError, OnProblem
 
 Files = dict[str, str | bytes]
 QUICK = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -192,10 +192,10 @@ def pair(place: str, rows: str | bytes = CAT) -> Files:
     return {f"images/{place}.jpg": "", f"labels/{place}.txt": rows}
 
 
-def outcome(folder: Path, on_problem: str) -> tuple[dict[str, str], list[str]]:
+def outcome(folder: Path, on_problem: OnProblem) -> tuple[dict[str, str], list[str]]:
     """Each photo with its split and classes, and the problems that are no notes; nothing where all is refused."""
     try:
-        dataset = formats.read(folder, on_problem=on_problem)  # type: ignore[arg-type]
+        dataset = formats.read(folder, on_problem=on_problem)
     except DatasetError as error:
         return {}, [str(problem) for problem in error.problems]
     told = [str(problem) for problem in dataset.problems if problem.severity != "note"]

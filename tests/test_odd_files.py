@@ -382,7 +382,7 @@ def test_way_up_that_is_no_word_of_ours(tmp_path: Path) -> None:
     exif[0x0112] = 3
     Image.new("RGB", (60, 40)).save(good(tmp_path) / "good.jpg", exif=exif)
     with pytest.raises(ValueError, match="way_up must be 'as viewed', 'as stored' or None, got 'viewed'"):
-        formats.read(tmp_path, way_up="viewed")  # type: ignore[arg-type]
+        formats.read(tmp_path, way_up="viewed")  # type: ignore[arg-type]  # which is refused
     (problem,) = formats.read(tmp_path).problems
     assert problem.kind == "way up unknown"
     assert "read with way_up='as stored'" in problem.fix

@@ -177,7 +177,8 @@ class Detector:
         """
         several = None if isinstance(images, LabelledImage) else photos.several(images)
         if several is None:
-            return self.detect_letterboxed([self.letterbox(images)], threshold=threshold)[0]  # type: ignore[arg-type]
+            photo = self.letterbox(images)  # type: ignore[arg-type]  # photos.several has said that it is one
+            return self.detect_letterboxed([photo], threshold=threshold)[0]
         found: list[sv.Detections] = []
         with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
             for batch in _batches(several, batch_size):

@@ -20,6 +20,7 @@ from tfod_helpers.problems import DatasetError
 
 _EXPORT_AGAIN = "Export the annotations again from the labelling tool."
 _SAVE_AGAIN = "Save the annotation again from the labelling tool, or delete it."
+OLD_WINDOWS = "cp1252"
 BEGINNING = 65_536  # bytes that are looked at
 _DEEPEST = 100  # no tool nests deeper; kept low so that looking at a file costs little
 _MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\],]', re.DOTALL)
@@ -77,6 +78,24 @@ def contents(path: Path) -> bytes:
     except OSError as error:
         what = f"it cannot be opened ({error.strerror})"
         raise UnusableError(what, "Check the file and its permissions.") from error
+
+
+def encoding_of(data: bytes, *, cut: bool = False) -> str:
+    """Return the encoding of a text that begins with a letter or a number: UTF-8, UTF-16, or else Windows-1252.
+
+    Args:
+        data: the text, or its beginning.
+        cut: it is only the beginning, and may end within a letter.
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if b"\0" in data[:2]:  # UTF-16 without a mark: one byte of each letter is zero
+        return "utf-16-le" if data[:1] != b"\0" else "utf-16-be"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return "utf-8" if cut and error.end == len(data) else OLD_WINDOWS
+    return "utf-8"
 
 
 # --- JSON -----------------------------------------------------------------------------------------

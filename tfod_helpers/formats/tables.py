@@ -15,12 +15,11 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tfod_helpers.formats.parsing import BEGINNING, UnusableError, load
+from tfod_helpers.formats.parsing import BEGINNING, OLD_WINDOWS, UnusableError, encoding_of, load
 from tfod_helpers.problems import Problem
 
 _SIGNS = ",;\t|"
 _NAMED_SIGN = re.compile(r'"?sep=(.)"?\s*[\r\n]+')  # Excel's own first line, which it does not count
-_OLD_WINDOWS = "cp1252"
 _GROUPED = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+\s*")
 
 
@@ -48,7 +47,7 @@ def read(path: Path, columns: Sequence[str], problems: list[Problem], *, numbers
         numbers: the columns of numbers. Where no comma divides the table, one within a number is a decimal comma.
     """
     data, sign, header, rows = load(path, ".csv", functools.partial(_parsed, columns))
-    if _encoding(data) == _OLD_WINDOWS:
+    if encoding_of(data) == OLD_WINDOWS:
         problems.append(_guessed(path.name, data))
     found = []
     for number, cells in rows:
@@ -66,7 +65,8 @@ def header(path: Path, columns: Collection[str] = ()) -> list[str]:
     try:
         with path.open("rb") as file:
             data = file.read(BEGINNING)
-        sign, text = _divided(data.decode(_encoding(data), "replace").lstrip("\ufeff"), columns)
+        encoding = encoding_of(data, cut=len(data) == BEGINNING)
+        sign, text = _divided(data.decode(encoding, "replace").lstrip("\ufeff"), columns)
         return _header(next(_rows(text, sign), (1, []))[1], columns)
     except (OSError, csv.Error):
         return []
@@ -75,7 +75,7 @@ def header(path: Path, columns: Collection[str] = ()) -> list[str]:
 def _parsed(columns: Collection[str], data: bytes) -> tuple[bytes, str, list[str], list[tuple[int, list[str]]]]:
     """Return the bytes again, the sign that divides them, the columns' names, and the rows below with their numbers."""
     try:
-        sign, text = _divided(data.decode(_encoding(data)).lstrip("\ufeff"), columns)
+        sign, text = _divided(data.decode(encoding_of(data)).lstrip("\ufeff"), columns)
         (_, first), *rows = list(_rows(text, sign, strict=True)) or [(1, [])]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnusableError(f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
@@ -88,21 +88,8 @@ def _parsed(columns: Collection[str], data: bytes) -> tuple[bytes, str, list[str
     return data, sign, names, rows
 
 
-def _encoding(data: bytes) -> str:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    if b"\0" in data[:2]:  # UTF-16 without a mark: one byte of each letter is zero
-        return "utf-16-le" if data[:1] != b"\0" else "utf-16-be"
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        # a letter that the end of the beginning has cut is no fault
-        return "utf-8" if error.end == len(data) == BEGINNING else _OLD_WINDOWS
-    return "utf-8"
-
-
 def _guessed(where: str, data: bytes) -> Problem:
-    text = data.decode(_OLD_WINDOWS)
+    text = data.decode(OLD_WINDOWS)
     word = next(word for word in re.findall(r"[^\s,;|\"]+", text) if not word.isascii())
     what = f"it is not in UTF-8, and is read as Windows-1252, with words such as {reprlib.repr(word)}"
     fix = "If that is not how it is written, save it as UTF-8."

@@ -210,7 +210,7 @@ def _only(values: dict[str, Any], key: str, otherwise: Any) -> Any:
 
 
 def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names: Names) -> RawImage:
-    size = tuple(number_of(_only(values, f"image/{side}", None)) for side in ("width", "height"))
+    size = number_of(_only(values, "image/width", None)), number_of(_only(values, "image/height", None))
     corners = [values.get(f"image/object/bbox/{corner}", ()) for corner in _CORNERS]
     texts, labels = values.get("image/object/class/text", ()), values.get("image/object/class/label", ())
     count = len(corners[0])
@@ -232,7 +232,7 @@ def _raw_image(where: str, place: str, name: str, values: dict[str, Any], names:
             fault = f"the box {box} is in pixels, not in fractions of the image", WRITE_AGAIN
         marks = {"crowd": crowd[number], "difficult": difficult[number]}
         objects.append(RawObject(f"{place}, object {number + 1}", class_name, box, fault, True, **marks))
-    return RawImage(where, place, name, size=size, objects=objects)  # type: ignore[arg-type]
+    return RawImage(where, place, name, size=size, objects=objects)
 
 
 def _is_numbers(column: Any) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfod_helpers.formats import parsing
 from tfod_helpers.problems import Problem, Severity
 
 LIST_NAMES = re.compile(
@@ -65,14 +66,8 @@ def decoded(data: bytes) -> tuple[str, str]:
     Raises:
         UnicodeDecodeError: it is no text.
     """
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16"), ""
-    if b"\0" in data[:2]:  # what begins with a letter or a number
-        return data.decode("utf-16-be" if data[0] == 0 else "utf-16-le"), ""
-    try:
-        return data.decode("utf-8-sig"), ""
-    except UnicodeDecodeError:
-        return data.decode("cp1252"), "Windows-1252"
+    encoding = parsing.encoding_of(data)
+    return data.decode(encoding).removeprefix("\ufeff"), "Windows-1252" if encoding == parsing.OLD_WINDOWS else ""
 
 
 def read_description(path: Path) -> Description | None:
