@@ -30,8 +30,8 @@ def is_set(flag: Any) -> bool:
 
 def marked(found: Mapping[str, Any], keys: Sequence[str], count: int) -> list[bool]:
     """Return which of some objects are marked with 1 in one of these columns; one of another length says nothing."""
-    columns = [np.asarray(found[key]).reshape(-1) for key in keys if key in found]
-    return np.any([np.zeros(count, bool), *(one == 1 for one in columns if len(one) == count)], axis=0).tolist()
+    columns = [np.ravel(found[key]).tolist() for key in keys if key in found]
+    return [any(column[number] == 1 for column in columns if len(column) == count) for number in range(count)]
 
 
 def is_difficult(*said: Any) -> bool:

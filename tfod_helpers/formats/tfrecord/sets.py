@@ -37,7 +37,7 @@ class RecordSet:
         folder: where they are.
         name: what their names have in common.
         count: how many there were when they were written; 0 for a file that is no shard.
-        numbers: the number of each of its files; 0 for a file that is no shard.
+        numbers: its files in the order of their numbers, each with its number; 0 for a file that is no shard.
     """
 
     folder: Path
@@ -48,18 +48,12 @@ class RecordSet:
     @property
     def first(self) -> Path:
         """The path of the first of its files."""
-        return self.folder / self.files[0]
+        return self.folder / next(iter(self.numbers))
 
     @property
     def shown(self) -> str:
         """Its first file as messages call it, with the folder where that is a split's."""
-        place = f"{self.folder.name}/" if split_word(self.folder.name) else ""
-        return f"{place}{self.files[0]}"
-
-    @property
-    def files(self) -> list[str]:
-        """Their names, in the order of their numbers."""
-        return sorted(self.numbers, key=lambda name: (self.numbers[name], name))
+        return f"{self.folder.name}/{self.first.name}" if split_word(self.folder.name) else self.first.name
 
 
 def sets_in(folder: Path) -> list[RecordSet]:
@@ -71,7 +65,10 @@ def sets_in(folder: Path) -> list[RecordSet]:
                 found[match["set"], int(match["count"])][name] = int(match["number"])
         elif match := _ALONE.fullmatch(name):
             found[match["set"], 0][name] = 0
-    return [RecordSet(folder, name, count, numbers) for (name, count), numbers in found.items()]
+    return [
+        RecordSet(folder, name, count, dict(sorted(numbers.items(), key=lambda file: (file[1], file[0]))))
+        for (name, count), numbers in found.items()
+    ]
 
 
 def sets_of(paths: Sequence[Path]) -> list[RecordSet]:
@@ -98,13 +95,12 @@ def checked(sets: Sequence[RecordSet], problems: list[Problem]) -> list[RecordSe
 
 def _written_as(one: RecordSet) -> Path:
     """Return the name that a set was written as; `records.write` adds a mark to it."""
-    marked = re.fullmatch("(.+)-[0-9a-f]{8}", one.name)
-    is_ours = marked is not None and (one.folder / f"{marked[1]}.json").is_file()
-    return one.folder / (marked[1] if marked and is_ours else one.name)
+    name = re.sub("-[0-9a-f]{8}$", "", one.name)
+    return one.folder / (name if (one.folder / f"{name}.json").is_file() else one.name)
 
 
 def _checked(one: RecordSet, seen: dict[int, list[Path]], problems: list[Problem]) -> RecordSet | None:
-    kept = {name: one.numbers[name] for name in one.files if not _is_copy(one.folder / name, seen, problems)}
+    kept = {name: number for name, number in one.numbers.items() if not _is_copy(one.folder / name, seen, problems)}
     doubled = [number for number, times in Counter(kept.values()).items() if times > 1]
     for number in doubled:
         files = ", ".join(name for name, own in kept.items() if own == number)
