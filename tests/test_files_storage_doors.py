@@ -27,6 +27,7 @@ from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.annotations.label_map import read_numbered
 from tfod_helpers.files import storage
 from tfod_helpers.formats import FORMATS, coco, tfrecord
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.problems import DatasetError
 
@@ -184,7 +185,7 @@ def one_format(ground: Ground) -> None:
     for number, (title, layout) in enumerate(layouts.LAYOUTS.items()):
         chosen = FORMATS[layout.format]
         folder = layouts.write(ground.here / f"in {number}", layout.files)
-        if tried[layout.format] == 2 or not (parts := chosen.find(folder)):
+        if tried[layout.format] == 2 or not (parts := chosen.find(Listing(folder))):
             continue
         sides = [parts[0].images.relative_to(folder), parts[0].annotations.relative_to(folder)]
         root = f"{ground.bucket}/in {number}"

@@ -24,6 +24,7 @@ from layouts import BOXES, LAYOUTS, Layout
 from tfod_helpers import formats, records, sources
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.formats import voc
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError, OnProblem
 
 QUICK = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -78,7 +79,7 @@ def test_format_that_is_chosen(layout: Layout, tmp_path: Path) -> None:
     folder = layouts.write(tmp_path / "pets", layout.files)
     assert_read(formats.read(folder, format=layout.format), layout.splits)
     for other in formats.FORMATS.keys() - {layout.format}:
-        assert not formats.FORMATS[other].find(folder), other
+        assert not formats.FORMATS[other].find(Listing(folder)), other
         told = f"{folder}: no annotations were recognised ({formats.FORMATS[other].title}); it holds "
         assert error(folder, format=other).startswith(told)
 
@@ -636,7 +637,7 @@ def test_formats_that_are_only_read(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"There is no format 'cocoa', only .* Did you mean 'coco'"):
         formats.write(dataset, tmp_path / "y", format="cocoa")
     assert_read(formats.read(formats.write(dataset, tmp_path / "y")), dict.fromkeys("abcd", ""))
-    assert voc.FORMAT.find(tmp_path / "y")
+    assert voc.FORMAT.find(Listing(tmp_path / "y"))
 
 
 @pytest.mark.parametrize("on_problem", ["raise", "skip"])
@@ -696,7 +697,8 @@ def test_finding_out_opens_few_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(
         Path, "open", lambda path, *args, **named: opened.append(path) or open_path(path, *args, **named)
     )
-    found = {name: module.find(folder) for name, module in formats.FORMATS.items()}
+    listing = Listing(folder)
+    found = {name: module.find(listing) for name, module in formats.FORMATS.items()}
     assert [name for name, parts in found.items() if parts] == ["voc"]
     assert len(opened) < 150
 
@@ -716,7 +718,7 @@ def test_strange_content_raises_nothing(files: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         layouts.write(Path(folder), files)
         for module in formats.FORMATS.values():
-            module.find(Path(folder))
+            module.find(Listing(Path(folder)))
         with contextlib.suppress(DatasetError):
             formats.read(folder, on_problem="skip")
 

@@ -23,6 +23,7 @@ from tfod_helpers import evaluation, formats
 from tfod_helpers.annotations import Dataset, LabelMap, masks
 from tfod_helpers.formats import coco
 from tfod_helpers.formats.coco.writing import FILE_NAME
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.problems import DatasetError
 
@@ -111,7 +112,7 @@ def decoded(mask: bytes, width: int, height: int) -> np.ndarray:
 )
 def test_layouts_are_found(name: str, photos: str, split: str, tmp_path: Path) -> None:
     """The files of each tool are found with their photos and the name of the split."""
-    (part,) = coco.FORMAT.find(folder_of(tmp_path, valid(), name, photos))
+    (part,) = coco.FORMAT.find(Listing(folder_of(tmp_path, valid(), name, photos)))
     assert (part.annotations, part.images, part.split) == (tmp_path / name, tmp_path / photos, split)
     assert [image.split for image in coco.FORMAT.read_parts([part])] == [split, split]
 
@@ -119,7 +120,7 @@ def test_layouts_are_found(name: str, photos: str, split: str, tmp_path: Path) -
 @pytest.mark.parametrize("data", [[], {}, {"shapes": []}, {"images": 3}, [{"image": "a.jpg", "annotations": []}], 7])
 def test_other_json_is_not_claimed(data: Any, tmp_path: Path) -> None:
     """JSON that is no COCO file is left to the other formats."""
-    assert coco.FORMAT.find(folder_of(tmp_path, data)) == []
+    assert coco.FORMAT.find(Listing(folder_of(tmp_path, data))) == []
 
 
 def other_classes(text: str) -> str:
@@ -349,7 +350,7 @@ def test_whatever_is_broken_is_told(data: Any) -> None:
     """However the file is changed, reading ends in a dataset or in one report that names files."""
     with tempfile.TemporaryDirectory() as name:
         folder = folder_of(Path(name), data)
-        coco.FORMAT.find(folder)
+        coco.FORMAT.find(Listing(folder))
         names = {"labels.json", "a.jpg", "b.jpg"}
         broken_json.assert_told(
             lambda mode: coco.read(folder, folder / "labels.json", on_problem=mode, masks=True), names
@@ -362,7 +363,7 @@ def test_round_trip_changes_nothing(dataset: Any) -> None:
     """Writing and reading gives the same images, boxes to the last bit, flags, masks and splits."""
     with tempfile.TemporaryDirectory() as name:
         folder = coco.write(dataset, Path(name) / "written")
-        assert_equal(coco.FORMAT.read_parts(coco.FORMAT.find(folder), masks=True), dataset)
+        assert_equal(coco.FORMAT.read_parts(coco.FORMAT.find(Listing(folder)), masks=True), dataset)
 
 
 @QUICK

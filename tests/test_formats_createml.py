@@ -13,6 +13,7 @@ from PIL import Image
 
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats import createml
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.problems import DatasetError
 
@@ -57,7 +58,7 @@ def test_roboflow_splits(tmp_path: Path) -> None:
     for split, name in (("train", "a.jpg"), ("valid", "b.jpg"), ("test", "c.jpg")):
         photo(tmp_path / split / name)
         broken_json.write(tmp_path / split / "_annotations.createml.json", [entry(name)])
-    parts = createml.FORMAT.find(tmp_path)
+    parts = createml.FORMAT.find(Listing(tmp_path))
     assert [(part.split, part.images.name) for part in parts] == [
         ("test", "test"),
         ("train", "train"),
@@ -81,7 +82,7 @@ def test_older_words(tmp_path: Path) -> None:
         }
     ]
     dataset_folder(tmp_path, old, "cat and dog.png")
-    assert len(createml.FORMAT.find(tmp_path)) == 1
+    assert len(createml.FORMAT.find(Listing(tmp_path))) == 1
     dataset = createml.read(tmp_path)
     assert dataset.label_map == LabelMap(["cat", "dog"])
     assert dataset[0].boxes_xyxy[1].tolist() == [35, 15, 42, 25]
@@ -150,7 +151,7 @@ def test_encodings(encoding: str, tmp_path: Path) -> None:
     photo(tmp_path / "猫 ação.jpg")
     text = json.dumps([entry("猫 ação.jpg", ("gato 🐱", 20, 15, 10, 20))], ensure_ascii=False)
     (tmp_path / "x.json").write_bytes(text.encode(encoding))
-    assert len(createml.FORMAT.find(tmp_path)) == 1
+    assert len(createml.FORMAT.find(Listing(tmp_path))) == 1
     assert list(createml.read(tmp_path).label_map) == ["gato 🐱"]
 
 
@@ -182,13 +183,13 @@ def test_photos_beside_the_file_go_first(tmp_path: Path) -> None:
     """Where photos lie beside the file, those in a folder called images are not what it is about."""
     folder = dataset_folder(tmp_path, [entry()])
     photo(folder / "images" / "b.jpg")
-    assert [part.images for part in createml.FORMAT.find(folder)] == [folder]
+    assert [part.images for part in createml.FORMAT.find(Listing(folder))] == [folder]
 
 
 def test_only_some(tmp_path: Path) -> None:
     """A part that names its photos leaves the other entries alone, broken or not."""
     folder = dataset_folder(tmp_path, [entry(), entry("sub\\b.jpg", ("", 1, 1, 0, 0))], "a.jpg", "b.jpg")
-    (part,) = createml.FORMAT.find(folder)
+    (part,) = createml.FORMAT.find(Listing(folder))
     dataset = createml.FORMAT.read_parts([Part(part.images, part.annotations, "train", frozenset({"a"}))])
     assert [(image.path.name, image.split) for image in dataset] == [("a.jpg", "train")]
     assert dataset.problems == ()
@@ -212,7 +213,7 @@ def test_only_some(tmp_path: Path) -> None:
 )
 def test_find_leaves_other_formats_alone(other: Any, tmp_path: Path) -> None:
     """JSON of another format, or of none, is not claimed."""
-    assert createml.FORMAT.find(dataset_folder(tmp_path, other)) == []
+    assert createml.FORMAT.find(Listing(dataset_folder(tmp_path, other))) == []
 
 
 def test_find_reads_only_the_beginning(tmp_path: Path) -> None:
@@ -221,8 +222,8 @@ def test_find_reads_only_the_beginning(tmp_path: Path) -> None:
     text = json.dumps([entry(f"{number}.jpg", ('c"]}{\\', 20, 15, 10, 20)) for number in range(3000)])
     (tmp_path / "big.json").write_text(text[:-40] + "]]}", encoding="utf-8")
     assert len(text) > 2 * 65_536
-    assert [part.annotations.name for part in createml.FORMAT.find(tmp_path)] == ["big.json"]
-    assert createml.FORMAT.find(tmp_path / "nowhere") == []
+    assert [part.annotations.name for part in createml.FORMAT.find(Listing(tmp_path))] == ["big.json"]
+    assert createml.FORMAT.find(Listing(tmp_path / "nowhere")) == []
     with pytest.raises(DatasetError, match="there is no CreateML JSON file in this folder"):
         createml.read(photo(tmp_path / "other" / "a.jpg").parent)
 
@@ -234,6 +235,6 @@ def test_find_reads_only_the_beginning(tmp_path: Path) -> None:
 def test_fuzz(data: Any, tmp_path: Path) -> None:
     """Whatever the JSON holds, reading ends in a dataset or in one report, and find raises nothing."""
     folder = dataset_folder(tmp_path, data, "a.jpg", "b.jpg")
-    createml.FORMAT.find(folder)
+    createml.FORMAT.find(Listing(folder))
     path, names = folder / "annotations.json", {"annotations.json", "a.jpg", "b.jpg", str(folder)}
     broken_json.assert_told(lambda on_problem: createml.read(folder, path, on_problem=on_problem), names)

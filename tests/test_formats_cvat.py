@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tfod_helpers.formats import cvat
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError
 
 FUZZ = settings(
@@ -81,7 +82,7 @@ def test_task_export(tmp_path: Path) -> None:
     """A task's export is found and read: photos in images/, classes in the order of the task, background kept."""
     bare = image('<tag label="indoor" source="manual"></tag>', "sub/b.png", 1)
     folder = export(tmp_path, image(), bare, photos=("images/a.jpg", "images/sub/b.png"))
-    (part,) = cvat.FORMAT.find(folder)
+    (part,) = cvat.FORMAT.find(Listing(folder))
     assert (part.images, part.annotations, part.split) == (folder / "images", folder / "annotations.xml", "")
     dataset = cvat.read(folder)
     assert list(dataset.label_map) == ["dog", "cat"]
@@ -356,7 +357,7 @@ def test_encodings(encoding: str, tmp_path: Path) -> None:
         TASK.format(images=image(name="猫.jpg")).replace("cat", "กแมว").replace("utf-8", encoding.removesuffix("-sig"))
     )
     (tmp_path / "x.xml").write_bytes(text.encode(encoding))
-    assert len(cvat.FORMAT.find(tmp_path)) == 1
+    assert len(cvat.FORMAT.find(Listing(tmp_path))) == 1
     assert list(cvat.read(tmp_path).label_map) == ["dog", "กแมว"]
 
 
@@ -376,7 +377,7 @@ def test_find_leaves_other_xml_alone(text: str, tmp_path: Path) -> None:
     """XML of another format, Pascal VOC first of all, is not claimed."""
     photo(tmp_path / "a.jpg")
     (tmp_path / "a.xml").write_text(text)
-    assert cvat.FORMAT.find(tmp_path) == []
+    assert cvat.FORMAT.find(Listing(tmp_path)) == []
 
 
 def test_missing(tmp_path: Path) -> None:
@@ -411,7 +412,7 @@ def test_fuzz(data: Any, tmp_path: Path) -> None:
         text = text.replace(word, data.draw(st.sampled_from(WORDS) | st.text(max_size=5)), 1)
     path = tmp_path / "x.xml"
     path.write_bytes(text.encode("utf-8", "replace"))
-    cvat.FORMAT.find(tmp_path)
+    cvat.FORMAT.find(Listing(tmp_path))
     names = {"x.xml", "a.jpg", "frame_000001.png", str(tmp_path)}
     broken_json.assert_told(lambda on_problem: cvat.read(tmp_path, path, on_problem=on_problem), names)
 
@@ -424,6 +425,6 @@ def test_fuzz_bytes(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.xml"
     for start in (b"", b"<annotations><meta/>"):
         path.write_bytes(start + data)
-        cvat.FORMAT.find(tmp_path)
+        cvat.FORMAT.find(Listing(tmp_path))
         with pytest.raises(DatasetError):
             cvat.read(tmp_path, path)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tfod_helpers.formats import label_studio
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.label_studio import shapes
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.problems import DatasetError
@@ -77,7 +78,7 @@ def test_export(tmp_path: Path) -> None:
     second = task(annotation(result=[]), image="/data/upload/1/1a2b3c4d-b.jpg")
     first = task(annotation(region(), choice), predictions=[{"result": [region(label="dog")]}])
     folder = dataset_folder(tmp_path, [first, second], "a.jpg", "b.jpg")
-    assert [part.images for part in label_studio.FORMAT.find(folder)] == [folder]
+    assert [part.images for part in label_studio.FORMAT.find(Listing(folder))] == [folder]
     dataset = label_studio.read(folder)
     assert list(dataset.label_map) == ["cat"]
     assert [(image.path.name, image.boxes_xyxy.tolist()) for image in dataset] == [
@@ -215,7 +216,7 @@ def test_minimal_export(tmp_path: Path) -> None:
         {"image": "/data/upload/1/1a2b3c4d-c.jpg", **end},
     ]
     folder = dataset_folder(tmp_path, entries, "a.jpg", "b.jpg", "c.jpg")
-    assert len(label_studio.FORMAT.find(folder)) == 1
+    assert len(label_studio.FORMAT.find(Listing(folder))) == 1
     dataset = label_studio.read(folder)
     boxes_xyxy = [[20, 10, 60, 40], [100, 50, 150, 100]]
     assert [image.boxes_xyxy.tolist() for image in dataset] == [boxes_xyxy, boxes_xyxy, []]
@@ -363,7 +364,7 @@ def test_several_annotations(tmp_path: Path) -> None:
         ("warning", "2 annotations of 'a.jpg' differ")
     ]
     assert list(dataset.label_map) == ["cat"]
-    (part,) = label_studio.FORMAT.find(folder)
+    (part,) = label_studio.FORMAT.find(Listing(folder))
     dataset = label_studio.FORMAT.read_parts([Part(part.images, part.annotations, "train")])
     assert dataset.problems[0].where.startswith("train/project-1")
 
@@ -471,7 +472,7 @@ def test_turned_without_a_size(tmp_path: Path) -> None:
 )
 def test_find_leaves_other_formats_alone(other: Any, tmp_path: Path) -> None:
     """JSON of another format, or of none, is not claimed."""
-    assert label_studio.FORMAT.find(dataset_folder(tmp_path, other)) == []
+    assert label_studio.FORMAT.find(Listing(dataset_folder(tmp_path, other))) == []
 
 
 def test_find_reads_only_the_beginning(tmp_path: Path) -> None:
@@ -480,7 +481,7 @@ def test_find_reads_only_the_beginning(tmp_path: Path) -> None:
     text = json.dumps([task(annotation(*[region(label=f'\\"[{number}')] * 900)) for number in range(2)])
     (tmp_path / "big.json").write_text(text[:-1], encoding="utf-8")
     assert text.index('"data"') > 2 * 65_536
-    assert len(label_studio.FORMAT.find(tmp_path)) == 1
+    assert len(label_studio.FORMAT.find(Listing(tmp_path))) == 1
 
 
 FULL = [
@@ -500,7 +501,7 @@ MINIMAL = [{"image": "a.jpg", "label": [BOX | {"original_width": 200, "original_
 def test_fuzz(data: Any, tmp_path: Path) -> None:
     """Whatever the JSON holds, reading ends in a dataset or in one report, and find raises nothing."""
     folder = dataset_folder(tmp_path, data, "a.jpg", "b.jpg")
-    label_studio.FORMAT.find(folder)
+    label_studio.FORMAT.find(Listing(folder))
     (path,) = folder.glob("*.json")
     names = {path.name, "a.jpg", "b.jpg", str(folder)}
     broken_json.assert_told(lambda on_problem: label_studio.read(folder, path, on_problem=on_problem), names)

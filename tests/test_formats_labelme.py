@@ -15,6 +15,7 @@ from PIL import Image
 
 from tfod_helpers import formats
 from tfod_helpers.formats import labelme
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.problems import DatasetError
 
@@ -142,19 +143,19 @@ def test_image_path(path: str | None, tmp_path: Path) -> None:
 def test_layouts(tmp_path: Path) -> None:
     """Annotations beside the photos, in a folder of their own, and in split folders are found with their photos."""
     beside = dataset_folder(tmp_path / "beside", annotation())
-    assert [(part.images, part.annotations, part.split) for part in labelme.FORMAT.find(beside)] == [
+    assert [(part.images, part.annotations, part.split) for part in labelme.FORMAT.find(Listing(beside))] == [
         (beside, beside, "")
     ]
     apart = tmp_path / "apart"
     photo(apart / "images" / "a.jpg")
     (apart / "annotations").mkdir()
     broken_json.write(apart / "annotations" / "a.json", annotation(imagePath="..\\images\\a.jpg"))
-    (part,) = labelme.FORMAT.find(apart)
+    (part,) = labelme.FORMAT.find(Listing(apart))
     assert (part.images, part.annotations) == (apart / "images", apart / "annotations")
     assert len(labelme.FORMAT.read_parts([part])) == 1
     for split in ("train", "val"):
         dataset_folder(tmp_path / "splits" / split, annotation())
-    dataset = labelme.FORMAT.read_parts(labelme.FORMAT.find(tmp_path / "splits"))
+    dataset = labelme.FORMAT.read_parts(labelme.FORMAT.find(Listing(tmp_path / "splits")))
     assert [image.split for image in dataset] == ["train", "val"]
 
 
@@ -210,7 +211,7 @@ def test_photo_inside_that_is_there_too_is_not_looked_at(tmp_path: Path) -> None
     photo(tmp_path / "a.jpg")
     (tmp_path / "a.json").write_text(text)
     assert len(text) > 4 * 65_536
-    assert len(labelme.FORMAT.find(tmp_path)) == 1
+    assert len(labelme.FORMAT.find(Listing(tmp_path))) == 1
     assert len(labelme.read(tmp_path)) == 1
 
 
@@ -286,7 +287,7 @@ def test_only_some(tmp_path: Path) -> None:
     folder = dataset_folder(tmp_path, annotation())
     photo(folder / "b.jpg")
     (folder / "b.json").write_text("broken")
-    (part,) = labelme.FORMAT.find(folder)
+    (part,) = labelme.FORMAT.find(Listing(folder))
     chosen = Part(part.images, part.annotations, "train", frozenset({"a"}))
     assert [image.split for image in labelme.FORMAT.read_parts([chosen])] == ["train"]
 
@@ -307,8 +308,8 @@ def test_only_some(tmp_path: Path) -> None:
 )
 def test_find_leaves_other_formats_alone(other: Any, tmp_path: Path) -> None:
     """JSON of another format, or of none, is not claimed; nor is a folder that is not there."""
-    assert labelme.FORMAT.find(dataset_folder(tmp_path, other)) == []
-    assert labelme.FORMAT.find(tmp_path / "nowhere") == []
+    assert labelme.FORMAT.find(Listing(dataset_folder(tmp_path, other))) == []
+    assert labelme.FORMAT.find(Listing(tmp_path / "nowhere")) == []
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -327,7 +328,7 @@ VALID = annotation(shape(), shape([[1, 2], [9, 2], [5, 8]], "polygon", "dog", 3)
 def test_fuzz(data: Any, tmp_path: Path) -> None:
     """Whatever the JSON holds, reading ends in a dataset or in one report, and find raises nothing."""
     folder = dataset_folder(tmp_path, data)
-    labelme.FORMAT.find(folder)
+    labelme.FORMAT.find(Listing(folder))
     names = {"a.json", "a.jpg", str(folder)}
     broken_json.assert_told(lambda on_problem: labelme.read(folder, on_problem=on_problem), names)
 
@@ -338,6 +339,6 @@ def test_fuzz_bytes(data: bytes, tmp_path: Path) -> None:
     """No bytes make find raise, and reading them ends in one report."""
     photo(tmp_path / "a.jpg")
     (tmp_path / "a.json").write_bytes(data)
-    assert labelme.FORMAT.find(tmp_path) == []
+    assert labelme.FORMAT.find(Listing(tmp_path)) == []
     with pytest.raises(DatasetError):
         labelme.read(tmp_path)

@@ -12,6 +12,7 @@ from PIL import Image
 from tfod_helpers import formats
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats import oxford_pets
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError
 
 
@@ -153,7 +154,7 @@ def test_another_folder_is_refused(tmp_path: Path) -> None:
     """A folder that is not this data set is an error, and a wrong word is one before anything is read."""
     with pytest.raises(DatasetError, match=r"there are no images, annotations/trainval\.txt"):
         oxford_pets.read(tmp_path)
-    assert oxford_pets.FORMAT.find(tmp_path) == []
+    assert oxford_pets.FORMAT.find(Listing(tmp_path)) == []
 
 
 def test_wrong_words_are_refused(pets: Path) -> None:

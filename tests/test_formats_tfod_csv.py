@@ -16,6 +16,7 @@ from PIL import Image
 from tfod_helpers import formats
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import tfod_csv, voc
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
@@ -328,7 +329,7 @@ def test_tables_of_other_columns_are_not_claimed(folder: Path) -> None:
     """A table that somebody keeps beside the photos is left alone, whatever it holds."""
     for data in (b"", b"filename,label\na.jpg,cat\n", b"\xff\xfe\0", HEADER.replace(",", " ").encode()):
         (folder / "labels.csv").write_bytes(data)
-        assert tfod_csv.FORMAT.find(folder) == []
+        assert tfod_csv.FORMAT.find(Listing(folder)) == []
 
 
 def test_broken_table_is_claimed_and_told(folder: Path) -> None:
@@ -339,7 +340,7 @@ def test_broken_table_is_claimed_and_told(folder: Path) -> None:
         (b"\x81", "it cannot be read"),
     ):
         (folder / "labels.csv").write_bytes(HEADER.encode() + rows)
-        (part,) = tfod_csv.FORMAT.find(folder)
+        (part,) = tfod_csv.FORMAT.find(Listing(folder))
         with pytest.raises(DatasetError, match=text):
             tfod_csv.FORMAT.read_parts([part], on_problem="skip")
 

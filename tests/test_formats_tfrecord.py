@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from tfod_helpers import formats, records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import tfrecord
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError, Problem
 from tfod_helpers.records.tfrecord.examples import serialize
 from tfod_helpers.records.tfrecord.frames import frame
@@ -475,7 +476,7 @@ def test_compressed_and_damaged_files(tmp_path: Path) -> None:
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
     """A folder without records is not claimed, and one that holds other files is never written over."""
     (tmp_path / "a.txt").write_text("x")
-    assert tfrecord.FORMAT.find(tmp_path) == []
+    assert tfrecord.FORMAT.find(Listing(tmp_path)) == []
     with pytest.raises(DatasetError, match="there are no TFRecord files"):
         tfrecord.read(tmp_path)
     (tmp_path / "x.record").write_bytes(b"")

@@ -9,11 +9,12 @@ from typing import Any
 
 import broken_json
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from tfod_helpers.formats import via
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError
 
 FUZZ = settings(
@@ -68,7 +69,7 @@ def errors(caught: pytest.ExceptionInfo[DatasetError]) -> list[str]:
 def test_version_2(make: Any, tmp_path: Path) -> None:
     """An export and a project of version 2 are found and read; no regions mean background, no size is missed."""
     folder = dataset_folder(tmp_path, make(images(region(), region(animal="dog"), b=[])), "a.jpg", "b.jpg")
-    assert [(part.images, part.split) for part in via.FORMAT.find(folder)] == [(folder, "")]
+    assert [(part.images, part.split) for part in via.FORMAT.find(Listing(folder))] == [(folder, "")]
     dataset = via.read(folder)
     assert list(dataset.label_map) == ["cat", "dog"]
     assert [image.boxes_xyxy.tolist() for image in dataset] == [[[5, 6, 30, 20], [5, 6, 30, 20]], []]
@@ -82,7 +83,7 @@ def test_version_1_numbers_its_regions(tmp_path: Path) -> None:
     data = images()
     data["a.jpg5"]["regions"] = {"0": region(), "1": region(animal="dog")}
     folder = dataset_folder(tmp_path, data)
-    assert len(via.FORMAT.find(folder)) == 1
+    assert len(via.FORMAT.find(Listing(folder))) == 1
     assert via.read(folder)[0].labels.tolist() == [1, 2]
 
 
@@ -101,7 +102,7 @@ def test_csv(tmp_path: Path) -> None:
             csv.writer(file, lineterminator="\n").writerows(rows)
         photo(tmp_path / "a.jpg")
         photo(tmp_path / "b.jpg")
-        assert [part.annotations for part in via.FORMAT.find(tmp_path)] == [path]
+        assert [part.annotations for part in via.FORMAT.find(Listing(tmp_path))] == [path]
         dataset = via.read(tmp_path)
         assert list(dataset.label_map) == ["cat", 'dog, "big"']
         assert [image.boxes_xyxy.tolist() for image in dataset] == [[[5, 6, 30, 20], [5, 6, 30, 20]], []]
@@ -147,7 +148,7 @@ VERSION_3 = {
 def test_version_3(tmp_path: Path) -> None:
     """A project of version 3 (3.1.1) is found and read: shapes by their number, choices by name."""
     folder = dataset_folder(tmp_path, VERSION_3, "a.jpg", "b.jpg")
-    assert len(via.FORMAT.find(folder)) == 1
+    assert len(via.FORMAT.find(Listing(folder))) == 1
     dataset = via.read(folder)
     assert [dataset.label_map.name(label) for label in dataset[0].labels] == ["dog", "cat", "cat", "cat", "cat"]
     expected = [[5, 6, 30, 20], [20, 10, 40, 30], [20, 15, 40, 25], [1, 2, 9, 8], [1, 2, 9, 9]]
@@ -311,7 +312,7 @@ def test_find_leaves_other_formats_alone(other: Any, tmp_path: Path) -> None:
     """JSON and tables of another format, or of none, are not claimed."""
     folder = dataset_folder(tmp_path, other)
     (folder / "table.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\n")
-    assert via.FORMAT.find(folder) == []
+    assert via.FORMAT.find(Listing(folder)) == []
 
 
 @FUZZ
@@ -323,7 +324,7 @@ def test_find_leaves_other_formats_alone(other: Any, tmp_path: Path) -> None:
 def test_fuzz(data: Any, tmp_path: Path) -> None:
     """Whatever the JSON holds, reading ends in a dataset or in one report, and find raises nothing."""
     folder = dataset_folder(tmp_path, data, "a.jpg", "b.jpg")
-    via.FORMAT.find(folder)
+    via.FORMAT.find(Listing(folder))
     path = folder / "via_region_data.json"
     names = {path.name, "a.jpg", "b.jpg", str(folder)}
     broken_json.assert_told(lambda on_problem: via.read(folder, path, on_problem=on_problem), names)
@@ -332,11 +333,12 @@ def test_fuzz(data: Any, tmp_path: Path) -> None:
 
 @FUZZ
 @given(data=st.binary(max_size=80))
+@example(data=b"\xa0")
 def test_fuzz_csv(data: bytes, tmp_path: Path) -> None:
     """No bytes in a table make find raise, and reading them ends in one report."""
     photo(tmp_path / "a.jpg")
     path = tmp_path / "x.csv"
     path.write_bytes(b"filename,region_count,region_shape_attributes,region_attributes\n" + data)
-    via.FORMAT.find(tmp_path)
+    via.FORMAT.find(Listing(tmp_path))
     with pytest.raises(DatasetError):
         via.read(tmp_path, path, attribute="animal")

@@ -17,6 +17,7 @@ from PIL import Image
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import voc
 from tfod_helpers.formats.checking import COORDINATES
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError
 
 CAT = [52.0, 31.0, 299.0, 278.0]
@@ -500,7 +501,7 @@ def devkit(folder: Path, photos: Sequence[str], annotated: Sequence[str], **list
 def test_lists_and_what_they_leave_out(tmp_path: Path) -> None:
     """Listed names without annotation are one warning, annotations in no list one note, whatever photos there are."""
     folder = devkit(tmp_path, "abcdef", "abcef", train="a\nb\nd\nghost\n", val="c\n")
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(folder))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(folder)))
     assert {image.path.stem: image.split for image in dataset} == {"a": "train", "b": "train", "c": "val"}
     fix = "Take them out of the list, or label the photos."
     assert said(dataset) == [
@@ -522,7 +523,7 @@ def test_listed_annotation_without_photo(tmp_path: Path) -> None:
     """A listed name whose photo is gone is an error of its annotation, with the split in its place."""
     folder = devkit(tmp_path, "ac", "abc", train="a\nb\n", val="c\n")
     with pytest.raises(DatasetError) as caught:
-        voc.FORMAT.read_parts(voc.FORMAT.find(folder))
+        voc.FORMAT.read_parts(voc.FORMAT.find(Listing(folder)))
     assert len(errors(caught)) == 1
     assert errors(caught)[0].startswith("train/b.xml: its image is missing, there is no 'b.jpg' (its filename) in ")
 
@@ -545,7 +546,7 @@ def test_lines_of_lists(lines: str, stems: Sequence[str], tmp_path: Path) -> Non
     folder = devkit(
         tmp_path, ["a", "b", "c", "my cat", "IMG 1", '"'], ["a", "b", "c", "my cat", "IMG 1", '"'], train=lines
     )
-    (part,) = voc.FORMAT.find(folder)
+    (part,) = voc.FORMAT.find(Listing(folder))
     assert (part.split, part.only) == ("train", frozenset(stems))
 
 
@@ -568,7 +569,7 @@ def test_lists_of_any_name(place: str, lists: dict[str, str], splits: dict[str, 
     (folder / place).mkdir(parents=True)
     for name, text in lists.items():
         (folder / place / f"{name}.txt").write_text(text)
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(folder))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(folder)))
     assert {image.path.stem: image.split for image in dataset} == splits
     assert dataset.problems == ()
 
@@ -581,13 +582,13 @@ def test_lists_that_lie_about(place: str, tmp_path: Path) -> None:
     (folder / place / "train.txt").write_text("data/JPEGImages/a.jpg\n/home/me/b.xml\n")
     (folder / place / "val.txt").write_text("c 1\n")
     (folder / place / "notes.txt").write_text("d\n")
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(folder))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(folder)))
     assert {image.path.stem: image.split for image in dataset} == {"a": "train", "b": "train", "c": "val", "d": ""}
 
 
 def test_lists_that_are_empty_are_passed_over(tmp_path: Path) -> None:
     """Where no list names a photo, all annotations are read."""
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(devkit(tmp_path, "ab", "ab", train="", val="\n")))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(devkit(tmp_path, "ab", "ab", train="", val="\n"))))
     assert [image.split for image in dataset] == ["", ""]
 
 
@@ -599,7 +600,7 @@ def test_photos_are_found_by_their_names(tmp_path: Path) -> None:
         photo(tmp_path / base / "SegmentationClass/a.jpg")
     photo(tmp_path / "two/SegmentationClass/c.jpg")
     annotation(tmp_path / "two/Annotations/c.xml", "c.jpg")
-    assert [(part.images.relative_to(tmp_path), part.only) for part in voc.FORMAT.find(tmp_path)] == [
+    assert [(part.images.relative_to(tmp_path), part.only) for part in voc.FORMAT.find(Listing(tmp_path))] == [
         (Path("one/JPEGImages"), None),
         (Path("two/JPEGImages"), None),
     ]
@@ -612,7 +613,7 @@ def test_photos_of_one_name_in_folders_of_other_names(tmp_path: Path) -> None:
             (tmp_path / folder / name).mkdir(parents=True)
         photo(tmp_path / "photos" / name / "a.jpg", 60 + number)
         annotation(tmp_path / "labels" / name / "a.xml", "a.jpg", (60 + number, 40))
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)))
     assert [image.path.parent.name for image in dataset] == ["monday", "tuesday"]
     assert [image.width for image in dataset] == [61, 62]
 
@@ -637,7 +638,7 @@ def test_photos_of_one_name_in_two_splits(labels: str, images: str, tmp_path: Pa
         annotation(tmp_path / labels.format(name) / "a.xml", "a.jpg", (60 + number, 40))
     photo(tmp_path / images.format("Val") / "b.jpg")
     annotation(tmp_path / labels.format("train") / "b.xml", "b.jpg")
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path), on_problem="skip")
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)), on_problem="skip")
     assert {image.split: image.width for image in dataset} == {"train": 61, "Val": 62}
     assert sorted(one.kind for one in dataset.problems) == ["photo missing", "photo not annotated"]
 
@@ -651,10 +652,10 @@ def test_photo_in_two_folders(tmp_path: Path) -> None:
     photo(tmp_path / "cam2/b.jpg")
     for stem in "ab":
         annotation(tmp_path / f"xml/{stem}.xml", f"{stem}.jpg")
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)))
     assert [image.path.relative_to(tmp_path).as_posix() for image in dataset] == ["cam2/a.jpg", "cam2/b.jpg"]
     photo(tmp_path / "cam1/a.jpg", 80)
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path), on_problem="skip")
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)), on_problem="skip")
     assert [image.path.name for image in dataset] == ["b.jpg"]
     assert said(dataset)[0][1].startswith("a.xml: it may describe 'cam1/a.jpg' or 'cam2/a.jpg', its filename is 'a.jpg")
 
@@ -667,7 +668,7 @@ def test_photos_of_people_with_masks(tmp_path: Path) -> None:
     (tmp_path / "annotations").mkdir()
     for stem in "ab":
         annotation(tmp_path / f"annotations/{stem}.xml", f"{stem}.jpg")
-    assert len(voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))) == 2
+    assert len(voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)))) == 2
 
 
 def test_annotations_in_two_folders(tmp_path: Path) -> None:
@@ -678,7 +679,7 @@ def test_annotations_in_two_folders(tmp_path: Path) -> None:
             annotation(tmp_path / name / f"{stem}.xml", f"{stem}.jpg")
     for stem in "ab":
         photo(tmp_path / f"images/{stem}.jpg")
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)))
     assert [len(image.labels) for image in dataset] == [1, 1]
     (note,) = said(dataset)
     assert note == (
@@ -687,7 +688,7 @@ def test_annotations_in_two_folders(tmp_path: Path) -> None:
     )
     annotation(tmp_path / "annotations/a.xml", "a.jpg", objects=[("dog", 1, 2, 30, 31)])
     with pytest.raises(DatasetError) as caught:
-        voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
+        voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)))
     assert errors(caught)[0].startswith("a.jpg: 2 annotations describe this image: annotations/a.xml; images/a.xml.")
 
 
@@ -699,7 +700,7 @@ def test_annotation_without_photo_is_read_with_the_rest(tmp_path: Path) -> None:
     (tmp_path / "annotations").mkdir()
     for stem in "abc":
         annotation(tmp_path / f"annotations/{stem}.xml", f"{stem}.jpg")
-    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path), on_problem="skip")
+    dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)), on_problem="skip")
     assert {image.path.stem: image.split for image in dataset} == {"a": "train", "b": "val"}
     assert [text[:27] for _, text in said(dataset)] == ["train/c.xml: its image is m"]
 
@@ -709,9 +710,9 @@ def test_xml_of_others_is_not_claimed(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg")
     for text in ("<svg/>", "<annotations><image/></annotations>"):
         (tmp_path / "a.xml").write_text(text)
-        assert voc.FORMAT.find(tmp_path) == []
+        assert voc.FORMAT.find(Listing(tmp_path)) == []
     (tmp_path / "a.xml").write_text("<annotation><source/><size/></annotation>")  # background
-    assert len(voc.FORMAT.find(tmp_path)) == 1
+    assert len(voc.FORMAT.find(Listing(tmp_path))) == 1
 
 
 WEB = "<polygon><username>x</username>{}</polygon>".format(
@@ -740,7 +741,7 @@ def test_objects_without_a_box(shape: str, expected: list[float] | str, tmp_path
             voc.read(tmp_path)
         assert errors(caught)[0].startswith(f"a.xml, object 2 ('cat'): {expected}")
     else:
-        dataset = voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path))
+        dataset = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)))
         assert [image.boxes_xyxy.tolist() for image in dataset] == [[expected]]
         assert list(dataset.label_map) == ["cat"]
 
@@ -865,7 +866,7 @@ def test_write_gives_splits_a_folder_each(tmp_path: Path) -> None:
     )
     folder = voc.write(Dataset(images, CATS_AND_DOGS), tmp_path / "new")
     assert (folder / "train/a.xml").is_file()
-    again = voc.FORMAT.read_parts(voc.FORMAT.find(folder), label_map=CATS_AND_DOGS)
+    again = voc.FORMAT.read_parts(voc.FORMAT.find(Listing(folder)), label_map=CATS_AND_DOGS)
     assert {image.split for image in again} == {"test", "train", ""}
     assert again.problems == ()
 
@@ -892,4 +893,4 @@ def test_photos_of_another_split_alone(tmp_path: Path) -> None:
         annotation(tmp_path / name / "a.xml", "a.jpg", objects=[(name, 1, 2, 30, 31)])
     for on_problem in ("raise", "skip"):
         with pytest.raises(DatasetError, match=r"train_xml: there are no photos in this folder, only 1 \.xml"):
-            voc.FORMAT.read_parts(voc.FORMAT.find(tmp_path), on_problem=on_problem)
+            voc.FORMAT.read_parts(voc.FORMAT.find(Listing(tmp_path)), on_problem=on_problem)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tfod_helpers import formats
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import yolo
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError, OnProblem
 
 Files = dict[str, str | bytes]
@@ -82,7 +83,7 @@ FOLDERS = {f"{kind}": ROWS for kind in ("labels/a.txt", "labels/b.txt", "images/
 )  # fmt: skip
 def test_layouts_are_found(files: dict[str, str], splits: list[str], tmp_path: Path) -> None:
     """Each tool's folders are found, with names and splits, wherever the paths in them point to."""
-    dataset = yolo.FORMAT.read_parts(yolo.FORMAT.find(write(tmp_path, files)))
+    dataset = yolo.FORMAT.read_parts(yolo.FORMAT.find(Listing(write(tmp_path, files))))
     assert dataset.label_map == LabelMap(["cat", "dog"])
     assert [(image.path.name, image.split) for image in dataset] == list(zip(["a.jpg", "b.jpg"], splits, strict=True))
     for image in dataset:
@@ -160,7 +161,7 @@ def test_paths_never_lead_out_of_the_folder(text: str, tmp_path: Path) -> None:
     write(tmp_path / "secret", {"a.jpg": "", "a.txt": ROWS})
     data = yaml.safe_dump({"train": text, "val": text, "names": ["cat", "dog"]})
     folder = write(tmp_path / "set", {"data.yaml": data})
-    assert yolo.FORMAT.find(folder) == []
+    assert yolo.FORMAT.find(Listing(folder)) == []
 
 
 @pytest.mark.parametrize(
@@ -168,14 +169,14 @@ def test_paths_never_lead_out_of_the_folder(text: str, tmp_path: Path) -> None:
 )
 def test_a_bad_yaml_is_no_data_set(text: str, tmp_path: Path) -> None:
     """Aliases, Python objects and what is no YAML are not unfolded, run or stumbled over."""
-    assert yolo.FORMAT.find(write(tmp_path, {"data.yaml": text})) == []
+    assert yolo.FORMAT.find(Listing(write(tmp_path, {"data.yaml": text}))) == []
 
 
 @pytest.mark.parametrize("name", ["test", "classes", "train"])
 def test_a_photo_may_be_called_like_a_list(name: str, tmp_path: Path) -> None:
     """The labels of test.jpg or classes.jpg are labels, and not a list of photos or the names of the classes."""
     files = {f"images/{name}.jpg": "", f"labels/{name}.txt": ROWS, "data.yaml": "names: [cat, dog]\ntrain: images"}
-    (image,) = yolo.FORMAT.read_parts(yolo.FORMAT.find(write(tmp_path, files)))
+    (image,) = yolo.FORMAT.read_parts(yolo.FORMAT.find(Listing(write(tmp_path, files))))
     assert image.boxes_xyxy.tolist() == BOXES
 
 
@@ -519,7 +520,7 @@ def test_any_division_is_written_and_read_back(splits: str, tmp_path: Path) -> N
 def test_photos_without_any_label(tmp_path: Path) -> None:
     """Photos without a label file among them are no background; a data.yaml beside another format's is no YOLO."""
     write(tmp_path, {"images/a.jpg": "", "data.yaml": BOTH + NAMES})
-    assert yolo.FORMAT.find(tmp_path) == []
+    assert yolo.FORMAT.find(Listing(tmp_path)) == []
     with pytest.raises(DatasetError, match=r"there is no label file for 1 photo, a\.jpg, nor for any other here"):
         yolo.read(tmp_path)
 
@@ -545,7 +546,9 @@ def test_a_part_of_a_set_knows_its_data_yaml(tmp_path: Path) -> None:
 def test_round_trip_with_splits_changes_nothing(dataset: Dataset) -> None:
     """Writing and reading gives the same images, boxes to the last bit, classes and splits."""
     with tempfile.TemporaryDirectory() as name:
-        assert_equal(yolo.FORMAT.read_parts(yolo.FORMAT.find(yolo.write(dataset, Path(name) / "written"))), dataset)
+        assert_equal(
+            yolo.FORMAT.read_parts(yolo.FORMAT.find(Listing(yolo.write(dataset, Path(name) / "written")))), dataset
+        )
 
 
 @QUICK
@@ -554,7 +557,7 @@ def test_round_trip_changes_nothing(dataset: Dataset) -> None:
     """The same where the images belong to no splits."""
     with tempfile.TemporaryDirectory() as name:
         folder = yolo.write(dataset, Path(name) / "written")
-        assert_equal(yolo.FORMAT.read_parts(yolo.FORMAT.find(folder)), dataset)
+        assert_equal(yolo.FORMAT.read_parts(yolo.FORMAT.find(Listing(folder))), dataset)
         data = yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8"))
         assert data["train"] == data["val"] == "images"
 

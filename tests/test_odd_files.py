@@ -29,6 +29,7 @@ from tfod_helpers import formats, photos, records
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.formats import tfod_csv, voc
 from tfod_helpers.formats.checking import COORDINATES
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError
 
 FUZZ = settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -856,7 +857,7 @@ def test_fuzz_voc(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None
     if not folder.exists():
         photo(good(folder) / "a.jpg")
     (folder / "a.xml").write_bytes(data)
-    assert voc.FORMAT.find(folder)
+    assert voc.FORMAT.find(Listing(folder))
     assert_told(folder, lambda mode: voc.read(folder, on_problem=mode), "a.xml")  # type: ignore[arg-type]
 
 
@@ -870,7 +871,7 @@ def test_fuzz_csv(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None
             photo(folder / name)
     path = folder / "labels.csv"
     path.write_bytes(data)
-    tfod_csv.FORMAT.find(folder)
+    tfod_csv.FORMAT.find(Listing(folder))
     assert_told(folder, lambda mode: tfod_csv.read(folder, path, on_problem=mode), "labels.csv")  # type: ignore[arg-type]
 
 

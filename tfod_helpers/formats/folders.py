@@ -13,7 +13,6 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,20 +30,13 @@ from tfod_helpers.problems import DatasetError, Problem
 
 _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brought along
 _MOST = 2000  # folders; a root with more of them is no data set
-PASSED_OVER = "__MACOSX"  # what macOS puts into zips
+_PASSED_OVER = "__MACOSX"  # what macOS puts into zips
 _NO_PHOTOS = re.compile("mask|segment|trimap", re.IGNORECASE)  # pictures that have a photo's name and are none
-_LOOKED_AT = 20  # files of a folder, so that a folder of 10,000 files of another format costs nothing
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return a folder's own subfolders, sorted; hidden ones and those that cannot be looked into are left out."""
-    try:
-        with os.scandir(folder) as entries:
-            shown = [entry for entry in entries if not entry.name.startswith(".")]
-            names = [one.name for one in shown if (os.path.isdir(one.path) if one.is_symlink() else one.is_dir())]
-    except OSError:
-        return []
-    return [folder / name for name in sorted(names) if os.access(folder / name, os.R_OK | os.X_OK)]
+    """Return a folder's own subfolders, sorted; none where it cannot be looked into, and no hidden ones."""
+    return [folder / name for name in _entries(folder)[1]]
 
 
 def split_name(*names: str) -> str:
@@ -52,27 +44,58 @@ def split_name(*names: str) -> str:
     return next(filter(None, map(split_word, names)), "")
 
 
-def names_in(folder: Path, endings: Collection[str], most: int = _LOOKED_AT) -> list[str]:
-    """Return the names of a folder's files with these endings, the first few; none where it cannot be looked into."""
-    try:
-        return list(islice(files_with_ending(folder, endings), most))
-    except DatasetError:
-        return []
-
-
 # --- all folders of a data set ---------------------------------------------------------------------
 
 
 class Listing(dict[Path, list[str]]):
-    """The folders of a data set, the root first, each with the names of its files."""
+    """The folders of a data set, the root first, each with the sorted names of its files.
+
+    Hidden ones are left out, and a folder that cannot be looked into has no files.
+
+    Args:
+        root: the data set's folder; of a file, the listing is empty.
+
+    Attributes:
+        root: the same.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self.root = root
+        self._inside: dict[Path, list[Path]] = {}
+        level = [root] if root.is_dir() else []
+        for _ in range(_DEEPEST):
+            for folder in level[: _MOST - len(self)]:
+                self[folder], inside = _entries(folder)
+                self._inside[folder] = [folder / name for name in inside]
+            level = [child for folder in level for child in self._inside.get(folder, ())]
+
+    @functools.cached_property
+    def _by_ending(self) -> dict[Path, dict[str, list[str]]]:
+        found: dict[Path, dict[str, list[str]]] = {folder: defaultdict(list) for folder in self}
+        for folder, names in self.items():
+            for name in names:
+                found[folder][os.path.splitext(name)[1].lower()].append(name)
+        return found
+
+    def ending(self, folder: Path, *endings: str) -> list[str]:
+        """Return the names of a folder's files with these endings, in lower case; none where it is not in the list."""
+        of_folder = self._by_ending.get(folder, {})
+        return [name for ending in endings for name in of_folder.get(ending, ())]
+
+    def inside(self, folder: Path) -> list[Path]:
+        """Return a folder's own subfolders, sorted."""
+        return self._inside.get(folder, [])
+
+    def has_photos(self, folder: Path) -> bool:
+        """Whether there is a photo in a folder or below it."""
+        return folder in self.photos or any(map(self.has_photos, self.inside(folder)))
 
     @functools.cached_property
     def photos(self) -> dict[Path, dict[str, str]]:
         """The photos of each folder that has some, by their folded names without ending."""
-        named = {
-            folder: {folded(stem(name)): name for name in names if _is_photo(name)} for folder, names in self.items()
-        }
-        return {folder: photos for folder, photos in named.items() if photos}
+        named = {folder: sorted(self.ending(folder, *PHOTO_ENDINGS)) for folder in self}
+        return {folder: {folded(stem(name)): name for name in photos} for folder, photos in named.items() if photos}
 
     @functools.cached_property
     def having(self) -> dict[str, list[Path]]:
@@ -86,76 +109,51 @@ class Listing(dict[Path, list[str]]):
     @functools.cached_property
     def texts(self) -> dict[Path, list[str]]:
         """The ``.txt`` files of each folder that has some."""
-        named = {folder: [name for name in names if name.lower().endswith(".txt")] for folder, names in self.items()}
-        return {folder: texts for folder, texts in named.items() if texts}
+        return {folder: texts for folder in self if (texts := self.ending(folder, ".txt"))}
 
+    def closed(self) -> list[Problem]:
+        """Return a problem for each folder that cannot be looked into, as photos may be in it.
 
-def listing(root: Path) -> Listing:
-    """Return the folders of a data set, the root first, each with the names of its files.
+        Raises:
+            DatasetError: it is the root itself.
+        """
+        places = [folder for folder in self if not os.access(folder, os.R_OK | os.X_OK)]
+        what, fix = "the folder cannot be looked into", "Check its permissions."
+        problems = [Problem(where=str(folder), what=what, fix=fix, kind="folder closed") for folder in places]
+        if self.root in places:
+            raise DatasetError(problems, str(self.root))
+        return problems
 
-    Hidden ones are left out, and a folder that cannot be looked into has no files.
-    """
-    found = Listing()
-    level = [root]
-    for _ in range(_DEEPEST):
-        inside: list[Path] = []
-        for folder in level[: _MOST - len(found)]:
-            files, folders = _entries(folder)
-            found[folder] = files
-            inside += [folder / name for name in folders]
-        level = inside
-    return found
+    def left_out(self, read: Iterable[Path], problems: Sequence[Problem]) -> Iterator[Problem]:
+        """Yield a warning for each folder with photos of which none was read or reported, as one file was not known.
+
+        Args:
+            read: the photos that were read.
+            problems: what is reported of others, and of folders.
+        """
+        reported = "".join(f"{one.where}/\n{one.what}/\n" for one in problems).replace(",", "/")
+        paths = [*map(str, read), *(one.photo for one in problems if one.photo)]
+        known = {Path(place).absolute() for place in set(map(os.path.dirname, paths))}
+        for folder in self.photos:
+            known_here = folder.absolute() in known or f"{folder.relative_to(self.root).as_posix()}/" in reported
+            # In the root itself there is often a picture that only shows what the data are.
+            if folder != self.root and not known_here and not _NO_PHOTOS.search(folder.name):
+                names = self.ending(folder, *PHOTO_ENDINGS)
+                what = f"no annotation was found for its {len(names)} photos, such as {min(names)}"
+                fix = "They are left out. Look whether a file of annotations is missing, or cannot be recognised."
+                yield Problem(where=str(folder), what=what, fix=fix, severity="warning", kind="photo left out")
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of a folder's own files and folders, each sorted."""
     try:
         with os.scandir(folder) as entries:
-            shown = [entry for entry in entries if not entry.name.startswith((".", PASSED_OVER))]
+            shown = [entry for entry in entries if not entry.name.startswith((".", _PASSED_OVER))]
     except OSError:
         return [], []
     files = {entry.name for entry in shown if is_file(entry)}
     rest = [entry for entry in shown if entry.name not in files]
     return sorted(files), sorted(entry.name for entry in rest if os.path.isdir(entry.path))
-
-
-def closed(root: Path) -> list[Problem]:
-    """Return a problem for each folder of a data set that cannot be looked into, as photos may be in it.
-
-    Raises:
-        DatasetError: it is the root itself.
-    """
-    places = [folder for folder in listing(root) if not os.access(folder, os.R_OK | os.X_OK)]
-    what, fix = "the folder cannot be looked into", "Check its permissions."
-    problems = [Problem(where=str(folder), what=what, fix=fix, kind="folder closed") for folder in places]
-    if root in places:
-        raise DatasetError(problems, str(root))
-    return problems
-
-
-def has_photos(root: Path) -> bool:
-    """Whether there is a photo in any folder of a data set."""
-    return any(_is_photo(name) for names in listing(root).values() for name in names)
-
-
-def left_out(root: Path, read: Iterable[Path], problems: Sequence[Problem]) -> Iterator[Problem]:
-    """Yield a warning for each folder with photos of which none was read or is spoken of, as one file was not known.
-
-    Args:
-        root: the data set; nothing is yielded where it is a file.
-        read: the photos that were read.
-        problems: what is said of others, and of folders.
-    """
-    told = "".join(f"{one.where}/\n{one.what}/\n" for one in problems)
-    paths = [*map(str, read), *(one.photo for one in problems if one.photo)]
-    known = {Path(place).absolute() for place in set(map(os.path.dirname, paths))}
-    for folder, names in listing(root).items():
-        photos = list(filter(_is_photo, names))
-        is_told = folder.absolute() in known or f"{folder.relative_to(root).as_posix()}/" in told.replace(",", "/")
-        # In the root itself there is often a picture that only shows what the data are.
-        if folder != root and photos and not is_told and not _NO_PHOTOS.search(folder.name):
-            what = f"no annotation was found for its {len(photos)} photos, such as {photos[0]}"
-            fix = "They are left out. Look whether a file of annotations is missing, or cannot be recognised."
-            yield Problem(where=str(folder), what=what, fix=fix, severity="warning", kind="photo left out")
 
 
 def stem(name: str) -> str:
@@ -192,10 +190,10 @@ def photos_of(wanted: Collection[str], place: Path, folders: Listing, split: str
     Args:
         wanted: the photos' names without ending.
         place: the folder with the annotations.
-        folders: what `listing` returned.
+        folders: all of the data set.
         split: which split they are for; empty where only a folder's name may say so.
     """
-    root = next(iter(folders))
+    root = folders.root
     split = split or split_of(root, place)
     keys = {name: folded(name) for name in wanted}
     counts = Counter(folder for key in keys.values() for folder in folders.having.get(key, ()))
@@ -230,10 +228,6 @@ def shared(parts: Sequence[Part], names: Listing) -> list[Part]:
             part = Part(part.images, part.annotations, part.split, frozenset(own))
         found.append(part)
     return found
-
-
-def _is_photo(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in PHOTO_ENDINGS
 
 
 def _differ(one: str, other: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.files import storage, workspace
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.raw import Part, Reading, Source, WayUp
 from tfod_helpers.photos.folder import existing_folder, folded
@@ -32,7 +33,7 @@ class Format:
 
     Attributes:
         title: its name in messages.
-        find: the parts of a data set of this format in a folder; none where it is of another format, or not there.
+        find: the parts of a data set of this format, given its folders; none where it is of another format.
         sources: takes the parts and a `Reading`, and returns a `Source` for each. Its keyword arguments are the
             format's own options.
         beside: the parts that a folder means which is given without annotations; None takes ``find``.
@@ -45,7 +46,7 @@ class Format:
     """
 
     title: str
-    find: Callable[[Path], list[Part]]
+    find: Callable[[Listing], list[Part]]
     sources: Callable[..., Iterable[Source]]
     beside: Callable[[Path], list[Part]] | None = None
     fetch: Callable[[storage.AnyPath], Path] = storage.mirror
@@ -101,7 +102,7 @@ class Format:
             parts = [Part(folder, self.fetch(annotations).expanduser())]
         elif self.beside:
             parts = self.beside(folder)
-        elif not (parts := self.find(existing_folder(folder))):
+        elif not (parts := self.find(Listing(existing_folder(folder)))):
             fix = "Check the path, or give the annotations' own."
             raise refused(folder, f"there is no {self.title} file in this folder", fix)
         return self.read_parts(parts, label_map=label_map, on_problem=on_problem, way_up=way_up, **options)

@@ -49,15 +49,17 @@ _PIECES = ("polygon", "mask", None)  # shapes that may be one of several pieces 
 _REDRAW = "Draw it again, or delete it."
 
 
-def _find(root: Path) -> list[Part]:
+def _find(names: folders.Listing) -> list[Part]:
     """Return the folders with LabelMe files under a folder, each with its photos and its split."""
-    names = folders.listing(root)
     parts: list[Part] = []
-    for place in filter(_is_ours, names):
-        stems = {folders.stem(name) for name in names[place] if name.lower().endswith(_ENDINGS)}
+    for place in names:
+        files = names.ending(place, *_ENDINGS)
+        if not any(_is_annotation(parsing.beginning_of_json(place / name)) for name in files[:_LOOKED_AT]):
+            continue
+        stems = set(map(folders.stem, files))
         found = folders.photos_of(stems, place, names)
         for images, own, _ in found:
-            split = folders.split_of(root, place, images)
+            split = folders.split_of(names.root, place, images)
             parts.append(Part(images, place, split, own if len(found) > 1 else None))
     return folders.shared(parts, names)
 
@@ -114,11 +116,6 @@ def _take_out(found: Iterator[tuple[str, bytes]], target: storage.AnyPath, probl
     fix = "Nothing needs to be done."
     problems.append(Problem(where=str(target), what=what, fix=fix, severity="note", kind="photo taken out"))
     return inside
-
-
-def _is_ours(folder: Path) -> bool:
-    names = folders.names_in(folder, _ENDINGS, _LOOKED_AT)
-    return any(_is_annotation(parsing.beginning_of_json(folder / name)) for name in names)
 
 
 def _is_annotation(data: Any) -> bool:

@@ -17,16 +17,17 @@ from typing import TypeVar
 
 from tfod_helpers.annotations import split_role, split_word
 from tfod_helpers.formats import folders
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.labelled_images import placed
 from tfod_helpers.formats.raw import Part, RawImage, Reading, Source
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import DatasetError
 
 ReadFile = Callable[[Path, PhotoFolder, Reading], Iterable[tuple[str, RawImage]]]
 Told = TypeVar("Told")
 _OfSplit = dict[str, list[RawImage]]
 _IMAGE_FOLDERS = ("images", "image", "img", "imgs", "jpegimages", "photos", "data")
+_LOOKED_AT = 20  # files of a folder, so that a folder of 10,000 files of another format costs nothing
 _ANNOTATION_FOLDER = re.compile("annot|label|json|coco", re.IGNORECASE)
 
 
@@ -40,7 +41,7 @@ def one_file_format(title: str, ending: str, is_ours: Callable[[Path], bool], re
 # --- finding the files ------------------------------------------------------------------------------
 
 
-def find(ending: str, is_ours: Callable[[Path], bool], folder: Path) -> list[Part]:
+def find(ending: str, is_ours: Callable[[Path], bool], listing: Listing) -> list[Part]:
     """Return the annotation files of a format in a folder and its subfolders, each with its photos.
 
     Where there are none, the folders are looked into that are called like a split or like annotations.
@@ -48,23 +49,21 @@ def find(ending: str, is_ours: Callable[[Path], bool], folder: Path) -> list[Par
     Args:
         ending: of the annotation files, lower case, with the dot.
         is_ours: looks at the beginning of a file; raises nothing.
-        folder: the data set's root.
+        listing: the data set's folders.
     """
-    inside = folders.subfolders(folder)
+    inside = listing.inside(listing.root)
     named = (place for place in inside if split_word(place.name) or _ANNOTATION_FOLDER.search(place.name))
-    deeper = (child for place in named for child in folders.subfolders(place))
-    for places in ([folder, *inside], deeper):
-        files = [
-            place / name for place in places for name in folders.names_in(place, (ending,)) if is_ours(place / name)
-        ]
-        if files:
-            return [_part(folder, file, alone=len(files) == 1) for file in files]
+    deeper = (child for place in named for child in listing.inside(place))
+    for places in ([listing.root, *inside], deeper):
+        paths = (place / name for place in places for name in listing.ending(place, ending)[:_LOOKED_AT])
+        if files := list(filter(is_ours, paths)):
+            return [_part(listing, file, alone=len(files) == 1) for file in files]
     return []
 
 
-def _part(root: Path, file: Path, *, alone: bool) -> Part:
-    split = folders.split_name(*file.parent.relative_to(root).parts[::-1]) or split_of_file(file.stem, alone=alone)
-    return Part(_photos_near(root, file, split), file, split, root=root)
+def _part(listing: Listing, file: Path, *, alone: bool) -> Part:
+    split = folders.split_of(listing.root, file.parent) or split_of_file(file.stem, alone=alone)
+    return Part(_photos_near(listing, file, split), file, split, root=listing.root)
 
 
 def split_of_file(stem: str, *, alone: bool) -> str:
@@ -75,32 +74,25 @@ def split_of_file(stem: str, *, alone: bool) -> str:
     return folders.split_name(*ends, *([] if alone else beginnings))
 
 
-def _photos_near(root: Path, file: Path, split: str) -> Path:
+def _photos_near(listing: Listing, file: Path, split: str) -> Path:
     """Return the folder with the photos that annotations speak of, by the names of the folders.
 
     That is their own folder, else one that is called like their split, else ``images`` and the like beside them or in
     the root; where there are no photos in any of them, their own, so that the report is about that.
     """
-    place = file.parent
-    if _has_photos(place, deep=False):
+    place, root = file.parent, listing.root
+    if place in listing.photos:
         return place
-    beside = [child for base in dict.fromkeys((place, root)) for child in folders.subfolders(base)]
+    beside = [child for base in dict.fromkeys((place, root)) for child in listing.inside(base)]
     images = [child for name in _IMAGE_FOLDERS for child in beside if child.name.casefold() == name]
     of_split = [
         child
         for base in (place, *images, root)
-        for child in (folders.subfolders(base) if split else ())
+        for child in (listing.inside(base) if split else ())
         if child not in (place, root) and split_word(child.name).casefold() == split.casefold()
     ]
     of_split.sort(key=lambda child: child.name not in file.stem)  # train2017, not train2014, for instances_train2017
-    return next((folder for folder in (*of_split, *images, place, root) if _has_photos(folder, deep=True)), place)
-
-
-def _has_photos(folder: Path, *, deep: bool) -> bool:
-    try:
-        return folder.is_dir() and bool(PhotoFolder(folder, deep=deep).names)
-    except (DatasetError, OSError):
-        return False
+    return next(filter(listing.has_photos, (*of_split, *images, place, root)), place)
 
 
 # --- finding the photos -----------------------------------------------------------------------------
@@ -119,11 +111,11 @@ def sources(read_file: ReadFile, parts: Sequence[Part], reading: Reading) -> lis
         photos, (of_split, told) = with_photos(part, parts, functools.partial(_read, read_file, part, reading), _names)
         reading.problems += placed(told.problems, part.split)
         reading.classes = told.classes
-        inside = {} if part.split else {child.name: child for child in folders.subfolders(photos.folder)}
         for split, raws in of_split.items():
             # Two subsets may have photos of one name, each in the subset's own folder.
-            own = split in inside and _has_photos(inside[split], deep=True)
-            found.append(Source(PhotoFolder(inside[split], deep=True) if own else photos, raws, split=split))
+            own = not part.split and any(name.startswith(f"{split}/") for name in photos.names)
+            place = PhotoFolder(photos.folder / split, deep=True) if own else photos
+            found.append(Source(place, raws, split=split))
     return found
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tfod_helpers.formats import folders, parsing, tables
+from tfod_helpers.formats import parsing, tables
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.photos.folder import PHOTO_ENDINGS
 
 _CONVERT = "Convert it to COCO or Pascal VOC first, for instance with FiftyOne, Datumaro or Roboflow."
@@ -58,9 +59,9 @@ _OTHERS = (
 )
 
 
-def what_it_is(path: Path) -> tuple[str, str] | None:
-    """Return what a file, or one in a folder, is that no format reads, and what to do; None where nothing is known."""
-    beginnings = list(_beginnings(path)) if path.is_dir() else [(f"/{path.name}", _beginning(path))]
+def what_it_is(place: Path | Listing) -> tuple[str, str] | None:
+    """Return what a file, or one of a data set, is that no format reads, and what to do; None: unknown."""
+    beginnings = list(_beginnings(place)) if isinstance(place, Listing) else [(f"/{place.name}", _beginning(place))]
     for other in _OTHERS:
         for name, text in beginnings:
             if re.search(other.name, name.lower()) and re.match(other.beginning, text):
@@ -69,10 +70,10 @@ def what_it_is(path: Path) -> tuple[str, str] | None:
     return None
 
 
-def _beginnings(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the path below a root of a few files of each folder, with how they begin."""
+def _beginnings(listing: Listing) -> Iterator[tuple[str, str]]:
+    """Yield the path below the root of a few files of each folder, with how they begin."""
     looked_at = 0
-    for folder, names in folders.listing(root).items():
+    for folder, names in listing.items():
         of_ending: Counter[str] = Counter()
         for path in (folder / name for name in names):
             of_ending[path.suffix] += 1
@@ -80,7 +81,7 @@ def _beginnings(root: Path) -> Iterator[tuple[str, str]]:
                 continue
             looked_at += 1
             if looked_at <= _MOST_FILES:
-                yield f"/{path.relative_to(root).as_posix()}", _beginning(path)
+                yield f"/{path.relative_to(listing.root).as_posix()}", _beginning(path)
 
 
 def _beginning(path: Path) -> str:
@@ -91,9 +92,8 @@ def _beginning(path: Path) -> str:
         return ""
 
 
-def beginnings(path: Path) -> str:
+def beginnings(files: Iterable[Path]) -> str:
     """Return how the first files begin that may hold annotations, one of each kind, as words to go on with."""
-    files = [path] if path.is_file() else [at / name for at, names in folders.listing(path).items() for name in names]
     first: dict[str, Path] = {}
     for file in files:
         first.setdefault(file.suffix.lower(), file)

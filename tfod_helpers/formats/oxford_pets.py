@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tfod_helpers.formats.folders import names_in
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
 from tfod_helpers.formats.voc.reading import read_file
@@ -48,22 +48,22 @@ _BREEDS = frozenset(
 _LOOKED_AT = 3  # files
 
 
-def _find(folder: Path) -> list[Part]:
+def _find(listing: Listing) -> list[Part]:
     """Return the parts that the data set's own lists name; none where it is another data set in the same layout."""
-    annotations = folder / "annotations"
-    if not (folder / "images").is_dir() or not any((annotations / name).is_dir() for name in ("xmls", "trimaps")):
+    images, annotations = listing.root / "images", listing.root / "annotations"
+    if images not in listing or not {annotations / "xmls", annotations / "trimaps"} & listing.keys():
         return []
     lists = {split: [row[0] for row in _rows(annotations / f"{split}.txt")] for split in _SPLITS}
-    parts = [Part(folder / "images", annotations, split, frozenset(names)) for split, names in lists.items() if names]
-    return parts if _are_pets({name for names in lists.values() for name in names}, annotations) else []
+    parts = [Part(images, annotations, split, frozenset(names)) for split, names in lists.items() if names]
+    first = listing.ending(annotations / "xmls", ".xml")[:_LOOKED_AT]
+    return parts if _are_pets({name for names in lists.values() for name in names}, annotations, first) else []
 
 
-def _are_pets(listed: Iterable[str], annotations: Path) -> bool:
+def _are_pets(listed: Iterable[str], annotations: Path, first: Iterable[str]) -> bool:
     """Whether the photos' names have the breeds, or list.txt numbers them; and the first XML knows cats and dogs only.
 
     Others took the layout of this data set for their own, and their classes are in the XML.
     """
-    first = names_in(annotations / "xmls", (".xml",), _LOOKED_AT)
     raws = [read_file(str(annotations / "xmls"), name) for name in first]
     if any(item.name and item.name.casefold() not in _SPECIES for raw in raws for item in raw.objects):
         return False
@@ -73,7 +73,7 @@ def _are_pets(listed: Iterable[str], annotations: Path) -> bool:
 
 
 def _beside(folder: Path) -> list[Part]:
-    if parts := _find(existing_folder(folder)):
+    if parts := _find(Listing(existing_folder(folder))):
         return parts
     what = "there are no images, annotations/trainval.txt and annotations/xmls of its breeds in this folder"
     raise refused(folder, what, "Check the path.")

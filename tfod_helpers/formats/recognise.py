@@ -16,7 +16,6 @@ from tfod_helpers.formats import (
     coco,
     createml,
     cvat,
-    folders,
     label_studio,
     labelme,
     others,
@@ -28,10 +27,9 @@ from tfod_helpers.formats import (
     voc,
     yolo,
 )
-from tfod_helpers.formats.folders import split_name, subfolders
+from tfod_helpers.formats.folders import Listing, split_name, subfolders
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, WayUp
-from tfod_helpers.photos.folder import files_with_ending
 from tfod_helpers.problems import DatasetError, OnProblem, Problem, did_you_mean, refused, settle_problems
 
 # By the name that `read` and `write` know each by. The Pets come first: their XML is Pascal VOC too.
@@ -90,11 +88,12 @@ def read(
         if not path.exists():
             raise FileNotFoundError(f"{path}: there is no such folder or file. Check the path.")
         place = _unpacked(path)
-        closed = folders.closed(place) if place.is_dir() else []
+        listing = Listing(place)  # of a file, it is empty
+        closed = listing.closed()
         settle_problems(closed, on_problem, str(place))
-        found = _recognised(place, format, options)
+        found = _recognised(listing, format, options)
         dataset = _read(place, found, label_map=label_map, on_problem=on_problem, way_up=way_up, **options)
-        left = folders.left_out(place, [image.path for image in dataset], dataset.problems)
+        left = listing.left_out([image.path for image in dataset], dataset.problems)
         dataset = Dataset(dataset.images, dataset.label_map, (*closed, *dataset.problems, *left))
     name, parts = next(iter(found.items()))
     _say(f"{path.name}: {_summary(dataset, FORMATS[name].title, parts)}")
@@ -114,7 +113,9 @@ def find_format(path: str | os.PathLike[str]) -> str | None:
     with storage.reading(path) as local:
         if not local.expanduser().exists():
             raise FileNotFoundError(f"{local}: there is no such folder or file. Check the path.")
-        return next(iter(_candidates(local.expanduser(), FORMATS)), None)
+        listing = Listing(local.expanduser())
+        listing.closed()
+        return next(iter(_candidates(listing, FORMATS)), None)
 
 
 def _say(text: str) -> None:
@@ -162,20 +163,20 @@ def _format(name: str) -> Format:
     return FORMATS[name]
 
 
-def _recognised(path: Path, format: str | None, options: Collection[str]) -> dict[str, list[Part]]:
+def _recognised(listing: Listing, format: str | None, options: Collection[str]) -> dict[str, list[Part]]:
     """Return the parts by format: first the one to read, which has the options if any has, then those made from it."""
     chosen = {format: _format(format)} if format else FORMATS
-    found = _candidates(path, chosen)
+    found = _candidates(listing, chosen)
     if not found:
-        raise _none(path, chosen)
+        raise _none(listing, chosen)
     return dict(sorted(found.items(), key=lambda item: not set(FORMATS[item[0]].options) >= set(options)))
 
 
-def _candidates(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
-    found = _of_folder(path, chosen) if path.is_dir() else _of_file(path, chosen)
+def _candidates(listing: Listing, chosen: dict[str, Format]) -> dict[str, list[Part]]:
+    found = _of_folder(listing, chosen) if listing.root.is_dir() else _of_file(listing.root, chosen)
     if "oxford_pets" in found:
         found.pop("voc", None)
-    if not found and "tfrecord" in chosen and path.is_dir() and (parts := tfrecord.find_anywhere(path)):
+    if not found and "tfrecord" in chosen and listing.root.is_dir() and (parts := tfrecord.find_anywhere(listing)):
         found = {"tfrecord": parts}
     return dict(sorted(found.items(), key=lambda item: item[0] in _MADE and 1 + _MADE.index(item[0])))
 
@@ -189,16 +190,16 @@ def _unpacked(path: Path) -> Path:
         raise refused(path, error.what, error.fix, where=path.name, kind="archive unreadable") from error
 
 
-def _of_folder(folder: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
+def _of_folder(listing: Listing, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     """Return the parts by format; of a folder with nothing but another one in it, as zips unpack to, the other's."""
     for _ in range(_DEEPEST):
-        inside = [child for child in subfolders(folder) if child.name != folders.PASSED_OVER]
-        alone = len(inside) == 1 and not split_name(inside[0].name) and not any(files_with_ending(folder))
-        found = {} if alone else _found(folder, chosen)
+        inside = listing.inside(listing.root)
+        alone = len(inside) == 1 and not split_name(inside[0].name) and not listing[listing.root]
+        found = {} if alone else _found(listing, chosen)
         if found or len(inside) != 1:
             return found
-        folder = inside[0]
-    return _found(folder, chosen)
+        listing = Listing(inside[0])
+    return _found(listing, chosen)
 
 
 def _of_file(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
@@ -206,13 +207,15 @@ def _of_file(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
     path = path.absolute()
     if "tfrecord" in chosen and (parts := tfrecord.parts_of(path)):  # its photos are in it, not near
         return {"tfrecord": parts}
-    root = next(filter(folders.has_photos, path.parents[:3]), path.parent.parent)
-    found = {name: [part for part in parts if part.annotations == path] for name, parts in _found(root, chosen).items()}
+    around = map(Listing, path.parents[:3])
+    listing = next((one for one in around if one.photos), None) or Listing(path.parent.parent)
+    every = _found(listing, chosen)
+    found = {name: [part for part in parts if part.annotations == path] for name, parts in every.items()}
     return {name: parts for name, parts in found.items() if parts}
 
 
-def _found(folder: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
-    return {name: parts for name, one in chosen.items() if (parts := one.find(folder))}
+def _found(listing: Listing, chosen: dict[str, Format]) -> dict[str, list[Part]]:
+    return {name: parts for name, one in chosen.items() if (parts := one.find(listing))}
 
 
 # --- several formats in one folder ------------------------------------------------------------------
@@ -267,25 +270,27 @@ def _several(path: Path, found: dict[str, list[Part]], why: str) -> DatasetError
     return refused(path, what, fix, kind="format unclear")
 
 
-def _none(path: Path, chosen: dict[str, Format]) -> DatasetError:
+def _none(listing: Listing, chosen: dict[str, Format]) -> DatasetError:
     """Return the error that says what is there instead of annotations."""
+    path = listing.root
+    files = [folder / name for folder, names in listing.items() for name in names] if path.is_dir() else [path]
     titles = ", ".join(one.title for one in chosen.values())
     what = f"no annotations were recognised ({titles})"
     if path.is_dir():
-        names = [name for of_folder in folders.listing(path).values() for name in of_folder]
-        endings = Counter(Path(name).suffix.lower() or "no ending" for name in names)
+        endings = Counter(file.suffix.lower() or "no ending" for file in files)
         what += f"; it holds {', '.join(f'{count} {ending}' for ending, count in endings.most_common(6)) or 'nothing'}"
     fix = "Give the folder that the photos and annotations are in, or both: formats.voc.read(images, annotations)."
-    if known := others.what_it_is(path) or _beside(path, chosen):
+    if known := others.what_it_is(listing if path.is_dir() else path) or _beside(listing, chosen):
         what, fix = f"{what}. {known[0]}", known[1]
-    return refused(path, what + others.beginnings(path) * (not known), fix, kind="format unclear")
+    return refused(path, what + others.beginnings(files) * (not known), fix, kind="format unclear")
 
 
-def _beside(path: Path, chosen: dict[str, Format]) -> tuple[str, str] | None:
+def _beside(listing: Listing, chosen: dict[str, Format]) -> tuple[str, str] | None:
     """Return where the annotations of a folder of photos are, if they are beside it, and what to do."""
-    if not (path.is_dir() and folders.has_photos(path) and len(subfolders(path.parent)) <= _FEW):
+    path = listing.root
+    if not (listing.photos and len(subfolders(path.parent)) <= _FEW):
         return None
-    for name, parts in _found(path.absolute().parent, chosen).items():
+    for name, parts in _found(Listing(path.absolute().parent), chosen).items():
         for part in parts:
             if path.absolute() in (part.images, *part.images.parents):
                 both = f"formats.{name}.read({str(part.images)!r}, {str(part.annotations)!r})"

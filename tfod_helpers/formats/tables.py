@@ -90,7 +90,7 @@ def _parsed(columns: Collection[str], data: bytes) -> tuple[bytes, str, list[str
 
 def _guessed(where: str, data: bytes) -> Problem:
     text = data.decode(OLD_WINDOWS)
-    word = next(word for word in re.findall(r"[^\s,;|\"]+", text) if not word.isascii())
+    word = re.findall(r"[^\s,;|\"]*[^\0-\x7f][^\s,;|\"]*", text)[0]  # a no-break space is one too
     what = f"it is not in UTF-8, and is read as Windows-1252, with words such as {reprlib.repr(word)}"
     fix = "If that is not how it is written, save it as UTF-8."
     return Problem(where=where, what=what, fix=fix, severity="warning", kind="encoding unclear")

@@ -35,23 +35,22 @@ from tfod_helpers.photos.folder import PhotoFolder, folded
 from tfod_helpers.problems import DatasetError, Problem
 
 FILE_NAME = "_annotations.csv"  # as Roboflow calls it
+_LOOKED_AT = 20  # tables of a folder
 COLUMNS = ("filename", "width", "height", "class", *COORDINATES)
 
 
-def _find(folder: Path) -> list[Part]:
+def _find(names: folders.Listing) -> list[Part]:
     """Return the tables in a folder and those below it, each with its photos and the split in its name.
 
     ``train_labels.csv`` may lie beside ``images/train`` or somewhere near; the names in the table decide.
     """
-    names = folders.listing(folder)
-    found = [
-        (place, name) for place in names for name in folders.names_in(place, (".csv", ".tsv")) if _is_ours(place / name)
-    ]
+    tables = ((place, name) for place in names for name in names.ending(place, ".csv", ".tsv")[:_LOOKED_AT])
+    found = [(place, name) for place, name in tables if _is_ours(place / name)]
     return [_part(place, name, names, alone=len(found) == 1) for place, name in found]
 
 
 def _part(place: Path, name: str, names: folders.Listing, *, alone: bool) -> Part:
-    root, path = next(iter(names)), place / name
+    root, path = names.root, place / name
     split = one_file.split_of_file(folders.stem(name), alone=alone) or folders.split_of(root, place)
     try:
         rows = _rows(path, [])

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tfod_helpers.formats import one_file, parsing, shapes, tables
+from tfod_helpers.formats import folders, one_file, parsing, shapes, tables
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_set
 from tfod_helpers.photos.folder import PhotoFolder
@@ -52,9 +52,9 @@ class _Entry(NamedTuple):
     fault: tuple[str, str] | None = None
 
 
-def _find(folder: Path) -> list[Part]:
+def _find(listing: folders.Listing) -> list[Part]:
     """Return the VIA files of a folder, or of its subfolders, with their photos; JSON goes before CSV."""
-    return one_file.find(".json", _is_json, folder) or one_file.find(".csv", _is_csv, folder)
+    return one_file.find(".json", _is_json, listing) or one_file.find(".csv", _is_csv, listing)
 
 
 def _sources(parts: Sequence[Part], reading: Reading, *, attribute: str | None = None) -> list[Source]:

@@ -10,10 +10,10 @@ from typing import Any
 
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.annotations.label_map import read_file_ids
-from tfod_helpers.formats import folders
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.formats.raw import Reading
 from tfod_helpers.formats.tfrecord.sets import RecordSet
+from tfod_helpers.photos.folder import files_with_ending
 from tfod_helpers.problems import Problem
 
 _THEIR_MAP = "the label map that the records were written with"
@@ -109,7 +109,7 @@ def names_beside(one: RecordSet, root: Path, problems: list[Problem]) -> Names:
     """Return the names in the label map beside a set, or above it: in that of its name, or else in the only one."""
     for folder in dict.fromkeys((one.folder, root)):
         found: dict[str, dict[int, str]] = {}
-        for file in folders.names_in(folder, (".pbtxt",)):
+        for file in files_with_ending(folder, (".pbtxt",)):
             if "label" in file.lower():
                 try:
                     found[file] = read_file_ids(folder / file)

@@ -20,7 +20,7 @@ from tfod_helpers.formats.format import photos_taken_out
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, marked
 from tfod_helpers.formats.tfrecord.classes import WRITE_AGAIN, Names, given_ids, joined, names_beside, number_of
 from tfod_helpers.formats.tfrecord.sets import RecordSet, checked, sets_in, sets_of
-from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, existing_folder
+from tfod_helpers.photos.folder import PhotoFolder, existing_folder
 from tfod_helpers.problems import DatasetError, Problem, Severity, refused
 from tfod_helpers.records import tfrecord
 
@@ -40,15 +40,16 @@ _Values = dict[str, list[Any]]
 _Seen = Counter[tuple[bool, tuple[str, ...]]]  # records by whether they have a photo, and by their features
 
 
-def find(root: Path) -> list[Part]:
+def find(listing: folders.Listing) -> list[Part]:
     """Return the sets of records in a folder or in its splits, each with the split that a name says."""
-    inside = [child for child in folders.subfolders(root) if split_word(child.name) and not _has_photos(child)]
+    root = listing.root
+    inside = [one for one in listing.inside(root) if split_word(one.name) and one not in listing.photos]
     return _parts(root, [root, *inside])
 
 
-def find_anywhere(root: Path) -> list[Part]:
+def find_anywhere(listing: folders.Listing) -> list[Part]:
     """Return the sets of records in any folder of a data set, for one in which nothing else was recognised."""
-    return _parts(root, list(folders.listing(root)))
+    return _parts(listing.root, list(listing))
 
 
 def _parts(root: Path, places: Sequence[Path]) -> list[Part]:
@@ -65,15 +66,11 @@ def parts_of(path: Path) -> list[Part]:
     return [Part(path.parent, path, split_word(path.parent.name) or _split(one.name)) for one in found]
 
 
-def _has_photos(folder: Path) -> bool:
-    return bool(folders.names_in(folder, PHOTO_ENDINGS, most=1))
-
-
 def beside(path: Path) -> list[Part]:
     """Return the sets of records at a path, a file or a folder."""
     if path.is_file():
         return parts_of(path) or [Part(path.parent, path, split_word(path.parent.name))]
-    if found := find(existing_folder(path)):
+    if found := find(folders.Listing(existing_folder(path))):
         return found
     fix = "Check the path; files end in .tfrecord or .record, or in -00000-of-00010."
     raise refused(path, "there are no TFRecord files in this folder", fix)

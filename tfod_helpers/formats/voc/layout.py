@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 from tfod_helpers.formats import folders, parsing
@@ -12,24 +11,23 @@ from tfod_helpers.formats.voc import lists
 _LOOKED_AT = 3  # files of a folder
 
 
-def find(root: Path) -> list[Part]:
+def find(names: folders.Listing) -> list[Part]:
     """Return where the Pascal VOC annotations under a folder are, each with its photos and its split."""
-    names = folders.listing(root)
     parts: list[Part] = []
     for place in names:
         if _has_ours(place, names):
-            parts += _parts(place, root, names)
+            parts += _parts(place, names.root, names)
     return folders.shared(parts, names)
 
 
 def _has_ours(place: Path, names: folders.Listing) -> bool:
     """Whether one of the first XML files of a folder is a Pascal VOC annotation."""
-    first = islice((name for name in names[place] if name.lower().endswith(".xml")), _LOOKED_AT)
+    first = names.ending(place, ".xml")[:_LOOKED_AT]
     return any(parsing.beginning_of_xml(place / name)[:1] == ["annotation"] for name in first)
 
 
 def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
-    annotated = {folders.stem(name) for name in names[place] if name.lower().endswith(".xml")}
+    annotated = set(map(folders.stem, names.ending(place, ".xml")))
     listed_in = lists.find(place, root, names, annotated)
     wanted = annotated.union(*listed_in.values())
     photos = folders.photos_of(wanted, place, names)

@@ -46,15 +46,15 @@ class YoloPart(Part):
     problems: tuple[Problem, ...] = ()
 
 
-def find(folder: Path) -> list[Part]:
+def find(listing: folders.Listing) -> list[Part]:
     """Return the parts of a YOLO data set: by its ``data.yaml`` or ``obj.data``, else by its folders."""
-    return list(_Layout(folder).parts())
+    return list(_Layout(Tree(listing)).parts())
 
 
 def beside(images: Path) -> list[Part]:
     """Return the parts of a folder that the caller says is YOLO; where nothing is recognised, it is one."""
     folder = existing_folder(images)
-    layout = _Layout(folder)
+    layout = _Layout(Tree(folders.Listing(folder)))
     every = layout.tree.within(folder) or [folder]
     found = layout.parts() or layout.finished([layout.part(one, None, Share("")) for one in every])
     return list(found)
@@ -62,10 +62,10 @@ def beside(images: Path) -> list[Part]:
 
 def given(part: Part) -> list[YoloPart]:
     """Return the parts of a folder of photos and one of labels that somebody named."""
-    tree = Tree(existing_folder(part.images))
+    tree = Tree(folders.Listing(existing_folder(part.images)))
     around = [part.images, *part.images.parents[:ABOVE]]
     tree.home = next((one for one in around if one in (part.annotations, *part.annotations.parents)), tree.home)
-    layout, found = _Layout(part.images, tree), []
+    layout, found = _Layout(tree), []
     for images in tree.within(part.images) or [part.images]:
         labels = part.annotations / images.relative_to(part.images)
         share = Share(part.split)
@@ -96,10 +96,10 @@ def _may_name(name: str) -> bool:
 class _Layout:
     """A data set's folders, and what the files in them say of each other."""
 
-    def __init__(self, root: Path, tree: Tree | None = None) -> None:
-        self.tree = tree or Tree(root)
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
         self.problems: list[Problem] = []
-        around = [*self.tree.folders, *list(self.tree.up(root))[1:]]
+        around = [*self.tree.folders, *list(self.tree.up(tree.root))[1:]]
         paths = [one / name for one in around for name in self.tree.files(one) if name.lower().endswith(_DESCRIBING)]
         self.descriptions = [found for found in map(read_description, paths[:_MOST]) if found]
         self.divided, self.unlisted = divide(self.tree, self.descriptions, self.problems)

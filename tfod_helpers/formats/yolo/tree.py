@@ -39,18 +39,21 @@ class Tree:
         folders: the folders within, sorted.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.home = home(root)
-        self._files: dict[Path, list[str]] = {}
-        self.add(root)
+    def __init__(self, listing: folders.Listing) -> None:
+        self.root = listing.root
+        self.home = home(self.root)
+        self._files: dict[Path, list[str]] = listing
+        self._index_folders()
         self.photos, self.texts = functools.cache(self._photos), functools.cache(self._texts)
         self.resolve, self._by_name = functools.cache(self._resolve), functools.cache(self._by_name_in)
 
     def add(self, folder: Path) -> None:
-        """Look into a folder within, as deeply as `folders.listing` does."""
+        """Look into a folder within, as deeply as `folders.Listing` does."""
         if self.root in (folder, *folder.parents):
-            self._files = folders.listing(folder) | self._files
+            self._files = folders.Listing(folder) | self._files
+            self._index_folders()
+
+    def _index_folders(self) -> None:
         self.folders = sorted(self._files)
         self._index = {folded(str(folder)): folder for folder in self.folders}
 
