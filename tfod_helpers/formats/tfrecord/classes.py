@@ -10,6 +10,7 @@ from typing import Any
 
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.annotations.label_map import read_file_ids
+from tfod_helpers.formats.folders import stem
 from tfod_helpers.formats.labelled_images import known_classes
 from tfod_helpers.formats.raw import Reading
 from tfod_helpers.formats.tfrecord.sets import RecordSet
@@ -126,7 +127,7 @@ def names_beside(one: RecordSet, root: Path, problems: list[Problem]) -> Names:
 
 def _owner(file: str) -> str:
     """Return the set that a label map belongs to: ``pets`` of ``Pets_label_map.pbtxt``; empty where it is of any."""
-    return re.sub(r"[-_ ]*label[-_ ]*map[^.]*$", "", folders.stem(file.lower()))
+    return re.sub(r"[-_ ]*label[-_ ]*map[^.]*$", "", stem(file.lower()))
 
 
 def number_of(value: Any) -> float | None:
