@@ -181,7 +181,7 @@ def test_names_from_a_data_yaml_and_from_utf16(tmp_path: Path) -> None:
         assert list(LabelMap.read(path)) == ["cat", "dog"]
     (tmp_path / "wide.pbtxt").write_bytes("item { id: 1 name: 'cão' }".encode("utf-16"))
     assert list(LabelMap.read(tmp_path / "wide.pbtxt")) == ["cão"]
-    for text in ("names: 3", "names: {0: cat, 2: dog}", "x: &x [1]\nnames: *x", "names: [", "- cat"):
+    for text in ("names: 3", "names: {}", "names: {0: cat, 2: dog}", "x: &x [1]\nnames: *x", "names: [", "- cat"):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(ValueError, match=r"bad\.yaml"):
             LabelMap.read(tmp_path / "bad.yaml")
@@ -240,7 +240,7 @@ def test_class_lists_of_every_tool(name: str, text: str, names: list[str], word:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("a.pbtxt", "item {\n id: 1\n name: 'a'\n item {\n id: 2 } }", "line 5: 'item' is opened within item 1"),
+        ("a.pbtxt", "item {\n id: 1\n name: 'a'\n item {\n id: 2 } }", "line 4: 'item' is opened within item 1"),
         ("a.pbtxt", "item {\n id: 1\n name: 'a'\n id: 2 }", "line 2: item 1 has more than one id (1, 2)"),
         ("a.pbtxt", "item {\n id: 1\n name: 'a'\n name: 'b' }", "line 3: item 1 has more than one name ('a', 'b')"),
         ("a.pbtxt", "item { id: 1 name: 'a' }\nitem { id: 1 name: 'a' }", "They are in lines 1 and 2."),

@@ -52,7 +52,6 @@ ELSEWHERE = {
     "experiment.making.make": "keeps the text of the weights for weights.load",
     "formats.yolo.layout.mirrored": "behind the door of YOLO",
     "formats.tfrecord.reading.sources": "behind the door of TFRecord",
-    "formats.tfrecord.classes.given_ids": "behind the door of TFRecord",
     "annotations.label_map.read_file_ids": "behind annotations.label_map.read_numbered",
     "photos.folder.existing_folder": "behind the doors of the formats",
 }

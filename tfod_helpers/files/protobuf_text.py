@@ -83,12 +83,19 @@ def read_settings(text: str, *, windows_paths: bool = False) -> list[Setting]:
     Raises:
         TextFormatError: the text is not in text format; the message says in which line and column.
     """
+    return list(_flattened(read_fields(text, windows_paths=windows_paths), ""))
+
+
+def read_fields(text: str, *, windows_paths: bool = False) -> list[Field]:
+    """Return the fields of a text in its order, those of messages within them; else as `read_settings`."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return list(_flattened(_Reader(text, windows_paths).read_message(None, 0), ""))
+    return _Reader(text, windows_paths).read_message(None, 0)
 
 
 @dataclass(frozen=True)
-class _Token:
+class Token:
+    """A word, number, text or mark, and where it stands."""
+
     kind: str
     text: str
     line: int
@@ -97,14 +104,22 @@ class _Token:
     def __str__(self) -> str:
         return reprlib.repr(self.text) if self.text else "the end of the file"
 
+    @property
+    def where(self) -> str:
+        """Its line and column, as errors name them."""
+        return f"line {self.line}, column {self.column}"
+
     def error(self, what: str, fix: str) -> TextFormatError:
-        return TextFormatError(f"line {self.line}, column {self.column}", what, fix)
+        """Return the error that names its place."""
+        return TextFormatError(self.where, what, fix)
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
+    """One field as the text has it: its own name, its value or the fields of a message, and where the name stands."""
+
     name: str
-    value: Value | list[_Field]
-    token: _Token
+    value: Value | list[Field]
+    token: Token
 
 
 class _Reader:
@@ -114,10 +129,10 @@ class _Reader:
         self.windows_paths = windows_paths
 
     @property
-    def token(self) -> _Token:
+    def token(self) -> Token:
         return self.tokens[self.place]
 
-    def take(self) -> _Token:
+    def take(self) -> Token:
         token = self.token
         self.place += token.kind != "end"
         return token
@@ -126,11 +141,11 @@ class _Reader:
         """Take the next token if it is this mark."""
         return self.token.text == mark and bool(self.take().text)
 
-    def read_message(self, opened: _Token | None, depth: int) -> list[_Field]:
+    def read_message(self, opened: Token | None, depth: int) -> list[Field]:
         closing = _CLOSING[opened.text] if opened else ""
         if opened and depth > _DEEPEST:
             raise opened.error(f"messages are nested more than {_DEEPEST} deep", "Check the braces.")
-        fields: list[_Field] = []
+        fields: list[Field] = []
         while not self.takes(closing):
             token = self.token
             if token.kind == "end":
@@ -143,7 +158,7 @@ class _Reader:
             fields += self.read_field(depth)
         return fields
 
-    def read_field(self, depth: int) -> list[_Field]:
+    def read_field(self, depth: int) -> list[Field]:
         start = self.take()
         if start.kind != "word":
             fix = "A setting is 'name: value' or 'name { ... }'; check for a missing name, quote or brace before it."
@@ -153,19 +168,19 @@ class _Reader:
             fix = f"Write {name}: VALUE or {name} {{ ... }}."
             raise self.token.error(f"expected ':' or '{{' after {name!r}, got {self.token}", fix)
         if not self.takes("["):
-            return [_Field(name, self.read_value(name, depth), start)]
+            return [Field(name, self.read_value(name, depth), start)]
         values = []
         while not self.takes("]"):
             if self.token.kind == "end":
                 raise start.error(f"the list of {name!r} is never closed", "Add a ']'.")
             values.append(self.read_value(name, depth))
-        messages = [_Field(name, value, start) for value in values if isinstance(value, list)]
+        messages = [Field(name, value, start) for value in values if isinstance(value, list)]
         scalars = tuple(value for value in values if not isinstance(value, list))
         if scalars and messages:
             raise start.error(f"the list of {name!r} mixes values and messages", "Keep one kind.")
-        return messages or [_Field(name, scalars, start)]
+        return messages or [Field(name, scalars, start)]
 
-    def read_value(self, name: str, depth: int) -> Scalar | list[_Field]:
+    def read_value(self, name: str, depth: int) -> Scalar | list[Field]:
         token = self.take()
         if token.text in _CLOSING:
             return self.read_message(token, depth + 1)
@@ -182,22 +197,22 @@ class _Reader:
         raise token.error(f"expected a value for {name!r}, got {token}", fix)
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokens(text: str) -> Iterator[Token]:
     place, line, line_start = 0, 1, 0
     while place < len(text):
         match = _TOKEN.match(text, place)
         column = place - line_start + 1
         if not match:
-            raise _unexpected(_Token("", text[place:].split("\n")[0], line, column))
+            raise _unexpected(Token("", text[place:].split("\n")[0], line, column))
         if match.lastgroup != "space":
-            yield _Token(match.lastgroup or "", match.group(), line, column)
+            yield Token(match.lastgroup or "", match.group(), line, column)
         elif newlines := match.group().count("\n"):
             line, line_start = line + newlines, text.rindex("\n", place, match.end()) + 1
         place = match.end()
-    yield _Token("end", "", line, max(1, place - line_start))
+    yield Token("end", "", line, max(1, place - line_start))
 
 
-def _unexpected(rest: _Token) -> TextFormatError:
+def _unexpected(rest: Token) -> TextFormatError:
     quote = rest.text[0]
     if quote in "'\"":
         fix = f"Close it with {quote} (a backslash just before the quote hides it: write / in paths)."
@@ -214,7 +229,7 @@ def _number(text: str) -> int | float:
         return float(text if text.endswith("inf") else text.removesuffix("f"))
 
 
-def _unquoted(token: _Token, windows_paths: bool) -> str:
+def _unquoted(token: Token, windows_paths: bool) -> str:
     inner = token.text[1:-1]
     as_written = inner.replace("\\\\", "\\")
     if windows_paths and re.match(r"[A-Za-z]:\\(?!\\)", inner):
@@ -237,7 +252,7 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     return code if code in _KEPT else _PLAIN_ESCAPES.get(code, match.group())
 
 
-def _flattened(fields: list[_Field], prefix: str) -> Iterator[Setting]:
+def _flattened(fields: list[Field], prefix: str) -> Iterator[Setting]:
     """Give the settings of a message; a value given several times is one setting, with all of them."""
     several = Counter(field.name for field in fields if isinstance(field.value, list))
     numbers: Counter[str] = Counter()
