@@ -5,6 +5,7 @@ A file may come from anywhere: nothing that it names is opened, and nothing in i
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -186,12 +187,18 @@ def beginning_of_json(path: Path) -> Any:
         The file's list or dict without what came too late; None where it is no JSON or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(BEGINNING)
-        text = data.decode(json.detect_encoding(data), "ignore")
-        return json.loads(text if len(data) < BEGINNING else _closed(text))
+        status = path.stat()
+        return _beginning(path, status.st_mtime_ns, status.st_size)
     except (OSError, ValueError, RecursionError):
         return None
+
+
+@functools.lru_cache(32)  # each format of JSON files looks at the same ones
+def _beginning(path: Path, mtime_ns: int, size: int) -> Any:
+    with path.open("rb") as file:
+        data = file.read(BEGINNING)
+    text = data.decode(json.detect_encoding(data), "ignore")
+    return json.loads(text if len(data) < BEGINNING else _closed(text))
 
 
 def _closed(text: str) -> str:
