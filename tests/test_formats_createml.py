@@ -101,7 +101,10 @@ def test_image_without_objects_is_background(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"coordinates": None}, "annotations.json, image 1 (a.jpg), object 1 ('cat'): its coordinates are None."),
+        (
+            {"coordinates": None},
+            "annotations.json, image 1 (a.jpg), object 1 ('cat'): it is {'coordinates': None, 'label': 'cat'}, not a",
+        ),
         ({"coordinates": {"x": 5, "y": 5, "width": "7", "height": 4}}, "object 1 ('cat'): width is '7', not a number."),
         ({"coordinates": {"x": 5, "y": 5, "width": 10**400, "height": 4}}, "object 1 ('cat'): width is 1000"),
         ({"coordinates": {"x": 5, "y": 5, "height": 4}}, "object 1 ('cat'): width is missing. Draw the box again"),

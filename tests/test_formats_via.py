@@ -234,7 +234,7 @@ def test_region_without_the_class(tmp_path: Path) -> None:
         ({"name": "circle", "cx": 55, "cy": 20, "r": 10}, "reaches over the edge of the 60 x 40 image."),
         (
             {"name": "polygon", "all_points_x": [1, 2, 3], "all_points_y": [1, 2]},
-            "are no lists of three or more numbers",
+            "are no lists of the same length",
         ),
         (
             {"name": "polygon", "all_points_x": [1, 2, "3"], "all_points_y": [1, 2, 3]},

@@ -34,19 +34,16 @@ def _is_ours(path: Path) -> bool:
 
 
 def _read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
-    entries = parsing.load_json(path)
-    if not isinstance(entries, list):
-        fix = "Give the CreateML file, or read this one as the format that it is."
-        raise parsing.refused(path, "it is no list of images, as CreateML files are", fix)
-    for number, entry in enumerate(entries, start=1):
+    fix = "Give the CreateML file, or read this one as the format that it is."
+    for number, entry in enumerate(parsing.load_json_list(path, "images, as CreateML files are", fix), start=1):
         yield "", _raw_image(path.name, f"image {number}", entry)
 
 
 def _raw_image(where: str, place: str, entry: Any) -> RawImage:
-    if not isinstance(entry, dict) or not isinstance(_first(entry, _IMAGE), str):
+    filename, objects = (_first(parsing.mapping(entry), keys) for keys in (_IMAGE, _ANNOTATIONS))
+    if not isinstance(filename, str):
         fault = f'it does not say which image it is ("image"): {reprlib.repr(entry)}', "Add it, or delete the entry."
         return RawImage(where, place, fault=fault)
-    filename, objects = str(_first(entry, _IMAGE)), _first(entry, _ANNOTATIONS)
     if not isinstance(objects, list):
         fault = f'its "annotations" are {reprlib.repr(objects)}, not a list', "Write [] where it has no objects."
         return RawImage(where, place, filename, fault=fault)
@@ -56,16 +53,12 @@ def _raw_image(where: str, place: str, entry: Any) -> RawImage:
 
 
 def _raw_object(place: str, item: Any) -> RawObject:
-    if not isinstance(item, dict):
-        return RawObject(place, "", (), (f"it is {reprlib.repr(item)}, not a label with coordinates", _REDRAW))
-    name, sides = parsing.text(item.get("label")).strip(), item.get("coordinates")
-    if not isinstance(sides, dict):
-        return RawObject(place, name, (), (f"its coordinates are {reprlib.repr(sides)}", _REDRAW))
-    return RawObject.around(place, name, _REDRAW, _bounds, sides)
+    return RawObject.around(place, parsing.text_at(item, "label").strip(), _REDRAW, _bounds, item)
 
 
-def _bounds(sides: dict[str, Any]) -> Bounds:
-    x, y, width, height = (parsing.number_at(sides, side) for side in ("x", "y", "width", "height"))
+def _bounds(item: Any) -> Bounds:
+    sides = parsing.dict_at(item, "coordinates", "a label with coordinates")
+    x, y, width, height = parsing.numbers_at(sides, "x", "y", "width", "height")
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 

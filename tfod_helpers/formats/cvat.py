@@ -13,7 +13,7 @@ Without annotations, `read` takes the CVAT files in the folder with the photos, 
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +27,12 @@ from tfod_helpers.photos.folder import PhotoFolder
 
 _WITHOUT_BOX = ("tag", "points", "polyline", "skeleton")  # types of labels
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
-_CUBOID = [f"{axis}{corner}{face}" for face in "12" for corner in ("tl", "bl", "tr", "br") for axis in "xy"]
+_NUMBERS = {
+    "box": _CORNERS,
+    "ellipse": ("cx", "cy", "rx", "ry"),
+    "mask": ("left", "top", "width", "height"),
+    "cuboid": [f"{axis}{corner}{face}" for face in "12" for corner in ("tl", "bl", "tr", "br") for axis in "xy"],
+}
 _REDRAW = "Correct it in CVAT and export again, or delete it."
 _Size = tuple[str | None, str | None]
 _DEFAULT_SUBSET = "default"  # what CVAT calls it where nobody chose one
@@ -92,13 +97,12 @@ def _is_of_images(root: etree._Element) -> bool:
 
 def _sizes(root: etree._Element) -> dict[str, _Size]:
     """Return the size of each video by the id of its task, which is empty where there is one task only."""
-    tasks = [task for task in root.iterfind(".//{*}meta//{*}original_size/..")]
-    sizes = {task.findtext("{*}id", "").strip(): _size(task.find("{*}original_size")) for task in tasks}
-    return sizes | ({"": _size(tasks[0].find("{*}original_size"))} if len(tasks) == 1 else {})
-
-
-def _size(element: etree._Element | None) -> _Size:
-    return (None, None) if element is None else (element.findtext("{*}width"), element.findtext("{*}height"))
+    sizes = {
+        task.findtext("{*}id", "").strip(): (size.findtext("{*}width"), size.findtext("{*}height"))
+        for task in root.iterfind(".//{*}meta//{*}original_size/..")
+        for size in task.iterfind("{*}original_size")
+    }
+    return sizes | ({"": next(iter(sizes.values()))} if len(sizes) == 1 else {})
 
 
 def _frames(where: str, tracks: Sequence[etree._Element], sizes: dict[str, _Size]) -> Iterator[tuple[str, RawImage]]:
@@ -127,7 +131,7 @@ def _frames(where: str, tracks: Sequence[etree._Element], sizes: dict[str, _Size
 
 
 def _to_object(place: str, shape: etree._Element, label: str, size: _Size) -> RawObject:
-    """Return what a shape says, with the box around it.
+    """Return the object of a shape, with the box around it.
 
     Args:
         place: where it is, for the report.
@@ -136,74 +140,40 @@ def _to_object(place: str, shape: etree._Element, label: str, size: _Size) -> Ra
         size: width and height of the image; rotated and round shapes are clipped to it.
     """
     name, kind = label.strip(), parsing.tag(shape)
-    attributes = {one.get("name"): one.text for one in shape.iterfind("{*}attribute")}
-    found = _of_kind(place, name, kind, shape, size)
-    return dataclasses.replace(found, difficult=is_difficult(attributes))
-
-
-def _of_kind(place: str, name: str, kind: str, shape: etree._Element, size: _Size) -> RawObject:
+    difficult = is_difficult({one.get("name"): one.text for one in shape.iterfind("{*}attribute")})
     if kind == "box" and "rotation" not in shape.attrib:
-        return RawObject(place, name, [shape.get(side) for side in _CORNERS])
-    if kind not in _BOUNDS:
-        return RawObject(place, name, (), (f"<{kind}> has no box", "Draw a rectangle around the object, or delete it."))
-    return RawObject.around(place, name, _REDRAW, _bounds, kind, shape, size)
+        return RawObject(place, name, [shape.get(side) for side in _CORNERS], difficult=difficult)
+    if kind not in (*_NUMBERS, "polygon"):
+        fault = f"<{kind}> has no box", "Draw a rectangle around the object, or delete it."
+        return RawObject(place, name, (), fault, difficult=difficult)
+    return RawObject.around(place, name, _REDRAW, _bounds, kind, shape, size, difficult=difficult)
 
 
 def _bounds(kind: str, shape: etree._Element, size: _Size) -> shapes.Bounds:
-    bounds = _BOUNDS[kind](shape)
-    return bounds if kind in ("polygon", "mask") else shapes.clipped(bounds, (_float(size[0]), _float(size[1])))
+    """Return the box around a shape, or raise ValueError with what is wrong with it."""
+    found = {"rotation": 0.0} | {key: _number_or_text(text) for key, text in shape.attrib.items()}
+    numbers = parsing.numbers_at(found, *_NUMBERS.get(kind, ()))
+    if kind == "mask":
+        return shapes.sized(*numbers)
+    if kind == "polygon":
+        pairs = [[*map(_number_or_text, pair.split(","))] for pair in shape.get("points", "").split(";")]
+        return shapes.around(parsing.points(pairs))
+    turn = parsing.number_at(found, "rotation")
+    if kind == "ellipse":
+        bounds = shapes.ellipse(*numbers, degrees=turn)
+    else:  # CVAT gives a rectangle as it was before its rotation
+        bounds = shapes.rotated(shapes.around(list(zip(numbers[::2], numbers[1::2], strict=True))), turn)
+    width, height = (parsing.number(_number_or_text(side)) for side in size)
+    return shapes.clipped(bounds, (width, height))
 
 
-def _box(shape: etree._Element) -> shapes.Bounds:
-    """Return the box around a rotated rectangle; CVAT gives the rectangle as it was before its rotation."""
-    xtl, ytl, xbr, ybr = (_number(shape, side) for side in _CORNERS)
-    return shapes.rotated((xtl, ytl, xbr, ybr), _turn(shape))
-
-
-def _ellipse(shape: etree._Element) -> shapes.Bounds:
-    cx, cy, rx, ry = (_number(shape, key) for key in ("cx", "cy", "rx", "ry"))
-    return shapes.ellipse((cx, cy), (rx, ry), _turn(shape))
-
-
-def _polygon(shape: etree._Element) -> shapes.Bounds:
-    text = shape.get("points", "")
-    points = [tuple(map(_float, pair.split(","))) for pair in text.split(";")]
-    if len(points) < 3 or any(len(point) != 2 or None in point for point in points):
-        raise ValueError(f"its points are {text[:40]!r}, not three or more of x,y")
-    return shapes.around(points)  # type: ignore[arg-type]  # none of them is None
-
-
-def _mask(shape: etree._Element) -> shapes.Bounds:
-    left, top, width, height = (_number(shape, key) for key in ("left", "top", "width", "height"))
-    return left, top, left + width, top + height
-
-
-def _cuboid(shape: etree._Element) -> shapes.Bounds:
-    values = [_number(shape, key) for key in _CUBOID]
-    return shapes.around(list(zip(values[::2], values[1::2], strict=True)))
-
-
-_BOUNDS = {"box": _box, "ellipse": _ellipse, "polygon": _polygon, "mask": _mask, "cuboid": _cuboid}
-
-
-def _turn(shape: etree._Element) -> float:
-    return _number(shape, "rotation") if "rotation" in shape.attrib else 0.0
-
-
-def _number(shape: etree._Element, key: str) -> float:
-    value = _float(shape.get(key))
-    if value is None:
-        raise ValueError(f"{key} is {shape.get(key)!r}, not a number" if key in shape.attrib else f"{key} is missing")
-    return value
-
-
-def _float(text: str | None) -> float | None:
-    """Return a finite number, None where the text is none."""
+def _number_or_text(text: str | None) -> float | str | None:
+    """Return the number that a text is, else the text."""
     try:
-        value = float(text or "")
+        number = float(text or "")
     except ValueError:
-        return None
-    return value if abs(value) < float("inf") and "_" not in (text or "") else None
+        return text
+    return number if math.isfinite(number) and "_" not in (text or "") else text
 
 
 FORMAT = one_file.one_file_format("CVAT XML", ".xml", _is_ours, _read_file)

@@ -15,7 +15,6 @@ option ``folder`` is where photos are put that are taken out; None takes ``<fold
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 import math
 import os
@@ -36,13 +35,12 @@ _LOOKED_AT = 3  # files of a folder
 _OTHER_KEYS = {"version", "flags", "imagePath", "imageData", "imageHeight", "imageWidth"}
 # How many points a shape has; None: before version 3.3 all shapes were polygons. X-AnyLabeling gives a rectangle's four
 # corners, and calls it a rotation where it is turned.
-_AT_LEAST_THREE = range(3, 1_000_000)
 _POINTS: dict[str | None, Sequence[int]] = {
     "rectangle": (2, 4),
     "mask": (2,),
     "circle": (2,),
     "rotation": (4,),
-    **dict.fromkeys(("oriented_rectangle", "quadrilateral", "cuboid", "polygon", None), _AT_LEAST_THREE),
+    **dict.fromkeys(("oriented_rectangle", "quadrilateral", "cuboid", "polygon", None), parsing.AT_LEAST_THREE),
 }
 _TURNED = ("rotation", "oriented_rectangle")  # their corners may lie outside though the object does not
 _PIECES = ("polygon", "mask", None)  # shapes that may be one of several pieces of an object
@@ -95,13 +93,12 @@ def _photos_inside(part: Part, names: Sequence[str], photos: PhotoFolder | None)
         if photos and photos.find("", folders.stem(name)):
             continue
         try:
-            data = parsing.mapping(parsing.parse_json(parsing.contents(part.annotations / name)))
-            photo = base64.b64decode(
-                parsing.text(data.get("imageData")).rpartition(",")[2]
-            )  # of a data:image/jpeg;base64, too
+            data = parsing.parse_json(parsing.contents(part.annotations / name))
+            encoded = parsing.text_at(data, "imageData").rpartition(",")[2]  # of a data:image/jpeg;base64, too
+            photo = base64.b64decode(encoded)
         except (parsing.UnusableError, ValueError):
             continue
-        if photo and not (photos and photos.find(parsing.text(data.get("imagePath")), "")):
+        if photo and not (photos and photos.find(parsing.text_at(data, "imagePath"), "")):
             yield name, photo
 
 
@@ -119,9 +116,8 @@ def _take_out(found: Iterator[tuple[str, bytes]], target: storage.AnyPath, probl
 
 
 def _is_annotation(data: Any) -> bool:
-    if not isinstance(data, dict) or not isinstance(data.get("shapes"), list) or not _OTHER_KEYS & set(data):
-        return False
-    return all(isinstance(shape, dict) for shape in data["shapes"])
+    items = parsing.mapping(data).get("shapes")
+    return isinstance(items, list) and len(parsing.dicts(items)) == len(items) and bool(_OTHER_KEYS & data.keys())
 
 
 def _read_file(folder: Path, name: str) -> RawImage:
@@ -136,15 +132,15 @@ def _read_file(folder: Path, name: str) -> RawImage:
         return RawImage(name, stem=stem, fault=("it has no list of shapes", fix))
     size = data.get("imageWidth"), data.get("imageHeight")
     objects = list(_objects(data["shapes"], (parsing.number(size[0]), parsing.number(size[1]))))
-    return RawImage(name, "", parsing.text(data.get("imagePath")), stem, size, objects)
+    return RawImage(name, "", parsing.text_at(data, "imagePath"), stem, size, objects)
 
 
-def _objects(items: list[Any], size: tuple[float | None, float | None]) -> Iterator[RawObject]:
+def _objects(items: list[Any], size: shapes.Size) -> Iterator[RawObject]:
     """Yield each object: a shape, or all shapes of one label and group that are pieces of it."""
     pieces: dict[tuple[str, str], RawObject] = {}
     for number, item in enumerate(items, start=1):
         piece = _object(f"shape {number}", item, size)
-        group = "" if piece.fault or item.get("shape_type") not in _PIECES else parsing.text(item.get("group_id"))
+        group = "" if piece.fault or item.get("shape_type") not in _PIECES else parsing.text_at(item, "group_id")
         if not group:
             yield piece
             continue
@@ -159,25 +155,24 @@ def _objects(items: list[Any], size: tuple[float | None, float | None]) -> Itera
     yield from pieces.values()
 
 
-def _object(place: str, item: Any, size: tuple[float | None, float | None]) -> RawObject:
-    if not isinstance(item, dict):
-        return RawObject(place, "", (), (f"it is {reprlib.repr(item)}, not a shape with points", _REDRAW))
-    name, kind = parsing.text(item.get("label")).strip(), item.get("shape_type")
-    found = RawObject.around(place, name, _REDRAW, _bounds, kind, item.get("points"), size)
-    return dataclasses.replace(found, difficult=is_difficult(item, item.get("flags"), item.get("attributes")))
+def _object(place: str, item: Any, size: shapes.Size) -> RawObject:
+    name, about = parsing.text_at(item, "label").strip(), parsing.mapping(item)
+    difficult = is_difficult(about, about.get("flags"), about.get("attributes"))
+    return RawObject.around(place, name, _REDRAW, _bounds, item, size, difficult=difficult)
 
 
-def _bounds(kind: Any, pairs: Any, size: tuple[float | None, float | None]) -> shapes.Bounds:
+def _bounds(item: Any, size: shapes.Size) -> shapes.Bounds:
     """Return the box around a shape, or raise ValueError with what is wrong with it."""
+    if not isinstance(item, dict):
+        raise ValueError(f"it is {reprlib.repr(item)}, not a shape with points")
+    kind = item.get("shape_type")
     if not isinstance(kind, str | None) or kind not in _POINTS:
         raise ValueError(f"a shape of type {reprlib.repr(kind)} has no box")
-    points = parsing.points(pairs)
-    if len(points) not in _POINTS[kind]:
-        raise ValueError(f"a {kind or 'polygon'} cannot have {len(points)} point{'s' * (len(points) != 1)}")
+    points = parsing.points(item.get("points"), kind or "polygon", _POINTS[kind])
     if kind == "circle":  # its centre, and a point of the rim
         (x, y), rim = points
         radius = math.dist((x, y), rim)
-        return shapes.clipped(shapes.ellipse((x, y), (radius, radius)), size)
+        return shapes.clipped(shapes.ellipse(x, y, radius, radius), size)
     if kind in _TURNED:
         return shapes.clipped(shapes.around(points), size)
     xmin, ymin, xmax, ymax = shapes.around(points)

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ _EXPORT_AGAIN = "Export the annotations again from the labelling tool."
 _SAVE_AGAIN = "Save the annotation again from the labelling tool, or delete it."
 OLD_WINDOWS = "cp1252"
 BEGINNING = 65_536  # bytes that are looked at
+AT_LEAST_THREE = range(3, 1_000_000)
 _DEEPEST = 100  # no tool nests deeper; kept low so that looking at a file costs little
 _MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\],]', re.DOTALL)
 _SAFE: dict[str, Any] = {
@@ -107,6 +108,14 @@ def load_json(path: Path) -> Any:
     return load(path, ".json", parse_json)
 
 
+def load_json_list(path: Path, of: str, fix: str) -> list[Any]:
+    """Read a JSON file that must hold a list of something, as `load` does."""
+    found = load_json(path)
+    if not isinstance(found, list):
+        raise refused(path, f"it is no list of {of}", fix)
+    return found
+
+
 def parse_json(data: bytes) -> Any:
     """Return what a JSON file holds: UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
 
@@ -141,6 +150,23 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def text_at(item: Any, key: str) -> str:
+    """Return the `text` that a dict has under a key; empty where it has none, or is no dict."""
+    return text(mapping(item).get(key))
+
+
+def dict_at(item: Any, key: str, what: str) -> dict[str, Any]:
+    """Return the dict that a dict has under a key.
+
+    Raises:
+        ValueError: it has none, or is no dict; the message says that it is not ``what`` it should be.
+    """
+    found = mapping(item).get(key)
+    if not isinstance(found, dict):
+        raise ValueError(f"it is {reprlib.repr(item)}, not {what}")
+    return found
+
+
 def number(value: Any) -> float | None:
     """Return a number; None where it is a text, true or false, not finite, or larger than a float can be."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -163,8 +189,18 @@ def number_at(item: dict[str, Any], key: str) -> float:
     return value
 
 
-def points(value: Any) -> list[tuple[float, float]]:
+def numbers_at(item: dict[str, Any], *keys: str) -> list[float]:
+    """Return the numbers that a dict has under some keys, as `number_at` does."""
+    return [number_at(item, key) for key in keys]
+
+
+def points(value: Any, kind: str = "polygon", counts: Container[int] = AT_LEAST_THREE) -> list[tuple[float, float]]:
     """Return the points of ``[[x, y], [x, y], ...]``.
+
+    Args:
+        value: what should be such a list.
+        kind: the shape, for the message.
+        counts: how many points it may have.
 
     Raises:
         ValueError: it is something else; the message says what.
@@ -177,6 +213,8 @@ def points(value: Any) -> list[tuple[float, float]]:
         if x is None or y is None:
             raise ValueError(f"point {place} is {reprlib.repr(pair)}, not [x, y]")
         found.append((x, y))
+    if len(found) not in counts:
+        raise ValueError(f"a {kind} cannot have {len(found)} point{'s' * (len(found) != 1)}")
     return found
 
 

@@ -65,12 +65,14 @@ class RawObject:
     difficult: bool = False
 
     @classmethod
-    def around(cls, place: str, name: str, fix: str, bounds: Callable[..., Bounds], *args: Any) -> RawObject:
+    def around(
+        cls, place: str, name: str, fix: str, bounds: Callable[..., Bounds], *args: Any, **more: Any
+    ) -> RawObject:
         """Return an object with the box ``bounds(*args)``; a ValueError becomes its fault, with this fix."""
         try:
-            return cls(place, name, bounds(*args))
+            return cls(place, name, bounds(*args), **more)
         except ValueError as error:
-            return cls(place, name, (), (str(error), fix))
+            return cls(place, name, (), (str(error), fix), **more)
 
 
 @dataclass(frozen=True)
@@ -175,3 +177,8 @@ class Reading:
     way_up: WayUp | None = None
     problems: list[Problem] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
+
+    def add(self, where: str, what: str, fix: str, severity: Severity, kind: str, place: str = "") -> None:
+        """Add a problem of a file, or of a place in it."""
+        problem = Problem(where=where, object=place, what=what, fix=fix, severity=severity, kind=kind)
+        self.problems.append(problem)

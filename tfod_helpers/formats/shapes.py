@@ -10,12 +10,18 @@ from collections.abc import Sequence
 
 Point = tuple[float, float]
 Bounds = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax
+Size = tuple[float | None, float | None]  # width and height of an image, as far as they are known
 
 
 def around(points: Sequence[Point]) -> Bounds:
     """Return the box around points."""
     xs, ys = zip(*points, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def sized(x: float, y: float, width: float, height: float) -> Bounds:
+    """Return the box of that size whose top left corner is there."""
+    return x, y, x + width, y + height
 
 
 def rotated(bounds: Bounds, degrees: float, centre: Point | None = None) -> Bounds:
@@ -29,18 +35,17 @@ def rotated(bounds: Bounds, degrees: float, centre: Point | None = None) -> Boun
     return around([(x0 + x * cos - y * sin, y0 + x * sin + y * cos) for x, y in corners])
 
 
-def ellipse(centre: Point, radii: Point, degrees: float = 0.0) -> Bounds:
+def ellipse(x: float, y: float, rx: float, ry: float, *, degrees: float = 0.0) -> Bounds:
     """Return the box around an ellipse that was rotated about its centre.
 
     Its extreme points lie ``sqrt((rx cos)^2 + (ry sin)^2)`` to the sides, and likewise up and down.
     """
-    (x, y), (rx, ry) = centre, radii
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     dx, dy = (math.hypot(rx * cos, ry * sin), math.hypot(rx * sin, ry * cos)) if degrees else (rx, ry)
     return x - dx, y - dy, x + dx, y + dy
 
 
-def clipped(bounds: Bounds, size: tuple[float | None, float | None]) -> Bounds:
+def clipped(bounds: Bounds, size: Size) -> Bounds:
     """Return the part of a box that is inside an image of that size, or all of it where none is or no size is known.
 
     Of a round or rotated shape the corners of the box around it may lie outside though nobody drew there.

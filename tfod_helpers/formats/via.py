@@ -11,7 +11,6 @@ Without annotations, `read` takes the VIA files in the folder with the photos, o
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import reprlib
@@ -29,19 +28,15 @@ from tfod_helpers.problems import Problem, refused
 _REDRAW = "Draw it again in VIA, or delete it."
 _COLUMNS = ("filename", "region_count", "region_shape_attributes", "region_attributes")
 _EXPORT_AGAIN = "Export the annotations again from VIA."
-# Shapes of version 3 by their number (_via_metadata.js); an extreme rectangle is four points of the object's edge.
-_SHAPES = {
-    2: ("rect", "x", "y", "width", "height"),
-    3: ("circle", "cx", "cy", "r"),
-    4: ("ellipse", "cx", "cy", "rx", "ry"),
-}
-_OUTLINES = (7, 8)  # polygon, extreme rectangle
-_OTHERS = {1: "point", 5: "line", 6: "polyline", 9: "extreme circle"}
+# The shapes of version 3 (_via_metadata.js); number 8 is four points of the object's edge.
+_SHAPE_NAMES = ("point", "rect", "circle", "ellipse", "line", "polyline", "polygon", "polygon", "extreme circle")
+_SHAPES = dict(enumerate(_SHAPE_NAMES, start=1))
+_NUMBERS = {"rect": ("x", "y", "width", "height"), "circle": ("cx", "cy", "r"), "ellipse": ("cx", "cy", "rx", "ry")}
 _VERSION_3 = ("attribute", "file", "metadata", "view")
 
 
 class _Entry(NamedTuple):
-    """What a file says of one image: where in the file, the photo's name, and regions in the words of version 2.
+    """What a file holds of one image: where in the file, the photo's name, and its regions as version 2 has them.
 
     The regions are dicts with ``shape_attributes`` and ``region_attributes``, unchecked; fault is ``(what, fix)``.
     """
@@ -72,19 +67,18 @@ def _class_attribute(entries: Sequence[_Entry], wanted: str | None, where: str) 
         for name, value in parsing.mapping(region.get("region_attributes")).items()
         if _values(value) and name.strip() and name.casefold() != "difficult"  # never the class
     )
-    everywhere = [name for name, count in counts.items() if count == len(regions)]
-    candidates = everywhere or list(counts)
-    if wanted is not None:
-        if counts and wanted not in counts:
-            what = f"no region has the attribute {wanted!r}; there is {', '.join(map(repr, sorted(counts)))}"
-            raise refused(where, what, "Say which one is the class, with attribute='...'.", kind="class unknown")
+    candidates = [name for name, count in counts.items() if count == len(regions)] or list(counts)
+    if wanted is not None and (wanted in counts or not counts):
         return wanted
-    if len(candidates) == 1 or not regions:
-        return candidates[0] if candidates else ""
-    if candidates:
-        shown = ", ".join(f"{name!r} ({counts[name]} of {len(regions)} regions)" for name in sorted(candidates))
-        what, fix = f"several attributes may be the class: {shown}", "Say which one, with attribute='...'."
-    else:
+    if wanted is None and len(candidates) == 1:
+        return candidates[0]
+    if not regions:
+        return ""
+    shown = ", ".join(f"{name!r} ({counts[name]} of {len(regions)} regions)" for name in sorted(candidates))
+    what, fix = f"several attributes may be the class: {shown}", "Say which one, with attribute='...'."
+    if wanted is not None:
+        what = f"no region has the attribute {wanted!r}; there is {', '.join(map(repr, sorted(counts)))}"
+    elif not counts:
         what, fix = "no region has an attribute, so none has a class", "Give the regions an attribute in VIA."
     raise refused(where, what, fix, kind="class unknown")
 
@@ -99,57 +93,53 @@ def _read_file(
 
 
 def _object(place: str, region: Any, attribute: str) -> RawObject:
-    if not isinstance(region, dict) or not isinstance(region.get("shape_attributes"), dict):
-        return RawObject(place, "", (), (f"it is {reprlib.repr(region)}, not a region with a shape", _REDRAW))
-    attributes = parsing.mapping(region.get("region_attributes"))
+    attributes = parsing.mapping(parsing.mapping(region).get("region_attributes"))
     names = _values(attributes.get(attribute))
     name = names[0] if names else ""
     if len(names) > 1:
         return RawObject(place, name, (), (f"{attribute!r} has {len(names)} values: {', '.join(names)}", "Choose one."))
-    found = RawObject.around(place, name, _REDRAW, _bounds, region["shape_attributes"])
-    return dataclasses.replace(found, difficult=any(map(is_set, _values(attributes.get("difficult")))))
+    difficult = any(map(is_set, _values(attributes.get("difficult"))))
+    return RawObject.around(place, name, _REDRAW, _bounds, region, difficult=difficult)
 
 
 def _values(value: Any) -> list[str]:
-    """Return what an attribute says: its text, or of a group of checkboxes those that are ticked."""
+    """Return the values of an attribute: its text, or of a group of checkboxes those that are ticked."""
     if isinstance(value, dict):
         return [name.strip() for name, ticked in value.items() if is_set(ticked) and name.strip()]
     text = parsing.text(value).strip()
     return [text] if text else []
 
 
-def _bounds(shape: dict[str, Any]) -> shapes.Bounds:
-    """Return the box around a shape, or raise ValueError with what is wrong with it."""
-    kind, number = shape.get("name"), functools.partial(parsing.number_at, shape)
+def _bounds(region: Any) -> shapes.Bounds:
+    """Return the box around the shape of a region, or raise ValueError with what is wrong with it."""
+    shape = parsing.dict_at(region, "shape_attributes", "a region with a shape")
+    kind = parsing.text_at(shape, "name")
+    numbers = parsing.numbers_at(shape, *_NUMBERS.get(kind, ()))
     if kind == "rect":
-        x, y, width, height = map(number, ("x", "y", "width", "height"))
-        return x, y, x + width, y + height
+        return shapes.sized(*numbers)
     if kind == "circle":
-        return shapes.ellipse((number("cx"), number("cy")), (number("r"), number("r")))
+        x, y, radius = numbers
+        return shapes.ellipse(x, y, radius, radius)
     if kind == "ellipse":
-        turn = math.degrees(number("theta")) if "theta" in shape else 0.0
-        return shapes.ellipse((number("cx"), number("cy")), (number("rx"), number("ry")), turn)
+        turn = parsing.number_at({"theta": 0.0} | shape, "theta")
+        return shapes.ellipse(*numbers, degrees=math.degrees(turn))
     if kind == "polygon":
         xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
-        if not isinstance(xs, list) or not isinstance(ys, list) or len(xs) != len(ys) or len(xs) < 3:
-            raise ValueError("its all_points_x and all_points_y are no lists of three or more numbers")
+        if not isinstance(xs, list) or not isinstance(ys, list) or len(xs) != len(ys):
+            raise ValueError("its all_points_x and all_points_y are no lists of the same length")
         return shapes.around(parsing.points([list(pair) for pair in zip(xs, ys, strict=True)]))
-    raise ValueError(f"a shape called {reprlib.repr(kind)} has no box")
+    raise ValueError(f"a shape called {reprlib.repr(shape.get('name'))} has no box")
 
 
 # --- the files that VIA writes -------------------------------------------------------------------
 
 
 def _is_json(path: Path) -> bool:
-    data = parsing.beginning_of_json(path)
-    if not isinstance(data, dict):
-        return False
-    if "_via_img_metadata" in data or "_via_settings" in data:
+    data = parsing.mapping(parsing.beginning_of_json(path))
+    if {"_via_img_metadata", "_via_settings"} & data.keys() or "vid_list" in parsing.mapping(data.get("project")):
         return True
-    if isinstance(project := data.get("project"), dict) and "vid_list" in project:
-        return True
-    first = next(iter(data.values()), None)
-    return isinstance(first, dict) and isinstance(first.get("filename"), str) and "regions" in first
+    first = parsing.mapping(next(iter(data.values()), None))
+    return isinstance(first.get("filename"), str) and "regions" in first
 
 
 def _is_csv(path: Path) -> bool:
@@ -157,7 +147,7 @@ def _is_csv(path: Path) -> bool:
 
 
 def _entries(path: Path, problems: list[Problem]) -> list[_Entry]:
-    """Return the entries of a file, those of other versions in the words of version 2."""
+    """Return the entries of a file, of whatever version."""
     if path.suffix.lower() == ".csv":
         return list(_from_csv(path, problems))
     data = parsing.load_json(path)
@@ -216,28 +206,27 @@ def _csv_region(texts: dict[str, str]) -> Any:
 def _from_version_3(data: dict[str, Any]) -> Iterator[_Entry]:
     """Yield the images of a project of VIA 3, whose regions name a view, and views name a file."""
     options = {key: parsing.mapping(attribute) for key, attribute in data["attribute"].items()}
-    regions: dict[str, list[Any]] = {}
+    regions: dict[str, list[Any]] = defaultdict(list)
     for item in data["metadata"].values():
         region = _region_of_version_3(item, options)
         if region is not None:
-            regions.setdefault(parsing.text(parsing.mapping(item).get("vid")), []).append(region)
+            regions[parsing.text_at(item, "vid")].append(region)
     of_none = regions.keys() - data["view"].keys()
     for view in sorted(of_none):
-        yield _Entry(
-            f"{len(regions[view])} regions", "", (), (f"they are of view {view!r}, which is not there", _EXPORT_AGAIN)
-        )
+        fault = f"they are of view {view!r}, which is not there", _EXPORT_AGAIN
+        yield _Entry(f"{len(regions[view])} regions", "", (), fault)
     for number, (view, about) in enumerate(data["view"].items(), start=1):
         if of_none and view not in regions:
             continue  # it has perhaps lost its own, and is no background
         files = parsing.mapping(about).get("fid_list")
         file = data["file"].get(parsing.text(files[0])) if isinstance(files, list) and len(files) == 1 else None
-        name = parsing.text(parsing.mapping(file).get("fname"))
-        fault = None if name else (f"view {view!r} does not name one file", _EXPORT_AGAIN)
-        yield _Entry(f"image {number}", name, regions.get(view, ()), fault)
+        name = parsing.text_at(file, "fname")
+        no_file = None if name else (f"view {view!r} does not name one file", _EXPORT_AGAIN)
+        yield _Entry(f"image {number}", name, regions.get(view, ()), no_file)
 
 
 def _region_of_version_3(item: Any, options: dict[str, dict[str, Any]]) -> Any:
-    """Return a region in the words of version 2; None where it is about the whole image.
+    """Return a region as version 2 has it; None where it is about the whole image.
 
     The options are the attributes by their numbers: a name, and perhaps the texts of choices by theirs.
     """
@@ -247,7 +236,7 @@ def _region_of_version_3(item: Any, options: dict[str, dict[str, Any]]) -> Any:
     attributes = {}
     for key, value in parsing.mapping(values).items():
         option = options.get(key, {})
-        name, choices = parsing.text(option.get("aname")), parsing.mapping(option.get("options"))
+        name, choices = parsing.text_at(option, "aname"), parsing.mapping(option.get("options"))
         chosen = parsing.text(value).split(",") if choices else [parsing.text(value)]  # checkboxes: 0,2
         attributes[name or key] = {parsing.text(choices.get(one, one)): True for one in chosen}
     return {"shape_attributes": _shape_of_version_3(xy), "region_attributes": attributes}
@@ -255,14 +244,12 @@ def _region_of_version_3(item: Any, options: dict[str, dict[str, Any]]) -> Any:
 
 def _shape_of_version_3(xy: Any) -> dict[str, Any]:
     kind, *numbers = xy if isinstance(xy, list) and xy and isinstance(xy[0], int) else [None]
-    if kind in _SHAPES:
-        name, *keys = _SHAPES[kind]
-        if len(numbers) > len(keys):
-            return {"name": f"{name} of {len(numbers)} numbers"}
-        return {"name": name, **dict(zip(keys, numbers, strict=False))}
-    if kind in _OUTLINES:
-        return {"name": "polygon", "all_points_x": numbers[::2], "all_points_y": numbers[1::2]}
-    return {"name": _OTHERS.get(kind or 0, reprlib.repr(xy))}
+    name = _SHAPES.get(kind or 0, reprlib.repr(xy))
+    keys = _NUMBERS.get(name, ())
+    if keys and len(numbers) > len(keys):
+        return {"name": f"{name} of {len(numbers)} numbers"}
+    outline = {"all_points_x": numbers[::2], "all_points_y": numbers[1::2]} if name == "polygon" else {}
+    return {"name": name, **dict(zip(keys, numbers, strict=False)), **outline}
 
 
 FORMAT = Format(title="VGG Image Annotator (VIA)", find=_find, sources=_sources)

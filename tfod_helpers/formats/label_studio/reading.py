@@ -1,4 +1,4 @@
-"""Label Studio's tasks -> what they say of each photo."""
+"""Label Studio's tasks -> the annotation of each photo."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import os
 import re
 import reprlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tfod_helpers.formats import parsing
 from tfod_helpers.formats.label_studio import shapes
-from tfod_helpers.formats.raw import RawImage, RawObject, Reading
+from tfod_helpers.formats.raw import RawImage, Reading
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder
-from tfod_helpers.problems import Problem
 
 _ANNOTATIONS = ("annotations", "completions")  # completions: before version 1.0
 _CANCELLED = ("was_cancelled", "skipped")
-_UPLOAD = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
+_UPLOAD = re.compile(r"(^|(?<=/))[0-9a-f]{8}-(?=[^/]+\Z)")  # what Label Studio puts before an uploaded file's name
 _LOCAL_FILES = "/data/local-files/"
 _EXPORT_AGAIN = "Export the project again from Label Studio, as JSON."
 
@@ -34,45 +33,37 @@ def is_ours(path: Path) -> bool:
         return any(isinstance(first.get(key), list) for key in (*_ANNOTATIONS, "predictions"))
     if any("result" in one for key in _ANNOTATIONS for one in parsing.dicts(first.get(key))):
         return True  # the data comes after the annotations, perhaps too late to be seen
-    return any(
-        shapes.is_shape(item)
-        for entry in parsing.dicts(data)
-        for value in entry.values()
-        for item in parsing.dicts(value)
-    )
+    return bool(shapes.tags_with_shapes(data))
 
 
 def read_file(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
-    """Yield what the tasks of an export say of their photos, as `one_file.sources` takes it."""
-    tasks = parsing.load_json(path)
-    if not isinstance(tasks, list):
-        raise parsing.refused(path, "it is no list of tasks, as Label Studio's exports are", _EXPORT_AGAIN)
-    name_of = _NameFinder(photos)
-    tags, unlabelled = shapes.tags_with_shapes(tasks), 0
+    """Yield the annotations of an export's photos, as `one_file.sources` takes them."""
+    tasks = parsing.load_json_list(path, "tasks, as Label Studio's exports are", _EXPORT_AGAIN)
+    name_of = _name_finder(photos)
+    tags, labelled = shapes.tags_with_shapes(tasks), False
     for number, task in enumerate(tasks, start=1):
-        id = parsing.text(parsing.mapping(task).get("id"))
+        id = parsing.text_at(task, "id")
         place = f"task {number}" + (f" (id {id})" if id else "")
-        raws = list(_raw_images(path.name, place, task, name_of, tags, reading.problems))
-        unlabelled += not raws
-        yield from (("", raw) for raw in raws)
-    if tasks and unlabelled == len(tasks):
+        for raw in _raw_images(path.name, place, task, name_of, tags, reading):
+            labelled = True
+            yield "", raw
+    if tasks and not labelled:
         what, fix = f"none of its {len(tasks)} tasks is labelled", "Label them; predictions are not taken for labels."
-        reading.problems.append(
-            Problem(where=path.name, what=what, fix=fix, severity="note", kind="photo not annotated")
-        )
+        reading.add(path.name, what, fix, "note", "photo not annotated")
 
 
 def _raw_images(
-    where: str, place: str, task: Any, name_of: _NameFinder, tags: set[str], found: list[Problem]
+    where: str, place: str, task: Any, name_of: Callable[[str], str], tags: set[str], reading: Reading
 ) -> Iterator[RawImage]:
-    """Yield what one task says of each of its images; nothing where nobody labelled it."""
+    """Yield the annotation of each of a task's images; nothing where nobody labelled it."""
     names: dict[_Target, str] = {}
     try:
         if not isinstance(task, dict):
             raise parsing.UnusableError(f"it is {reprlib.repr(task)}, not a task", _EXPORT_AGAIN)
         is_minimal = not any(key in task for key in ("data", *_ANNOTATIONS, "predictions"))
-        data = task if is_minimal else parsing.mapping(task.get("data"))
-        names = name_of(data, parsing.text(task.get("file_upload")))
+        addresses = _addresses(task if is_minimal else parsing.mapping(task.get("data")))
+        addresses = addresses or {_Target("image"): parsing.text_at(task, "file_upload")}
+        names = {target: name for target, address in addresses.items() if (name := name_of(address))}
         if not names:
             raise parsing.UnusableError("it names no image", _EXPORT_AGAIN)
         results = [shapes.from_minimal(task, tags)] if is_minimal else _results(task)
@@ -84,7 +75,7 @@ def _raw_images(
     if not drawn and any(task.get(key) for key in _ANNOTATIONS):
         shown = " and ".join(map(repr, dict.fromkeys(names.values())))
         what, fix = f"{shown} was skipped in Label Studio", "Left out; label it there to use it."
-        found.append(Problem(where=where, object=place, what=what, fix=fix, severity="note", kind="photo skipped"))
+        reading.add(where, what, fix, "note", "photo skipped", place)
     alone = next(iter(names)) if len({*names.values()}) == 1 else None
     for target, filename in names.items():
         # Of several images those on which nobody drew were perhaps not to be labelled, and are no background.
@@ -92,7 +83,7 @@ def _raw_images(
         if images := [_to_image(where, place, filename, items) for items in some]:
             if any(_facts(image) != _facts(images[0]) for image in images[1:]):
                 what, fix = f"{len(images)} annotations of {filename!r} differ", "The first is taken. Look at them."
-                found.append(images[0].problem(what, fix, "warning", kind="labels differ"))
+                reading.add(where, what, fix, "warning", "labels differ", place)
             yield images[0]
 
 
@@ -110,12 +101,11 @@ def _results(task: dict[str, Any]) -> list[list[Any]]:
 def _by_image(items: Sequence[Any], names: Mapping[_Target, str]) -> dict[_Target, list[Any]]:
     """Return the results that are drawn on each of a task's images; UnusableError where one may be on any of them."""
     drawn: dict[_Target, list[Any]] = {target: [] for target in names}
-    about = list(map(parsing.mapping, items))
-    keys = {tag: _key_of(tag, names) for tag in {parsing.text(item.get("to_name")) for item in about}}
+    keys = {tag: _key_of(tag, names) for tag in {parsing.text_at(item, "to_name") for item in items}}
     if len(names) == 1 or (len({*names.values()}) == 1 and len(keys) < 2):  # one image, perhaps by several addresses
         return drawn | {next(iter(names)): list(items)}
-    for item in about:
-        tag = parsing.text(item.get("to_name"))
+    for item in map(parsing.mapping, items):
+        tag = parsing.text_at(item, "to_name")
         page = item.get("item_index") or 0
         target = _Target(keys[tag], page if isinstance(page, int) else -1)
         if target not in drawn or len(set(keys.values())) < len(keys):
@@ -139,23 +129,20 @@ def _key_of(tag: str, names: Iterable[_Target]) -> str:
 
 
 def _facts(image: RawImage) -> list[str]:
-    """Return what an annotation says of its objects, in a form that can be compared."""
+    """Return an image's objects in a form that can be compared."""
     return sorted(repr((item.name, tuple(item.coordinates), item.fault)) for item in image.objects)
 
 
-def _to_image(where: str, place: str, filename: str, items: Iterable[Any]) -> RawImage:
-    objects: list[RawObject] = []
-    size: tuple[Any, Any] = (None, None)
-    for item in items:
-        at = f"{place} ({filename}), region {len(objects) + 1}"
-        objects.append(shapes.to_object(at, item))
-        if size == (None, None) and isinstance(item, dict):
-            size = item.get("original_width"), item.get("original_height")
+def _to_image(where: str, place: str, filename: str, items: list[Any]) -> RawImage:
+    start = f"{place} ({filename}), region"
+    objects = [shapes.to_object(f"{start} {number}", item) for number, item in enumerate(items, start=1)]
+    sizes = ((item.get("original_width"), item.get("original_height")) for item in parsing.dicts(items))
+    size = next((size for size in sizes if size != (None, None)), (None, None))
     # Without a region there is no size either, and the image is background.
     return RawImage(where, place, filename, size=size, objects=objects, has_size=bool(objects))
 
 
-# --- the photo that a task means ------------------------------------------------------------------
+# --- the photo that a task is of ------------------------------------------------------------------
 
 
 class _Target(NamedTuple):
@@ -165,42 +152,25 @@ class _Target(NamedTuple):
     page: int = 0
 
 
-class _NameFinder:
-    """Finds the photo that a task means.
+def _name_finder(photos: PhotoFolder) -> Callable[[str], str]:
+    """Return a function that takes an image's address and returns the name of a photo that there is, else its own."""
+    cleaned: dict[str, list[str]] = defaultdict(list)
+    for name in photos.names:
+        last = name.rpartition("/")[2]
+        cleaned[_clean(last)].append(last)
 
-    Args:
-        photos: the photos that there are.
-    """
-
-    def __init__(self, photos: PhotoFolder) -> None:
-        self._photos = photos
-        self._cleaned: dict[str, list[str]] = defaultdict(list)
-        for name in photos.names:
-            last = name.rpartition("/")[2]
-            self._cleaned[_clean(last)].append(last)
-
-    def __call__(self, data: dict[str, Any], uploaded: str) -> dict[_Target, str]:
-        """Return for each image of a task the name of a photo that there is, else the name that the task gives.
-
-        Args:
-            data: the task's ``data``; for JSON-MIN the whole entry.
-            uploaded: the task's ``file_upload``.
-        """
-        found: dict[_Target, str] = {}
-        for target, address in (_addresses(data) or {_Target("image"): uploaded}).items():
-            if name := self._known(_names(address)):
-                found[target] = name
-        return found
-
-    def _known(self, names: list[str]) -> str:
+    def find(address: str) -> str:
+        names = _names(address)
         for name in names:
-            if known := self._photos.find(name, ""):
+            if known := photos.find(name, ""):
                 return known[0] if len(known) == 1 else name
         for name in names:
-            known = self._cleaned.get(name.rpartition("/")[2], [])
+            known = cleaned.get(name.rpartition("/")[2], [])
             if len(known) == 1:
                 return known[0]
         return names[-1] if names else ""
+
+    return find
 
 
 def _addresses(data: dict[str, Any]) -> dict[_Target, str]:
@@ -234,11 +204,7 @@ def _names(url: str) -> list[str]:
             return [path]
         local = parse_qs(parts.query).get("d") if _LOCAL_FILES in parts.path else None
         path = local[0] if local else parts.path
-    names = []
-    for name in dict.fromkeys((path, unquote(path))):
-        before, slash, last = name.rpartition("/")
-        names += [name] + [before + slash + last[9:]] * bool(_UPLOAD.match(last) and last[9:])
-    return names if path else []
+    return [name for one in (path, unquote(path)) for name in (one, _UPLOAD.sub("", one))] if path else []
 
 
 def _clean(name: str) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -14,9 +12,10 @@ from tfod_helpers.formats.raw import RawObject
 
 _LABELLED = ("rectanglelabels", "polygonlabels", "ellipselabels", "brushlabels", "keypointlabels", "labels")
 _BARE = ("rectangle", "polygon", "ellipse", "brush", "keypoint")  # drawn, and labelled in another result or not at all
-# What is said of a shape that has its own result, or of the whole image.
+# Results about a shape that has its own result, or about the whole image.
 _ABOUT = ("choices", "datetime", "number", "pairwise", "ranker", "rating", "relation", "taxonomy", "textarea")
-_ALPHA, _CHANNELS = 3, 4
+_SIZE = ("original_width", "original_height")
+_CHANNELS = 4  # of a brush stroke's pixel; the last one is alpha
 _REDRAW = "Draw it again in Label Studio, or delete it."
 
 
@@ -41,17 +40,17 @@ def from_minimal(entry: dict[str, Any], tags: set[str]) -> list[Any]:
     Raises:
         UnusableError: what such a tag has is no list.
     """
+    # It does not give the image that a shape is on; where only one tag draws, it is the project's image.
+    target = {"to_name": "image"} if len(tags) == 1 else {}
     results: list[Any] = []
     for tag in sorted(tags & entry.keys()):
         if not isinstance(entry[tag], list):
-            what = f"what {tag!r} says is {reprlib.repr(entry[tag])}, not a list of shapes"
+            what = f"{tag!r} is {reprlib.repr(entry[tag])}, not a list of shapes"
             raise parsing.UnusableError(what, "Export the project again from Label Studio, as JSON.")
         for item in entry[tag]:
             value = parsing.mapping(item)
             kind = next((key for key in _LABELLED if key in value), "")
-            sizes = {key: value.get(key) for key in ("original_width", "original_height")}
-            # It does not say on which image; where only one tag draws, it is the project's image.
-            target = {"to_name": "image"} if len(tags) == 1 else {}
+            sizes = {key: value.get(key) for key in _SIZE}
             results.append({"type": kind, "value": item, **sizes, **target})
     return results
 
@@ -62,11 +61,11 @@ def labelled(result: list[Any]) -> Iterator[Any]:
     A shape drawn with one tag and labelled with another comes as two results with one id; choices and
     texts that belong to a shape come with its id as well, and with its place.
     """
-    named = {parsing.text(item.get("id")) for item in parsing.dicts(result) if _kind(item) in _LABELLED} - {""}
+    named = {parsing.text_at(item, "id") for item in result if _kind(item) in _LABELLED} - {""}
     for item in result:
-        kind, about = _kind(item), parsing.mapping(item)
-        is_drawn = kind in _BARE or (kind not in _ABOUT and _has_place(parsing.mapping(about.get("value"))))
-        if not kind or kind in _LABELLED or (is_drawn and parsing.text(about.get("id")) not in named):
+        kind, value = _kind(item), parsing.mapping(parsing.mapping(item).get("value"))
+        is_drawn = kind in _BARE or (kind not in _ABOUT and _has_place(value))
+        if not kind or kind in _LABELLED or (is_drawn and parsing.text_at(item, "id") not in named):
             yield item
 
 
@@ -75,59 +74,51 @@ def _has_place(value: dict[str, Any]) -> bool:
 
 
 def to_object(place: str, item: Any) -> RawObject:
-    """Return what a result says, with the box around it."""
-    value = item.get("value") if isinstance(item, dict) else None
-    if not isinstance(value, dict):
-        return RawObject(place, "", (), (f"it is {reprlib.repr(item)}, not a shape with a value", _REDRAW))
-    if (kind := _kind(item)) not in (*_LABELLED, *_BARE):
-        what = f"its type is {reprlib.repr(item.get('type'))}, which is no shape that is known"
-        return RawObject(place, "", (), (what, _REDRAW))
-    labels = value.get(kind, [])
+    """Return the object of a result, with the box around it."""
+    about, kind = parsing.mapping(item), _kind(item)
+    labels = parsing.mapping(about.get("value")).get(kind) if kind in _LABELLED else None
     names = [parsing.text(label).strip() for label in labels] if isinstance(labels, list) else []
     name = names[0] if names else ""
     if len(names) > 1:
         return RawObject(place, name, (), (f"it has {len(names)} labels: {', '.join(names)}", "Give it one."))
-    size = parsing.number(item.get("original_width")), parsing.number(item.get("original_height"))
-    if turn := parsing.number(item.get("image_rotation")):
-        what = f"the image was turned by {turn:g} degrees in Label Studio when it was labelled"
-        return RawObject(place, name, (), (what, _REDRAW))
-    found = RawObject.around(place, name, _REDRAW, _bounds, value, size)
-    return dataclasses.replace(found, in_fractions=not all(size))
+    width, height = (parsing.number(about.get(key)) for key in _SIZE)
+    in_fractions = not (width and height)
+    return RawObject.around(place, name, _REDRAW, _bounds, item, (width, height), in_fractions=in_fractions)
 
 
 def _kind(item: Any) -> str:
-    kind = parsing.text(item.get("type")) if isinstance(item, dict) else ""
-    return kind.lower()
+    return parsing.text_at(item, "type").lower()
 
 
-def _bounds(value: dict[str, Any], size: tuple[float | None, float | None]) -> shapes.Bounds:
+def _bounds(item: Any, size: shapes.Size) -> shapes.Bounds:
     """Return the box around a shape in pixels, or in fractions where the size is not known; ValueError: what is wrong.
 
     A rectangle is rotated about its top left corner, an ellipse about its centre.
     """
+    value = parsing.dict_at(item, "value", "a shape with a value")
+    if _kind(item) not in (*_LABELLED, *_BARE):
+        raise ValueError(f"its type is {reprlib.repr(item.get('type'))}, which is no shape that is known")
+    if turn := parsing.number(item.get("image_rotation")):
+        raise ValueError(f"the image was turned by {turn:g} degrees in Label Studio when it was labelled")
     if "rle" in value:
         return brush_bounds(value["rle"], size)
     if "points" in value:
-        points = [_scaled(point, size) for point in parsing.points(value["points"])]
-        if len(points) < 3:
-            raise ValueError(f"a polygon cannot have {len(points)} point{'s' * (len(points) != 1)}")
-        return shapes.around(points)
-    number = functools.partial(parsing.number_at, value)
-    turn = number("rotation") if value.get("rotation") else 0.0
+        return shapes.around([_scaled(point, size) for point in parsing.points(value["points"])])
+    turn = parsing.number_at(value, "rotation") if value.get("rotation") else 0.0
     if turn and not all(size):
         raise ValueError("it is turned, and without original_width and original_height the box cannot be known")
-    x, y = _scaled((number("x"), number("y")), size)
+    x, y = _scaled(parsing.numbers_at(value, "x", "y"), size)
     if "radiusX" in value:
-        radii = _scaled((number("radiusX"), number("radiusY")), size)
-        return shapes.clipped(shapes.ellipse((x, y), radii, turn), size)
+        radii = _scaled(parsing.numbers_at(value, "radiusX", "radiusY"), size)
+        return shapes.clipped(shapes.ellipse(x, y, *radii, degrees=turn), size)
     if "height" not in value and "width" in value:
         raise ValueError("a key point has no box")
-    width, height = _scaled((number("width"), number("height")), size)
-    bounds = shapes.rotated((x, y, x + width, y + height), turn, (x, y))
+    sides = _scaled(parsing.numbers_at(value, "width", "height"), size)
+    bounds = shapes.rotated(shapes.sized(x, y, *sides), turn, (x, y))
     return shapes.clipped(bounds, size) if turn else bounds
 
 
-def _scaled(point: shapes.Point, size: tuple[float | None, float | None]) -> shapes.Point:
+def _scaled(point: Sequence[float], size: shapes.Size) -> shapes.Point:
     """Return a point in percent as pixels, or as fractions where the size is not known."""
     width, height = (side or 1.0 for side in size) if all(size) else (1.0, 1.0)
     return point[0] / 100 * width, point[1] / 100 * height
@@ -136,7 +127,7 @@ def _scaled(point: shapes.Point, size: tuple[float | None, float | None]) -> sha
 # --- brush strokes ---------------------------------------------------------------------------------
 
 
-def brush_bounds(rle: Any, size: tuple[float | None, float | None]) -> shapes.Bounds:
+def brush_bounds(rle: Any, size: shapes.Size) -> shapes.Bounds:
     """Return the box around the painted pixels, without unpacking them; ValueError where there are none.
 
     Args:
@@ -150,20 +141,24 @@ def brush_bounds(rle: Any, size: tuple[float | None, float | None]) -> shapes.Bo
     if not width or not height:
         raise ValueError("the brush stroke comes without original_width and original_height")
     corners: list[shapes.Point] = []
-    for first, last in _painted(bytes(rle), width * height):
-        top, bottom = first // width, last // width
-        # A run that goes on in the next row touches both sides.
-        left, right = (first % width, last % width) if top == bottom else (0, width - 1)
-        corners += [(left, top), (right + 1, bottom + 1)]
+    end = 0
+    for value, count in _runs(bytes(rle), width * height * _CHANNELS):
+        first, end = end // _CHANNELS, end + count
+        last = end // _CHANNELS - 1  # of the pixels whose alpha the run holds
+        if value and first <= last:
+            top, bottom = first // width, last // width
+            # A run that goes on in the next row touches both sides.
+            left, right = (first % width, last % width) if top == bottom else (0, width - 1)
+            corners += [(left, top), (right + 1, bottom + 1)]
     if not corners:
         raise ValueError("nothing of the brush stroke is left")
     return shapes.around(corners)
 
 
-def _painted(data: bytes, pixels: int) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last pixel of each run that has alpha.
+def _runs(data: bytes, values: int) -> Iterator[tuple[int, int]]:
+    """Yield each value with the number of times that it is repeated.
 
-    The bits say how many values there are (32 bits), how many bits a value has less one (5), and four sizes of counts
+    The bits hold the number of values (32 bits), how many bits a value has less one (5), and four sizes of counts
     less one (4 each). Then come runs: a bit whether one value repeats, which of the four sizes its count has (2), the
     count less one, and the value, or that many values.
     """
@@ -175,22 +170,17 @@ def _painted(data: bytes, pixels: int) -> Iterator[tuple[int, int]]:
             raise ValueError("the brush stroke is cut off")
         return int(taken, 2)
 
-    values = take(32)
-    if values != pixels * _CHANNELS:
-        raise ValueError(f"the brush stroke has {values // _CHANNELS} pixels, and the image {pixels}")
+    there = take(32)
+    if there != values:
+        raise ValueError(f"the brush stroke has {there // _CHANNELS} pixels, and the image {values // _CHANNELS}")
     width = take(5) + 1
-    counts = [take(4) + 1 for _ in range(4)]
-    at = 0
-    while at < values:
-        repeats, start = take(1), at
-        at += take(counts[take(2)]) + 1
-        if at > values:
+    sizes = [take(4) + 1 for _ in range(4)]
+    while values:
+        repeats, count = take(1), take(sizes[take(2)]) + 1
+        values -= count
+        if values < 0:
             raise ValueError("the brush stroke is longer than the image")
         if repeats:
-            first, last = (start - _ALPHA - 1) // _CHANNELS + 1, (at - 1 - _ALPHA) // _CHANNELS
-            if take(width) and first <= last:
-                yield first, last
+            yield take(width), count
         else:
-            for place in range(start, at):
-                if take(width) and place % _CHANNELS == _ALPHA:
-                    yield place // _CHANNELS, place // _CHANNELS
+            yield from ((take(width), 1) for _ in range(count))
