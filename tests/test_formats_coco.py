@@ -312,8 +312,8 @@ def test_roboflows_placeholder_is_no_class(tmp_path: Path) -> None:
         ({"bbox": [1, 2, None, 3]}, "annotation 17 ('dog'): bbox is [1, 2, None, 3], not [x, y, width, height]"),
         ({"bbox": [30, 2, 20, 9]}, "reaches over the edge of the 40 x 30 image"),
         ({"bbox": [3, 2, 0, 9]}, "xmax 3 is not right of xmin 3"),
-        ({"category_id": 5}, "annotation 17: category_id 5 is no category of this file"),
-        ({"image_id": 5}, "labels.json, annotation 17: image_id 5 is no image of this file"),
+        ({"category_id": 5}, "annotation 17: category_id 5 is no category of labels.json"),
+        ({"image_id": 5}, "labels.json, annotation 17: image_id 5 is no image of labels.json"),
         ({"segmentation": [[1, 2, 3]]}, "segmentation has [1, 2, 3], not three points or more"),
         ({"segmentation": {"size": [30, 40], "counts": [7]}}, "covers 7 pixels, and the image has 40 x 30"),
         ({"segmentation": {"size": [3, 4], "counts": "abc"}}, "neither polygons nor a mask of 40 x 30"),
@@ -487,7 +487,7 @@ def test_photo_that_may_have_lost_its_labels_is_no_background(image_id: Any, tmp
     data = json.loads(layouts.coco("abc"))
     data["annotations"][0]["image_id"] = image_id
     folder = layouts.write(tmp_path, layouts.photos("", "abc") | {"x.json": json.dumps(data)})
-    with pytest.raises(DatasetError, match=r"annotation 1: image_id .* is no image of this file"):
+    with pytest.raises(DatasetError, match=r"annotation 1: image_id .* is no image of x\.json"):
         coco.read(folder, folder / "x.json")
     found = coco.read(folder, folder / "x.json", on_problem="skip")
     assert [(image.path.name, len(image.labels)) for image in found] == [("b.jpg", 1), ("c.jpg", 1)]

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 import reprlib
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tfod_helpers.annotations import masks
-from tfod_helpers.formats import parsing
+from tfod_helpers.formats import parsing, shapes
 from tfod_helpers.formats.raw import WayUp
-from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.problems import Problem, Severity
 
 LISTS = ("images", "annotations", "categories")
 _EXPORT_AGAIN = "Export the annotations again from the labelling tool."
+_NUMBER = "Give each one an id of its own."
+_HAS_BOX = {"bbox", "segmentation"}
+_INSTEAD = {"caption": "captions", "segments_info": "panoptic segments", "question": "questions"}
+_LARGEST_ID = 10**40
 _WHOLE = re.compile(r"([+-]?[0-9]{1,40})(?:\.0*)?")
 
 
@@ -42,49 +44,59 @@ class CocoFile:
         self.name, self._found = path.name, found
         self.without_boxes = _without_boxes(data)
         # Its size may be the stored one, but its boxes were drawn in a browser, which shows photos upright.
-        label_studio = parsing.mapping(data.get("info")).get("contributor") == "Label Studio"
+        label_studio = parsing.text_at(data.get("info"), "contributor") == "Label Studio"
         self.way_up: WayUp | None = "as viewed" if label_studio else None
-        images = self._by_id(data, "images", "file_name", filename)
-        categories = self._by_id(data, "categories", "name", lambda item: item.get("name"))
-        self.names = {id: item["name"].strip() for id, item in categories.items()}
-        self.filenames = {id: filename(item) for id, item in images.items()}
+        images = self._by_id("image", data.get("images", []), "file_name", "coco_url")  # LVIS has addresses only
+        categories = self._by_id("category", data.get("categories", []), "name")
+        self.filenames = {id: name for id, (name, _) in images.items()}
+        self.names = {id: name.strip() for id, (name, _) in categories.items()}
         of_image: dict[str, list[Any]] = defaultdict(list)
-        used, of_none = set(), 0
+        of_none = False
         for number, item in enumerate(data.get("annotations", []), start=1):
-            image_id = item.get("image_id") if isinstance(item, dict) else None
-            if key_of(image_id) in images:
-                of_image[key_of(image_id)].append((number, item))
-                used.add(key_of(item.get("category_id")))
-            else:
-                of_none += 1
-                what = f"image_id {reprlib.repr(image_id)} is no image of this file"
-                self._problem(f"annotation {shown_id(item, number)}", what, "Correct it, or delete the annotation.")
+            try:
+                of_image[self.image_of(item)].append((number, item))
+            except ValueError as error:
+                of_none, place = True, f"annotation {shown_id(item, number)}"
+                self._problem(place, str(error), "Correct it, or delete the annotation.")
         # Where annotations are of no image, one without any has perhaps lost its own, and is no background.
-        self.items = [(id, item, of_image.get(id, ())) for id, item in images.items() if id in of_image or not of_none]
-        self.classes = [name for id, name in sorted(self.names.items(), key=_order) if not self._is_no_class(id, used)]
+        kept = of_image if of_none else images
+        self.items = [(id, images[id][1], of_image.get(id, ())) for id in images if id in kept]
+        self.classes = [name for id, name in sorted(self.names.items(), key=_order) if not self._is_no_class(id)]
 
-    def _by_id(
-        self, data: dict[str, Any], key: str, needed: str, name_of: Callable[[dict[str, Any]], Any]
-    ) -> dict[str, dict[str, Any]]:
-        entries: dict[str, dict[str, Any]] = {}
-        what = {"images": "image", "categories": "category"}[key]
-        for number, item in enumerate(data.get(key, []), start=1):
-            place = f"{what} {shown_id(item, number)}"
-            id = key_of(item.get("id")) if isinstance(item, dict) else ""
-            name = name_of(item) if id else None
+    def image_of(self, item: Any) -> str:
+        """Return the id of the image that an entry belongs to; ValueError where there is no such image."""
+        return self._referred(item, "image", self.filenames)
+
+    def class_of(self, item: Any) -> str:
+        """Return the name of the category that an entry has; ValueError where there is no such category."""
+        return self.names[self._referred(item, "category", self.names)]
+
+    def _referred(self, item: Any, what: str, known: dict[str, str]) -> str:
+        value = parsing.mapping(item).get(f"{what}_id")
+        if (id := key_of(value)) not in known:
+            raise ValueError(f"{what}_id {reprlib.repr(value)} is no {what} of {self.name}")
+        return id
+
+    def _by_id(self, what: str, entries: list[Any], *keys: str) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Return the name and the entry of each id; the name is what the entry has under the first of the keys."""
+        found: dict[str, tuple[str, dict[str, Any]]] = {}
+        for number, item in enumerate(entries, start=1):
+            place, about = f"{what} {shown_id(item, number)}", parsing.mapping(item)
+            id, name = key_of(about.get("id")), next(filter(None, map(about.get, keys)), None)
             if not id:
-                self._problem(place, f"it has no id: {reprlib.repr(item)}", f"Number the {key}.")
+                self._problem(place, f"it has no id: {reprlib.repr(item)}", _NUMBER)
             elif not isinstance(name, str) or not name.strip():
-                self._problem(place, f"{needed} is {reprlib.repr(item.get(needed))}, not a text", _EXPORT_AGAIN)
-            elif id in entries:
-                what_else = f"its id is that of {name_of(entries[id])!r} too"
-                self._problem(f"{place} ({name!r})", what_else, "Give each one an id of its own.")
+                self._problem(place, f"{keys[0]} is {reprlib.repr(about.get(keys[0]))}, not a text", _EXPORT_AGAIN)
+            elif id in found:
+                self._problem(f"{place} ({name!r})", f"its id is that of {found[id][0]!r} too", _NUMBER)
             else:
-                entries[id] = item
-        return entries
+                found[id] = name, about
+        return found
 
-    def _is_no_class(self, id: str, used: set[str]) -> bool:
-        if id in used or not (id == "0" or self.names[id].casefold() == "background"):
+    def _is_no_class(self, id: str) -> bool:
+        if id != "0" and self.names[id].casefold() != "background":
+            return False
+        if any(key_of(one.get("category_id")) == id for _, _, annotations in self.items for _, one in annotations):
             return False
         what, fix = f"it is never used ({self.names[id]!r}), and no class of its own", "Left out."
         self._problem(f"category {id}", what, fix, "note")
@@ -101,7 +113,7 @@ def key_of(id: Any) -> str:
     if isinstance(id, float) and id.is_integer():
         id = int(id)
     if type(id) is int:
-        return str(id) if abs(id) < 10**40 else ""
+        return str(id) if abs(id) < _LARGEST_ID else ""
     text = id.strip() if isinstance(id, str) else ""
     whole = _WHOLE.fullmatch(text)
     return str(int(whole[1])) if whole else text
@@ -109,27 +121,17 @@ def key_of(id: Any) -> str:
 
 def shown_id(item: Any, number: int) -> str:
     """Return how to find an entry: by its id, or where it has none, by its number in the list."""
-    id = parsing.text(item.get("id")) if isinstance(item, dict) else ""
-    return id or f"{number} of the list"
-
-
-def filename(image: dict[str, Any]) -> Any:
-    """Return an image's file name, or the address that LVIS has instead."""
-    return image.get("file_name") or image.get("coco_url")
+    return parsing.text_at(item, "id") or f"{number} of the list"
 
 
 def _without_boxes(data: dict[str, Any]) -> str:
     annotations = parsing.dicts(data.get("annotations"))
-    if data.get("annotations") is None and data.get("images"):
+    if "annotations" not in data and data.get("images"):
         return "it has no list of annotations"
-    if not annotations or any(_HAS_BOX & one.keys() for one in annotations):
+    if any(_HAS_BOX & one.keys() for one in annotations):
         return ""
     other = next((key for key in _INSTEAD if any(key in one for one in annotations)), "")
     return f"its annotations have {_INSTEAD[other]} and no boxes" if other else ""
-
-
-_HAS_BOX = {"bbox", "segmentation"}
-_INSTEAD = {"caption": "captions", "segments_info": "panoptic segments", "question": "questions"}
 
 
 def _order(pair: tuple[str, str]) -> tuple[bool, int, str]:
@@ -140,25 +142,24 @@ def _order(pair: tuple[str, str]) -> tuple[bool, int, str]:
 # --- boxes and outlines -----------------------------------------------------------------------------
 
 
-def corners(item: dict[str, Any], size: tuple[Any, Any] = (None, None)) -> Bounds:
+def corners(item: dict[str, Any], size: tuple[Any, Any] = (None, None)) -> shapes.Bounds:
     """Return xmin, ymin, xmax and ymax of an entry's ``bbox``, or where it has none, around its ``segmentation``.
 
     Args:
         item: the entry.
-        size: ``(width, height)`` of the image, as its entry says it.
+        size: ``(width, height)`` of the image, as its entry has it.
 
     Raises:
         ValueError: it has neither; the message says what is wrong.
     """
-    bbox, outline = item.get("bbox"), outline_of(item)
-    if outline and (not bbox or bbox == [0, 0, 0, 0]):
+    bbox = item.get("bbox")
+    if (not bbox or bbox == [0, 0, 0, 0]) and (outline := outline_of(item)):
         return _around(outline, size)
     values = map(parsing.number, bbox) if isinstance(bbox, list) and len(bbox) == 4 else ()
     numbers = [value for value in values if value is not None]
     if len(numbers) != 4:
         raise ValueError(f"bbox is {reprlib.repr(bbox)}, not [x, y, width, height]")
-    x, y, width, height = numbers
-    return x, y, x + width, y + height
+    return shapes.sized(*numbers)
 
 
 def outline_of(item: dict[str, Any]) -> Any:
@@ -167,19 +168,16 @@ def outline_of(item: dict[str, Any]) -> Any:
     return [outline] if isinstance(outline, list) and outline and parsing.number(outline[0]) is not None else outline
 
 
-def _around(outline: Any, size: tuple[Any, Any]) -> Bounds:
+def _around(outline: Any, size: tuple[Any, Any]) -> shapes.Bounds:
     from pycocotools import mask
 
     if fault := outline_fault(outline, size):
         raise ValueError(f"it has no bbox, and its segmentation {fault}")
     if isinstance(outline, list):
-        xs, ys = ([value for polygon in outline for value in polygon[start::2]] for start in (0, 1))
-        return min(xs), min(ys), max(xs), max(ys)
-    counts = outline["counts"]
-    x, y, width, height = mask.toBbox(
-        mask.frPyObjects(outline, *outline["size"]) if isinstance(counts, list) else outline
-    )
-    return float(x), float(y), float(x + width), float(y + height)
+        return shapes.around([pair for polygon in outline for pair in zip(polygon[::2], polygon[1::2], strict=True)])
+    if isinstance(outline["counts"], list):
+        outline = mask.frPyObjects(outline, *outline["size"])
+    return shapes.sized(*mask.toBbox(outline).tolist())
 
 
 def outline_fault(outline: Any, size: tuple[Any, Any]) -> str | None:

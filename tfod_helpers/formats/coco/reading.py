@@ -1,17 +1,16 @@
-"""COCO files -> what they say of each photo."""
+"""COCO files -> the annotation of each photo."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import re
-import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfod_helpers.formats import one_file, parsing
-from tfod_helpers.formats.coco.file import LISTS, CocoFile, corners, key_of, outline_fault, outline_of, shown_id
+from tfod_helpers.formats.coco.file import LISTS, CocoFile, corners, outline_fault, outline_of, shown_id
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_difficult
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import Problem, refused
@@ -22,16 +21,14 @@ _OTHER_TASK = re.compile(r"(captions|person_keypoints|panoptic|stuff|image_info|
 
 def is_ours(path: Path) -> bool:
     """Whether a file begins as COCO files do."""
-    data = parsing.beginning_of_json(path)
-    if not isinstance(data, dict):
-        return False
-    entries: list[Any] = next((data[name] for name in LISTS if isinstance(data.get(name), list) and data[name]), [{}])
-    known = {"file_name", "image_id", "supercategory"} & set(entries[0] if isinstance(entries[0], dict) else ())
-    return bool(known) or sum(isinstance(data.get(name), list) for name in LISTS) >= 2
+    data = parsing.mapping(parsing.beginning_of_json(path))
+    lists = [data[name] for name in LISTS if isinstance(data.get(name), list)]
+    first = next((parsing.mapping(entries[0]) for entries in lists if entries), {})
+    return len(lists) > 1 or not first.keys().isdisjoint(("file_name", "image_id", "supercategory"))
 
 
 def sources(parts: Sequence[Part], reading: Reading, *, masks: bool = False) -> Iterator[Source]:
-    """Yield the photos of each COCO file with what it says of them, as `Format.sources` does."""
+    """Yield the photos of each COCO file with their annotations, as `Format.sources` does."""
     files = {part.annotations for part in parts}
     for part in parts:
         other = _OTHER_TASK.fullmatch(part.annotations.stem)
@@ -42,10 +39,7 @@ def sources(parts: Sequence[Part], reading: Reading, *, masks: bool = False) -> 
         if why and len(files) == 1:
             raise refused(part.annotations, why, "Give the file with the boxes.", where=part.annotations.name)
         if why or file is None:
-            left, kind = "Left out.", "file left out"
-            reading.problems.append(
-                Problem(where=part.annotations.name, what=why, fix=left, severity="note", kind=kind)
-            )
+            reading.add(part.annotations.name, why, "Left out.", "note", "file left out")
             continue
         reading.problems += problems
         reading.classes = [*dict.fromkeys((*reading.classes, *file.classes))]
@@ -70,14 +64,15 @@ def _raw_image(
 def _raw_object(
     number: int, item: dict[str, Any], file: CocoFile, size: tuple[Any, Any], with_masks: bool
 ) -> RawObject:
-    place, category = f"annotation {shown_id(item, number)}", item.get("category_id")
-    if key_of(category) not in file.names:
-        fix = "Correct it, or add the category."
-        return RawObject(place, "", (), (f"category_id {reprlib.repr(category)} is no category of this file", fix))
-    name = file.names[key_of(category)]
-    found = RawObject.around(place, name, "Fix the box or delete the annotation.", corners, item, size)
-    outline = outline_of(item) or None if with_masks and not found.fault else None
+    place = f"annotation {shown_id(item, number)}"
+    try:
+        name = file.class_of(item)
+    except ValueError as error:
+        return RawObject(place, "", (), (str(error), "Correct it, or add the category."))
+    crowd, difficult = item.get("iscrowd") in (1, True), is_difficult(item, item.get("attributes"))
+    fix = "Fix the box or delete the annotation."
+    found = RawObject.around(place, name, fix, corners, item, size, crowd=crowd, difficult=difficult)
+    outline = outline_of(item) if with_masks and not found.fault else None
     if outline and (fault := outline_fault(outline, size)):
         return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))
-    crowd, difficult = item.get("iscrowd") in (1, True), is_difficult(item, item.get("attributes"))
-    return dataclasses.replace(found, crowd=crowd, difficult=difficult, outline=outline)
+    return dataclasses.replace(found, outline=outline) if outline else found

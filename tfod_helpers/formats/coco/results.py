@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files import storage
 from tfod_helpers.formats import one_file, parsing
-from tfod_helpers.formats.coco.file import CocoFile, corners, key_of
+from tfod_helpers.formats.coco.file import CocoFile, corners
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoNames, shared_folders
@@ -46,21 +45,20 @@ def read_results(
     of_id = _images(file, place.absolute(), dataset)
     unclear: dict[str, None] = {}
     rows: dict[int, list[tuple[Bounds, str, float]]] = defaultdict(list)
-    entries = parsing.load_json(path)
-    if not isinstance(entries, list):
-        raise parsing.refused(path, "it is no list of detections", "Give a COCO results file.")
+    entries = parsing.load_json_list(path, "detections", "Give a COCO results file.")
     if entries and file.items and not any(of_id.values()):
         what = f"none of the images of {file.name} is in the dataset"
         raise parsing.refused(path, what, "Give the annotations that the dataset was read with.")
     for number, item in enumerate(entries, start=1):
         try:
-            id, box_xyxy, name, score = _result(item, file)
+            id, name = file.image_of(item), file.class_of(item)
+            detection = corners(item), name, parsing.number_at(item, "score")
         except ValueError as error:
             fix = "Correct it, or delete the detection."
             found.append(Problem(where=path.name, object=f"detection {number}", what=str(error), fix=fix))
             continue
         if len(of_id[id]) == 1:
-            rows[of_id[id][0]].append((box_xyxy, name, score))
+            rows[of_id[id][0]].append(detection)
         elif len(of_id[id]) > 1:
             unclear[id] = None
     found += [_unclear(file, id, [dataset[number].path for number in of_id[id]]) for id in unclear]
@@ -106,14 +104,3 @@ def _unclear(file: CocoFile, id: str, paths: Sequence[Path]) -> Problem:
     what = f"its file name {file.filenames[id]!r} does not say which image of the dataset it is: {shown}"
     fix = "Give each image a file name of its own, with its folder."
     return Problem(where=file.name, object=f"image {id}", what=what, fix=fix, kind="photo unclear")
-
-
-def _result(item: Any, file: CocoFile) -> tuple[str, Bounds, str, float]:
-    if not isinstance(item, dict):
-        raise ValueError(f"it is {reprlib.repr(item)}, not a detection")
-    image_id, category = item.get("image_id"), item.get("category_id")
-    if key_of(image_id) not in file.filenames:
-        raise ValueError(f"image_id {reprlib.repr(image_id)} is no image of {file.name}")
-    if key_of(category) not in file.names:
-        raise ValueError(f"category_id {reprlib.repr(category)} is no category of {file.name}")
-    return key_of(image_id), corners(item), file.names[key_of(category)], parsing.number_at(item, "score")
