@@ -37,7 +37,7 @@ def test_photos_without_a_head_box_are_told(pets: Path) -> None:
     told = [str(one) for one in oxford_pets.read(pets).problems if one.kind == "listed and not annotated"]
     listed = {line.split()[0] for line in (pets / "annotations" / "trainval.txt").read_text().splitlines()}
     there = {path.stem for path in (pets / "annotations" / "xmls").glob("*.xml")}
-    expected = f"trainval.txt: {len(listed - there)} of the {len(listed)} photos listed have no file in xmls"
+    expected = f"trainval.txt: {len(listed - there)} of the {len(listed)} photos listed have no annotation"
     assert len(told) == 2
     assert any(expected in one for one in told)
 

@@ -510,7 +510,7 @@ def test_lists_and_what_they_leave_out(tmp_path: Path) -> None:
             f"{folder}/Annotations: 2 annotations are in none of the lists train.txt, val.txt, such as e.xml. "
             "They are left out; add them to a list to have them.",
         ),
-        ("warning", f"train.txt: it names 2 photos, such as 'd', which have no annotation. {fix}"),
+        ("warning", f"train.txt: 2 of the 4 photos listed have no annotation, such as 'd'. {fix}"),
         (
             "note",
             "train/d.jpg: no annotation describes this image. "

@@ -28,9 +28,9 @@ import numpy as np
 from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
-from tfod_helpers.formats.voc.reading import read_file
+from tfod_helpers.formats.voc.reading import note_without_annotation, read_file
 from tfod_helpers.photos.folder import PhotoFolder, existing_folder
-from tfod_helpers.problems import Problem, refused
+from tfod_helpers.problems import refused
 
 _SPLITS = ("trainval", "test")
 _BACKGROUND = 2
@@ -96,8 +96,8 @@ def _sources(
         place, ending = ("xmls", ".xml") if around == "head" else ("trimaps", ".png")
         there = {path.stem for path in (part.annotations / place).glob(f"[!.]*{ending}")}
         stems = sorted((part.only or frozenset()) & there)
-        if without := sorted((part.only or frozenset()) - there):
-            reading.problems.append(_without(part, place, without))
+        fix = "They are left out." if around == "body" else "They are left out; around='body' has more of them."
+        note_without_annotation(part, there, fix, reading)
         photos = PhotoFolder(part.images, only=frozenset(stems))
         to_raw = functools.partial(_raw_image, str(part.annotations), around, classes, masks)
         yield Source(photos, stems, to_raw, part.split)
@@ -117,20 +117,13 @@ def _rows(path: Path) -> list[list[str]]:
     return [line.split() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _without(part: Part, place: str, stems: Sequence[str]) -> Problem:
-    what = f"{len(stems)} of the {len(part.only or ())} photos listed have no file in {place}, such as {stems[0]!r}"
-    fix = "They are left out; around='body' has more of the test list." if place == "xmls" else "They are left out."
-    return Problem(where=f"{part.split}.txt", what=what, fix=fix, severity="warning", kind="listed and not annotated")
-
-
 def _raw_image(annotations: str, around: str, classes: str, masks: bool, stem: str) -> RawImage:
     name = _breed(stem) if classes == "breeds" else _SPECIES[not stem[:1].isupper()]  # capitals: cats, says its README
     if around == "body":
         return _body(annotations, stem, name, masks)
     raw = read_file(f"{annotations}/xmls", f"{stem}.xml")
     objects = [replace(item, name=name) for item in raw.objects]
-    if masks and not raw.fault:
-        pet = _pet(f"{annotations}/trimaps/{stem}.png")
+    if masks and (pet := _pet(f"{annotations}/trimaps/{stem}.png")) is not None:
         objects = [replace(item, outline=_within(pet, item.coordinates)) for item in objects]
     # Its XML names the photo rightly, but where it does not, its own name does.
     return replace(raw, filename="", objects=objects)
@@ -160,12 +153,10 @@ def _pet(path: str) -> np.ndarray | None:
         return None
 
 
-def _within(pet: np.ndarray | None, coordinates: Sequence[Any]) -> dict[str, Any] | None:
+def _within(pet: np.ndarray, coordinates: Sequence[Any]) -> dict[str, Any] | None:
     try:
         xmin, ymin, xmax, ymax = (round(float(value)) for value in coordinates)
     except (TypeError, ValueError, OverflowError):
-        return None
-    if pet is None:
         return None
     inside = np.zeros_like(pet)
     inside[max(ymin, 0) : ymax, max(xmin, 0) : xmax] = pet[max(ymin, 0) : ymax, max(xmin, 0) : xmax]

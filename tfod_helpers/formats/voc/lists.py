@@ -32,7 +32,7 @@ def find(place: Path, root: Path, names: folders.Listing, annotated: Collection[
         for name in sorted((name for name in inside if name.casefold() in _SETS), reverse=True):
             if found := _splits(inside[name], names, base, place, annotated):
                 return found
-    near = [folder for base in bases for folder in names.texts if folder == base]
+    near = [base for base in bases if base in names.texts]
     near += [folder for base in bases for folder in names.texts if folder.parent == base]
     for folder in near if not folders.split_of(root, place) else ():
         found = _splits(folder, names, None, place, annotated)

@@ -1,4 +1,4 @@
-"""Pascal VOC XML files -> what they say of each photo."""
+"""Pascal VOC XML files -> the annotation of each photo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lxml import etree
@@ -15,8 +14,7 @@ from tfod_helpers.formats import folders, parsing, shapes
 from tfod_helpers.formats.checking import COORDINATES
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_set
 from tfod_helpers.formats.voc.lists import NO_SPLIT
-from tfod_helpers.photos.folder import PhotoFolder, files_with_ending
-from tfod_helpers.problems import Problem
+from tfod_helpers.photos.folder import PhotoFolder
 
 _ENDINGS = (".xml",)
 _USUAL = ("name", "bndbox", "pose", "truncated", "difficult", "occluded")  # in an object
@@ -25,54 +23,55 @@ Children = dict[str, list[etree._Element]]
 
 def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     """Yield the photos of each part with its XML files, as `Format.sources` does."""
+    files: dict[Path, list[str]] = {}
     places = defaultdict(list)  # of the annotations of one part's photos: some have them twice
     for part in parts:
         places[part.images, part.split].append(part.annotations)
     for part in parts:
         photos = PhotoFolder(part.images, deep=part.deep, only=part.only)
-        names = folders.annotation_files(part, _ENDINGS)
+        names = files[part.annotations] = files.get(part.annotations) or folders.annotation_files(part, _ENDINGS)
         if part.only is not None:
-            reading.problems += _without_annotation(part, {name[:-4] for name in names})
+            fix = "Take them out of the list, or label the photos."
+            note_without_annotation(part, {name[:-4] for name in names}, fix, reading)
             names = [name for name in names if name[:-4] in part.only]
         folder, inside, earlier = part.annotations, "", places[part.images, part.split]
         if len(earlier) > 1:
-            folder, inside = folder.parent, f"{folder.name}/"  # so that a problem says which of the two
-            names = _new(part, names, earlier[: earlier.index(part.annotations)], reading.problems)
+            folder, inside = folder.parent, f"{folder.name}/"  # so that a problem shows which of the two
+            names = _new(part, names, earlier[: earlier.index(part.annotations)], reading)
         read = functools.partial(read_file, str(folder))
         yield Source(photos, [inside + name for name in names], read, part.split)
-    reading.problems += _in_no_list(parts)
+    _note_in_no_list(parts, files, reading)
 
 
-def _new(part: Part, names: list[str], earlier: Sequence[Path], problems: list[Problem]) -> list[str]:
-    """Return the annotation files that are not copies of those in the earlier folders; a note tells of copies."""
+def _new(part: Part, names: list[str], earlier: Sequence[Path], reading: Reading) -> list[str]:
+    """Return the annotation files that are not copies of those in the earlier folders; copies are noted."""
     own = part.annotations
     copies = {name for name in names if any(folders.same_file([folder / name, own / name]) for folder in earlier)}
     if copies:
         what = f"{len(copies)} annotations are copies of those in {', '.join(map(str, earlier))}"
-        note = Problem(where=str(own), what=what, fix="Read once.", severity="note", kind="annotated twice")
-        problems.append(note)
+        reading.add(str(own), what, "Read once.", "note", "annotated twice")
     return [name for name in names if name not in copies]
 
 
-def _without_annotation(part: Part, there: set[str]) -> Iterator[Problem]:
-    if without := sorted((part.only or frozenset()) - there):
-        count = f"{len(without)} photos, such as " if len(without) > 1 else ""
-        what = f"it names {count}{without[0]!r}, which ha{'ve' if count else 's'} no annotation"
-        fix = "Take them out of the list, or label the photos."
-        yield Problem(where=_list_of(part), what=what, fix=fix, severity="warning", kind="listed and not annotated")
+def note_without_annotation(part: Part, annotated: set[str], fix: str, reading: Reading) -> None:
+    """Add a warning where photos of a part's list have no annotation; all are given by their names without ending."""
+    listed = part.only or frozenset()
+    if without := sorted(listed - annotated):
+        what = f"{len(without)} of the {len(listed)} photos listed have no annotation, such as {without[0]!r}"
+        reading.add(_list_of(part), what, fix, "warning", "listed and not annotated")
 
 
-def _in_no_list(parts: Sequence[Part]) -> Iterator[Problem]:
-    """Yield a note on each folder with annotations that the lists of its splits leave out."""
-    for folder in dict.fromkeys(part.annotations for part in parts):
+def _note_in_no_list(parts: Sequence[Part], files: dict[Path, list[str]], reading: Reading) -> None:
+    """Add a note on each folder with annotations that the lists of its splits leave out."""
+    for folder, names in files.items():
         lists = [part for part in parts if part.annotations == folder and part.only is not None]
         listed = frozenset[str]().union(*(part.only or () for part in lists))
-        left = [name for name in files_with_ending(folder, _ENDINGS) if name[:-4] not in listed] if lists else []
-        if left:
-            names = ", ".join(dict.fromkeys(map(_list_of, lists)))
-            what = f"{len(left)} annotations are in none of the lists {names}, such as {left[0]}"
+        left = [name for name in names if name[:-4] not in listed]
+        if lists and left:
+            shown = ", ".join(dict.fromkeys(map(_list_of, lists)))
+            what = f"{len(left)} annotations are in none of the lists {shown}, such as {left[0]}"
             fix = "They are left out; add them to a list to have them."
-            yield Problem(where=str(folder), what=what, fix=fix, severity="note", kind="in no list")
+            reading.add(str(folder), what, fix, "note", "in no list")
 
 
 def _list_of(part: Part) -> str:
@@ -83,7 +82,7 @@ def _list_of(part: Part) -> str:
 
 
 def read_file(folder: str, name: str) -> RawImage:
-    """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
+    """Return the annotation in a file; where it cannot be read, a raw image that has nothing but a fault."""
     stem = name[: -len(_ENDINGS[0])].rpartition("/")[2]
     try:
         data = parsing.contents(Path(folder, name))
@@ -102,7 +101,7 @@ def read_file(folder: str, name: str) -> RawImage:
 
 
 def _fault(root: etree._Element, found: Children, size: Children) -> tuple[str, str] | None:
-    """Return why a file as a whole cannot be trusted: what it says twice, or boxes where no reader looks for them."""
+    """Return why a file as a whole cannot be trusted: it has a value twice, or boxes where no reader looks for them."""
     for children, tags in ((found, ("filename", "size")), (size, ("width", "height"))):
         if double := _contradicting(children, tags):
             return f"it has several <{double}> that differ", "Keep one."
@@ -118,8 +117,8 @@ def _read_object(number: int, element: etree._Element) -> RawObject:
     found, place = _children(element), f"object {number}"
     name, flag = _text(found, "name") or "", is_set(_text(found, "difficult"))
     if "bndbox" not in found and len(found.get("polygon", ())) == 1:
-        item = RawObject.around(place, name, "Draw it again, or delete the object.", _around, found["polygon"][0])
-        return replace(item, difficult=flag)
+        fix = "Draw it again, or delete the object."
+        return RawObject.around(place, name, fix, _around, found["polygon"][0], difficult=flag)
     fault = None
     for tag in ("name", "bndbox"):
         count = len(found.get(tag, ()))
@@ -138,21 +137,22 @@ def _read_object(number: int, element: etree._Element) -> RawObject:
 
 def _around(polygon: etree._Element) -> shapes.Bounds:
     """Return the box around a polygon of LabelMe on the web (``<pt><x>``, ``<y>``), or of others (``<x1>``)."""
-    points: dict[str, list[float]] = {"x": [], "y": []}
-    for element in polygon.iterdescendants("{*}*"):
-        tag = parsing.tag(element)
-        if re.fullmatch(r"[xy]\d*", tag):
-            try:
-                points[tag[0]].append(float(element.text or ""))
-            except ValueError:
-                raise ValueError(f"its polygon has <{tag}> {element.text!r}, not a number") from None
-    if not points["x"] or len(points["x"]) != len(points["y"]):
-        raise ValueError(f"its polygon has {len(points['x'])} x and {len(points['y'])} y")
-    return shapes.around(list(zip(points["x"], points["y"], strict=True)))
+    named = [(parsing.tag(element), element.text) for element in polygon.iterdescendants("{*}*")]
+    xs, ys = ([_float(*one) for one in named if re.fullmatch(rf"{axis}\d*", one[0])] for axis in "xy")
+    if not xs or len(xs) != len(ys):
+        raise ValueError(f"its polygon has {len(xs)} x and {len(ys)} y")
+    return shapes.around(list(zip(xs, ys, strict=True)))
+
+
+def _float(tag: str, text: str | None) -> float:
+    try:
+        return float(text or "")
+    except ValueError:
+        raise ValueError(f"its polygon has <{tag}> {text!r}, not a number") from None
 
 
 def _children(element: etree._Element) -> Children:
-    """Return the children by name, without namespaces, which say nothing that matters here."""
+    """Return the children by name, without namespaces, which do not matter here."""
     found: Children = {}
     for child in element:
         tag = child.tag
@@ -164,7 +164,7 @@ def _children(element: etree._Element) -> Children:
 def _contradicting(found: Children, tags: Sequence[str]) -> str:
     """Return the first of the tags that is there several times with different texts; empty where none is."""
     texts = {tag: {"".join(element.itertext()).strip() for element in found.get(tag, ())} for tag in tags}
-    return next((tag for tag, said in texts.items() if len(said) > 1), "")
+    return next((tag for tag, different in texts.items() if len(different) > 1), "")
 
 
 def _text(found: Children, name: str) -> str | None:
