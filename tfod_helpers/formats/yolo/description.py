@@ -1,4 +1,4 @@
-"""What ``data.yaml``, ``obj.data`` and ``classes.txt`` say of a YOLO data set.
+"""What ``data.yaml``, ``obj.data`` and ``classes.txt`` describe: a YOLO data set's splits and classes.
 
 Only what is written is taken: in YAML ``no`` and ``1.0`` are names like any other, no alias unfolds, and no tag makes
 an object. What cannot be used is reported with its line.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,13 +30,13 @@ _NUMBERED = re.compile(r"(\d+)\s*[:,;.)=\t ]\s*(\S.*)")
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """What one file says.
+    """What one file describes.
 
     Attributes:
         path: the file.
         names: the classes' names by their numbers; none where it has none, or they cannot be used.
         places: where the photos of each split are, by its name.
-        base: what the places are relative to, as the file says it.
+        base: what the places are relative to, as written there.
         keypoints: numbers that each row has behind the box.
         names_file: the file that has the names instead.
         faults: ``(what, fix)`` for each thing in it that cannot be used.
@@ -53,43 +54,48 @@ class Description:
 
     def problems(self, severity: Severity) -> Iterator[Problem]:
         """Yield what is wrong with the file, its faults with this severity."""
-        found: list[tuple[Severity, tuple[str, str]]] = [(severity, fault) for fault in self.faults]
-        found += [("warning", warning) for warning in self.warnings]
-        for weight, (what, fix) in found:
-            kind = "data.yaml unreadable" if weight == severity else "class name"
-            yield Problem(where=self.path.name, what=what, fix=fix, severity=weight, kind=kind)
+        where = self.path.name
+        for what, fix in self.faults:
+            yield Problem(where=where, what=what, fix=fix, severity=severity, kind="data.yaml unreadable")
+        for what, fix in self.warnings:
+            yield Problem(where=where, what=what, fix=fix, severity="warning", kind="class name")
 
 
-def decoded(data: bytes) -> tuple[str, str]:
-    """Return a text, and the name of its encoding where it is a guess.
+NOTHING = Description(Path())
 
-    Raises:
-        UnicodeDecodeError: it is no text.
-    """
+
+def beginning(path: Path, most: int = -1) -> bytes:
+    """Return so many bytes of a file, or all of them; none where it cannot be read."""
+    try:
+        if path.is_file():  # a device never ends
+            with path.open("rb") as file:
+                return file.read(most)
+    except OSError:
+        pass
+    return b""
+
+
+def decoded(data: bytes) -> tuple[str, bool]:
+    """Return a text, and whether its encoding is a guess; nothing where there is none that fits."""
     encoding = parsing.encoding_of(data)
-    return data.decode(encoding).removeprefix("\ufeff"), "Windows-1252" if encoding == parsing.OLD_WINDOWS else ""
+    try:
+        return data.decode(encoding).removeprefix("\ufeff"), encoding == parsing.OLD_WINDOWS
+    except UnicodeDecodeError:
+        return "", True
 
 
 def read_description(path: Path) -> Description | None:
-    """Return what a file says, by its ending; None where it is about something else or cannot be opened."""
+    """Return what a file describes, by its ending; None where that is something else."""
     parse = {".yaml": _of_yaml, ".yml": _of_yaml, ".data": _of_settings}.get(path.suffix.lower(), _of_lines)
-    try:
-        if not path.is_file():  # a device never ends
-            return None
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-        text, guess = decoded(data if len(data) <= _LARGEST else b"")
-    except OSError:
-        return None
-    except UnicodeDecodeError as error:
-        text, guess = "", error.reason
+    data = beginning(path, _LARGEST + 1)
+    text, is_guess = decoded(data if len(data) <= _LARGEST else b"")
     found = parse(path, text)
     if not found and path.stem.lower() in PLAIN:
         reason = "it has no names, train or val" if text.strip() else "it is empty, too large, or no text"
         return Description(path, faults=[(reason, "Write names: [cat, dog], or delete it.")])
-    odd = next((name for name in found.names.values() if not name.isascii()), "") if found and guess else ""
+    odd = next((name for name in found.names.values() if not name.isascii()), "") if found and is_guess else ""
     if found and odd:
-        warning = f"it is not UTF-8, and was read as {guess}: {odd!r}", "Save it as UTF-8."
+        warning = f"it is not UTF-8, and was read as Windows-1252: {odd!r}", "Save it as UTF-8."
         return dataclasses.replace(found, warnings=[*found.warnings, warning])
     return found
 
@@ -107,10 +113,8 @@ def _of_yaml(path: Path, text: str) -> Description | None:
     text = re.sub(r"(?<=\S)\t+", " ", text)
     try:
         for token in yaml.scan(text) if re.search(r"[&*]", text) else ():
-            marked = isinstance(token, yaml.AnchorToken | yaml.AliasToken)
-            if marked and not re.fullmatch(
-                r"id\d+", getattr(token, "value", "")
-            ):  # so PyYAML calls a list that is there twice
+            # PyYAML calls a list that is there twice id001.
+            if isinstance(token, yaml.AnchorToken | yaml.AliasToken) and not re.fullmatch(r"id\d+", token.value):
                 what = f"line {token.start_mark.line + 1} has a value that begins with & or *, which is no text in YAML"
                 return Description(path, faults=[(what, _QUOTES)])
         top = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -124,32 +128,25 @@ def _of_yaml(path: Path, text: str) -> Description | None:
 
 
 def _of_mapping(path: Path, pairs: Sequence[tuple[Any, Any]]) -> Description:
-    keys = [str(key.value) for key, _ in pairs]
-    nodes = dict(zip(keys, (value for _, value in pairs), strict=True))
-    faults = [(f"{key!r} is there more than once", "Keep the right one.") for key in nodes if keys.count(key) > 1]
+    counts = Counter(str(key.value) for key, _ in pairs)
+    faults = [(f"{key!r} is there more than once", "Keep the right one.") for key, count in counts.items() if count > 1]
+    nodes = {str(key.value): value for key, value in pairs}
+    texts = {key: found for key, node in nodes.items() if (found := _texts(node))}
+    first = defaultdict(str, {key: found[0] for key, found in texts.items()})
+    names_file = first["names"] if first["names"].endswith((".txt", ".names")) else ""
     names: dict[int, str] = {}
-    keypoints, warnings, names_file = 0, [], ""
-    if "names" in nodes and (texts := _texts(nodes["names"])) and texts[0].endswith((".txt", ".names")):
-        names_file = texts[0]
-        del nodes["names"]
+    keypoints, warnings = 0, []
     try:
-        names = _names(nodes["names"]) if "names" in nodes else {}
+        names = _names(nodes["names"]) if "names" in nodes and not names_file else {}
         keypoints = _keypoints(nodes["kpt_shape"]) if "kpt_shape" in nodes else 0
-    except ValueError as error:
-        is_names = "kpt_shape" not in str(error)
-        faults.append(
-            (str(error), "Write names: [cat, dog], each a text." if is_names else "Write kpt_shape: [17, 3].")
-        )
-    nc = str(nodes["nc"].value) if "nc" in nodes else ""
+    except parsing.UnusableError as error:
+        faults.append(error.args)
+    nc = first["nc"]
     if nc.isdecimal() and names and int(nc) != len(names):
         warnings.append((f"nc is {nc}, and there are {len(names)} names", "The names were taken. Correct nc."))
-    places = {
-        key: texts for key, node in nodes.items() if key not in ("path", "names", "nc") and (texts := _texts(node))
-    }
-    base = next(iter(_texts(nodes["path"])), "") if "path" in nodes else ""
-    return Description(
-        path, {} if faults else names, places, base, keypoints, names_file, faults=faults, warnings=warnings
-    )
+    places = {key: found for key, found in texts.items() if key not in ("path", "names", "nc")}
+    names = {} if faults else names
+    return Description(path, names, places, first["path"], keypoints, names_file, faults, warnings)
 
 
 def _texts(node: Any) -> list[str]:
@@ -159,21 +156,22 @@ def _texts(node: Any) -> list[str]:
 
 
 def _names(node: Any) -> dict[int, str]:
+    fix = "Write names: [cat, dog], each a text."
     if node.id == "scalar":
         if node.value:
-            raise ValueError(f"its names are the text {node.value[:40]!r}, not a list")
+            raise parsing.UnusableError(f"its names are the text {node.value[:40]!r}, not a list", fix)
         return {}
-    pairs = [(one, one) for one in node.value] if node.id == "sequence" else node.value
+    is_list = node.id == "sequence"
+    pairs = enumerate(node.value) if is_list else ((key.value, value) for key, value in node.value)
     names: dict[int, str] = {}
-    for place, (key, value) in enumerate(pairs):
-        line = f"line {value.start_mark.line + 1}"
-        number = place if node.id == "sequence" else key.value
-        if not re.fullmatch("[0-9]{1,6}", str(number)):
-            raise ValueError(f"{line}: the class {str(number)[:40]!r} is no whole number from 0")
+    for key, value in pairs:
+        line, number = f"line {value.start_mark.line + 1}", str(key)
+        if not re.fullmatch("[0-9]{1,6}", number):
+            raise parsing.UnusableError(f"{line}: the class {number[:40]!r} is no whole number from 0", fix)
         if int(number) in names:
-            raise ValueError(f"{line}: class {number} has two names")
+            raise parsing.UnusableError(f"{line}: class {number} has two names", fix)
         if value.id != "scalar" or not value.value.strip() or value.tag.startswith("!"):
-            raise ValueError(f"{line}: class {number} has no name that is a text")
+            raise parsing.UnusableError(f"{line}: class {number} has no name that is a text", fix)
         names[int(number)] = value.value.strip()
     return names
 
@@ -181,7 +179,8 @@ def _names(node: Any) -> dict[int, str]:
 def _keypoints(node: Any) -> int:
     shape = [one.value for one in node.value] if node.id == "sequence" else []
     if len(shape) != 2 or not re.fullmatch("[0-9]{1,4} [23]", " ".join(map(str, shape))):
-        raise ValueError("kpt_shape is not the number of key points and 2 or 3")
+        what = "kpt_shape is not the number of key points and 2 or 3"
+        raise parsing.UnusableError(what, "Write kpt_shape: [17, 3].")
     return int(shape[0]) * int(shape[1])
 
 
@@ -189,7 +188,7 @@ def _keypoints(node: Any) -> int:
 
 
 def _of_settings(path: Path, text: str) -> Description:
-    """Return what darknet's ``obj.data`` says."""
+    """Return what darknet's ``obj.data`` describes."""
     pairs = (line.split("=", 1) for line in text.splitlines() if line.count("=") == 1)
     settings = {key.strip(): value.strip() for key, value in pairs}
     names_file = settings.pop("names", "")
@@ -202,10 +201,8 @@ def _of_lines(path: Path, text: str) -> Description:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     found = [match for match in map(_NUMBERED.fullmatch, lines) if match]
     numbers, names = [int(match[1]) for match in found], [match[2] for match in found]
-    if len(set(names)) == len(lines) and numbers in (
-        list(range(len(lines))),
-        [*range(1, len(lines) + 1)],
-    ):  # 1 euro, 2 euro are names
+    counted = numbers == list(range(len(lines))) or numbers == list(range(1, len(lines) + 1))
+    if counted and len(set(names)) == len(lines):  # 1 euro, 2 euro are names
         return Description(path, dict(zip(numbers, names, strict=True)))
     return Description(path, dict(enumerate(lines)))
 

@@ -17,7 +17,7 @@ from tfod_helpers.annotations import split_role
 from tfod_helpers.files import storage
 from tfod_helpers.formats import folders
 from tfod_helpers.formats.raw import Part
-from tfod_helpers.formats.yolo.description import LIST_NAMES, Description, differing_names, read_description
+from tfod_helpers.formats.yolo.description import LIST_NAMES, NOTHING, Description, differing_names, read_description
 from tfod_helpers.formats.yolo.rows import is_row
 from tfod_helpers.formats.yolo.splits import Share, divide
 from tfod_helpers.formats.yolo.tree import ABOVE, IN_TREE, Tree, counted, is_label
@@ -34,13 +34,13 @@ class YoloPart(Part):
     """A folder of photos and the folder with their labels; ``only`` has names with their endings.
 
     Attributes:
-        description: what names the classes and says whether there are key points; None where nothing does.
+        description: what names the classes and says whether there are key points.
         inside: the folder's place in the data set, for messages.
         elsewhere: text files in folders that are no photos' labels, by their names without ending, folded.
-        problems: what is wrong with the layout; the first part has all of it.
+        problems: what is wrong with the layout of all parts.
     """
 
-    description: Description | None = None
+    description: Description = NOTHING
     inside: str = ""
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -56,20 +56,19 @@ def beside(images: Path) -> list[Part]:
     folder = existing_folder(images)
     layout = _Layout(Tree(folders.Listing(folder)))
     every = layout.tree.within(folder) or [folder]
-    found = layout.parts() or layout.finished([layout.part(one, None, Share("")) for one in every])
+    found = layout.parts() or layout.finished([layout.part(one, None, Share("")) for one in every], {})
     return list(found)
 
 
 def given(part: Part) -> list[YoloPart]:
     """Return the parts of a folder of photos and one of labels that somebody named."""
-    tree = Tree(folders.Listing(existing_folder(part.images)))
     around = [part.images, *part.images.parents[:ABOVE]]
-    tree.home = next((one for one in around if one in (part.annotations, *part.annotations.parents)), tree.home)
-    layout, found = _Layout(tree), []
-    for images in tree.within(part.images) or [part.images]:
+    home = next((one for one in around if one in (part.annotations, *part.annotations.parents)), None)
+    listing = folders.Listing(existing_folder(part.images))
+    layout, found = _Layout(Tree(listing, home)), []
+    for images in layout.tree.within(part.images) or [part.images]:
         labels = part.annotations / images.relative_to(part.images)
-        share = Share(part.split)
-        found.append(layout.part(images, labels if labels.is_dir() else part.annotations, share))
+        found.append(layout.part(images, labels if labels.is_dir() else part.annotations, Share(part.split)))
     return found
 
 
@@ -99,42 +98,36 @@ class _Layout:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.problems: list[Problem] = []
-        around = [*self.tree.folders, *list(self.tree.up(tree.root))[1:]]
-        paths = [one / name for one in around for name in self.tree.files(one) if name.lower().endswith(_DESCRIBING)]
+        places = [*tree.folders, *tree.above]
+        paths = [one / name for one in places for name in tree.files(one) if name.lower().endswith(_DESCRIBING)]
         self.descriptions = [found for found in map(read_description, paths[:_MOST]) if found]
-        self.divided, self.unlisted = divide(self.tree, self.descriptions, self.problems)
-        leading = [share.description for some in self.divided.values() for share in some]
-        self.used = {description.path: description for description in leading if description}
-        self.named: dict[tuple[Path, ...], Description] = {}
-        self._list = functools.cache(read_description)
-        self._name_files = functools.cache(lambda place: [*filter(LIST_NAMES.fullmatch, self.tree.files(place))])
+        self.divided, self.unlisted = divide(tree, self.descriptions, self.problems)
+        self.used = {share.description.path for some in self.divided.values() for share in some}
+        self._with_names = functools.cache(lambda one, other: dataclasses.replace(one, names=other.names))
+        self._lists_in = functools.cache(self._read_lists)
 
     def parts(self) -> list[YoloPart]:
         """Return the parts that are recognised; none where it is no YOLO data set."""
         labels, every = self._labels(), self.tree.within(self.tree.root)
         if not labels and not any(map(self.tree.texts, self.tree.folders)):
             return []  # a data.yaml beside annotations of another format
-        free = [one for one in every if one not in self.divided]
-        rows = {one: self.tree.has_rows(one, labels[one]) for one in free if one in labels}
+        shares = [(images, share) for images in every for share in self.divided.get(images, ())]
+        free = [one for one in every if one in labels and one not in self.divided]
+        rows = {one: known for one in free if (known := self.tree.has_rows(one, labels[one])) is not False}
         roots = {path.parent for path in self.used}
         alone = [one for one in rows if not any(root in (one, *one.parents) for root in roots)]
-        shares = [(images, share) for images in every for share in self.divided.get(images, ())]
-        if any(rows[one] for one in alone):
-            taken = [one for one in alone if rows[one] is not False]
-            shares += [(one, Share(folders.split_of(self.tree.root, one))) for one in taken]
-            rows = {one: known for one, known in rows.items() if one not in taken}
+        taken = alone if any(rows[one] for one in alone) else []
+        shares += [(one, Share(folders.split_of(self.tree.root, one))) for one in taken]
         found = [part for images, share in shares for part in self._parts(images, labels.get(images, []), share)]
+        used = {place for places in labels.values() for place in places} | {part.annotations for part in found}
         if found:
-            used = {place for places in labels.values() for place in places} | {part.annotations for part in found}
-            self._report_left_out([one for one in rows if rows[one] is not False], used)
-            elsewhere = self.tree.texts_elsewhere(used)
-            found = [dataclasses.replace(part, elsewhere=elsewhere) for part in found]
-        return self.finished(found)
+            self._report_left_out([one for one in rows if one not in taken], used)
+        return self.finished(found, self.tree.texts_elsewhere(used))
 
     def _parts(self, images: Path, places: Sequence[Path], share: Share) -> Iterator[YoloPart]:
         """Yield the part of a share, or one for each of several folders of labels, which is for a split then."""
         if len(places) < 2:
-            yield self.part(images, next(iter(places), None), share)
+            yield self.part(images, places[0] if places else None, share)
             return
         rest = set(self.tree.photos(images))
         for place in places:
@@ -145,14 +138,14 @@ class _Layout:
         if rest and share.only is None:
             self.unlisted[images] = sorted(rest)
 
-    def finished(self, parts: Sequence[YoloPart]) -> list[YoloPart]:
-        """Return the parts, the first of them with all that is wrong."""
+    def finished(self, parts: Sequence[YoloPart], elsewhere: Mapping[str, Path]) -> list[YoloPart]:
+        """Return the parts, each with all that is wrong with the layout."""
         problems = tuple(dict.fromkeys(self._problems(parts)))
-        return [dataclasses.replace(part, problems=problems if part is parts[0] else ()) for part in parts]
+        return [dataclasses.replace(part, problems=problems, elsewhere=elsewhere) for part in parts]
 
     def part(self, images: Path, labels: Path | None, share: Share) -> YoloPart:
         """Return one part; labels that are not given are the likeliest."""
-        labels = labels or next(iter(self.tree.labels_of(images)), images)
+        labels = labels or self.tree.labels_of(images)[0]
         parts = labels.relative_to(self.tree.root).parts if self.tree.root in (labels, *labels.parents) else ()
         inside = "".join(f"{part}/" for part in parts if part.lower() not in IN_TREE and part != share.split)
         description = self._names(images, labels, share.description)
@@ -162,16 +155,15 @@ class _Layout:
 
     def _labels(self) -> dict[Path, list[Path]]:
         """Return the folder with the labels of each folder of photos that has some, or several for parts of it."""
-        found: dict[Path, list[Path]] = {}
-        every = self.tree.within(self.tree.root)
+        every, found = self.tree.within(self.tree.root), dict[Path, list[Path]]()
         for images in every:
             places = self.tree.labels_of(images)
-            if labels := next((one for one in places if any(self.tree.matching(images, one))), None):
+            if labels := next((one for one in places if self.tree.pairs(images, one)), None):
                 found[images] = [labels]
         taken = {place for places in found.values() for place in places}
         rest = [one for one in self.tree.folders if self.tree.texts(one) and one not in taken]
-        for images in [one for one in every if one not in found] if rest else ():
-            near = self._nearest(images, [one for one in rest if any(self.tree.matching(images, one))])
+        for images in [one for one in every if one not in found]:
+            near = self._nearest(images, [one for one in rest if self.tree.pairs(images, one)])
             own = [self.tree.labelled(images, one) for one in near]
             if near and sum(map(len, own)) == len(frozenset().union(*own)):
                 found[images] = near
@@ -193,9 +185,9 @@ class _Layout:
 
     # --- names ----------------------------------------------------------------------------------
 
-    def _names(self, images: Path, labels: Path, leading: Description | None) -> Description | None:
+    def _names(self, images: Path, labels: Path, leading: Description) -> Description:
         """Return what names the classes of a part: the file that leads to it, else the nearest."""
-        if leading and leading.names:
+        if leading.names:
             for place in dict.fromkeys((labels, images, leading.path.parent)):
                 self._agreed([leading, *self._lists(place, images)])
             return leading
@@ -203,10 +195,7 @@ class _Layout:
             here = [one for one in self.descriptions if one.path.parent == place and one.names]
             sure = [one for one in here if one.path in self.used or not one.places]
             if found := self._agreed(sure + self._lists(place, images)) or self._agreed(here):
-                if not leading:
-                    return found
-                key = (leading.path, found.path)
-                return self.named.setdefault(key, dataclasses.replace(leading, names=found.names))
+                return found if leading is NOTHING else self._with_names(leading, found)
         return leading
 
     def _agreed(self, found: Sequence[Description]) -> Description | None:
@@ -222,31 +211,28 @@ class _Layout:
 
     def _lists(self, place: Path, images: Path) -> list[Description]:
         """Return the lists of names in a folder, none of which is the label file of a photo."""
-        names = self._name_files(place)
-        stems = {folders.stem(name) for name in self.tree.photos(images)} if names else ()
-        found = []
-        for name in (name for name in names if folders.stem(name) not in stems):
-            listed = self._list(place / name)
-            if listed and (listed.faults or listed.names) and not any(map(is_row, listed.names.values())):
-                found.append(listed)
+        found = [one for one in self._lists_in(place) if one.path.name not in self.tree.pairs(images, place)]
         others = [one for one in found if not one.path.name.startswith("predefined")]  # labelImg's template
         return others or found
+
+    def _read_lists(self, place: Path) -> list[Description]:
+        read = [read_description(place / name) for name in self.tree.files(place) if LIST_NAMES.fullmatch(name)]
+        found = [one for one in read if one and (one.faults or one.names)]
+        return [one for one in found if not any(map(is_row, one.names.values()))]
 
     # --- problems ---------------------------------------------------------------------------------
 
     def _problems(self, parts: Sequence[YoloPart]) -> Iterator[Problem]:
         yield from self.problems
-        used = {part.description.path for part in parts if part.description and part.description.names}
+        used = {part.description.path for part in parts if part.description.names}
         reported = {*used, *self.used}
         for one in self.descriptions:
-            if one.path in reported or not used:
+            if one.path in reported or one.faults or not used:
                 yield from one.problems("error" if one.path in self.used or not used else "warning")
-            elif one.faults:
-                yield from one.problems("warning")
             if one.path in used and one.places and one.path not in self.used:
                 what, fix = "none of the folders that it names is there", "Its names were taken. Correct its paths."
                 yield Problem(where=one.path.name, what=what, fix=fix, severity="warning", kind="split missing")
-        for listed in {part.description for part in parts if part.description} - {*self.descriptions}:
+        for listed in {part.description for part in parts} - {*self.descriptions}:
             yield from listed.problems("error")
 
     def _report_left_out(self, labelled: Sequence[Path], used: set[Path]) -> None:
@@ -264,5 +250,4 @@ class _Layout:
             places = [place.relative_to(self.tree.home).as_posix() for place in list(left)[:3]]
             what = f"{some}, in {', '.join(places)}{', ...' * (len(left) > 3)}, left out: {why}"
             fix = "Name the folder, or list the photos, if they belong to the data set."
-            problem = Problem(where=where, what=what, fix=fix, severity="warning", kind="photo left out")
-            self.problems.append(problem)
+            self.problems += [Problem(where=where, what=what, fix=fix, severity="warning", kind="photo left out")]

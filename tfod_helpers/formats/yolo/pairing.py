@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +14,15 @@ from tqdm import tqdm
 from tfod_helpers.files import workers
 from tfod_helpers.formats import folders
 from tfod_helpers.formats.labelled_images import placed
+from tfod_helpers.formats.yolo.by_name import PhotosByName
 from tfod_helpers.formats.yolo.layout import YoloPart
-from tfod_helpers.formats.yolo.rows import LabelFile, is_row, read_text
-from tfod_helpers.formats.yolo.tree import counted, is_label, stems
+from tfod_helpers.formats.yolo.rows import LabelFile, class_number, is_row, read_rows
+from tfod_helpers.formats.yolo.tree import counted, is_label, like_it
 from tfod_helpers.photos.folder import PhotoFolder, files_with_ending, folded
 from tfod_helpers.problems import Problem, Severity
 
+_MOST = 1_000_000  # classes; more is a mistake
 _Photo = tuple["LabelledPhotos", str]  # its name
-_SPELLINGS: tuple[Callable[[str], str], ...] = (str, folded)
 
 
 @dataclass(eq=False)
@@ -36,11 +37,14 @@ class LabelledPhotos:
 
     part: YoloPart
     photos: PhotoFolder
-    labels: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    labels: dict[str, list[LabelFile]] = field(default_factory=lambda: defaultdict(list))
 
-    def path(self, label_file: str) -> str:
-        """Return a label file's path."""
-        return f"{self.part.annotations}/{label_file}"
+    def rows(self) -> Iterator[tuple[str, str, int, Sequence[str]]]:
+        """Yield each row: its photo, its label file, the number of its line, and the texts in it."""
+        for photo, files in self.labels.items():
+            for file in files:
+                for line, row in file.rows:
+                    yield photo, file.name, line, row
 
     def problem(self, where: str, what: str, fix: str, *, kind: str, object: str = "") -> Problem:
         """Return a problem in one of its files, with its place in the data set."""
@@ -48,77 +52,58 @@ class LabelledPhotos:
         return placed([Problem(where=where, what=what, fix=fix, kind=kind, object=object)], self.part.split)[0]
 
 
-def labelled_photos(
-    parts: Sequence[YoloPart], problems: list[Problem]
-) -> tuple[list[LabelledPhotos], dict[str, LabelFile]]:
-    """Return the photos of parts with their label files, and what these say, by their paths.
+def labelled_photos(parts: Sequence[YoloPart], problems: list[Problem]) -> list[LabelledPhotos]:
+    """Return the photos of parts with their label files.
 
     A photo that may be another one's, or whose label file may be lost, is left out, and is a problem.
     """
-    groups = [LabelledPhotos(part, PhotoFolder(part.images)) for part in parts]
+    listed = functools.cache(PhotoFolder)
+    groups = [LabelledPhotos(part, copy.copy(listed(part.images))) for part in parts]
     by_place: dict[Path, list[LabelledPhotos]] = defaultdict(list)
     for group in groups:
         by_place[group.part.annotations].append(group)
-    without_photo = {place: _pair(place, some, problems) for place, some in by_place.items()}
-    paths = [group.path(file) for group in groups for files in group.labels.values() for file in files]
-    paths += [f"{place}/{name}" for place, names in without_photo.items() for name in names]
-    texts = tqdm(workers.in_order(read_text, paths), "Reading labels", len(paths), unit="file", delay=1)
-    files = {path: LabelFile.of(*found) for path, found in zip(paths, texts, strict=True)}
-    for place, names in without_photo.items():
-        lost = [name for name in names if any(is_row(" ".join(row)) for _, row in files[f"{place}/{name}"].rows)]
-        severity: Severity = "warning" if paths else "error"  # or nothing is left
-        problems += _unlabelled(by_place[place], lost, severity)
-    return groups, files
+    pairs = {place: _pairs(place, some, problems) for place, some in by_place.items()}
+    paired = [(place, file, photo) for place, of_file in pairs.items() for file, photo in of_file.items()]
+    paths = [f"{place}/{file}" for place, file, _ in paired]
+    found = tqdm(workers.in_order(read_rows, paths), "Reading labels", len(paths), unit="file", delay=1)
+    lost: dict[Path, list[str]] = defaultdict(list)
+    for (place, file, photo), label in zip(paired, found, strict=True):
+        if photo:
+            photo[0].labels[photo[1]].append(label)
+        elif any(is_row(" ".join(row)) for _, row in label.rows):
+            lost[place].append(file)
+    severity: Severity = "warning" if paths else "error"  # or nothing is left
+    for place, some in by_place.items():
+        problems += _unlabelled(some, lost[place], severity)
+    return groups
 
 
-def _pair(place: Path, groups: Sequence[LabelledPhotos], problems: list[Problem]) -> list[str]:
-    """Find the photo of each label file in a folder; return the files that no photo is called as."""
-    find = _finder([(group, name) for group in groups for name in group.photos.names])
+def _pairs(place: Path, groups: Sequence[LabelledPhotos], problems: list[Problem]) -> dict[str, _Photo | None]:
+    """Return the photo of each label file in a folder, None where no photo is called so; without unclear ones."""
+    photos = PhotosByName((group, name) for group in groups for name in group.photos.names)
     for group in groups:
         if group.part.only is not None:
             group.photos.names = [name for name in group.photos.names if name in group.part.only]
-    without_photo: list[str] = []
+    paired: dict[str, _Photo | None] = {}
     unclear: dict[str, list[_Photo]] = {}
     for file in files_with_ending(place, (".txt",)):
-        named = find(file)
+        named = photos.of_label(file)
         found = [(group, name) for group, name in named if group.part.only is None or name in group.part.only]
-        if len(found) == 1:
-            found[0][0].labels[found[0][1]].append(file)
+        if len(found) == 1 or not named:
+            paired[file] = found[0] if found else None
         elif found:
             unclear[file] = found
-        elif not named:
-            without_photo.append(file)
-    if unclear:
-        file, found = next(iter(unclear.items()))
-        several = len({group for group, _ in found}) > 1
-        shown = " or ".join(f"{group.photos.folder.name}/{name}" if several else repr(name) for group, name in found)
-        more = f"; label files like it: {len(unclear)}" if len(unclear) > 1 else ""
-        fix = "Give each photo a name and a label file of its own, and delete copies."
-        problems.append(found[0][0].problem(file, f"it may describe {shown}{more}", fix, kind="photo unclear"))
-        leave_out(photo for found in unclear.values() for photo in found)
-    return without_photo
-
-
-def _finder(photos: Sequence[_Photo]) -> Callable[[str], list[_Photo]]:
-    """Return what finds the photos that a label file may be called as: ``a.txt`` for ``a.jpg``, or ``a.jpg.txt``.
-
-    Spelled alike comes first; then capitals and the two ways to spell an accent are no difference.
-    """
-
-    @functools.cache  # most label files are spelled as their photos, and need one of the four
-    def index(spelling: Callable[[str], str], with_ending: bool) -> dict[str, list[_Photo]]:
-        found = defaultdict(list)
-        for photo in photos:
-            found[spelling(photo[1] if with_ending else folders.stem(photo[1]))].append(photo)
-        return found
-
-    def find(file: str) -> list[_Photo]:
-        for stem, spelling, with_ending in itertools.product(stems(file), _SPELLINGS, (False, True)):
-            if found := index(spelling, with_ending).get(spelling(stem)):
-                return found
-        return []
-
-    return find
+    if not unclear:
+        return paired
+    file, found = next(iter(unclear.items()))
+    several = len({group for group, _ in found}) > 1
+    shown = " or ".join(f"{group.photos.folder.name}/{name}" if several else repr(name) for group, name in found)
+    what = f"it may describe {shown}{like_it('label files', len(unclear))}"
+    fix = "Give each photo a name and a label file of its own, and delete copies."
+    problems.append(found[0][0].problem(file, what, fix, kind="photo unclear"))
+    gone = {photo for found in unclear.values() for photo in found}
+    leave_out(gone)
+    return {file: photo for file, photo in paired.items() if photo not in gone}
 
 
 def leave_out(photos: Iterable[_Photo]) -> None:
@@ -146,7 +131,7 @@ def _unlabelled(groups: Sequence[LabelledPhotos], lost: Sequence[str], severity:
         elif elsewhere := _elsewhere(group, bare):
             name, path = next(iter(elsewhere.items()))
             what = f"the labels of {name} may be {path}, and those of others are in {group.part.annotations}"
-            what += f"; photos like it: {len(elsewhere)}" if len(elsewhere) > 1 else ""
+            what += like_it("photos", len(elsewhere))
             fix = "Put all label files of the folder together. Till then they are left out."
             yield Problem(where=str(group.photos.folder), what=what, fix=fix, kind="photo unclear")
             leave_out((group, name) for name in elsewhere)
@@ -156,7 +141,7 @@ def _unlabelled(groups: Sequence[LabelledPhotos], lost: Sequence[str], severity:
     if lost:
         folder = groups[0].photos.folder.name
         what = f"its image is missing, there is no '{folders.stem(lost[0])}.jpg' in {folder}"
-        what += f"; label files like it: {len(lost)}" if len(lost) > 1 else ""
+        what += like_it("label files", len(lost))
         fix = "Put the image back, or give the label file its name, or delete it."
         if left:
             fix += f" Photos without a label file are left out till then ({left})."
@@ -170,13 +155,7 @@ def _elsewhere(group: LabelledPhotos, names: Sequence[str]) -> dict[str, Path]:
     return {name: path for name, path in found.items() if is_label(path)}
 
 
-def used_classes(groups: Sequence[LabelledPhotos], files: Mapping[str, LabelFile]) -> set[int]:
+def used_classes(groups: Sequence[LabelledPhotos]) -> set[int]:
     """Return the classes' numbers in the label files."""
-    texts = {
-        row[0].partition(".")[0]
-        for group in groups
-        for some in group.labels.values()
-        for file in some
-        for _, row in files[group.path(file)].rows
-    }
-    return {int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 7}
+    texts = {row[0] for group in groups for *_, row in group.rows()}
+    return {number for number in map(class_number, texts) if number is not None and number < _MOST}

@@ -13,10 +13,12 @@ from tfod_helpers.formats.yolo import layout
 from tfod_helpers.formats.yolo.description import Description
 from tfod_helpers.formats.yolo.layout import YoloPart
 from tfod_helpers.formats.yolo.pairing import LabelledPhotos, labelled_photos, leave_out, used_classes
-from tfod_helpers.formats.yolo.rows import UNCLEAR, LabelFile, Meaning, meaning_of, to_object
+from tfod_helpers.formats.yolo.rows import BOXES, UNCLEAR, LabelFile, Meaning, meaning_of, to_object
+from tfod_helpers.formats.yolo.tree import like_it
 from tfod_helpers.problems import DatasetError, Problem, refused
 
 Names = Mapping[int, str]
+_BACKGROUND = LabelFile("")
 
 
 def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
@@ -27,80 +29,61 @@ def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     """
     reading.label_map = known_classes(reading.label_map, reading.problems)
     known = [one for part in parts for one in ([part] if isinstance(part, YoloPart) else layout.given(part))]
-    reading.problems += [problem for part in known for problem in part.problems]
+    reading.problems += dict.fromkeys(problem for part in known for problem in part.problems)
     if any(one.kind == "class name" and one.severity == "error" for one in reading.problems):
         raise DatasetError(reading.problems, reading.where)  # two files name the classes differently
-    groups, files = labelled_photos(known, reading.problems)
-    meaning = _meaning(groups, files, reading.problems)
-    names = _names(groups, files, reading)
+    groups = labelled_photos(known, reading.problems)
+    meaning = _meaning(groups, reading.problems)
+    names = _names(groups, reading)
     for group in groups:
-        keypoints = group.part.description.keypoints if group.part.description else 0
-        items = [
-            (photo, f"{group.part.inside}{file}" if file else "", files[group.path(file)] if file else LabelFile())
-            for photo in group.photos.names
-            for file in group.labels.get(photo, [""])
-        ]
-        to_raw = functools.partial(_raw_image, names[group], keypoints, meaning)
-        yield Source(group.photos, items, to_raw, group.part.split)
+        keypoints = group.part.description.keypoints
+        of_photo = [(photo, group.labels.get(photo, [_BACKGROUND])) for photo in group.photos.names]
+        items = [(photo, file) for photo, files in of_photo for file in files]
+        how = names[group], keypoints, BOXES if keypoints else meaning
+        yield Source(group.photos, items, functools.partial(_raw_image, group.part.inside, how), group.part.split)
 
 
-def _meaning(groups: Sequence[LabelledPhotos], files: Mapping[str, LabelFile], problems: list[Problem]) -> Meaning:
-    """Return what the numbers in the rows mean; the photos of rows where that is not clear are left out."""
-    plain = [group for group in groups if not (group.part.description and group.part.description.keypoints)]
-    rows = [
-        (group, photo, file, line, row)
-        for group in plain
-        for photo, some in group.labels.items()
-        for file in some
-        for line, row in files[group.path(file)].rows
-        if len(row) > 5
-    ]
+def _meaning(groups: Sequence[LabelledPhotos], problems: list[Problem]) -> Meaning:
+    """Return what the numbers in the rows are; the photos of rows where that is not clear are left out."""
+    plain = [group for group in groups if not group.part.description.keypoints]
+    rows = [(group, *one) for group in plain for one in group.rows() if len(one[-1]) > 5]
     meaning = meaning_of(row for *_, row in rows)
     unclear = defaultdict(list)
     for one in rows:
-        if meaning.unclear(len(one[-1]) - 1):
-            unclear[min(len(one[-1]) - 1, 7)].append(one)
+        if meaning[count := min(len(one[-1]) - 1, 7)] == "unclear":
+            unclear[count].append(one)
     for count, some in unclear.items():
         group, _, file, line, row = some[0]
-        what = f"the row {' '.join(row[:8])}{' ...' * (len(row) > 8)} has {UNCLEAR[count][0]}"
-        what += f"; rows like it: {len(some)}" if len(some) > 1 else ""
-        fix = UNCLEAR[count][1]
+        numbers, fix = UNCLEAR[count]
+        what = f"the row {' '.join(row[:8])}{' ...' * (len(row) > 8)} has {numbers}{like_it('rows', len(some))}"
         problems.append(group.problem(file, what, fix, kind="object unreadable", object=f"line {line}"))
         leave_out((group, photo) for group, photo, *_ in some)
     return meaning
 
 
-def _names(
-    groups: Sequence[LabelledPhotos], files: Mapping[str, LabelFile], reading: Reading
-) -> dict[LabelledPhotos, Names]:
+def _names(groups: Sequence[LabelledPhotos], reading: Reading) -> dict[LabelledPhotos, Names]:
     """Return the names by which each part knows its classes, and give `reading` all of them.
 
     Raises:
         DatasetError: it is not clear which number is which class.
     """
     given = dict(enumerate(reading.label_map if isinstance(reading.label_map, LabelMap) else ()))
-    by_description: dict[Description | None, list[LabelledPhotos]] = defaultdict(list)
-    for group in groups:
-        description = group.part.description
-        by_description[description if description and description.names else None].append(group)
-    nameless = by_description.pop(None, [])
-    for description, some in by_description.items():
-        if description:
-            _check_numbers(description, used_classes(some, files), reading.problems)
-    names = {group: description.names for description, some in by_description.items() for group in some if description}
+    named = dict.fromkeys(group.part.description for group in groups if group.part.description.names)
+    nameless = [group for group in groups if group.part.description not in named]
+    for description in named:
+        used = used_classes([group for group in groups if group.part.description is description])
+        _check_numbers(description, used, reading.problems)
     what, fix = "no data.yaml or classes.txt names the classes", "Add one, or give label_map."
-    if nameless and not given and names:
+    if nameless and not given and named:
         leave_out((group, name) for group in nameless for name in group.photos.names)
         where = str(nameless[0].part.annotations)
         reading.problems.append(Problem(where=where, what=f"{what} here", fix=fix, kind="class name"))
     elif nameless and not given:
-        given = {number: str(number) for number in range(max(used_classes(nameless, files), default=0) + 1)}
-        fix = f"They are called by their numbers. {fix}"
-        where = reading.where
+        given = {number: str(number) for number in range(max(used_classes(nameless), default=0) + 1)}
+        fix, where = f"They are called by their numbers. {fix}", reading.where
         reading.problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind="class name"))
-    lists = [description.names for description in by_description if description] or [given]
-    reading.classes = _joined(lists, reading)
-    return dict.fromkeys(nameless, given) | names
+    reading.classes = _joined([description.names for description in named] or [given], reading)
+    return {group: group.part.description.names or given for group in groups}
 
 
 def _check_numbers(description: Description, used: set[int], problems: list[Problem]) -> None:
@@ -133,14 +116,13 @@ def _joined(lists: Sequence[Names], reading: Reading) -> list[str]:
     if alike and len(lists) > 1:
         what, fix = f"{' and '.join(map(repr, alike))} are taken as {len(alike)} classes", "Write each in one way."
         kind = "class spelled differently"
-        problem = Problem(where=reading.where, what=what, fix=fix, severity="warning", kind=kind)
-        reading.problems.append(problem)
+        reading.problems.append(Problem(where=reading.where, what=what, fix=fix, severity="warning", kind=kind))
     return classes
 
 
-def _raw_image(names: Names, keypoints: int, meaning: Meaning, item: tuple[str, str, LabelFile]) -> RawImage:
-    photo, where, file = item
-    if not where:
-        return RawImage(photo, "", photo, has_size=False)  # background
-    objects = [to_object(line, row, names, keypoints, meaning) for line, row in file.rows]
-    return RawImage(where, "", photo, objects=objects, fault=file.fault, has_size=False)
+def _raw_image(inside: str, how: tuple[Names, int, Meaning], item: tuple[str, LabelFile]) -> RawImage:
+    photo, file = item
+    if not file.name:
+        return RawImage(photo, "", photo, has_size=False)
+    objects = [to_object(line, row, *how) for line, row in file.rows]
+    return RawImage(f"{inside}{file.name}", "", photo, objects=objects, fault=file.fault, has_size=False)

@@ -1,19 +1,20 @@
 """The rows of YOLO's label files -> boxes.
 
 ``class x y width height`` may be followed by a confidence, or by that and a track's number, or by key points; an
-outline has points instead. What a number means is the same in all rows of a data set, so all of them are looked at
-before one is read, and where they leave it open, none is.
+outline has points instead. It is the same in all rows of a data set, so all of them are looked at before one is read,
+and where they leave it open, none is.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
+from tfod_helpers.formats.parsing import UnusableError
 from tfod_helpers.formats.raw import RawObject
 from tfod_helpers.formats.yolo.description import decoded
 
@@ -22,6 +23,7 @@ _NUMBER = r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _ROW = re.compile(rf"\s*\d+(?:\.0*)?(?:\s+{_NUMBER}){{4,}}\s*")
 _COMMAS = re.compile(rf"\s*\d+(?:\s*[,;]\s*{_NUMBER}){{4,}}\s*[,;]?\s*")
 _DECIMAL_COMMAS = re.compile(r"\s*\d+(?:(?:\s+|\s*;\s*)-?\d+(?:,\d+)?){4,}\s*")
+_LONGEST = 4000  # digits that Python makes a number of
 _SLACK = 0.01  # of the image, that key points may lie beside their box
 
 
@@ -29,32 +31,28 @@ class LabelFile(NamedTuple):
     """The rows of a label file that are not blank.
 
     Attributes:
-        rows: each with the number of its line, and what it says.
+        name: the file's name.
+        rows: each with the number of its line, and the texts in it.
         fault: ``(what, fix)`` where the file cannot be read.
     """
 
+    name: str
     rows: Sequence[tuple[int, Sequence[str]]] = ()
     fault: tuple[str, str] | None = None
 
-    @classmethod
-    def of(cls, text: str, fault: tuple[str, str] | None) -> LabelFile:
-        """Return the rows of a text."""
-        lines = enumerate(text.splitlines(), start=1)
-        return cls([(number, fields) for number, line in lines if (fields := _fields(line))], fault)
 
-
-def read_text(path: str | Path) -> tuple[str, tuple[str, str] | None]:
-    """Return the text of a label file, and ``(what, fix)`` where it cannot be read."""
+def read_rows(path: str) -> LabelFile:
+    """Return the rows of a label file, by its path with ``/``."""
+    name = path.rpartition("/")[2]
     try:
         with open(path, "rb") as file:
-            text, guess = decoded(file.read())
+            text, is_guess = decoded(file.read())
     except OSError as error:
-        return "", (f"it cannot be read ({error.strerror})", "Check the file and its permissions.")
-    except UnicodeDecodeError as error:
-        return "", (f"it cannot be read ({error.reason})", "Save it as UTF-8.")
-    if guess:
-        return "", ("it cannot be read (neither UTF-8 nor UTF-16)", "Save it as UTF-8.")
-    return text, None
+        return LabelFile(name, (), (f"it cannot be read ({error.strerror})", "Check the file and its permissions."))
+    if is_guess:
+        return LabelFile(name, (), ("it cannot be read (neither UTF-8 nor UTF-16)", "Save it as UTF-8."))
+    lines = enumerate(text.splitlines(), start=1)
+    return LabelFile(name, [(number, fields) for number, line in lines if (fields := _fields(line))])
 
 
 def is_row(line: str) -> bool:
@@ -63,7 +61,7 @@ def is_row(line: str) -> bool:
 
 
 def _fields(line: str) -> list[str]:
-    """Return what a row says, between commas or semicolons too; numbers may have a decimal comma where all have."""
+    """Return the texts of a row, between commas or semicolons too; numbers may have a decimal comma where all have."""
     if "," in line or ";" in line:
         if "." in line and _COMMAS.fullmatch(line):
             return re.split(r"[\s,;]+", line.strip(" \t,;"))
@@ -72,75 +70,12 @@ def _fields(line: str) -> list[str]:
     return line.split()
 
 
-class Meaning(NamedTuple):
-    """What is behind the box, in the rows of a data set without ``kpt_shape``; the reason where it is not clear.
+# --- what the numbers are ---------------------------------------------------------------------------
 
-    Attributes:
-        fifth: of five numbers behind the class, the last: a confidence.
-        six: of six numbers: the box, a confidence and a track's number, or an outline.
-        more: of more numbers: an outline, or key points with their visibility behind the box.
-    """
-
-    fifth: Literal["confidence", "unclear"] = "confidence"
-    six: Literal["track", "outline", "unclear"] = "outline"
-    more: Literal["outline", "keypoints", "unclear"] = "outline"
-
-    def unclear(self, count: int) -> bool:
-        """Whether it is not clear what so many numbers behind a class mean."""
-        return count >= 5 and {5: self.fifth, 6: self.six}.get(count, self.more) == "unclear"
-
-
-def meaning_of(rows: Iterable[Sequence[str]]) -> Meaning:
-    """Return what the numbers in the rows of a data set mean."""
-    by_count: dict[int, list[list[float]]] = defaultdict(list)
-    for fields in rows:
-        if len(fields) > 5 and all(map(is_number, fields[1:])):
-            by_count[len(fields) - 1].append([float(text) for text in fields[1:]])
-    six: Literal["track", "outline", "unclear"] = "outline"
-    if sixes := by_count.get(6):
-        outline = all(values[5] <= 1 for values in sixes) and not _may_be_keypoints(by_count, 6)
-        if all(map(_may_be_track, sixes)):
-            six = "unclear" if outline else "track"
-        elif not outline:
-            six = "unclear"
-    more: Literal["outline", "keypoints", "unclear"] = "outline"
-    if len(counts := [count for count in by_count if count > 6]) == 1:
-        count, flags = counts[0], {flag for values in by_count[counts[0]] for flag in values[6::3]}
-        if count % 3 == 1 and flags <= {0, 1, 2}:
-            more = "keypoints" if count % 2 or 2 in flags else "unclear"
-        elif _may_be_keypoints(by_count, count):
-            more = "unclear"
-    fifth = all(0 <= values[4] <= 1 for values in by_count.get(5, ()))
-    return Meaning("confidence" if fifth else "unclear", six, more)
-
-
-def _may_be_track(values: Sequence[float]) -> bool:
-    """Whether six numbers may be a box in the image, a confidence and a whole number."""
-    x, y, width, height, confidence, number = values
-    inside = all(side / 2 - _SLACK <= place <= 1 - side / 2 + _SLACK for place, side in ((x, width), (y, height)))
-    return inside and 0 <= confidence <= 1 and number >= 0 and number.is_integer()
-
-
-def _may_be_keypoints(by_count: Mapping[int, list[list[float]]], count: int) -> bool:
-    """Whether each row may be a box with points in it, and at least one is hardly an outline.
-
-    As an outline, a box would have the point (width, height), which is far from all others.
-    """
-    if count % 2:
-        return False
-    far = False
-    for x, y, width, height, *rest in by_count[count]:
-        points = [(px, py) for px, py in zip(rest[::2], rest[1::2], strict=True) if px or py]  # 0 0 is not labelled
-        for place, side, axis in ((x, width, 0), (y, height, 1)):
-            along = [place, *(point[axis] for point in points)]
-            low, high = min(along), max(along)
-            if max(high - place, place - low) > side / 2 + _SLACK:
-                return False
-            far |= not 2 * low - high - _SLACK <= side <= 2 * high - low + _SLACK
-    return far
-
-
-UNCLEAR = {  # by how many numbers there are behind the class
+# How rows with so many numbers behind the class are read, in a data set without ``kpt_shape``; 7 stands for more too.
+Meaning = Mapping[int, Literal["box", "outline", "unclear"]]
+BOXES: Meaning = {5: "box", 6: "box", 7: "box"}
+UNCLEAR = {
     5: (
         "a sixth number that is no confidence, which would be 0 to 1",
         "Delete the column if it numbers tracks. If it is an angle, export outlines: class x1 y1 x2 y2 x3 y3 x4 y4.",
@@ -156,45 +91,109 @@ UNCLEAR = {  # by how many numbers there are behind the class
 }
 
 
+def meaning_of(rows: Iterable[Sequence[str]]) -> Meaning:
+    """Return what the numbers are, in the rows of a data set that have more than a box."""
+    by_count: dict[int, list[list[float]]] = defaultdict(list)
+    for fields in rows:
+        with contextlib.suppress(UnusableError):  # is reported when the row is read
+            values = [_number(text) for text in fields[1:]]
+            by_count[len(values)].append(values)
+    has_confidence = all(0 <= values[4] <= 1 for values in by_count.get(5, ()))
+    found = dict[int, Literal["box", "outline", "unclear"]]({5: "box" if has_confidence else "unclear"})
+    found |= {6: "outline", 7: "outline"}
+    if sixes := by_count.get(6):
+        may_be_track = all(map(_may_be_track, sixes))
+        may_be_outline = all(values[5] <= 1 for values in sixes) and not _may_be_keypoints(sixes)
+        found[6] = "unclear" if may_be_track == may_be_outline else "box" if may_be_track else "outline"
+    if len(counts := [count for count in by_count if count > 6]) == 1:
+        count, same = counts[0], by_count[counts[0]]
+        flags = {flag for values in same for flag in values[6::3]}
+        if count % 3 == 1 and flags <= {0, 1, 2}:
+            found[7] = "box" if count % 2 or 2 in flags else "unclear"
+        elif _may_be_keypoints(same):
+            found[7] = "unclear"
+    return found
+
+
+def _may_be_track(values: Sequence[float]) -> bool:
+    """Whether six numbers may be a box in the image, a confidence and a whole number."""
+    x, y, width, height, confidence, number = values
+    inside = all(side / 2 - _SLACK <= place <= 1 - side / 2 + _SLACK for place, side in ((x, width), (y, height)))
+    return inside and 0 <= confidence <= 1 and number >= 0 and number.is_integer()
+
+
+def _may_be_keypoints(rows: Iterable[Sequence[float]]) -> bool:
+    """Whether each row may be a box with points in it, and at least one is hardly an outline.
+
+    As an outline, a box would have the point (width, height), which is far from all others.
+    """
+    far = False
+    for x, y, width, height, *rest in rows:
+        if len(rest) % 2:
+            return False
+        points = [(px, py) for px, py in zip(rest[::2], rest[1::2], strict=True) if px or py]  # 0 0 is not labelled
+        for place, side, axis in ((x, width, 0), (y, height, 1)):
+            along = [place, *(point[axis] for point in points)]
+            low, high = min(along), max(along)
+            if max(high - place, place - low) > side / 2 + _SLACK:
+                return False
+            far |= not 2 * low - high - _SLACK <= side <= 2 * high - low + _SLACK
+    return far
+
+
+# --- objects ----------------------------------------------------------------------------------------
+
+
 def to_object(line: int, row: Sequence[str], names: Mapping[int, str], keypoints: int, meaning: Meaning) -> RawObject:
     """Return the object that a row describes.
 
     Args:
         line: the row's number.
-        row: what it says.
+        row: the texts in it.
         names: the classes' names by their numbers.
-        keypoints: numbers that a row has behind the box, where ``data.yaml`` says so, or 0.
-        meaning: what the numbers are, where it does not.
+        keypoints: numbers that a row has behind the box, by ``kpt_shape``, or 0.
+        meaning: what the numbers are.
     """
-    place = f"line {line}"
-    number, dot, rest = row[0].partition(".")
-    if not (number.isascii() and number.isdigit()) or (dot and rest.strip("0")):
-        return RawObject(place, "", (), (f"the class is {row[0]!r}, not a whole number from 0", _FIX_ROW))
-    if len(number) > 6 or int(number) not in names:
-        fault = f"the class is {number}, and {_known(names)}", "Correct it, or add the name."
-        return RawObject(place, "", (), fault)
-    name, texts = names[int(number)], row[1:]
-    if bad := [text for text in texts if not is_number(text)]:
-        return RawObject(place, name, (), (f"{bad[0]!r} is not a number", _FIX_ROW))
-    values = [float(text) for text in texts]
+    name = ""
+    try:
+        name = _class_name(row[0], names)
+        return RawObject(f"line {line}", name, _corners(row, keypoints, meaning), in_fractions=True)
+    except UnusableError as error:
+        return RawObject(f"line {line}", name, (), error.args)
+
+
+def class_number(text: str) -> int | None:
+    """Return a class's number, a whole one from 0, as some write it ``1.0``; None where it is none."""
+    number, _, rest = text.partition(".")
+    is_whole = number.isascii() and number.isdigit() and not rest.strip("0")
+    return int(number[:_LONGEST]) if is_whole else None
+
+
+def _class_name(text: str, names: Mapping[int, str]) -> str:
+    number = class_number(text)
+    if number is None:
+        raise UnusableError(f"the class is {text!r}, not a whole number from 0", _FIX_ROW)
+    if number not in names:
+        raise UnusableError(f"the class is {number}, and {_known(names)}", "Correct it, or add the name.")
+    return names[number]
+
+
+def _corners(row: Sequence[str], keypoints: int, meaning: Meaning) -> list[float]:
+    values = [_number(text) for text in row[1:]]
     count = len(values)
     if keypoints and count not in (4, 5, 4 + keypoints, 5 + keypoints):  # a confidence may be the last
-        what = f"the row has {len(row)} numbers, not {5 + keypoints}, as kpt_shape has it"
-        return RawObject(place, name, (), (what, _FIX_ROW))
-    is_box = keypoints or (count == 6 and meaning.six == "track") or (count > 6 and meaning.more == "keypoints")
-    if count in (4, 5) or is_box:
+        raise UnusableError(f"the row has {len(row)} numbers, not {5 + keypoints}, as kpt_shape has it", _FIX_ROW)
+    if count == 4 or (count > 4 and meaning[min(count, 7)] == "box"):
         x, y, width, height = values = values[:4]
         corners = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
-    elif count >= 6 and count % 2 == 0:
+    elif count > 5 and count % 2 == 0:
         corners = [min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])]
     else:
-        what = f"the row has {len(row)} numbers, not 5, nor an outline's"
-        return RawObject(place, name, (), (what, _FIX_ROW))
+        raise UnusableError(f"the row has {len(row)} numbers, not 5, nor an outline's", _FIX_ROW)
     if all(map(math.isfinite, values)) and max(values) > 2:  # a little over 1 is a box over the edge
-        what = f"the box {' '.join(texts[:8])}{' ...' * (count > 8)} is not in fractions of the image"
-        fix = "Divide x and width by the image's width, y and height by its height."
-        return RawObject(place, name, (), (what, fix))
-    return RawObject(place, name, corners, in_fractions=True)
+        what = f"the box {' '.join(row[1:9])}{' ...' * (count > 8)} is not in fractions of the image"
+        raise UnusableError(what, "Divide x and width by the image's width, y and height by its height.")
+    return corners
 
 
 def _known(names: Mapping[int, str]) -> str:
@@ -203,9 +202,10 @@ def _known(names: Mapping[int, str]) -> str:
     return f"there are names for {', '.join(map(str, sorted(names)[:10]))}{', ...' * (len(names) > 10)}"
 
 
-def is_number(text: str) -> bool:
-    """Whether a text is a number; ``1_000`` is one in Python only."""
+def _number(text: str) -> float:
     try:
-        return "_" not in text and float(text) is not None
+        if "_" not in text:  # 1_000 is a number in Python only
+            return float(text)
     except ValueError:
-        return False
+        pass
+    raise UnusableError(f"{text!r} is not a number", _FIX_ROW)
