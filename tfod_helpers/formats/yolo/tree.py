@@ -45,11 +45,12 @@ class Tree:
 
     def __init__(self, listing: folders.Listing, home: Path | None = None) -> None:
         self.root, self.home = listing.root, home or home_of(listing.root)
-        self._listing, self._names = listing, dict(listing)
+        self._listing = listing
+        self._names: dict[Path, list[str]] = {}
         self.above = list(self.up(self.root))[1:]
         beside = [child for folder in self.above for child in folders.subfolders(folder)]
         self._spelled = {folded(str(folder)): folder for folder in beside}
-        self.add(self.root)
+        self._take_in([listing])
         self.files, self.photos = functools.cache(self._files), functools.cache(self._photos)
         self.texts, self.pairs = functools.cache(self._texts), functools.cache(self._pairs)
         self.resolve, self._by_name = functools.cache(self._resolve), functools.cache(self._photos_of)
@@ -57,9 +58,13 @@ class Tree:
     def add(self, folder: Path) -> None:
         """Look into a folder within the root, and into those below it that lie too deep to be listed."""
         below = [one for one in self._listing if folder in (one, *one.parents)]
-        for one in (folder, *(child for parent in below for child in self._listing.inside(parent))):
-            if one not in self._names and self.root in one.parents:
-                self._names |= folders.Listing(one)
+        places = [folder, *(child for one in below for child in self._listing.inside(one))]
+        deep = [one for one in places if one not in self._names and self.root in one.parents]
+        self._take_in(map(folders.Listing, deep))
+
+    def _take_in(self, listings: Iterable[folders.Listing]) -> None:
+        for listing in listings:
+            self._names |= listing
         self.folders = sorted(self._names)
         self._spelled |= {folded(str(folder)): folder for folder in self.folders}
 
