@@ -397,6 +397,8 @@ def test_one_name_in_two_splits(train: str, tables: str, tmp_path: Path) -> None
     [
         (("raccoon_train_labels", "raccoon_test_labels"), ("train", "test")),
         (("Train-Raccoon", "Test-Raccoon"), ("Train", "Test")),
+        (("train_val_raccoon", "test_raccoon_v2"), ("trainval", "test")),
+        (("cam_train_v2", "cam_test_v2"), ("", "")),
         (("crash_test_dummies",), ("",)),
         (("raccoon_val",), ("val",)),
         (("data/csv/train", "data/csv/holdout"), ("train", "holdout")),

@@ -403,6 +403,8 @@ def test_a_label_map_that_is_not_theirs(tmp_path: Path) -> None:
     [
         ("pet_faces_train", "train"),
         ("pets_train_val", "trainval"),
+        ("train_val_pets", "trainval"),
+        ("pets_train_v2", "train"),
         ("Val2017-pets", "Val"),
         ("train_with_masks", "train"),
         ("TEST", "TEST"),

@@ -44,6 +44,18 @@ def split_name(*names: str) -> str:
     return next(filter(None, map(split_word, names)), "")
 
 
+def split_in_name(name: str, *, alone: bool) -> str:
+    """Return the split that a file's name ends with, or else, if it is not ``alone``, that it starts with.
+
+    ``raccoon_train_labels`` is ``train``, and beside other files ``test_raccoon`` is ``test``. As many words count as
+    name a split together: ``train_val_raccoon`` holds training and validation photos, and is ``trainval``.
+    """
+    words = re.split(r"[-_. ]+", name)
+    ends = ["_".join(words[start:]) for start in range(len(words))]
+    starts = ["_".join(words[:end]) for end in range(len(words), 0, -1)]
+    return split_name(*ends, *([] if alone else starts))
+
+
 # --- all folders of a data set ---------------------------------------------------------------------
 
 

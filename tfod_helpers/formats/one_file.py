@@ -62,16 +62,8 @@ def find(ending: str, is_ours: Callable[[Path], bool], listing: Listing) -> list
 
 
 def _part(listing: Listing, file: Path, *, alone: bool) -> Part:
-    split = folders.split_of(listing.root, file.parent) or split_of_file(file.stem, alone=alone)
+    split = folders.split_of(listing.root, file.parent) or folders.split_in_name(file.stem, alone=alone)
     return Part(_photos_near(listing, file, split), file, split, root=listing.root)
-
-
-def split_of_file(stem: str, *, alone: bool) -> str:
-    """Return the split in a file's name: ``raccoon_train_labels``, and beside other files ``test_raccoon``."""
-    words = re.split(r"[-_. ]+", stem)
-    ends = ["_".join(words[start:]) for start in range(len(words))]
-    beginnings = ["_".join(words[:end]) for end in range(1, len(words))]
-    return folders.split_name(*ends, *([] if alone else beginnings))
 
 
 def _photos_near(listing: Listing, file: Path, split: str) -> Path:
@@ -195,7 +187,7 @@ def likely(part: Part, folder: Path, name: str) -> tuple[bool, bool, int]:
 
 
 def _role(part: Part) -> str:
-    split = part.split or split_of_file(part.annotations.stem, alone=True)
+    split = part.split or folders.split_in_name(part.annotations.stem, alone=True)
     return "" if split_word(split).casefold() == "trainval" else split_role(split)
 
 

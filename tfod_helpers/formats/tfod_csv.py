@@ -51,7 +51,7 @@ def _find(names: folders.Listing) -> list[Part]:
 
 def _part(place: Path, name: str, names: folders.Listing, *, alone: bool) -> Part:
     root, path = names.root, place / name
-    split = one_file.split_of_file(folders.stem(name), alone=alone) or folders.split_of(root, place)
+    split = folders.split_in_name(folders.stem(name), alone=alone) or folders.split_of(root, place)
     try:
         rows = _rows(path, [])
     except (DatasetError, OSError):  # reading it again will say why

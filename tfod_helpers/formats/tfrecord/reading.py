@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from tfod_helpers.formats.format import photos_taken_out
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, marked
 from tfod_helpers.formats.tfrecord.classes import WRITE_AGAIN, Names, given_ids, joined, names_beside, number_of
 from tfod_helpers.formats.tfrecord.sets import RecordSet, checked, sets_in, sets_of
-from tfod_helpers.photos.folder import PhotoFolder, existing_folder
-from tfod_helpers.problems import DatasetError, Problem, Severity, refused
+from tfod_helpers.photos.folder import PhotoFolder, existing_folder, files_with_ending
+from tfod_helpers.problems import Problem, Severity, refused
 from tfod_helpers.records import tfrecord
 
 _OF_ALL = ("records without boxes", "label map differs", "classes without names")  # kinds that leave nothing to read
@@ -44,25 +44,22 @@ def find(listing: folders.Listing) -> list[Part]:
     """Return the sets of records in a folder or in its splits, each with the split that a name says."""
     root = listing.root
     inside = [one for one in listing.inside(root) if split_word(one.name) and one not in listing.photos]
-    return _parts(root, [root, *inside])
+    return _parts(listing, [root, *inside])
 
 
 def find_anywhere(listing: folders.Listing) -> list[Part]:
     """Return the sets of records in any folder of a data set, for one in which nothing else was recognised."""
-    return _parts(listing.root, list(listing))
+    return _parts(listing, listing)
 
 
-def _parts(root: Path, places: Sequence[Path]) -> list[Part]:
-    try:
-        sets = [one for place in places for one in sets_in(place)]
-    except DatasetError:
-        return []
+def _parts(listing: folders.Listing, places: Iterable[Path]) -> list[Part]:
+    root, sets = listing.root, [one for place in places for one in sets_in(place, listing[place])]
     return [Part(root, one.first, folders.split_of(root, one.folder) or _split(one.name)) for one in sets]
 
 
 def parts_of(path: Path) -> list[Part]:
     """Return the set that a file is of, whichever of its shards it is; none where its name is not that of records."""
-    found = [one for one in sets_in(path.parent) if path.name in one.numbers]
+    found = [one for one in sets_in(path.parent, files_with_ending(path.parent)) if path.name in one.numbers]
     return [Part(path.parent, path, split_word(path.parent.name) or _split(one.name)) for one in found]
 
 
@@ -77,11 +74,8 @@ def beside(path: Path) -> list[Part]:
 
 
 def _split(set_name: str) -> str:
-    """Return the split that a set's name ends with, begins with, or else has in it: ``pets_train_val``."""
-    words = re.split(r"[-_. ]", set_name)
-    ends = ["_".join(words[start:]) for start in range(len(words))]
-    starts = ["_".join(words[:end]) for end in range(len(words), 0, -1)]
-    return folders.split_name(*ends, *starts, *words)
+    """Return the split at an end of a set's name, or else within it: ``pets_train_v2``."""
+    return folders.split_in_name(set_name, alone=False) or folders.split_name(*re.split("[-_. ]", set_name))
 
 
 def sources(

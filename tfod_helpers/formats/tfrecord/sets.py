@@ -10,7 +10,7 @@ from __future__ import annotations
 import filecmp
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,10 +56,10 @@ class RecordSet:
         return f"{self.folder.name}/{self.first.name}" if split_word(self.folder.name) else self.first.name
 
 
-def sets_in(folder: Path) -> list[RecordSet]:
-    """Return the sets in a folder, its subfolders left aside; DatasetError where it cannot be looked into."""
+def sets_in(folder: Path, names: Iterable[str]) -> list[RecordSet]:
+    """Return the sets in a folder with these files."""
     found: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
-    for name in files_with_ending(folder):
+    for name in names:
         if match := _SHARD.fullmatch(name):
             if match["first"] or match["last"] or tfrecord.is_records(folder / name):
                 found[match["set"], int(match["count"])][name] = int(match["number"])
@@ -75,7 +75,8 @@ def sets_of(paths: Sequence[Path]) -> list[RecordSet]:
     """Return the set that each file belongs to; a file of any other name is one of its own."""
     own = {path: RecordSet(path.parent, path.name, 0, {path.name: 0}) for path in paths}
     for folder in {path.parent for path in paths}:
-        own |= {folder / name: one for one in sets_in(folder) for name in one.numbers if folder / name in own}
+        for one in sets_in(folder, files_with_ending(folder)):
+            own |= {folder / name: one for name in one.numbers if folder / name in own}
     return [own[path] for path in paths]
 
 
