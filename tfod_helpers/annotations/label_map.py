@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections import Counter
@@ -117,7 +118,10 @@ class LabelMap:
         """
         if Path(path).suffix.lower() == ".txt":
             text = "".join(f"{name}\n" for name in self.names)
-            if self._read_back(text) != self.names:
+            again: dict[int, str] = {}
+            with contextlib.suppress(ValueError):
+                again = read_ids(text, ".txt")
+            if tuple(again.values()) != self.names:
                 raise ValueError(f"{path}: one a line, these names would be read as something else. Write a .pbtxt.")
         else:  # a class name has no control characters
             names = (name.replace("\\", "\\\\").replace("'", "\\'") for name in self.names)
@@ -125,13 +129,6 @@ class LabelMap:
         with storage.whole_file(path) as part:
             part.write_text(text, encoding="utf-8", newline="\n")
         return Path(path)
-
-    @staticmethod
-    def _read_back(text: str) -> tuple[str, ...]:
-        try:
-            return tuple(read_ids(text, ".txt").values())
-        except ValueError:
-            return ()
 
 
 def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, str] | None]:
@@ -141,12 +138,8 @@ def read_numbered(path: str | os.PathLike[str]) -> tuple[LabelMap, tuple[str, st
         FileNotFoundError: there is no such file.
         ValueError: the file does not hold a usable label map; the message says where and why.
     """
-    where = storage.address(path)
     names = read_file_ids(path)
-    try:
-        label_map = LabelMap(names[id] for id in sorted(names))
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+    label_map = LabelMap(names[id] for id in sorted(names))
     if sorted(names) == list(label_map.ids):
         return label_map, None
     first = next((old, new) for new, old in enumerate(sorted(names), start=1) if old != new)

@@ -26,15 +26,8 @@ BEGINNING = 65_536  # bytes that are looked at
 AT_LEAST_THREE = range(3, 1_000_000)
 _DEEPEST = 100  # no tool nests deeper; kept low so that looking at a file costs little
 _MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\],]', re.DOTALL)
-_SAFE: dict[str, Any] = {
-    "resolve_entities": False,
-    "no_network": True,
-    "load_dtd": False,
-    "dtd_validation": False,
-    "huge_tree": False,
-    "remove_comments": True,
-    "remove_pis": True,
-}
+_SAFE: dict[str, Any] = dict.fromkeys(("resolve_entities", "load_dtd", "dtd_validation", "huge_tree"), False)
+_SAFE |= dict.fromkeys(("no_network", "remove_comments", "remove_pis"), True)
 Parsed = TypeVar("Parsed")
 _PARSER = etree.XMLParser(**_SAFE)
 

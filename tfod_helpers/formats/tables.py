@@ -46,9 +46,7 @@ def read(path: Path, columns: Sequence[str], problems: list[Problem], *, numbers
         problems: gets a warning where the encoding is a guess.
         numbers: the columns of numbers. Where no comma divides the table, one within a number is a decimal comma.
     """
-    data, sign, header, rows = load(path, ".csv", functools.partial(_parsed, columns))
-    if encoding_of(data) == OLD_WINDOWS:
-        problems.append(_guessed(path.name, data))
+    sign, header, rows = load(path, ".csv", functools.partial(_parsed, path.name, columns, problems))
     found = []
     for number, cells in rows:
         what = f"the row has {len(cells)} fields, and the first row {len(header)}"
@@ -72,10 +70,13 @@ def header(path: Path, columns: Collection[str] = ()) -> list[str]:
         return []
 
 
-def _parsed(columns: Collection[str], data: bytes) -> tuple[bytes, str, list[str], list[tuple[int, list[str]]]]:
-    """Return the bytes again, the sign that divides them, the columns' names, and the rows below with their numbers."""
+def _parsed(
+    where: str, columns: Collection[str], problems: list[Problem], data: bytes
+) -> tuple[str, list[str], list[tuple[int, list[str]]]]:
+    """Return the sign that divides a table, the columns' names, and the rows below with their numbers."""
+    encoding = encoding_of(data)
     try:
-        sign, text = _divided(data.decode(encoding_of(data)).lstrip("\ufeff"), columns)
+        sign, text = _divided(data.decode(encoding).lstrip("\ufeff"), columns)
         (_, first), *rows = list(_rows(text, sign, strict=True)) or [(1, [])]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnusableError(f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
@@ -85,15 +86,12 @@ def _parsed(columns: Collection[str], data: bytes) -> tuple[bytes, str, list[str
         raise UnusableError(f"columns are missing: {', '.join(missing)}; the first row is {reprlib.repr(names)}", fix)
     if double := [column for column in columns if names.count(column) > 1]:
         raise UnusableError(f"columns are there twice: {', '.join(double)}", "Keep one of each.")
-    return data, sign, names, rows
-
-
-def _guessed(where: str, data: bytes) -> Problem:
-    text = data.decode(OLD_WINDOWS)
-    word = re.findall(r"[^\s,;|\"]*[^\0-\x7f][^\s,;|\"]*", text)[0]  # a no-break space is one too
-    what = f"it is not in UTF-8, and is read as Windows-1252, with words such as {reprlib.repr(word)}"
-    fix = "If that is not how it is written, save it as UTF-8."
-    return Problem(where=where, what=what, fix=fix, severity="warning", kind="encoding unclear")
+    if encoding == OLD_WINDOWS:
+        word = re.findall(r"[^\s,;|\"]*[^\0-\x7f][^\s,;|\"]*", text)[0]  # a no-break space is one too
+        what = f"it is not in UTF-8, and is read as Windows-1252, with words such as {reprlib.repr(word)}"
+        fix, kind = "If that is not how it is written, save it as UTF-8.", "encoding unclear"
+        problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind=kind))
+    return sign, names, rows
 
 
 def _divided(text: str, columns: Collection[str]) -> tuple[str, str]:

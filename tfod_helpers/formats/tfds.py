@@ -7,7 +7,6 @@ https://www.tensorflow.org/datasets/catalog/overview lists the data sets.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -105,9 +104,9 @@ def find_features(features: Mapping[str, Any], name: str = "the data set", label
     def first(some: Mapping[str, Any], kind: type) -> str | None:
         return next((key for key, one in some.items() if isinstance(one, kind)), None)
 
-    lists = {key: one.feature for key, one in features.items() if isinstance(one, kinds.Sequence)}
-    lists = {key: inner for key, inner in lists.items() if isinstance(inner, kinds.FeaturesDict)}
-    objects = next((key for key, inner in lists.items() if first(inner, kinds.BBoxFeature)), None)
+    inner = {key: one.feature for key, one in features.items() if isinstance(one, kinds.Sequence)}
+    lists = {key: one for key, one in inner.items() if isinstance(one, kinds.FeaturesDict)}
+    objects = next((key for key, one in lists.items() if first(one, kinds.BBoxFeature)), None)
     inside = features if objects is None else lists[objects]
     image, box_key = first(features, kinds.Image), first(inside, kinds.BBoxFeature)
     if image is None or box_key is None:
@@ -158,15 +157,12 @@ def _take_out(
 
 def _objects(example: Mapping[str, Any], features: Features) -> list[RawObject]:
     inside = example if features.objects is None else example[features.objects]
-    boxes_yxyx = np.asarray(inside[features.box_key], float).reshape(-1, 4)
-    labels = (
-        [0] * len(boxes_yxyx) if features.label is None else np.asarray(inside[features.label]).reshape(-1).tolist()
-    )
-    crowd = marked(inside, ("is_crowd", "is_group_of"), len(boxes_yxyx))
-    difficult = marked(inside, ("is_difficult",), len(boxes_yxyx))
+    boxes_xyxy = np.reshape(inside[features.box_key], (-1, 4))[:, [1, 0, 3, 2]].astype(float).tolist()  # are yxyx
+    count = len(boxes_xyxy)
+    labels = [0] * count if features.label is None else np.ravel(inside[features.label]).tolist()
+    marks = marked(inside, ("is_crowd", "is_group_of"), count), marked(inside, ("is_difficult",), count)
     objects = []
-    for number, ((ymin, xmin, ymax, xmax), label) in enumerate(zip(boxes_yxyx.tolist(), labels, strict=True), start=1):
+    for number, (box, label, crowd, difficult) in enumerate(zip(boxes_xyxy, labels, *marks, strict=True), start=1):
         name = features.names[label] if 0 <= label < len(features.names) else ""
-        one = RawObject(f"object {number}", name, (xmin, ymin, xmax, ymax), in_fractions=True)
-        objects.append(dataclasses.replace(one, crowd=crowd[number - 1], difficult=difficult[number - 1]))
+        objects.append(RawObject(f"object {number}", name, box, None, True, crowd, difficult=difficult))
     return objects

@@ -44,26 +44,21 @@ def _find(names: folders.Listing) -> list[Part]:
 
     ``train_labels.csv`` may lie beside ``images/train`` or somewhere near; the names in the table decide.
     """
-    tables = ((place, name) for place in names for name in names.ending(place, ".csv", ".tsv")[:_LOOKED_AT])
-    found = [(place, name) for place, name in tables if _is_ours(place / name)]
-    return [_part(place, name, names, alone=len(found) == 1) for place, name in found]
+    paths = [place / name for place in names for name in names.ending(place, ".csv", ".tsv")[:_LOOKED_AT]]
+    found = [path for path in paths if set(COLUMNS) <= set(tables.header(path, COLUMNS))]
+    return [_part(path, names, alone=len(found) == 1) for path in found]
 
 
-def _part(place: Path, name: str, names: folders.Listing, *, alone: bool) -> Part:
-    root, path = names.root, place / name
-    split = folders.split_in_name(folders.stem(name), alone=alone) or folders.split_of(root, place)
+def _part(path: Path, names: folders.Listing, *, alone: bool) -> Part:
+    split = folders.split_in_name(path.stem, alone=alone) or folders.split_of(names.root, path.parent)
     try:
         rows = _rows(path, [])
     except (DatasetError, OSError):  # reading it again will say why
-        return Part(folders.photos_of((), place, names)[0].folder, path, split)
+        rows = []
     wanted = {folders.stem(re.split(r"[/\\]", row.texts["filename"].strip())[-1]) for row in rows}
-    found = folders.photos_of(wanted, place, names, split)
+    found = folders.photos_of(wanted, path.parent, names, split if rows else "")
     images = Path(os.path.commonpath([one.folder for one in found]))
-    return Part(images, path, split or folders.split_of(root, images))
-
-
-def _is_ours(path: Path) -> bool:
-    return set(COLUMNS) <= set(tables.header(path, COLUMNS))
+    return Part(images, path, split or folders.split_of(names.root, images))
 
 
 def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
@@ -87,25 +82,25 @@ def _read_table(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[t
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in _rows(path, reading.problems):
         rows[row.texts["filename"]].append(row)
-    for names in _of_one_photo(rows, photos):
-        found = photos.find(names[0], "")
-        inside = found[0].split("/")[-2::-1] if len(found) == 1 else ()
-        yield folders.split_name(*inside), _raw_image(path.name, sorted(row for name in names for row in rows[name]))
+    for photo, names in _of_one_photo(rows, photos):
+        split = folders.split_name(*photo.split("/")[-2::-1])
+        yield split, _raw_image(path.name, sorted(row for name in names for row in rows[name]))
 
 
-def _of_one_photo(names: Iterable[str], photos: PhotoFolder) -> Iterator[list[str]]:
-    """Yield the file names that mean one photo together: ``a.jpg``, ``A.JPG`` and ``images/a.jpg``.
+def _of_one_photo(names: Iterable[str], photos: PhotoFolder) -> Iterator[tuple[str, list[str]]]:
+    """Yield each photo, empty where it is unclear, and its names together: ``a.jpg``, ``A.JPG`` and ``images/a.jpg``.
 
     ``x/a.jpg`` and ``y/a.jpg`` may have been two photos once, even if only one is there now.
     """
-    groups: dict[str, list[str]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name in names:
         found = photos.find(name, "")
-        groups[found[0] if len(found) == 1 else name].append(name)
-    for same in groups.values():
+        groups[(found[0], "") if len(found) == 1 else ("", name)].append(name)
+    for (photo, _), same in groups.items():
         paths = [_parts(name) for name in same]
         longest = max(paths, key=len)
-        yield from [same] if all(longest[-len(path) :] == path for path in paths) else ([name] for name in same)
+        one = all(longest[-len(path) :] == path for path in paths)
+        yield from [(photo, same)] if one else ((photo, [name]) for name in same)
 
 
 def _parts(name: str) -> list[str]:

@@ -84,11 +84,10 @@ def sources(
     """Yield the photos of each set, as files, with what its records say of them, as `Format.sources` does."""
     given = given_ids(reading)
     declared: list[dict[int, str] | None] = []
-    usable = checked(sets_of([part.annotations for part in parts]), reading.problems)
-    times = Counter(one.name for one in usable if one)
-    for part, one in zip(parts, usable, strict=True):
-        if one is None:
-            continue
+    sets = checked(sets_of([part.annotations for part in parts]), reading.problems)
+    usable = [(part, one) for part, one in zip(parts, sets, strict=True) if one]
+    times = Counter(one.name for _, one in usable)
+    for part, one in usable:
         names = Names(given) if given else names_beside(one, part.images, reading.problems)
         own = f"{one.folder.name}_{one.name}" if times[one.name] > 1 else one.name
         target = storage.join(folder, own) if folder else one.folder / f"{one.name}_photos"
@@ -196,12 +195,12 @@ def _raw_image(where: str, place: str, name: str, values: _Values, names: Names)
     crowd = marked(values, ("image/object/is_crowd", "image/object/group_of"), lengths[0])
     difficult = marked(values, ("image/object/difficult",), lengths[0])
     objects = []
-    for number, (*box, text, label) in enumerate(itertools.zip_longest(*columns)):
-        object_place = f"{place}, object {number + 1}"
+    rows = itertools.zip_longest(*columns, crowd, difficult)
+    for number, (*box, text, label, is_crowd, is_difficult) in enumerate(rows, start=1):
+        object_place = f"{place}, object {number}"
         class_name, fault = names.of(object_place, text, label)
         box = [number_of(value) for value in box]
         if not fault and None not in box and max(map(abs, box)) > _IN_PIXELS:
             fault = f"the box {box} is in pixels, not in fractions of the image", WRITE_AGAIN
-        marks = {"crowd": crowd[number], "difficult": difficult[number]}
-        objects.append(RawObject(object_place, class_name, box, fault, True, **marks))
+        objects.append(RawObject(object_place, class_name, box, fault, True, is_crowd, difficult=is_difficult))
     return RawImage(where, place, name, size=size, objects=objects)
