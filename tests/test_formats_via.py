@@ -114,7 +114,7 @@ def test_csv(tmp_path: Path) -> None:
         (b"filename\n", "columns are missing: region_count"),
         (header.encode() + b'\na.jpg,"', "it cannot be read (unexpected end of data)"),
         (header.encode() + b"\n\x81", "it cannot be read ("),
-        (header.encode() + b"\n,1,{},0,0,{},{}", "row 2: the filename is empty."),
+        (header.encode() + b"\n,1,{},0,0,{},{}", "row 2: it has no filename: {'filename': ''"),
     ):
         path.write_bytes(text)
         with pytest.raises(DatasetError) as caught:
@@ -264,11 +264,11 @@ def test_broken_region(shape: dict[str, Any], expected: str, tmp_path: Path) -> 
         ({"x": {"filename": "a.jpg", "regions": 3}}, "via_region_data.json, image 1: its regions are 3."),
         (images() | {"x": images()["a.jpg5"]}, "a.jpg: 2 annotations describe this image"),
         ({"x": {"filename": "../../etc/passwd", "regions": []}}, "there is no '../../etc/passwd' (its filename)"),
-        ({**VERSION_3, "view": {"1": {"fid_list": ["1", "2"]}}}, "image 1: view '1' does not name one file."),
-        ({**VERSION_3, "file": {"1": {"fname": 3.5}}}, "image 1: view '1' does not name one file."),
+        ({**VERSION_3, "view": {"1": {"fid_list": ["1", "2"]}}}, "image 1: it has no filename: {'fid_list': ['1', '2']"),
+        ({**VERSION_3, "file": {"1": {"fname": 3.5}}}, "image 1: it has no filename: {'fid_list': ['1']"),
         (
             {**VERSION_3, "metadata": {"1": {"vid": "7", "xy": [2, 5, 6, 25, 14], "av": {"1": "1"}}}},
-            "1 regions: they are of view '7'",
+            "1 regions of view '7', which is not there: it has no filename",
         ),
         (
             {**VERSION_3, "metadata": {"1": {"vid": "1", "xy": [2, 5, 6, 25, 14, 9], "av": {"1": "1"}}}},

@@ -17,7 +17,7 @@ import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tfod_helpers.formats import folders, one_file, parsing, shapes, tables
 from tfod_helpers.formats.format import Format
@@ -35,32 +35,20 @@ _NUMBERS = {"rect": ("x", "y", "width", "height"), "circle": ("cx", "cy", "r"), 
 _VERSION_3 = ("attribute", "file", "metadata", "view")
 
 
-class _Entry(NamedTuple):
-    """What a file holds of one image: where in the file, the photo's name, and its regions as version 2 has them.
-
-    The regions are dicts with ``shape_attributes`` and ``region_attributes``, unchecked; fault is ``(what, fix)``.
-    """
-
-    place: str
-    filename: str
-    regions: Sequence[Any]
-    fault: tuple[str, str] | None = None
-
-
 def _find(listing: folders.Listing) -> list[Part]:
     """Return the VIA files of a folder, or of its subfolders, with their photos; JSON goes before CSV."""
     return one_file.find(".json", _is_json, listing) or one_file.find(".csv", _is_csv, listing)
 
 
 def _sources(parts: Sequence[Part], reading: Reading, *, attribute: str | None = None) -> list[Source]:
-    files = {part.annotations: _entries(part.annotations, reading.problems) for part in parts}
-    attribute = _class_attribute([entry for entries in files.values() for entry in entries], attribute, reading.where)
+    files = {part.annotations: _images(part.annotations, reading.problems) for part in parts}
+    attribute = _class_attribute([image for images in files.values() for image in images.values()], attribute, reading)
     return one_file.sources(functools.partial(_read_file, files, attribute), parts, reading)
 
 
-def _class_attribute(entries: Sequence[_Entry], wanted: str | None, where: str) -> str:
+def _class_attribute(images: Sequence[Any], wanted: str | None, reading: Reading) -> str:
     """Return the attribute that is the class: the one wanted, the only one, or the only one that all regions have."""
-    regions = [region for entry in entries for region in entry.regions if isinstance(region, dict)]
+    regions = [region for image in images for region in parsing.dicts(_regions(image))]
     counts = Counter(
         name
         for region in regions
@@ -80,16 +68,30 @@ def _class_attribute(entries: Sequence[_Entry], wanted: str | None, where: str) 
         what = f"no region has the attribute {wanted!r}; there is {', '.join(map(repr, sorted(counts)))}"
     elif not counts:
         what, fix = "no region has an attribute, so none has a class", "Give the regions an attribute in VIA."
-    raise refused(where, what, fix, kind="class unknown")
+    raise refused(reading.where, what, fix, kind="class unknown")
 
 
 def _read_file(
-    files: dict[Path, list[_Entry]], attribute: str, path: Path, photos: PhotoFolder, reading: Reading
+    files: dict[Path, dict[str, Any]], attribute: str, path: Path, photos: PhotoFolder, reading: Reading
 ) -> Iterator[tuple[str, RawImage]]:
-    for entry in files[path]:
-        start = f"{entry.place} ({entry.filename}), region"
-        objects = [_object(f"{start} {number}", one, attribute) for number, one in enumerate(entry.regions, start=1)]
-        yield "", RawImage(path.name, entry.place, entry.filename, "", (None, None), objects, entry.fault, False)
+    for place, image in files[path].items():
+        yield "", _raw_image(path.name, place, image, attribute)
+
+
+def _raw_image(where: str, place: str, image: Any, attribute: str) -> RawImage:
+    filename, regions = parsing.text_at(image, "filename"), _regions(image)
+    if not filename.strip():
+        return RawImage(where, place, fault=(f"it has no filename: {reprlib.repr(image)}", _EXPORT_AGAIN))
+    if not isinstance(regions, list):
+        return RawImage(where, place, filename, fault=(f"its regions are {reprlib.repr(regions)}", _EXPORT_AGAIN))
+    start = f"{place} ({filename}), region"
+    objects = [_object(f"{start} {number}", region, attribute) for number, region in enumerate(regions, start=1)]
+    return RawImage(where, place, filename, objects=objects, has_size=False)
+
+
+def _regions(image: Any) -> Any:
+    regions = parsing.mapping(image).get("regions")
+    return list(regions.values()) if isinstance(regions, dict) else regions  # version 1 numbers them
 
 
 def _object(place: str, region: Any, attribute: str) -> RawObject:
@@ -146,43 +148,38 @@ def _is_csv(path: Path) -> bool:
     return set(_COLUMNS) <= set(tables.header(path, _COLUMNS))
 
 
-def _entries(path: Path, problems: list[Problem]) -> list[_Entry]:
-    """Return the entries of a file, of whatever version."""
+def _images(path: Path, problems: list[Problem]) -> dict[str, Any]:
+    """Return the images of a file as version 2 has them, unchecked, by their places in the file.
+
+    Each should be a dict with a ``filename`` and ``regions``, a list of dicts with ``shape_attributes`` and
+    ``region_attributes``.
+    """
     if path.suffix.lower() == ".csv":
-        return list(_from_csv(path, problems))
+        return _from_csv(path, problems)
     data = parsing.load_json(path)
-    if isinstance(data, dict) and all(isinstance(data.get(key), dict) for key in _VERSION_3):
-        return list(_from_version_3(data))
+    if all(isinstance(parsing.mapping(data).get(key), dict) for key in _VERSION_3):
+        return dict(_from_version_3(data))
     images = data.get("_via_img_metadata", data) if isinstance(data, dict) else None
     if not isinstance(images, dict):
         raise parsing.refused(path, "it is no file that VIA writes", _EXPORT_AGAIN)
-    return [_entry(number, image) for number, image in enumerate(images.values(), start=1)]
-
-
-def _entry(number: int, image: Any) -> _Entry:
-    place = f"image {number}"
-    if not isinstance(image, dict) or not isinstance(image.get("filename"), str):
-        return _Entry(place, "", (), (f"it has no filename: {reprlib.repr(image)}", _EXPORT_AGAIN))
-    regions = image.get("regions")
-    if isinstance(regions, dict):  # version 1 numbers them: {"0": {...}, "1": {...}}
-        regions = list(regions.values())
-    if not isinstance(regions, list):
-        return _Entry(place, image["filename"], (), (f"its regions are {reprlib.repr(regions)}", _EXPORT_AGAIN))
-    return _Entry(place, image["filename"], regions)
+    return {f"image {number}": image for number, image in enumerate(images.values(), start=1)}
 
 
 # --- CSV --------------------------------------------------------------------------------------------
 
 
-def _from_csv(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
-    """Yield the entries of a table with one row a region; an image without regions has one row too."""
+def _from_csv(path: Path, problems: list[Problem]) -> dict[str, Any]:
+    """Return the images of a table with one row a region; an image without regions has one row too."""
     images: dict[str, list[tables.Row]] = defaultdict(list)
     for row in tables.read(path, _COLUMNS, problems):
         images[row.texts["filename"]].append(row)
-    for filename, rows in images.items():
-        fault = None if filename.strip() else ("the filename is empty", _EXPORT_AGAIN)
-        regions = [_csv_region(row.texts) for row in rows if not _is_bare(row.texts)]
-        yield _Entry(f"row {rows[0].number}", filename, regions, fault)
+    return {
+        f"row {rows[0].number}": {
+            "filename": filename,
+            "regions": [_csv_region(row.texts) for row in rows if not _is_bare(row.texts)],
+        }
+        for filename, rows in images.items()
+    }
 
 
 def _is_bare(texts: dict[str, str]) -> bool:
@@ -203,42 +200,36 @@ def _csv_region(texts: dict[str, str]) -> Any:
 # --- version 3 --------------------------------------------------------------------------------------
 
 
-def _from_version_3(data: dict[str, Any]) -> Iterator[_Entry]:
+def _from_version_3(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the images of a project of VIA 3, whose regions name a view, and views name a file."""
-    options = {key: parsing.mapping(attribute) for key, attribute in data["attribute"].items()}
     regions: dict[str, list[Any]] = defaultdict(list)
     for item in data["metadata"].values():
-        region = _region_of_version_3(item, options)
-        if region is not None:
-            regions[parsing.text_at(item, "vid")].append(region)
+        if parsing.mapping(item).get("xy") != []:  # where it is about the whole image
+            regions[parsing.text_at(item, "vid")].append(_region_of_version_3(item, data["attribute"]))
     of_none = regions.keys() - data["view"].keys()
     for view in sorted(of_none):
-        fault = f"they are of view {view!r}, which is not there", _EXPORT_AGAIN
-        yield _Entry(f"{len(regions[view])} regions", "", (), fault)
+        yield f"{len(regions[view])} regions of view {view!r}, which is not there", {"regions": regions[view]}
     for number, (view, about) in enumerate(data["view"].items(), start=1):
         if of_none and view not in regions:
             continue  # it has perhaps lost its own, and is no background
         files = parsing.mapping(about).get("fid_list")
         file = data["file"].get(parsing.text(files[0])) if isinstance(files, list) and len(files) == 1 else None
-        name = parsing.text_at(file, "fname")
-        no_file = None if name else (f"view {view!r} does not name one file", _EXPORT_AGAIN)
-        yield _Entry(f"image {number}", name, regions.get(view, ()), no_file)
+        image = {"fid_list": files, "filename": parsing.text_at(file, "fname"), "regions": regions.get(view, [])}
+        yield f"image {number}", image
 
 
-def _region_of_version_3(item: Any, options: dict[str, dict[str, Any]]) -> Any:
-    """Return a region as version 2 has it; None where it is about the whole image.
+def _region_of_version_3(item: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return a region as version 2 has it.
 
     The options are the attributes by their numbers: a name, and perhaps the texts of choices by theirs.
     """
-    xy, values = (parsing.mapping(item).get(key) for key in ("xy", "av"))
-    if xy == []:
-        return None
     attributes = {}
-    for key, value in parsing.mapping(values).items():
-        option = options.get(key, {})
+    for key, value in parsing.mapping(parsing.mapping(item).get("av")).items():
+        option = parsing.mapping(options.get(key))
         name, choices = parsing.text_at(option, "aname"), parsing.mapping(option.get("options"))
         chosen = parsing.text(value).split(",") if choices else [parsing.text(value)]  # checkboxes: 0,2
         attributes[name or key] = {parsing.text(choices.get(one, one)): True for one in chosen}
+    xy = parsing.mapping(item).get("xy")
     return {"shape_attributes": _shape_of_version_3(xy), "region_attributes": attributes}
 
 

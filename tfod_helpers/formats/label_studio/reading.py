@@ -60,14 +60,14 @@ def _raw_images(
     try:
         if not isinstance(task, dict):
             raise parsing.UnusableError(f"it is {reprlib.repr(task)}, not a task", _EXPORT_AGAIN)
-        is_minimal = not any(key in task for key in ("data", *_ANNOTATIONS, "predictions"))
-        addresses = _addresses(task if is_minimal else parsing.mapping(task.get("data")))
+        if not {"data", *_ANNOTATIONS, "predictions"} & task.keys():  # JSON-MIN
+            task = {"data": task, "annotations": [{"result": shapes.from_minimal(task, tags)}]}
+        addresses = _addresses(parsing.mapping(task.get("data")))
         addresses = addresses or {_Target("image"): parsing.text_at(task, "file_upload")}
         names = {target: name for target, address in addresses.items() if (name := name_of(address))}
         if not names:
             raise parsing.UnusableError("it names no image", _EXPORT_AGAIN)
-        results = [shapes.from_minimal(task, tags)] if is_minimal else _results(task)
-        drawn = [_by_image(items, names) for items in results]
+        drawn = [_by_image(items, names) for items in _results(task)]
     except parsing.UnusableError as error:
         for filename in dict.fromkeys(names.values()) or [""]:
             yield RawImage(where, place, filename, fault=error.args)
