@@ -13,19 +13,19 @@ from tfod_helpers.formats import parsing, shapes
 from tfod_helpers.formats.raw import WayUp
 from tfod_helpers.problems import Problem, Severity
 
+Id = int | str
 LISTS = ("images", "annotations", "categories")
 _EXPORT_AGAIN = "Export the annotations again from the labelling tool."
 _NUMBER = "Give each one an id of its own."
 _HAS_BOX = {"bbox", "segmentation"}
 _INSTEAD = {"caption": "captions", "segments_info": "panoptic segments", "question": "questions"}
-_LARGEST_ID = 10**40
 _WHOLE = re.compile(r"([+-]?[0-9]{1,40})(?:\.0*)?")
 
 
 class CocoFile:
     """What one COCO file holds.
 
-    Ids are texts: 1, 1.0, "1" and "0001" are one id, as programs that convert files write it in any of these ways.
+    1, 1.0, "1" and "0001" are one id, as programs that convert files write it in any of these ways.
 
     Attributes:
         name: of the file.
@@ -50,7 +50,7 @@ class CocoFile:
         categories = self._by_id("category", data.get("categories", []), "name")
         self.filenames = {id: name for id, (name, _) in images.items()}
         self.names = {id: name.strip() for id, (name, _) in categories.items()}
-        of_image: dict[str, list[Any]] = defaultdict(list)
+        of_image: dict[Id, list[Any]] = defaultdict(list)
         of_none = False
         for number, item in enumerate(data.get("annotations", []), start=1):
             try:
@@ -61,9 +61,10 @@ class CocoFile:
         # Where annotations are of no image, one without any has perhaps lost its own, and is no background.
         kept = of_image if of_none else images
         self.items = [(id, images[id][1], of_image.get(id, ())) for id in images if id in kept]
-        self.classes = [name for id, name in sorted(self.names.items(), key=_order) if not self._is_no_class(id)]
+        ids = sorted(self.names, key=lambda id: (isinstance(id, str), id))
+        self.classes = [self.names[id] for id in ids if not self._is_no_class(id)]
 
-    def image_of(self, item: Any) -> str:
+    def image_of(self, item: Any) -> Id:
         """Return the id of the image that an entry belongs to; ValueError where there is no such image."""
         return self._referred(item, "image", self.filenames)
 
@@ -71,19 +72,19 @@ class CocoFile:
         """Return the name of the category that an entry has; ValueError where there is no such category."""
         return self.names[self._referred(item, "category", self.names)]
 
-    def _referred(self, item: Any, what: str, known: dict[str, str]) -> str:
+    def _referred(self, item: Any, what: str, known: dict[Id, str]) -> Id:
         value = parsing.mapping(item).get(f"{what}_id")
         if (id := key_of(value)) not in known:
             raise ValueError(f"{what}_id {reprlib.repr(value)} is no {what} of {self.name}")
         return id
 
-    def _by_id(self, what: str, entries: list[Any], *keys: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    def _by_id(self, what: str, entries: list[Any], *keys: str) -> dict[Id, tuple[str, dict[str, Any]]]:
         """Return the name and the entry of each id; the name is what the entry has under the first of the keys."""
-        found: dict[str, tuple[str, dict[str, Any]]] = {}
+        found: dict[Id, tuple[str, dict[str, Any]]] = {}
         for number, item in enumerate(entries, start=1):
             place, about = f"{what} {shown_id(item, number)}", parsing.mapping(item)
             id, name = key_of(about.get("id")), next(filter(None, map(about.get, keys)), None)
-            if not id:
+            if id == "":
                 self._problem(place, f"it has no id: {reprlib.repr(item)}", _NUMBER)
             elif not isinstance(name, str) or not name.strip():
                 self._problem(place, f"{keys[0]} is {reprlib.repr(about.get(keys[0]))}, not a text", _EXPORT_AGAIN)
@@ -93,8 +94,8 @@ class CocoFile:
                 found[id] = name, about
         return found
 
-    def _is_no_class(self, id: str) -> bool:
-        if id != "0" and self.names[id].casefold() != "background":
+    def _is_no_class(self, id: Id) -> bool:
+        if id != 0 and self.names[id].casefold() != "background":
             return False
         if any(key_of(one.get("category_id")) == id for _, _, annotations in self.items for _, one in annotations):
             return False
@@ -108,15 +109,15 @@ class CocoFile:
         )
 
 
-def key_of(id: Any) -> str:
-    """Return an id as the text that all ways to write it have in common; empty where it is none."""
-    if isinstance(id, float) and id.is_integer():
-        id = int(id)
+def key_of(id: Any) -> Id:
+    """Return an id as the number that it is in any way to write it, else as its text; empty where it is none."""
     if type(id) is int:
-        return str(id) if abs(id) < _LARGEST_ID else ""
+        return id
+    if isinstance(id, float) and id.is_integer():
+        return int(id)
     text = id.strip() if isinstance(id, str) else ""
     whole = _WHOLE.fullmatch(text)
-    return str(int(whole[1])) if whole else text
+    return int(whole[1]) if whole else text
 
 
 def shown_id(item: Any, number: int) -> str:
@@ -132,11 +133,6 @@ def _without_boxes(data: dict[str, Any]) -> str:
         return ""
     other = next((key for key in _INSTEAD if any(key in one for one in annotations)), "")
     return f"its annotations have {_INSTEAD[other]} and no boxes" if other else ""
-
-
-def _order(pair: tuple[str, str]) -> tuple[bool, int, str]:
-    number = _WHOLE.fullmatch(pair[0])
-    return not number, int(number[1]) if number else 0, pair[0]
 
 
 # --- boxes and outlines -----------------------------------------------------------------------------
@@ -189,10 +185,9 @@ def outline_fault(outline: Any, size: tuple[Any, Any]) -> str | None:
     """
     if isinstance(outline, list):
         for polygon in outline:
-            if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-                return f"has {reprlib.repr(polygon)}, not three points or more, x and y by turns"
-            if any(parsing.number(value) is None or abs(value) > 1e6 for value in polygon):
-                return f"has {reprlib.repr(polygon)}, not all of them numbers of pixels"
+            numbers = list(map(parsing.number, polygon)) if isinstance(polygon, list) else []
+            if len(numbers) < 6 or len(numbers) % 2 or any(one is None or abs(one) > 1e6 for one in numbers):
+                return f"has {reprlib.repr(polygon)}, not three points or more, x and y by turns, in pixels"
         return None
     if None in size:
         return "is a mask, and the image's entry gives no width and height"

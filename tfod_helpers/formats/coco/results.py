@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ import numpy as np
 from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files import storage
 from tfod_helpers.formats import one_file, parsing
-from tfod_helpers.formats.coco.file import CocoFile, corners
+from tfod_helpers.formats.coco.file import CocoFile, Id, corners
 from tfod_helpers.formats.raw import Part
 from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoNames, shared_folders
@@ -43,7 +43,7 @@ def read_results(
     place = storage.mirror(annotations).expanduser()
     file = CocoFile(place, found)
     of_id = _images(file, place.absolute(), dataset)
-    unclear: dict[str, None] = {}
+    unclear: dict[Id, None] = {}
     rows: dict[int, list[tuple[Bounds, str, float]]] = defaultdict(list)
     entries = parsing.load_json_list(path, "detections", "Give a COCO results file.")
     if entries and file.items and not any(of_id.values()):
@@ -64,7 +64,7 @@ def read_results(
     found += [_unclear(file, id, [dataset[number].path for number in of_id[id]]) for id in unclear]
     settle_problems(found, "raise", str(path))
     # Of equal confidences the one in the image of the lower id counts first, as with pycocotools.
-    image_ids = {numbers[0]: int(id) for id, numbers in of_id.items() if len(numbers) == 1 and id.isdecimal()}
+    image_ids = {numbers[0]: id for id, numbers in of_id.items() if len(numbers) == 1 and isinstance(id, int)}
     return [_detections(rows[number], dataset.label_map, image_ids.get(number)) for number in range(len(dataset))]
 
 
@@ -80,26 +80,28 @@ def _detections(rows: list[tuple[Bounds, str, float]], label_map: LabelMap, imag
     )
 
 
-def _images(file: CocoFile, path: Path, dataset: Dataset) -> dict[str, list[int]]:
+def _images(file: CocoFile, path: Path, dataset: Dataset) -> dict[Id, list[int]]:
     """Return which of the dataset's images each id may be: one where it is clear, none where it is not among them."""
     paths = [image.path.absolute() for image in dataset]
     root = Path(os.path.commonpath([one.parent for one in paths])) if paths else path.parent
     numbers = {one.as_posix(): number for number, one in enumerate(paths)}
     photos = PhotoNames(numbers, functools.partial(one_file.likely, Part(root, path, root=root), root))
     found = {id: photos.find(name, "") for id, name in file.filenames.items()}
+    of_name: dict[str, list[tuple[int, Id]]] = defaultdict(list)
+    for id, named in found.items():
+        for name in named[:1]:
+            of_name[name].append((shared_folders(file.filenames[id], name), id))
+    of_id: dict[Id, list[int]] = {id: [] for id in found}
     # A dataset may be a part of what the file describes: of two ids for one image the one whose path agrees is meant.
-    agree = {id: shared_folders(file.filenames[id], named[0]) for id, named in found.items() if named}
-    best: dict[str, int] = defaultdict(int)
-    for id, most in agree.items():
-        best[found[id][0]] = max(most, best[found[id][0]])
-    alike = Counter(found[id][0] for id in agree if agree[id] == best[found[id][0]])
-    return {
-        id: [numbers[name] for name in named] * alike[named[0]] if named and agree[id] == best[named[0]] else []
-        for id, named in found.items()
-    }
+    for ids in of_name.values():
+        most = max(agree for agree, _ in ids)
+        best = [id for agree, id in ids if agree == most]
+        for id in best:
+            of_id[id] = [numbers[name] for name in found[id]] * len(best)
+    return of_id
 
 
-def _unclear(file: CocoFile, id: str, paths: Sequence[Path]) -> Problem:
+def _unclear(file: CocoFile, id: Id, paths: Sequence[Path]) -> Problem:
     shown = ", ".join(map(str, dict.fromkeys(paths)))
     what = f"its file name {file.filenames[id]!r} does not say which image of the dataset it is: {shown}"
     fix = "Give each image a file name of its own, with its folder."
