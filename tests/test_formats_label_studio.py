@@ -198,6 +198,7 @@ def test_two_images_of_one_name(tmp_path: Path) -> None:
 def test_another_address_of_the_photo_is_no_second_image(tmp_path: Path) -> None:
     """Where the photo came from, or a thumbnail of it, beside the image does not keep its regions from being read."""
     data = {"image": TWO["image"], "source_url": "https://example.com/1.jpg", "original": "https://example.com/a.jpg"}
+    data["site"] = "https://example.com"
     dataset = label_studio.read(
         dataset_folder(tmp_path, [task(annotation(region() | {"to_name": "img-1"}), data=data)])
     )

@@ -264,7 +264,10 @@ def test_broken_region(shape: dict[str, Any], expected: str, tmp_path: Path) -> 
         ({"x": {"filename": "a.jpg", "regions": 3}}, "via_region_data.json, image 1: its regions are 3."),
         (images() | {"x": images()["a.jpg5"]}, "a.jpg: 2 annotations describe this image"),
         ({"x": {"filename": "../../etc/passwd", "regions": []}}, "there is no '../../etc/passwd' (its filename)"),
-        ({**VERSION_3, "view": {"1": {"fid_list": ["1", "2"]}}}, "image 1: it has no filename: {'fid_list': ['1', '2']"),
+        (
+            {**VERSION_3, "view": {"1": {"fid_list": ["1", "2"]}}},
+            "image 1: it has no filename: {'fid_list': ['1', '2']",
+        ),
         ({**VERSION_3, "file": {"1": {"fname": 3.5}}}, "image 1: it has no filename: {'fid_list': ['1']"),
         (
             {**VERSION_3, "metadata": {"1": {"vid": "7", "xy": [2, 5, 6, 25, 14], "av": {"1": "1"}}}},

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import reprlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from tfod_helpers.formats import parsing
 from tfod_helpers.formats.label_studio import shapes
@@ -61,7 +60,7 @@ def _raw_images(
         if not isinstance(task, dict):
             raise parsing.UnusableError(f"it is {reprlib.repr(task)}, not a task", _EXPORT_AGAIN)
         if not {"data", *_ANNOTATIONS, "predictions"} & task.keys():  # JSON-MIN
-            task = {"data": task, "annotations": [{"result": shapes.from_minimal(task, tags)}]}
+            task = shapes.from_minimal(task, tags)
         addresses = _addresses(parsing.mapping(task.get("data")))
         addresses = addresses or {_Target("image"): parsing.text_at(task, "file_upload")}
         names = {target: name for target, address in addresses.items() if (name := name_of(address))}
@@ -165,10 +164,10 @@ def _name_finder(photos: PhotoFolder) -> Callable[[str], str]:
             if known := photos.find(name, ""):
                 return known[0] if len(known) == 1 else name
         for name in names:
-            known = cleaned.get(name.rpartition("/")[2], [])
+            known = cleaned.get(unquote(name).rpartition("/")[2], [])
             if len(known) == 1:
                 return known[0]
-        return names[-1] if names else ""
+        return names[-1]
 
     return find
 
@@ -184,27 +183,24 @@ def _addresses(data: dict[str, Any]) -> dict[_Target, str]:
         for page, text in enumerate(value if isinstance(value, list) else [value])
         if isinstance(text, str) and text.strip()
     }
-    photos = {at: text for at, text in texts.items() if at.key == "image" or _ending(text) in PHOTO_ENDINGS}
+    photos = {at: text for at, text in texts.items() if at.key == "image" or _is_photo(text)}
     files = {at: text for at, text in texts.items() if re.search(r"\.\w{3,5}($|\?)", text)}
     named = {at: text for at, text in texts.items() if at.key in ("img", "url")}
     return photos or (files if len(files) == 1 else dict(list(named.items())[:1]))
 
 
-def _ending(address: str) -> str:
-    return os.path.splitext(_names(address)[-1])[1].lower()
+def _is_photo(address: str) -> bool:
+    return _names(address)[-1].lower().endswith(tuple(PHOTO_ENDINGS))
 
 
-def _names(url: str) -> list[str]:
-    """Return the names that the photo may have, the nearest first: as it is, decoded, without what was put before."""
-    path = url.strip()
-    if "://" in path or path.startswith("/data/"):
-        try:
-            parts = urlsplit(path)
-        except ValueError:  # such as a broken host name
-            return [path]
-        local = parse_qs(parts.query).get("d") if _LOCAL_FILES in parts.path else None
-        path = local[0] if local else parts.path
-    return [name for one in (path, unquote(path)) for name in (one, _UPLOAD.sub("", one))] if path else []
+def _names(address: str) -> list[str]:
+    """Return the names that the photo may have: the file's, and that without what was put before an uploaded file's."""
+    name = address.strip()
+    if "://" in name or name.startswith("/data/"):
+        name, query = (*re.split(r"[?#]", name, maxsplit=1), "")[:2]
+        if name.endswith(_LOCAL_FILES):
+            name = parse_qs(query).get("d", [name])[0]
+    return [name, _UPLOAD.sub("", name)]
 
 
 def _clean(name: str) -> str:

@@ -34,25 +34,21 @@ def tags_with_shapes(entries: Any) -> set[str]:
     }
 
 
-def from_minimal(entry: dict[str, Any], tags: set[str]) -> list[Any]:
-    """Return the shapes of one entry of JSON-MIN as results of the full JSON; the tags have shapes in some entry.
-
-    Raises:
-        UnusableError: what such a tag has is no list.
-    """
+def from_minimal(entry: dict[str, Any], tags: set[str]) -> dict[str, Any]:
+    """Return an entry of JSON-MIN as a task of the full JSON; the tags have shapes in some entry."""
+    drawn = [entry[tag] for tag in sorted(tags & entry.keys())]
     # It does not give the image that a shape is on; where only one tag draws, it is the project's image.
     target = {"to_name": "image"} if len(tags) == 1 else {}
-    results: list[Any] = []
-    for tag in sorted(tags & entry.keys()):
-        if not isinstance(entry[tag], list):
-            what = f"{tag!r} is {reprlib.repr(entry[tag])}, not a list of shapes"
-            raise parsing.UnusableError(what, "Export the project again from Label Studio, as JSON.")
-        for item in entry[tag]:
-            value = parsing.mapping(item)
-            kind = next((key for key in _LABELLED if key in value), "")
-            sizes = {key: value.get(key) for key in _SIZE}
-            results.append({"type": kind, "value": item, **sizes, **target})
-    return results
+    results = None
+    if all(isinstance(items, list) for items in drawn):
+        results = [_result(item) | target for items in drawn for item in items]
+    return {"data": entry, "annotations": [{"result": results}]}
+
+
+def _result(item: Any) -> dict[str, Any]:
+    value = parsing.mapping(item)
+    kind = next((key for key in _LABELLED if key in value), "")
+    return {"type": kind, "value": item, **{key: value.get(key) for key in _SIZE}}
 
 
 def labelled(result: list[Any]) -> Iterator[Any]:
