@@ -5,7 +5,7 @@
 * ``0 cat``, ``1,cat`` or ``cat,1`` in each line;
 * JSON, ``{"cat": 1}``, ``{"1": "cat"}``, ``["cat"]`` or COCO's categories, and the ``names`` of a ``data.yaml``.
 
-Where a text may mean two things it is refused with the line, since a class more or fewer moves all that follow.
+An ambiguous text is refused with the line, since a class more or fewer moves all that follow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from tfod_helpers.files.protobuf_text import Field, read_fields
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: control, half a character, line, paragraph
 _NO_CLASS = ("???", "background", "__background__", "_background_", "__ignore__")  # of TensorFlow Lite and labelme
 _ITEMS = re.compile(r"(?:\s|#[^\n]*\n)*item\s*:?\s*[{<]")
-_MESSAGES = ("keypoints",)  # what an item may hold besides values
 _NUMBER_FIRST = re.compile(r"(?P<id>\d+)(?P<mark>\s*[,;:=\t|]\s*|\s*[.)]\s+|\s+)(?P<name>.*\S)")
 _NUMBER_LAST = re.compile(r"(?P<name>.*[^\s,;:=|])(?P<mark>\s*[,;:=\t|]\s*|\s+)(?P<id>\d+)")
 _HEADERS = re.compile(r"[\"']?(class|label|category|name|id|index)(_?(id|name|index|label))?[\"']?", re.IGNORECASE)
@@ -95,7 +94,7 @@ def _of_items(text: str) -> Iterator[_Entry]:
 def _of_item(number: int, line: int, fields: Sequence[Field]) -> _Entry:
     found: dict[str, Field] = {}
     for field in fields:
-        if isinstance(field.value, list) and field.name not in _MESSAGES:
+        if isinstance(field.value, list) and field.name != "keypoints":
             what = f"line {field.token.line}: {field.name!r} is opened within item {number}"
             raise ValueError(f"{what}. Close the item before it.")
         other = found.setdefault(field.name, field)
@@ -145,7 +144,7 @@ def _of_lines(text: str, ending: str) -> Iterator[_Entry]:
 def _numbered(lines: Sequence[tuple[int, str]], form: re.Pattern[str]) -> list[_Entry]:
     """Return the classes of lines that give a number beside each name; none where the numbers are parts of names.
 
-    Class names have numbers too: of ``1 euro``, ``2 euro`` nothing is left that tells them apart, so they are names.
+    Class names have numbers too: of ``1 euro``, ``2 euro`` nothing is left that distinguishes them, so they are names.
     """
     found = [(number, form.fullmatch(line)) for number, line in lines]
     entries = [_Entry(int(match["id"]), match["name"].strip("\"'"), number) for number, match in found if match]
@@ -170,7 +169,7 @@ def _numbered(lines: Sequence[tuple[int, str]], form: re.Pattern[str]) -> list[_
 
 
 def _of_yaml(text: str, is_data_yaml: bool) -> list[_Entry]:
-    """Return the classes in JSON, which is YAML too, with what each says as it is written: ``no`` is no False."""
+    """Return the classes in JSON, which is YAML too, each as it is written: ``no`` is no False."""
     import yaml
 
     try:

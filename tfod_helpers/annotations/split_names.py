@@ -13,13 +13,9 @@ _ROLES: dict[str, Role] = {
 }
 # Words beside a split's name that leave it one: train_images, labels-val, instances_train2017. With any other word it
 # is a name like crash_test_dummies.
-_BESIDE = frozenset(
-    (
-        *("image", "images", "img", "imgs", "jpegimages", "photo", "photos", "pictures", "frames"),
-        *("annotation", "annotations", "annots", "label", "labels", "labelled", "labeled", "xml", "xmls", "txt"),
-        *("json", "csv", "coco", "yolo", "voc", "instances", "set", "split", "data", "dataset", "folder"),
-        *("record", "records", "tfrecord", "tfrecords"),
-    )
+_BESIDE = re.compile(
+    "images?|imgs?|jpegimages|photos?|pictures|frames|annotations?|annots|labels?|labell?ed|xmls?|txt|json|csv|coco|yolo"
+    "|voc|instances|set|split|data|dataset|folder|records?|tfrecords?"
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -33,7 +29,7 @@ def split_word(name: str) -> str:
     """
     words = [word for part in _WORD.findall(name) for word in _HUMP.split(part)]
     found = [word for word in words if word.casefold() in _ROLES]
-    if not all(word.casefold() in _BESIDE for word in words if word not in found):
+    if not all(_BESIDE.fullmatch(word.casefold()) for word in words if word not in found):
         return ""
     roles = [_ROLES[word.casefold()] for word in found]
     if len(set(roles)) > 1:

@@ -235,7 +235,7 @@ def _beginning(path: Path, mtime_ns: int, size: int) -> Any:
 def _closed(text: str) -> str:
     """Return the beginning of a JSON text up to its last complete item, with its brackets closed."""
     closing: list[str] = []
-    whole = ""
+    end, closed = 0, closing
     for mark in _MARKS.finditer(text):
         if (sign := mark.group()) in ("{", "["):
             closing.append("}" if sign == "{" else "]")
@@ -244,9 +244,8 @@ def _closed(text: str) -> str:
         if sign == '"' or len(closing) > _DEEPEST:  # a text that goes on behind the end
             break
         if len(sign) == 1:
-            end = mark.start() if sign == "," else mark.end()
-            whole = text[:end] + "".join(reversed(closing))
-    return whole
+            end, closed = mark.start() if sign == "," else mark.end(), closing[::-1]
+    return text[:end] + "".join(closed)
 
 
 # --- XML ------------------------------------------------------------------------------------------
@@ -268,10 +267,10 @@ def parse_xml(data: bytes, name: str, fix: str) -> etree._Element:
     try:
         root = etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as error:
-        said = error.msg or "it is cut off"
-        encoding = "encoding" in said or "UTF-8" in said
+        reason = error.msg or "it is cut off"
+        encoding = "encoding" in reason or "UTF-8" in reason
         save = "Save the file as UTF-8, or name its encoding in the first line." if encoding else _SAVE_AGAIN
-        raise UnusableError(f"it cannot be read as XML ({said})", save) from None
+        raise UnusableError(f"it cannot be read as XML ({reason})", save) from None
     declared = root.getroottree().docinfo.internalDTD
     if declared is not None and any(True for _ in declared.iterentities()):
         what = "it declares entities, which no labelling tool does and an attack would"
@@ -282,7 +281,7 @@ def parse_xml(data: bytes, name: str, fix: str) -> etree._Element:
 
 
 def tag(element: etree._Element) -> str:
-    """Return an element's name without its namespace, which says nothing that matters here."""
+    """Return an element's name without its namespace, which does not matter here."""
     return etree.QName(element).localname
 
 

@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
     Attributes:
         number: as a spreadsheet counts: the header is row 1.
-        texts: what the row says in each column.
+        texts: the row's text in each column.
         fault: ``(what, fix)`` where it has more or fewer fields than the header.
     """
 

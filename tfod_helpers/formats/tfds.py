@@ -139,7 +139,7 @@ def _folder_name(split: str) -> str:
 def _take_out(
     tfds: Any, builder: Any, split: str, features: Features, target: storage.AnyPath, problems: list[Problem]
 ) -> list[RawImage]:
-    """Write the photos of a split to a folder; return what its examples say of them."""
+    """Write the photos of a split to a folder; return the annotations of each."""
     try:
         examples = builder.as_dataset(split=split, decoders={features.image: tfds.decode.SkipDecoding()})
     except ValueError as error:

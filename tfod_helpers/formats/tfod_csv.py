@@ -2,10 +2,10 @@
 
 Its columns are ``filename,width,height,class,xmin,ymin,xmax,ymax``, in any order and with others beside them. An
 image without objects, which the old table had no place for, stands in one row whose class and coordinates are empty.
-A problem names the row as a spreadsheet counts it: the header is row 1. What divides the table and how it is encoded,
-`tables` says. A photo's name may be written with a path, and in several ways. Without annotations, `read` takes the
-tables in the folder with the photos and below it; one for a split, such as ``train_labels.csv``, means the photos in
-that split's folder.
+A problem names the row as a spreadsheet counts it: the header is row 1. `tables` describes what divides the table and
+how it is encoded. A photo's name may be written with a path, and in several ways. Without annotations, `read` takes the
+tables in the folder with the photos and below it; one for a split, such as ``train_labels.csv``, describes the photos
+in that split's folder.
 
 `write` takes a folder, or a file ending in ``.csv`` to create or replace: then the photos stay where they are, and
 splits are not distinguished. Texts are written exactly as they are, so a class such as ``=cmd|x`` comes back unchanged,
@@ -53,7 +53,7 @@ def _part(path: Path, names: folders.Listing, *, alone: bool) -> Part:
     split = folders.split_in_name(path.stem, alone=alone) or folders.split_of(names.root, path.parent)
     try:
         rows = _rows(path, [])
-    except (DatasetError, OSError):  # reading it again will say why
+    except (DatasetError, OSError):  # reading it again will give the reason
         rows = []
     wanted = {folders.stem(re.split(r"[/\\]", row.texts["filename"].strip())[-1]) for row in rows}
     found = folders.photos_of(wanted, path.parent, names, split if rows else "")
@@ -115,7 +115,7 @@ def _rows(path: Path, problems: list[Problem]) -> list[Row]:
 
 
 def _raw_image(where: str, rows: list[Row]) -> RawImage:
-    """Return what the rows of one file name say."""
+    """Return the annotations in the rows of one file name."""
     filename = rows[0].texts["filename"]
     sizes = {(row.texts["width"], row.texts["height"]): row.number for row in rows if not row.fault}
     fault = None

@@ -80,7 +80,7 @@ class Names:
 
 
 def joined(declared: Sequence[dict[int, str] | None], where: str, problems: list[Problem]) -> list[str]:
-    """Return the classes of all sets in the order of their ids; where these differ, nothing says an order but names."""
+    """Return the classes of all sets in the order of their ids; where these differ, in that of their names."""
     pairs = sorted({pair for one in declared if one for pair in one.items()})
     names = [name for _, name in pairs]
     if None in declared:

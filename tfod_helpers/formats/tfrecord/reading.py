@@ -1,4 +1,4 @@
-"""TFRecords -> their photos as files, and what they say of each."""
+"""TFRecords -> their photos as files, and the annotations of each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _Seen = Counter[tuple[bool, tuple[str, ...]]]  # records by whether they have a 
 
 
 def find(listing: folders.Listing) -> list[Part]:
-    """Return the sets of records in a folder or in its splits, each with the split that a name says."""
+    """Return the sets of records in a folder or in its splits, each with the split in a name."""
     root = listing.root
     inside = [one for one in listing.inside(root) if split_word(one.name) and one not in listing.photos]
     return _parts(listing, [root, *inside])
@@ -81,7 +81,7 @@ def _split(set_name: str) -> str:
 def sources(
     parts: Sequence[Part], reading: Reading, *, folder: str | os.PathLike[str] | None = None
 ) -> Iterator[Source]:
-    """Yield the photos of each set, as files, with what its records say of them, as `Format.sources` does."""
+    """Yield the photos of each set, as files, with their annotations, as `Format.sources` does."""
     given = given_ids(reading)
     declared: list[dict[int, str] | None] = []
     sets = checked(sets_of([part.annotations for part in parts]), reading.problems)
@@ -101,7 +101,7 @@ def sources(
 
 
 def _take_out(one: RecordSet, target: storage.AnyPath, names: Names, problems: list[Problem]) -> list[RawImage]:
-    """Write the photos of a set to a folder; return what its records say of them."""
+    """Write the photos of a set to a folder; return the annotations of each."""
     raws: list[RawImage] = []
     seen: _Seen = Counter()
     filled: set[str] = set()
@@ -181,7 +181,7 @@ def _only(values: _Values, key: str, otherwise: Any = None) -> Any:
     return next(iter(values.get(key, ())), otherwise)
 
 
-# --- what a record says of its photo --------------------------------------------------------------
+# --- the annotations of a photo --------------------------------------------------------------------
 
 
 def _raw_image(where: str, place: str, name: str, values: _Values, names: Names) -> RawImage:
