@@ -95,8 +95,8 @@ def _of_item(number: int, line: int, fields: Sequence[Field]) -> _Entry:
     found: dict[str, Field] = {}
     for field in fields:
         if isinstance(field.value, list) and field.name != "keypoints":
-            what = f"line {field.token.line}: {field.name!r} is opened within item {number}"
-            raise ValueError(f"{what}. Close the item before it.")
+            line = field.token.line
+            raise ValueError(f"line {line}: {field.name!r} is opened within item {number}. Close the item before it.")
         other = found.setdefault(field.name, field)
         if other is not field and field.name in ("name", "id", "display_name"):
             what = f"item {number} has more than one {field.name} ({other.value!r}, {field.value!r})"
@@ -128,14 +128,12 @@ def _of_lines(text: str, ending: str) -> Iterator[_Entry]:
         lines = [(number, line[1:-1]) for number, line in lines]
     for number, line in lines:
         if line.startswith(("<", "# ", "//")) or len(line) > _LONGEST:
-            what = f"line {number} is {line[:40]!r}, which is no class"
-            raise ValueError(f"{what}. Keep one name a line, and no comments.")
+            raise ValueError(f"line {number} is {line[:40]!r}, which is no class. Keep one name a line, no comments.")
     entries = _numbered(lines, _NUMBER_FIRST) or _numbered(lines, _NUMBER_LAST)
     if lines and not entries:
         first, line = lines[0]
         if all(re.search(_MARK, line) for _, line in lines):
-            what = f"line {first} ({line[:40]!r}) has more than a name in it"
-            raise ValueError(f"{what}. Write one name a line, or 'id,name' with whole numbers as ids.")
+            raise ValueError(f"line {first} ({line[:40]!r}) has more than a name in it. Write 'name' or 'id,name'.")
         start = -1 if line == "__ignore__" else 0 if line.casefold() in _NO_CLASS else 1
         entries = [_Entry(id, line, number) for id, (number, line) in enumerate(lines, start=start)]
     return (entry for entry in entries if entry.name != _NO_CLASS[0])
@@ -160,8 +158,7 @@ def _numbered(lines: Sequence[tuple[int, str]], form: re.Pattern[str]) -> list[_
         return entries
     if distinct:
         number, line = lines[0]
-        what = f"line {number} ({line!r}) may be a name, or an id with a name"
-        raise ValueError(f"{what}. Write one name a line, or 'id,name' with a comma.")
+        raise ValueError(f"line {number} ({line!r}) may be a name, or an id with a name. Write a comma after an id.")
     return []
 
 
@@ -220,9 +217,10 @@ def _scalar(node: Any) -> str:
 def _from_1(entries: Sequence[_Entry]) -> list[_Entry]:
     """Return the classes of a ``data.yaml``, which counts from 0 or 1 without gaps, by ids that go from 1."""
     ids = sorted(entry.id for entry in entries)
-    if ids != list(range(min(ids, default=0), max(ids, default=-1) + 1)):
+    first = min(ids, default=0)
+    if ids != list(range(first, first + len(ids))):
         raise ValueError(f"its names are numbered {', '.join(map(str, ids[:10]))}. Number them 0, 1, 2, ...")
-    return [entry._replace(id=entry.id + (ids[0] == 0)) for entry in entries]
+    return [entry._replace(id=entry.id + (first == 0)) for entry in entries]
 
 
 def name_fault(name: object) -> tuple[str, str] | None:

@@ -76,8 +76,9 @@ def _parsed(
     """Return the sign that divides a table, the columns' names, and the rows below with their numbers."""
     encoding = encoding_of(data)
     try:
-        sign, text = _divided(data.decode(encoding).lstrip("\ufeff"), columns)
-        (_, first), *rows = list(_rows(text, sign, strict=True)) or [(1, [])]
+        text = data.decode(encoding).lstrip("\ufeff")
+        sign, table = _divided(text, columns)
+        (_, first), *rows = list(_rows(table, sign, strict=True)) or [(1, [])]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnusableError(f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
     names = _header(first, columns)
