@@ -97,15 +97,15 @@ def _of_one_photo(names: Iterable[str], photos: PhotoFolder) -> Iterator[tuple[s
         found = photos.find(name, "")
         groups[(found[0], "") if len(found) == 1 else ("", name)].append(name)
     for (photo, _), same in groups.items():
-        paths = [_parts(name) for name in same]
-        longest = max(paths, key=len)
-        one = all(longest[-len(path) :] == path for path in paths)
+        paths = [_path(name) for name in same]
+        one = all(max(paths, key=len).endswith(path) for path in paths)
         yield from [(photo, same)] if one else ((photo, [name]) for name in same)
 
 
-def _parts(name: str) -> list[str]:
-    *inside, last = [folded(part) for part in re.split(r"[/\\]", name.strip()) if part not in ("", ".")] or [""]
-    return [*inside, folders.stem(last)]
+def _path(name: str) -> str:
+    """Return a file name as a path without ending that can be compared: ``/images/a``."""
+    parts = [folded(part) for part in re.split(r"[/\\]", name.strip()) if part not in ("", ".")]
+    return "/" + folders.stem("/".join(parts))
 
 
 def _rows(path: Path, problems: list[Problem]) -> list[Row]:

@@ -32,8 +32,7 @@ _SHOWN = 8  # features or classes that a message names
 # What other tasks' records have, and what such records are: the first that fits.
 _OTHER_TASKS = (
     ("objects/", "records of TensorFlow Datasets", "Read them by their name: formats.tfds.read('voc', folder='voc')."),
-    ("segmentation", "records for segmentation", "Choose records with boxes."),
-    ("mask", "records for segmentation", "Choose records with boxes."),
+    ("segmentation|mask", "records for segmentation", "Choose records with boxes."),
     ("label", "records for classification", "Choose records with boxes."),
 )
 _Values = dict[str, list[Any]]
@@ -142,7 +141,7 @@ def _whole_set(one: RecordSet, seen: _Seen, filled: Collection[str]) -> Iterator
 def _other_task(one: RecordSet, features: Sequence[str], what: str, problem_kind: str) -> Problem:
     """Return the problem of records that are no photos with boxes, and what they are by their features."""
     of_images = [feature for feature in features if not feature.startswith("image/object/")]
-    fits = [(kind, fix) for word, kind, fix in _OTHER_TASKS if any(word in feature for feature in of_images)]
+    fits = [(kind, fix) for word, kind, fix in _OTHER_TASKS if re.search(word, " ".join(of_images))]
     kind, fix = next(iter(fits), ("", "Choose records with photos as image/encoded, and boxes."))
     if tfrecord.is_sequence(one.first):
         kind, fix = "tf.train.SequenceExample records, of videos", "Write a tf.train.Example for each image."
