@@ -65,7 +65,7 @@ def header(path: Path, columns: Collection[str] = ()) -> list[str]:
             data = file.read(BEGINNING)
         encoding = encoding_of(data, cut=len(data) == BEGINNING)
         sign, text = _divided(data.decode(encoding, "replace").lstrip("\ufeff"), columns)
-        return _header(next(_rows(text, sign), (1, []))[1], columns)
+        return _names(text, sign, columns)
     except (OSError, csv.Error):
         return []
 
@@ -78,10 +78,10 @@ def _parsed(
     try:
         text = data.decode(encoding).lstrip("\ufeff")
         sign, table = _divided(text, columns)
-        (_, first), *rows = list(_rows(table, sign, strict=True)) or [(1, [])]
+        rows = list(_rows(table, sign, strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnusableError(f"it cannot be read ({error})", "Save the table as CSV, in UTF-8.") from error
-    names = _header(first, columns)
+    names = _names(table, sign, columns)
     fix = f"The first row must name {', '.join(columns)}, with commas between them."
     if missing := [column for column in columns if column not in names]:
         raise UnusableError(f"columns are missing: {', '.join(missing)}; the first row is {reprlib.repr(names)}", fix)
@@ -92,19 +92,17 @@ def _parsed(
         what = f"it is not in UTF-8, and is read as Windows-1252, with words such as {reprlib.repr(word)}"
         fix, kind = "If that is not how it is written, save it as UTF-8.", "encoding unclear"
         problems.append(Problem(where=where, what=what, fix=fix, severity="warning", kind=kind))
-    return sign, names, rows
+    return sign, names, rows[1:]
 
 
 def _divided(text: str, columns: Collection[str]) -> tuple[str, str]:
     """Return the sign that divides a table, and the table from its header on."""
     if named := _NAMED_SIGN.match(text):
         return named[1], text[named.end() :]
-    line = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
-    wanted = set(columns)
 
     def fitting(sign: str) -> tuple[int, int]:
-        names = _header(next(csv.reader([line], delimiter=sign, skipinitialspace=True), []), columns)
-        return len(wanted & set(names)), len(names)
+        names = _names(text, sign, columns)
+        return len({*columns} & {*names}), len(names)
 
     return max(_SIGNS, key=fitting), text
 
@@ -115,8 +113,9 @@ def _rows(text: str, sign: str, *, strict: bool = False) -> Iterator[tuple[int, 
     yield from ((number, cells) for number, cells in enumerate(rows, start=1) if any(map(str.strip, cells)))
 
 
-def _header(cells: Sequence[str], columns: Collection[str]) -> list[str]:
-    """Return the names of the columns, those that are looked for as they are called."""
+def _names(text: str, sign: str, columns: Collection[str]) -> list[str]:
+    """Return the names of the columns in a table's first row, those that are looked for as they are called."""
+    _, cells = next(_rows(text, sign), (1, []))
     known = {column.casefold(): column for column in columns}
     names = [cell.strip().lstrip("#") for cell in cells]
     return [known.get(name.casefold(), name) for name in names]
