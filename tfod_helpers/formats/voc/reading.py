@@ -93,8 +93,8 @@ def read_file(folder: str, name: str) -> RawImage:
     size = _children(found["size"][0]) if "size" in found else {}
     objects = [
         _read_object(number, item)
-        for number, item in enumerate(found.get("object", ()), start=1)
-        if not is_set(_text(_children(item), "deleted"))  # LabelMe on the web keeps them
+        for number, item in enumerate(map(_children, found.get("object", ())), start=1)
+        if not is_set(_text(item, "deleted"))  # LabelMe on the web keeps them
     ]
     sides = _text(size, "width"), _text(size, "height")
     return RawImage(name, "", _text(found, "filename") or "", stem, sides, objects, _fault(root, found, size))
@@ -105,7 +105,7 @@ def _fault(root: etree._Element, found: Children, size: Children) -> tuple[str, 
     for children, tags in ((found, ("filename", "size")), (size, ("width", "height"))):
         if double := _contradicting(children, tags):
             return f"it has several <{double}> that differ", "Keep one."
-    for box in root.iterfind(".//{*}bndbox"):
+    for box in root.iter("{*}bndbox"):
         above = [parsing.tag(element) for element in box.iterancestors()]
         if above not in (["object", "annotation"], ["part", "object", "annotation"]):
             what = f"it has a <bndbox> in <{'> in <'.join(above)}>, where no object is looked for"
@@ -113,9 +113,8 @@ def _fault(root: etree._Element, found: Children, size: Children) -> tuple[str, 
     return None
 
 
-def _read_object(number: int, element: etree._Element) -> RawObject:
-    found, place = _children(element), f"object {number}"
-    name, flag = _text(found, "name") or "", is_set(_text(found, "difficult"))
+def _read_object(number: int, found: Children) -> RawObject:
+    place, name, flag = f"object {number}", _text(found, "name") or "", is_set(_text(found, "difficult"))
     if "bndbox" not in found and len(found.get("polygon", ())) == 1:
         fix = "Draw it again, or delete the object."
         return RawObject.around(place, name, fix, _around, found["polygon"][0], difficult=flag)
@@ -163,8 +162,8 @@ def _children(element: etree._Element) -> Children:
 
 def _contradicting(found: Children, tags: Sequence[str]) -> str:
     """Return the first of the tags that is there several times with different texts; empty where none is."""
-    texts = {tag: {"".join(element.itertext()).strip() for element in found.get(tag, ())} for tag in tags}
-    return next((tag for tag, different in texts.items() if len(different) > 1), "")
+    several = (tag for tag in tags if len(found.get(tag, ())) > 1)
+    return next((tag for tag in several if len({"".join(one.itertext()).strip() for one in found[tag]}) > 1), "")
 
 
 def _text(found: Children, name: str) -> str | None:
