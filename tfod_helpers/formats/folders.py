@@ -224,6 +224,15 @@ def photos_of(wanted: Collection[str], place: Path, folders: Listing, split: str
     return [Found(where, frozenset(stems), deep) for (where, deep), stems in found.items() if stems or where == first]
 
 
+def parts_of(stems: Collection[str], place: Path, folders: Listing) -> list[Part]:
+    """Return the parts with the photos that the annotations in a folder mean, each with its split, as `photos_of`."""
+    found = photos_of(stems, place, folders)
+    return [
+        Part(images, place, split_of(folders.root, place, images), own if len(found) > 1 else None, deep)
+        for images, own, deep in found
+    ]
+
+
 def shared(parts: Sequence[Part], names: Listing) -> list[Part]:
     """Return the parts so that of several with the same photos each accounts for its own, the first for the rest."""
     users = defaultdict(list)

@@ -52,13 +52,8 @@ def _find(names: folders.Listing) -> list[Part]:
     parts: list[Part] = []
     for place in names:
         files = names.ending(place, *_ENDINGS)
-        if not any(_is_annotation(parsing.beginning_of_json(place / name)) for name in files[:_LOOKED_AT]):
-            continue
-        stems = set(map(folders.stem, files))
-        found = folders.photos_of(stems, place, names)
-        for images, own, _ in found:
-            split = folders.split_of(names.root, place, images)
-            parts.append(Part(images, place, split, own if len(found) > 1 else None))
+        if any(_is_annotation(parsing.beginning_of_json(place / name)) for name in files[:_LOOKED_AT]):
+            parts += folders.parts_of(set(map(folders.stem, files)), place, names)
     return folders.shared(parts, names)
 
 
@@ -75,7 +70,7 @@ def _sources(
         title = f"{part.annotations.absolute().name}_photos"
         target = storage.join(folder, title) if folder else part.annotations.absolute().with_name(title)
         found: list[Problem] = []
-        inside = _take_out(_photos_inside(part, names, photos), target, found)
+        inside = dict.fromkeys(_take_out(_photos_inside(part, names, photos), target, found))
         if found and not photos and not inside:
             raise DatasetError(found, str(part.annotations))
         reading.problems += found
@@ -84,7 +79,7 @@ def _sources(
             rest = [name for name in names if name not in inside]
             yield Source(photos or PhotoFolder(part.images), rest, to_raw, part.split)
         if inside:
-            yield Source(PhotoFolder(storage.local_place(target)), inside, to_raw, part.split)
+            yield Source(PhotoFolder(storage.local_place(target)), list(inside), to_raw, part.split)
 
 
 def _photos_inside(part: Part, names: Sequence[str], photos: PhotoFolder | None) -> Iterator[tuple[str, bytes]]:
@@ -121,17 +116,16 @@ def _is_annotation(data: Any) -> bool:
 
 
 def _read_file(folder: Path, name: str) -> RawImage:
-    """Return what one file says; where it cannot be read, a raw image that has nothing but a fault."""
+    """Return the annotation in a file; where it cannot be read, a raw image that has nothing but a fault."""
     stem = Path(name).stem
     try:
-        data = parsing.parse_json(parsing.contents(folder / name))
+        data = parsing.mapping(parsing.parse_json(parsing.contents(folder / name)))
+        if not isinstance(items := data.get("shapes"), list):
+            raise parsing.UnusableError("it has no list of shapes", "Move it away: this is no LabelMe annotation.")
     except parsing.UnusableError as error:
         return RawImage(name, stem=stem, fault=error.args)
-    if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):
-        fix = "Move it away: this is no LabelMe annotation."
-        return RawImage(name, stem=stem, fault=("it has no list of shapes", fix))
     size = data.get("imageWidth"), data.get("imageHeight")
-    objects = list(_objects(data["shapes"], (parsing.number(size[0]), parsing.number(size[1]))))
+    objects = list(_objects(items, (parsing.number(size[0]), parsing.number(size[1]))))
     return RawImage(name, "", parsing.text_at(data, "imagePath"), stem, size, objects)
 
 

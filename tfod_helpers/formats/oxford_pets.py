@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tfod_helpers.formats import parsing
 from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source
@@ -110,11 +111,7 @@ def _breed(stem: str) -> str:
 
 def _rows(path: Path) -> list[list[str]]:
     """Return the words of each line of a list that is no comment; the first is a photo's name."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    return [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    return [line.split() for line in parsing.lines(path) if not line.startswith("#")]
 
 
 def _raw_image(annotations: str, around: str, classes: str, masks: bool, stem: str) -> RawImage:

@@ -93,6 +93,15 @@ def encoding_of(data: bytes, *, cut: bool = False) -> str:
     return "utf-8"
 
 
+def lines(path: Path) -> list[str]:
+    """Return the lines of a list in UTF-8 that are not blank, stripped; none where it cannot be opened."""
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError:
+        return []
+    return list(filter(None, map(str.strip, text.splitlines())))
+
+
 # --- JSON -----------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ def find(names: folders.Listing) -> list[Part]:
     parts: list[Part] = []
     for place in names:
         if _has_ours(place, names):
-            parts += _parts(place, names.root, names)
+            parts += _parts(place, names)
     return folders.shared(parts, names)
 
 
@@ -26,20 +26,15 @@ def _has_ours(place: Path, names: folders.Listing) -> bool:
     return any(parsing.beginning_of_xml(place / name)[:1] == ["annotation"] for name in first)
 
 
-def _parts(place: Path, root: Path, names: folders.Listing) -> list[Part]:
+def _parts(place: Path, names: folders.Listing) -> list[Part]:
     annotated = set(map(folders.stem, names.ending(place, ".xml")))
-    listed_in = lists.find(place, root, names, annotated)
-    wanted = annotated.union(*listed_in.values())
-    photos = folders.photos_of(wanted, place, names)
-    if listed_in:
-        return [
-            Part(found.folder, place, split, here, found.deep)
-            for split, listed in listed_in.items()
-            for found in photos
-            if (here := listed & found.stems)
-        ]
-    only = len(photos) > 1
+    listed_in = lists.find(place, names, annotated)
+    if not listed_in:
+        return folders.parts_of(annotated, place, names)
+    photos = folders.photos_of(annotated.union(*listed_in.values()), place, names)
     return [
-        Part(images, place, folders.split_of(root, place, images), stems if only else None, deep)
-        for images, stems, deep in photos
+        Part(found.folder, place, split, here, found.deep)
+        for split, listed in listed_in.items()
+        for found in photos
+        if (here := listed & found.stems)
     ]

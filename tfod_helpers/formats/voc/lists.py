@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from tfod_helpers.annotations import split_role
-from tfod_helpers.formats import folders
+from tfod_helpers.formats import folders, parsing
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, folded
 
 _SETS = ("imagesets", "imagesets/main")  # in any capitals
@@ -20,7 +20,7 @@ _PER_CLASS = re.compile(r".+_(train|val|trainval|test)", re.IGNORECASE)  # cat_t
 NO_SPLIT = "default"  # what CVAT calls the list where nobody chose a split
 
 
-def find(place: Path, root: Path, names: folders.Listing, annotated: Collection[str]) -> dict[str, frozenset[str]]:
+def find(place: Path, names: folders.Listing, annotated: Collection[str]) -> dict[str, frozenset[str]]:
     """Return the photos of each split whose annotations are in ``place``, as the lists nearest to it name them.
 
     What is in none of the devkit's ImageSets is no part of the data set; what is in no list that lies about is of no
@@ -34,7 +34,7 @@ def find(place: Path, root: Path, names: folders.Listing, annotated: Collection[
                 return found
     near = [base for base in bases if base in names.texts]
     near += [folder for base in bases for folder in names.texts if folder.parent == base]
-    for folder in near if not folders.split_of(root, place) else ():
+    for folder in near if not folders.split_of(names.root, place) else ():
         found = _splits(folder, names, None, place, annotated)
         if found := {split: listed for split, listed in found.items() if listed & set(annotated)}:
             left = frozenset(annotated).difference(*found.values())
@@ -74,12 +74,8 @@ def _lines(path: Path, annotated: Collection[str]) -> list[list[str]]:
 
     A line is ``name``, ``name 1`` or, as CVAT writes it, ``"name with spaces"``.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError:
-        return []
     found = []
-    for line in filter(None, map(str.strip, lines)):
+    for line in parsing.lines(path):
         bare = line if folded(line) in annotated else _FLAGS.sub("", line)
         name = line.split('"')[1] if line.count('"') > 1 else bare
         stem = folders.stem(name) if name.lower().endswith((*PHOTO_ENDINGS, ".xml")) else name
