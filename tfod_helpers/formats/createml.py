@@ -1,7 +1,7 @@
 """CreateML JSON: one list for all photos, as Apple's Create ML reads it and Roboflow and others write it.
 
 ``[{"image": "cat.jpg", "annotations": [{"label": "cat", "coordinates": {"x", "y", "width", "height"}}]}]``:
-x and y are the centre of the box, and everything is in pixels. Older files say ``imagefilename`` and ``annotation``.
+x and y are the centre of the box, and everything is in pixels. Older files have ``imagefilename`` and ``annotation``.
 Without annotations, `read` takes the CreateML files in the folder with the photos, or in its subfolders.
 https://developer.apple.com/documentation/createml/building-an-object-detector-data-source
 """
@@ -28,7 +28,7 @@ def _is_ours(path: Path) -> bool:
         objects = _first(entry, _ANNOTATIONS)
         if not isinstance(_first(entry, _IMAGE), str) or not isinstance(objects, list):
             return False
-        if objects:  # the entries of an image without objects say nothing more
+        if objects:  # an image without objects does not show the format
             return isinstance(objects[0], dict) and "coordinates" in objects[0]
     return isinstance(data, list) and bool(data)
 

@@ -2,7 +2,7 @@
 
 For images, ``<image name width height>`` holds the shapes drawn on it. For video, ``<track label>`` holds
 one shape a frame, and frames have numbers only; exported with its images, frame 12 is ``frame_000012.PNG``. Of a task
-of images these numbers say nothing of the images' names, and its export for video is refused.
+of images these numbers do not give the images' names, and its export for video is refused.
 https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/
 
 Of a rotated box, an ellipse, a polygon, a mask and a cuboid the box around it is taken. Points, polylines and skeletons
@@ -80,8 +80,8 @@ def _raw_image(where: str, number: int, image: etree._Element) -> RawImage:
     if not filename.strip():
         return RawImage(where, place, fault=("it has no name", "Export the annotations again from CVAT."))
     objects: list[RawObject] = []
-    for shape in image:
-        if isinstance(shape.tag, str) and (kind := parsing.tag(shape)) != "tag":
+    for shape in image.iterchildren("{*}*"):
+        if (kind := parsing.tag(shape)) != "tag":
             at = f"{place} ({filename}), {kind} {len(objects) + 1}"
             objects.append(_to_object(at, shape, shape.get("label", ""), size))
     # In a project's export the photos of a subset are in a folder of that name.
@@ -110,12 +110,12 @@ def _frames(where: str, tracks: Sequence[etree._Element], sizes: dict[str, _Size
     frames: dict[tuple[str, str, str], list[RawObject]] = defaultdict(list)
     for track in tracks:
         label, task, subset = (track.get(key, "") for key in ("label", "task_id", "subset"))
-        for shape in track:
-            if not isinstance(shape.tag, str) or is_set(shape.get("outside")):
-                continue
-            frame = shape.get("frame", "")
-            at = f"frame {frame}, {parsing.tag(shape)} of track {track.get('id', '')}"
-            frames[task, subset, frame].append(_to_object(at, shape, label, sizes.get(task, (None, None))))
+        size = sizes.get(task, (None, None))
+        for shape in track.iterchildren("{*}*"):
+            if not is_set(shape.get("outside")):
+                frame = shape.get("frame", "")
+                at = f"frame {frame}, {parsing.tag(shape)} of track {track.get('id', '')}"
+                frames[task, subset, frame].append(_to_object(at, shape, label, size))
     for (task, subset, frame), objects in frames.items():
         place, size = f"frame {frame}", sizes.get(task, (None, None))
         if frame.isascii() and frame.isdecimal() and len(frame) < 10:

@@ -19,6 +19,7 @@ import functools
 import math
 import os
 import reprlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -131,22 +132,18 @@ def _read_file(folder: Path, name: str) -> RawImage:
 
 def _objects(items: list[Any], size: shapes.Size) -> Iterator[RawObject]:
     """Yield each object: a shape, or all shapes of one label and group that are pieces of it."""
-    pieces: dict[tuple[str, str], RawObject] = {}
+    pieces: dict[tuple[str, str], list[RawObject]] = defaultdict(list)
     for number, item in enumerate(items, start=1):
         piece = _object(f"shape {number}", item, size)
         group = "" if piece.fault or item.get("shape_type") not in _PIECES else parsing.text_at(item, "group_id")
-        if not group:
+        if group:
+            pieces[piece.name, group].append(piece)
+        else:
             yield piece
-            continue
-        key = piece.name, group
-        if key in pieces:
-            known = pieces[key]
-            corners = cast("list[float]", [*known.coordinates, *piece.coordinates])
-            bounds = shapes.around(list(zip(corners[::2], corners[1::2], strict=True)))
-            difficult = known.difficult or piece.difficult
-            piece = RawObject(f"{known.place} and {number}", piece.name, bounds, difficult=difficult)
-        pieces[key] = piece
-    yield from pieces.values()
+    for (name, _), same in pieces.items():
+        corners = cast("list[shapes.Point]", [one.coordinates[at : at + 2] for one in same for at in (0, 2)])
+        difficult = any(one.difficult for one in same)
+        yield RawObject(" and ".join(one.place for one in same), name, shapes.around(corners), difficult=difficult)
 
 
 def _object(place: str, item: Any, size: shapes.Size) -> RawObject:

@@ -88,9 +88,9 @@ def _sources(
     around: Literal["head", "body"] = "head",
     masks: bool = False,
 ) -> Iterator[Source]:
-    for word, allowed in ((classes, ("breeds", "species")), (around, ("head", "body"))):
-        if word not in allowed:
-            raise ValueError(f"{word!r} is not one of {' and '.join(map(repr, allowed))}.")
+    for option, allowed in ((classes, ("breeds", "species")), (around, ("head", "body"))):
+        if option not in allowed:
+            raise ValueError(f"{option!r} is not one of {' and '.join(map(repr, allowed))}.")
     known = {_breed(stem) for part in parts for stem in part.only or ()}
     reading.classes = sorted(known, key=str.casefold) if classes == "breeds" else list(_SPECIES)
     for part in parts:
@@ -115,7 +115,7 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _raw_image(annotations: str, around: str, classes: str, masks: bool, stem: str) -> RawImage:
-    name = _breed(stem) if classes == "breeds" else _SPECIES[not stem[:1].isupper()]  # capitals: cats, says its README
+    name = _breed(stem) if classes == "breeds" else _SPECIES[not stem[:1].isupper()]  # by its README, capitals are cats
     if around == "body":
         return _body(annotations, stem, name, masks)
     raw = read_file(f"{annotations}/xmls", f"{stem}.xml")

@@ -161,7 +161,7 @@ def dict_at(item: Any, key: str, what: str) -> dict[str, Any]:
     """Return the dict that a dict has under a key.
 
     Raises:
-        ValueError: it has none, or is no dict; the message says that it is not ``what`` it should be.
+        ValueError: it has none, or is no dict; the message has ``what`` it should be.
     """
     found = mapping(item).get(key)
     if not isinstance(found, dict):

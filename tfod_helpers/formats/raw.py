@@ -1,4 +1,4 @@
-"""What annotation files say, before anything of it is checked.
+"""What annotation files hold, before anything of it is checked.
 
 Every format returns its files as these; `labelled_images` pairs them with their photos and checks them, in the same
 way for all.
@@ -29,14 +29,14 @@ def is_set(flag: Any) -> bool:
 
 
 def marked(found: Mapping[str, Any], keys: Sequence[str], count: int) -> list[bool]:
-    """Return which of some objects are marked with 1 in one of these columns; one of another length says nothing."""
+    """Return which of some objects are marked with 1 in one of these columns; one of another length is ignored."""
     columns = [np.ravel(found[key]).tolist() for key in keys if key in found]
     return [any(column[number] == 1 for column in columns if len(column) == count) for number in range(count)]
 
 
-def is_difficult(*said: Any) -> bool:
+def is_difficult(*dicts: Any) -> bool:
     """Return whether one of some dicts, as labelling tools keep flags in them, has ``difficult`` set."""
-    return any(is_set(flags.get("difficult")) for flags in said if isinstance(flags, dict))
+    return any(is_set(flags.get("difficult")) for flags in dicts if isinstance(flags, dict))
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ class RawImage:
         where: the annotation file, relative to the folder that is read.
         place: where in that file, such as ``row 7``; empty for the whole file.
         filename: the image's file name as written there, perhaps with a path of another machine.
-        stem: the annotation file's own name without ending; empty where it says nothing of the image.
+        stem: the annotation file's own name without ending; empty where it is not the image's.
         size: width and height as the file has them; None or empty where they are not there.
         objects: its objects.
         fault: ``(what, fix)`` where the annotation cannot be used at all.
-        has_size: whether annotations of this format give a size, so that one without it is worth a word.
+        has_size: whether annotations of this format give a size, so that one without it is noted.
         size_tells: whether the size is that of the picture that was labelled, so that it tells which way up that was.
         way_up: which way up it was labelled, where the program is known to show photos so.
     """
@@ -133,7 +133,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """One part's photos, and the annotations that speak of them.
+    """One part's photos, and the annotations of them.
 
     Attributes:
         photos: the folder with the photos.

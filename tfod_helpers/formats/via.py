@@ -170,31 +170,21 @@ def _images(path: Path, problems: list[Problem]) -> dict[str, Any]:
 
 def _from_csv(path: Path, problems: list[Problem]) -> dict[str, Any]:
     """Return the images of a table with one row a region; an image without regions has one row too."""
-    images: dict[str, list[tables.Row]] = defaultdict(list)
+    images: dict[str, tuple[str, dict[str, Any]]] = {}
     for row in tables.read(path, _COLUMNS, problems):
-        images[row.texts["filename"]].append(row)
-    return {
-        f"row {rows[0].number}": {
-            "filename": filename,
-            "regions": [_csv_region(row.texts) for row in rows if not _is_bare(row.texts)],
-        }
-        for filename, rows in images.items()
-    }
+        filename, count, shape, attributes = (row.texts[column] for column in _COLUMNS)
+        _, image = images.setdefault(filename, (f"row {row.number}", {"filename": filename, "regions": []}))
+        if count.strip() != "0" or shape.strip() not in ("", "{}"):
+            image["regions"].append({"shape_attributes": _parsed(shape), "region_attributes": _parsed(attributes)})
+    return dict(images.values())
 
 
-def _is_bare(texts: dict[str, str]) -> bool:
-    return texts["region_count"].strip() == "0" and texts["region_shape_attributes"].strip() in ("", "{}")
-
-
-def _csv_region(texts: dict[str, str]) -> Any:
-    """Return a row as a region; what cannot be read stays text, and is refused with the region."""
-    region: dict[str, Any] = {}
-    for key, column in (("shape_attributes", _COLUMNS[2]), ("region_attributes", _COLUMNS[3])):
-        try:
-            region[key] = parsing.parse_json(texts[column].encode("utf-8", "replace"))
-        except parsing.UnusableError:
-            region[key] = texts[column]
-    return region
+def _parsed(cell: str) -> Any:
+    """Return the JSON in a cell; what cannot be read stays text, and is refused with the region."""
+    try:
+        return parsing.parse_json(cell.encode("utf-8", "replace"))
+    except parsing.UnusableError:
+        return cell
 
 
 # --- version 3 --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""One COCO file, put in order: ids as whoever wrote it meant them, boxes of its own or around outlines."""
+"""One COCO file, put in order: ids in one spelling, boxes of its own or around outlines."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def outline_fault(outline: Any, size: tuple[Any, Any]) -> str | None:
 
     Args:
         outline: polygons ``[[x, y, x, y, x, y, ...], ...]``, or ``{"size": [height, width], "counts": ...}``.
-        size: ``(width, height)`` of the image, as its entry says it.
+        size: ``(width, height)`` of the image, as its entry has it.
     """
     if isinstance(outline, list):
         for polygon in outline:

@@ -15,7 +15,7 @@ from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source,
 from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import Problem, refused
 
-# Files of the COCO archives that say other things of the photos that instances_train2017.json is about.
+# Files of the COCO archives with other annotations of the photos of instances_train2017.json.
 _OTHER_TASK = re.compile(r"(captions|person_keypoints|panoptic|stuff|image_info|densepose)(_.*)?", re.IGNORECASE)
 
 

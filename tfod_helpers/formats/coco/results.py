@@ -33,7 +33,7 @@ def read_results(
         results: a JSON list of ``{"image_id", "category_id", "bbox", "score"}``.
         annotations: the COCO file that the ids belong to.
         dataset: the images that were read with it; their detections are returned in its order. A class that it lacks
-            has the id 0; `evaluation.score` leaves it out and says so.
+            has the id 0; `evaluation.score` leaves it out, with a note.
 
     Raises:
         FileNotFoundError: a file is not there.

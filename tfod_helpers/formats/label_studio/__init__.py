@@ -7,7 +7,7 @@ A photo is found by the name that Label Studio gave it when it was uploaded (``1
 (``cat.jpg``). Of a rotated rectangle, an ellipse, a polygon and a brush stroke the box around it is taken; key points
 have no box, which is an error. Of several annotations of one image the first that was not cancelled is taken; where
 they differ, that is a warning. Of a task with several images each has the regions that their ``to_name`` and
-``item_index`` say; the task is refused where they do not say it. Images that were skipped, or not labelled yet, are
+``item_index`` give; the task is refused where they do not. Images that were skipped, or not labelled yet, are
 left out, and so is one of several on which nothing is drawn. Without annotations, `read` takes the Label Studio files
 in the folder with the photos, or in its subfolders.
 https://labelstud.io/guide/task_format and https://labelstud.io/guide/export

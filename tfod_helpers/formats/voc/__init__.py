@@ -1,7 +1,7 @@
 """Pascal VOC: one XML file a photo, as labelImg and most other labelling tools write it.
 
 ``<annotation>`` holds ``<filename>``, ``<size>`` and one ``<object>`` a box with ``<name>`` and
-``<bndbox>``. Coordinates are taken as the file says them: no one is subtracted.
+``<bndbox>``. Coordinates are taken as they are: no one is subtracted.
 
 An annotation belongs to the photo that its ``<filename>`` names, or to the one that has its own name; where both exist
 and differ, that is an error. ``<part>`` and XML namespaces are ignored; a polygon alone has the box around it. Without
