@@ -156,6 +156,8 @@ def test_version_3(tmp_path: Path) -> None:
     assert len(dataset[1].labels) == 0
     with pytest.raises(DatasetError, match=r"region 1 \('calm'\): 'mood' has 2 values: calm, wild\. Choose one\."):
         via.read(folder, attribute="mood")
+    dataset_folder(tmp_path, {**VERSION_3, "metadata": VERSION_3["metadata"] | {"x": 7}})
+    assert list(via.read(folder, on_problem="skip").label_map) == ["cat", "dog"]
 
 
 @pytest.mark.parametrize(

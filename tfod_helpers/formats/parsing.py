@@ -171,7 +171,7 @@ def dict_at(item: Any, key: str, what: str) -> dict[str, Any]:
 
 def number(value: Any) -> float | None:
     """Return a number; None where it is a text, true or false, not finite, or larger than a float can be."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) not in (int, float):
         return None
     try:
         return float(value) if math.isfinite(value) else None

@@ -36,7 +36,7 @@ def marked(found: Mapping[str, Any], keys: Sequence[str], count: int) -> list[bo
 
 def is_difficult(*dicts: Any) -> bool:
     """Return whether one of some dicts, as labelling tools keep flags in them, has ``difficult`` set."""
-    return any(is_set(flags.get("difficult")) for flags in dicts if isinstance(flags, dict))
+    return any(is_set(flags["difficult"]) for flags in dicts if isinstance(flags, dict) and "difficult" in flags)
 
 
 @dataclass(frozen=True)

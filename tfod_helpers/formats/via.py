@@ -48,7 +48,8 @@ def _sources(parts: Sequence[Part], reading: Reading, *, attribute: str | None =
 
 def _class_attribute(images: Sequence[Any], wanted: str | None, reading: Reading) -> str:
     """Return the attribute that is the class: the one wanted, the only one, or the only one that all regions have."""
-    regions = [region for image in images for region in parsing.dicts(_regions(image))]
+    named = [image for image in images if parsing.text_at(image, "filename")]  # the others are refused
+    regions = [region for image in named for region in parsing.dicts(_regions(image))]
     counts = Counter(
         name
         for region in regions
@@ -204,8 +205,8 @@ def _from_version_3(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             continue  # it has perhaps lost its own, and is no background
         files = parsing.mapping(about).get("fid_list")
         file = data["file"].get(parsing.text(files[0])) if isinstance(files, list) and len(files) == 1 else None
-        image = {"fid_list": files, "filename": parsing.text_at(file, "fname"), "regions": regions.get(view, [])}
-        yield f"image {number}", image
+        image = {"view": view, "fid_list": files, "filename": parsing.text_at(file, "fname")}
+        yield f"image {number}", image | {"regions": regions.get(view, [])}
 
 
 def _region_of_version_3(item: Any, options: dict[str, Any]) -> dict[str, Any]:
