@@ -87,20 +87,19 @@ def _of_items(text: str) -> Iterator[_Entry]:
         raise ValueError("there is no 'item { id: 1 name: '...' }' in it. Add one item a class.")
     for number, item in enumerate(items, start=1):
         if item.name != "item" or not isinstance(item.value, list):
-            raise ValueError(f"{item.token.where}: expected 'item {{', got {item.name!r}.")
-        yield _of_item(number, item.token.line, item.value)
+            raise ValueError(f"{item.where}: expected 'item {{', got {item.name!r}.")
+        yield _of_item(number, item.line, item.value)
 
 
 def _of_item(number: int, line: int, fields: Sequence[Field]) -> _Entry:
     found: dict[str, Field] = {}
     for field in fields:
         if isinstance(field.value, list) and field.name != "keypoints":
-            line = field.token.line
-            raise ValueError(f"line {line}: {field.name!r} is opened within item {number}. Close the item before it.")
+            raise ValueError(f"line {field.line}: {field.name!r} is opened within item {number}. Close that one first.")
         other = found.setdefault(field.name, field)
         if other is not field and field.name in ("name", "id", "display_name"):
             what = f"item {number} has more than one {field.name} ({other.value!r}, {field.value!r})"
-            raise ValueError(f"line {other.token.line}: {what}. Write an item of its own for each class.")
+            raise ValueError(f"line {other.line}: {what}. Write an item of its own for each class.")
     values = {field.name: field.value for field in found.values()}
     name = values.get("name") or values.get("display_name")
     if not isinstance(name, str):

@@ -11,7 +11,6 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from tfod_helpers.problems import FixableError
 
@@ -28,8 +27,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
-_PLAIN_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
-_KEPT = (b'"', b"'", b"\\", b"?")  # what an escape may stand for besides
+_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+_ESCAPES |= {sign: sign for sign in (b'"', b"'", b"\\", b"?")}
 _CLOSING = {"{": "}", "<": ">"}
 _FLAGS = {"true": True, "True": True, "false": False, "False": False}
 
@@ -39,32 +38,41 @@ class TextFormatError(FixableError, ValueError):
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One setting of a text.
+class _Placed:
+    """What stands at a place of a text.
+
+    Attributes:
+        line: from 1.
+        column: from 1.
+    """
+
+    line: int
+    column: int
+
+    @property
+    def where(self) -> str:
+        """Its line and column, as errors name them."""
+        return f"line {self.line}, column {self.column}"
+
+
+@dataclass(frozen=True)
+class Setting(_Placed):
+    """One setting of a text, at the place of its own name.
 
     Attributes:
         name: its dotted name, such as ``train_config.batch_size``. A message that is there several times is
             numbered from 0: ``train_config.data_augmentation_options[1].random_crop_image``.
         value: a bool, int, float or str (also for an enum's name); a tuple where the text gives a list or the
             field more than once; ``{}`` for a message with nothing in it.
-        line: where the setting's own name stands, from 1.
-        column: from 1.
     """
 
     name: str
     value: Value
-    line: int
-    column: int
 
     @property
     def plain_name(self) -> str:
         """The name without the numbers of repeated messages."""
         return re.sub(r"\[\d+\]", "", self.name)
-
-    @property
-    def where(self) -> str:
-        """Its line and column, as errors name them."""
-        return f"line {self.line}, column {self.column}"
 
     def refused(self, what: str, fix: str) -> TextFormatError:
         """Return the error that names this setting, its value and its place."""
@@ -93,33 +101,23 @@ def read_fields(text: str, *, windows_paths: bool = False) -> list[Field]:
 
 
 @dataclass(frozen=True)
-class Token:
-    """A word, number, text or mark, and where it stands."""
+class Field(_Placed):
+    """One field as the text has it, at the place of its name: that name alone, its value or the fields of a message."""
 
+    name: str
+    value: Value | list[Field]
+
+
+@dataclass(frozen=True)
+class _Token(_Placed):
     kind: str
     text: str
-    line: int
-    column: int
 
     def __str__(self) -> str:
         return reprlib.repr(self.text) if self.text else "the end of the file"
 
-    @property
-    def where(self) -> str:
-        """Its line and column, as errors name them."""
-        return f"line {self.line}, column {self.column}"
-
     def error(self, what: str, fix: str) -> TextFormatError:
-        """Return the error that names its place."""
         return TextFormatError(self.where, what, fix)
-
-
-class Field(NamedTuple):
-    """One field as the text has it: its own name, its value or the fields of a message, and where the name stands."""
-
-    name: str
-    value: Value | list[Field]
-    token: Token
 
 
 class _Reader:
@@ -129,10 +127,10 @@ class _Reader:
         self.windows_paths = windows_paths
 
     @property
-    def token(self) -> Token:
+    def token(self) -> _Token:
         return self.tokens[self.place]
 
-    def take(self) -> Token:
+    def take(self) -> _Token:
         token = self.token
         self.place += token.kind != "end"
         return token
@@ -141,7 +139,7 @@ class _Reader:
         """Take the next token if it is this mark."""
         return self.token.text == mark and bool(self.take().text)
 
-    def read_message(self, opened: Token | None, depth: int) -> list[Field]:
+    def read_message(self, opened: _Token | None, depth: int) -> list[Field]:
         closing = _CLOSING[opened.text] if opened else ""
         if opened and depth > _DEEPEST:
             raise opened.error(f"messages are nested more than {_DEEPEST} deep", "Check the braces.")
@@ -163,22 +161,22 @@ class _Reader:
         if start.kind != "word":
             fix = "A setting is 'name: value' or 'name { ... }'; check for a missing name, quote or brace before it."
             raise start.error(f"expected the name of a setting, got {start}", fix)
-        name = start.text
+        name, place = start.text, (start.line, start.column)
         if not self.takes(":") and self.token.text not in ("{", "<", "["):
             fix = f"Write {name}: VALUE or {name} {{ ... }}."
             raise self.token.error(f"expected ':' or '{{' after {name!r}, got {self.token}", fix)
         if not self.takes("["):
-            return [Field(name, self.read_value(name, depth), start)]
+            return [Field(*place, name, self.read_value(name, depth))]
         values = []
         while not self.takes("]"):
             if self.token.kind == "end":
                 raise start.error(f"the list of {name!r} is never closed", "Add a ']'.")
             values.append(self.read_value(name, depth))
-        messages = [Field(name, value, start) for value in values if isinstance(value, list)]
+        messages = [Field(*place, name, value) for value in values if isinstance(value, list)]
         scalars = tuple(value for value in values if not isinstance(value, list))
         if scalars and messages:
             raise start.error(f"the list of {name!r} mixes values and messages", "Keep one kind.")
-        return messages or [Field(name, scalars, start)]
+        return messages or [Field(*place, name, scalars)]
 
     def read_value(self, name: str, depth: int) -> Scalar | list[Field]:
         token = self.take()
@@ -197,22 +195,22 @@ class _Reader:
         raise token.error(f"expected a value for {name!r}, got {token}", fix)
 
 
-def _tokens(text: str) -> Iterator[Token]:
+def _tokens(text: str) -> Iterator[_Token]:
     place, line, line_start = 0, 1, 0
     while place < len(text):
         match = _TOKEN.match(text, place)
         column = place - line_start + 1
         if not match:
-            raise _unexpected(Token("", text[place:].split("\n")[0], line, column))
+            raise _unexpected(_Token(line, column, "", text[place:].split("\n")[0]))
         if match.lastgroup != "space":
-            yield Token(match.lastgroup or "", match.group(), line, column)
+            yield _Token(line, column, match.lastgroup or "", match.group())
         elif newlines := match.group().count("\n"):
             line, line_start = line + newlines, text.rindex("\n", place, match.end()) + 1
         place = match.end()
-    yield Token("end", "", line, max(1, place - line_start))
+    yield _Token(line, max(1, place - line_start), "end", "")
 
 
-def _unexpected(rest: Token) -> TextFormatError:
+def _unexpected(rest: _Token) -> TextFormatError:
     quote = rest.text[0]
     if quote in "'\"":
         fix = f"Close it with {quote} (a backslash just before the quote hides it: write / in paths)."
@@ -229,7 +227,7 @@ def _number(text: str) -> int | float:
         return float(text if text.endswith("inf") else text.removesuffix("f"))
 
 
-def _unquoted(token: Token, windows_paths: bool) -> str:
+def _unquoted(token: _Token, windows_paths: bool) -> str:
     inner = token.text[1:-1]
     as_written = inner.replace("\\\\", "\\")
     if windows_paths and re.match(r"[A-Za-z]:\\(?!\\)", inner):
@@ -249,7 +247,7 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
         return bytes([int(code[1:], 16)])
     if code[:1].isdigit() and code[:1] < b"8":
         return bytes([int(code, 8) & 0xFF])
-    return code if code in _KEPT else _PLAIN_ESCAPES.get(code, match.group())
+    return _ESCAPES.get(code, match.group())
 
 
 def _flattened(fields: list[Field], prefix: str) -> Iterator[Setting]:
@@ -268,9 +266,9 @@ def _flattened(fields: list[Field], prefix: str) -> Iterator[Setting]:
             numbers[field.name] += 1
             yield from _flattened(field.value, f"{name}.")
             if not field.value:
-                yield Setting(name, "{}", field.token.line, field.token.column)
+                yield Setting(field.line, field.column, name, "{}")
         elif field.name in values:
-            yield Setting(name, values.pop(field.name), field.token.line, field.token.column)
+            yield Setting(field.line, field.column, name, values.pop(field.name))
 
 
 def _together(first: Value, second: Value) -> Value:
