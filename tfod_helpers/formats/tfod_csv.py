@@ -32,7 +32,7 @@ from tfod_helpers.formats.format import Format, Splits
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading
 from tfod_helpers.formats.tables import Row
 from tfod_helpers.photos.folder import PhotoFolder, folded
-from tfod_helpers.problems import DatasetError, Problem
+from tfod_helpers.problems import DatasetError
 
 FILE_NAME = "_annotations.csv"  # as Roboflow calls it
 _LOOKED_AT = 20  # tables of a folder
@@ -52,7 +52,7 @@ def _find(names: folders.Listing) -> list[Part]:
 def _part(path: Path, names: folders.Listing, *, alone: bool) -> Part:
     split = folders.split_in_name(path.stem, alone=alone) or folders.split_of(names.root, path.parent)
     try:
-        rows = _rows(path, [])
+        rows = tables.read(path, COLUMNS, [])
     except (DatasetError, OSError):  # reading it again will give the reason
         rows = []
     wanted = {folders.stem(re.split(r"[/\\]", row.texts["filename"].strip())[-1]) for row in rows}
@@ -80,8 +80,10 @@ def _write_table(images: Sequence[LabelledImage], label_map: LabelMap, path: Pat
 
 def _read_table(path: Path, photos: PhotoFolder, reading: Reading) -> Iterator[tuple[str, RawImage]]:
     rows: dict[str, list[Row]] = defaultdict(list)
-    for row in _rows(path, reading.problems):
+    for row in tables.read(path, COLUMNS, reading.problems, numbers=("width", "height", *COORDINATES)):
         rows[row.texts["filename"]].append(row)
+    if not rows:
+        raise parsing.refused(path, "it has no rows below the first", "Add one row a box.")
     for photo, names in _of_one_photo(rows, photos):
         split = folders.split_name(*photo.split("/")[-2::-1])
         yield split, _raw_image(path.name, sorted(row for name in names for row in rows[name]))
@@ -106,12 +108,6 @@ def _path(name: str) -> str:
     """Return a file name as a path without ending that can be compared: ``/images/a``."""
     parts = [folded(part) for part in re.split(r"[/\\]", name.strip()) if part not in ("", ".")]
     return "/" + folders.stem("/".join(parts))
-
-
-def _rows(path: Path, problems: list[Problem]) -> list[Row]:
-    if rows := tables.read(path, COLUMNS, problems, numbers=("width", "height", *COORDINATES)):
-        return rows
-    raise parsing.refused(path, "it has no rows below the first", "Add one row a box.")
 
 
 def _raw_image(where: str, rows: list[Row]) -> RawImage:
