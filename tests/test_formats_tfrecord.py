@@ -320,6 +320,14 @@ def test_records_in_any_folder(tmp_path: Path) -> None:
     }
 
 
+def test_folders_that_are_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a root with more folders than any data set has, those that are not listed are not looked into."""
+    put(tmp_path / "train/x.record", "a.jpg:cat")
+    assert len(tfrecord.FORMAT.find(Listing(tmp_path))) == 1
+    monkeypatch.setattr("tfod_helpers.formats.folders._MOST", 1)
+    assert tfrecord.FORMAT.find(Listing(tmp_path)) == []
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [

@@ -52,7 +52,7 @@ def find_anywhere(listing: folders.Listing) -> list[Part]:
 
 
 def _parts(listing: folders.Listing, places: Iterable[Path]) -> list[Part]:
-    root, sets = listing.root, [one for place in places for one in sets_in(place, listing[place])]
+    root, sets = listing.root, [one for place in places for one in sets_in(place, listing.get(place, ()))]
     return [Part(root, one.first, folders.split_of(root, one.folder) or _split(one.name)) for one in sets]
 
 
