@@ -29,7 +29,7 @@ from tfod_helpers.formats import folders, parsing, shapes
 from tfod_helpers.formats.format import Format, photos_taken_out
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_difficult
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import DatasetError, Problem
+from tfod_helpers.problems import DatasetError
 
 _ENDINGS = (".json",)
 _LOOKED_AT = 3  # files of a folder
@@ -70,11 +70,11 @@ def _sources(
             photos = None
         title = f"{part.annotations.absolute().name}_photos"
         target = storage.join(folder, title) if folder else part.annotations.absolute().with_name(title)
-        found: list[Problem] = []
+        found = Reading(str(part.annotations))
         inside = dict.fromkeys(_take_out(_photos_inside(part, names, photos), target, found))
-        if found and not photos and not inside:
-            raise DatasetError(found, str(part.annotations))
-        reading.problems += found
+        if found.problems and not photos and not inside:
+            raise DatasetError(found.problems, found.where)
+        reading.problems += found.problems
         to_raw = functools.partial(_read_file, part.annotations)
         if photos or not inside:
             rest = [name for name in names if name not in inside]
@@ -98,16 +98,15 @@ def _photos_inside(part: Part, names: Sequence[str], photos: PhotoFolder | None)
             yield name, photo
 
 
-def _take_out(found: Iterator[tuple[str, bytes]], target: storage.AnyPath, problems: list[Problem]) -> list[str]:
+def _take_out(found: Iterator[tuple[str, bytes]], target: storage.AnyPath, reading: Reading) -> list[str]:
     """Write the photos to a folder, if there are any; return the annotations that they were in."""
     first = next(found, None)
     if first is None:
         return []
-    with photos_taken_out(target, problems) as save:
+    with photos_taken_out(target, reading.problems) as save:
         inside = [name for name, photo in (first, *found) if save(name, "imageData", folders.stem(name), photo)]
     what = f"of {len(inside)} annotations the photo was missing and taken out of imageData, such as of {first[0]}"
-    fix = "Nothing needs to be done."
-    problems.append(Problem(where=str(target), what=what, fix=fix, severity="note", kind="photo taken out"))
+    reading.add(str(target), what, "Nothing needs to be done.", "note", "photo taken out")
     return inside
 
 

@@ -147,14 +147,14 @@ def mapping(value: Any) -> dict[str, Any]:
 
 def text(value: Any) -> str:
     """Return a text as it is, and a whole number as text; anything else is empty."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return value
+    return str(value) if type(value) is int else ""
 
 
 def text_at(item: Any, key: str) -> str:
     """Return the `text` that a dict has under a key; empty where it has none, or is no dict."""
-    return text(mapping(item).get(key))
+    return text(item.get(key)) if isinstance(item, dict) else ""
 
 
 def dict_at(item: Any, key: str, what: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -65,9 +65,7 @@ class RawObject:
     difficult: bool = False
 
     @classmethod
-    def around(
-        cls, place: str, name: str, fix: str, bounds: Callable[..., Bounds], *args: Any, **more: Any
-    ) -> RawObject:
+    def around(cls, place: str, name: str, fix: str, bounds: Callable[..., Bounds], *args: Any, **more: Any) -> Self:
         """Return an object with the box ``bounds(*args)``; a ValueError becomes its fault, with this fix."""
         try:
             return cls(place, name, bounds(*args), **more)

@@ -10,8 +10,8 @@ from typing import Any
 
 from tfod_helpers.annotations import masks
 from tfod_helpers.formats import parsing, shapes
-from tfod_helpers.formats.raw import WayUp
-from tfod_helpers.problems import Problem, Severity
+from tfod_helpers.formats.raw import Reading, WayUp
+from tfod_helpers.problems import Severity
 
 Id = int | str
 LISTS = ("images", "annotations", "categories")
@@ -37,7 +37,7 @@ class CocoFile:
         without_boxes: what it has instead of boxes, where it has none at all; else empty.
     """
 
-    def __init__(self, path: Path, found: list[Problem]) -> None:
+    def __init__(self, path: Path, found: Reading) -> None:
         data = parsing.load_json(path)
         if not isinstance(data, dict) or not all(isinstance(data.get(name, []), list) for name in LISTS):
             raise parsing.refused(path, "it is no COCO file with lists of images and annotations", _EXPORT_AGAIN)
@@ -104,9 +104,7 @@ class CocoFile:
         return True
 
     def _problem(self, place: str, what: str, fix: str, severity: Severity = "error") -> None:
-        self._found.append(
-            Problem(where=self.name, object=place, what=what, fix=fix, severity=severity, kind="entry unreadable")
-        )
+        self._found.add(self.name, what, fix, severity, "entry unreadable", place)
 
 
 def key_of(id: Any) -> Id:

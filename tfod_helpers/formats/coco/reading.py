@@ -13,7 +13,7 @@ from tfod_helpers.formats import one_file, parsing
 from tfod_helpers.formats.coco.file import LISTS, CocoFile, corners, outline_fault, outline_of, shown_id
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Reading, Source, is_difficult
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import Problem, refused
+from tfod_helpers.problems import refused
 
 # Files of the COCO archives with other annotations of the photos of instances_train2017.json.
 _OTHER_TASK = re.compile(r"(captions|person_keypoints|panoptic|stuff|image_info|densepose)(_.*)?", re.IGNORECASE)
@@ -33,15 +33,15 @@ def sources(parts: Sequence[Part], reading: Reading, *, masks: bool = False) -> 
     for part in parts:
         other = _OTHER_TASK.fullmatch(part.annotations.stem)
         main = part.annotations.with_name(f"instances{other[2] or ''}.json") if other else None
-        problems: list[Problem] = []
-        file = CocoFile(part.annotations, problems) if main not in files else None
+        found = Reading(reading.where)
+        file = CocoFile(part.annotations, found) if main not in files else None
         why = file.without_boxes if file else f"{main and main.name} has the boxes of its photos"
         if why and len(files) == 1:
             raise refused(part.annotations, why, "Give the file with the boxes.", where=part.annotations.name)
         if why or file is None:
             reading.add(part.annotations.name, why, "Left out.", "note", "file left out")
             continue
-        reading.problems += problems
+        reading.problems += found.problems
         reading.classes = [*dict.fromkeys((*reading.classes, *file.classes))]
         photos, _ = one_file.with_photos(part, parts, functools.partial(_names, file), iter)
         yield Source(photos, file.items, functools.partial(_raw_image, file, masks), part.split)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,10 @@ from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.files import storage
 from tfod_helpers.formats import one_file, parsing
 from tfod_helpers.formats.coco.file import CocoFile, Id, corners
-from tfod_helpers.formats.raw import Part
+from tfod_helpers.formats.raw import Part, Reading
 from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoNames, shared_folders
-from tfod_helpers.problems import Problem, settle_problems
+from tfod_helpers.problems import settle_problems
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -39,8 +38,8 @@ def read_results(
         FileNotFoundError: a file is not there.
         DatasetError: an entry is broken, or is about an image or a class that there is not; all are listed.
     """
-    path, found = storage.mirror(results).expanduser(), list[Problem]()
-    place = storage.mirror(annotations).expanduser()
+    path, place = (storage.mirror(one).expanduser() for one in (results, annotations))
+    found = Reading(str(path))
     file = CocoFile(place, found)
     of_id = _images(file, place.absolute(), dataset)
     unclear: dict[Id, None] = {}
@@ -54,15 +53,19 @@ def read_results(
             id, name = file.image_of(item), file.class_of(item)
             detection = corners(item), name, parsing.number_at(item, "score")
         except ValueError as error:
-            fix = "Correct it, or delete the detection."
-            found.append(Problem(where=path.name, object=f"detection {number}", what=str(error), fix=fix))
+            fix, kind = "Correct it, or delete the detection.", "entry unreadable"
+            found.add(path.name, str(error), fix, "error", kind, f"detection {number}")
             continue
         if len(of_id[id]) == 1:
             rows[of_id[id][0]].append(detection)
         elif len(of_id[id]) > 1:
             unclear[id] = None
-    found += [_unclear(file, id, [dataset[number].path for number in of_id[id]]) for id in unclear]
-    settle_problems(found, "raise", str(path))
+    for id in unclear:
+        shown = ", ".join(dict.fromkeys(str(dataset[number].path) for number in of_id[id]))
+        what = f"its file name {file.filenames[id]!r} does not say which image of the dataset it is: {shown}"
+        fix = "Give each image a file name of its own, with its folder."
+        found.add(file.name, what, fix, "error", "photo unclear", f"image {id}")
+    settle_problems(found.problems, "raise", found.where)
     # Of equal confidences the one in the image of the lower id counts first, as with pycocotools.
     image_ids = {numbers[0]: id for id, numbers in of_id.items() if len(numbers) == 1 and isinstance(id, int)}
     return [_detections(rows[number], dataset.label_map, image_ids.get(number)) for number in range(len(dataset))]
@@ -99,10 +102,3 @@ def _images(file: CocoFile, path: Path, dataset: Dataset) -> dict[Id, list[int]]
         for id in best:
             of_id[id] = [numbers[name] for name in found[id]] * len(best)
     return of_id
-
-
-def _unclear(file: CocoFile, id: Id, paths: Sequence[Path]) -> Problem:
-    shown = ", ".join(map(str, dict.fromkeys(paths)))
-    what = f"its file name {file.filenames[id]!r} does not say which image of the dataset it is: {shown}"
-    fix = "Give each image a file name of its own, with its folder."
-    return Problem(where=file.name, object=f"image {id}", what=what, fix=fix, kind="photo unclear")

@@ -24,10 +24,8 @@ _EXPORT_AGAIN = "Export the project again from Label Studio, as JSON."
 
 def is_ours(path: Path) -> bool:
     """Whether a file begins as Label Studio's exports do."""
-    data = parsing.beginning_of_json(path)
-    first = data[0] if isinstance(data, list) and data else None
-    if not isinstance(first, dict):
-        return False
+    data = parsing.dicts(parsing.beginning_of_json(path))
+    first = data[0] if data else {}
     if isinstance(first.get("data"), dict):
         return any(isinstance(first.get(key), list) for key in (*_ANNOTATIONS, "predictions"))
     if any("result" in one for key in _ANNOTATIONS for one in parsing.dicts(first.get(key))):
@@ -119,12 +117,10 @@ def _by_image(items: Sequence[Any], names: Mapping[_Target, str]) -> dict[_Targe
 def _key_of(tag: str, names: Iterable[_Target]) -> str:
     """Return the key of the image that a tag shows: the tag's own name, or the one that begins and ends like it."""
     keys = list(dict.fromkeys(target.key for target in names))
-    if tag in keys or len(keys) == 1:
-        return keys[0] if len(keys) == 1 else tag
-    alike = [key for key in keys if tag and key[:2].lower() == tag[:2].lower()]
-    if len(alike) > 1:
-        alike = [key for key in alike if re.findall(r"\d*$", key)[0] == re.findall(r"\d*$", tag)[0]]
-    return alike[0] if len(alike) == 1 else ""
+    own = [key for key in keys if key == tag]
+    begins = [key for key in keys if tag and key[:2].lower() == tag[:2].lower()]
+    ends = [key for key in begins if re.findall(r"\d*$", key)[0] == re.findall(r"\d*$", tag)[0]]
+    return next((found[0] for found in (keys, own, begins, ends) if len(found) == 1), "")
 
 
 def _facts(image: RawImage) -> list[str]:

@@ -15,15 +15,10 @@ def find(names: folders.Listing) -> list[Part]:
     """Return where the Pascal VOC annotations under a folder are, each with its photos and its split."""
     parts: list[Part] = []
     for place in names:
-        if _has_ours(place, names):
+        first = names.ending(place, ".xml")[:_LOOKED_AT]
+        if any(parsing.beginning_of_xml(place / name)[:1] == ["annotation"] for name in first):
             parts += _parts(place, names)
     return folders.shared(parts, names)
-
-
-def _has_ours(place: Path, names: folders.Listing) -> bool:
-    """Whether one of the first XML files of a folder is a Pascal VOC annotation."""
-    first = names.ending(place, ".xml")[:_LOOKED_AT]
-    return any(parsing.beginning_of_xml(place / name)[:1] == ["annotation"] for name in first)
 
 
 def _parts(place: Path, names: folders.Listing) -> list[Part]:
