@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from tfod_helpers.formats.folders import stem
@@ -12,36 +14,36 @@ from tfod_helpers.photos.folder import folded
 
 Place = TypeVar("Place")
 _TASK = re.compile(r"[0-9a-f]{8}-(?=.)")  # what Label Studio puts before a photo's name
+_SPELLINGS: tuple[Callable[[str], str], ...] = (str, folded)
 
 
 class PhotosByName(Generic[Place]):
-    """Photos, each with its place and its name; capitals and the two ways to spell an accent are no difference."""
+    """Photos, each with its place and its name."""
 
     def __init__(self, photos: Iterable[tuple[Place, str]]) -> None:
-        self._names: dict[str, list[tuple[Place, str]]] = defaultdict(list)
-        self._stems: dict[str, list[tuple[Place, str]]] = defaultdict(list)
-        for photo in photos:
-            self._names[folded(photo[1])].append(photo)
-            self._stems[folded(stem(photo[1]))].append(photo)
+        self._photos = list(photos)
+        self._index = functools.cache(self._indexed)  # most label files are spelled as their photos, and need one
+
+    def _indexed(self, spelling: Callable[[str], str], with_ending: bool) -> dict[str, list[tuple[Place, str]]]:
+        found = defaultdict(list)
+        for photo in self._photos:
+            found[spelling(photo[1] if with_ending else stem(photo[1]))].append(photo)
+        return found
 
     def of_label(self, file: str) -> list[tuple[Place, str]]:
         """Return the photos that a label file may belong to: ``a.txt`` to ``a.jpg``, or ``a.jpg.txt``.
 
-        Those that are spelled alike come before others.
+        Spelled alike comes first; then capitals and the two ways to spell an accent are no difference.
         """
-        for name in stems(file):
-            bare, whole = self._stems.get(folded(name), []), self._names.get(folded(name), [])
-            alike = [photo for photo in bare if stem(photo[1]) == name] or [
-                photo for photo in whole if photo[1] == name
-            ]
-            if found := alike or bare or whole:
+        for name, spelling, with_ending in itertools.product(stems(file), _SPELLINGS, (False, True)):
+            if found := self._index(spelling, with_ending).get(spelling(name)):
                 return found
         return []
 
     def of_line(self, name: str) -> list[tuple[Place, str]]:
         """Return the photos that a list may have by a name: with this ending, with another one, or without any."""
-        found = self._names.get(folded(name)) or self._stems.get(folded(stem(name)))
-        return found or self._stems.get(folded(name), [])
+        names, bare = self._index(folded, True), self._index(folded, False)
+        return names.get(folded(name)) or bare.get(folded(stem(name))) or bare.get(folded(name), [])
 
 
 def stems(name: str) -> list[str]:

@@ -53,23 +53,16 @@ def find(listing: folders.Listing) -> list[Part]:
 
 def beside(images: Path) -> list[Part]:
     """Return the parts of a folder that the caller says is YOLO; where nothing is recognised, it is one."""
-    folder = existing_folder(images)
-    layout = _Layout(Tree(folders.Listing(folder)))
-    every = layout.tree.within(folder) or [folder]
-    found = layout.parts() or layout.finished([layout.part(one, None, Share("")) for one in every], {})
-    return list(found)
+    layout = _Layout(Tree(folders.Listing(existing_folder(images))))
+    return list(layout.parts() or layout.finished(layout.all_parts(), {}))
 
 
 def given(part: Part) -> list[YoloPart]:
     """Return the parts of a folder of photos and one of labels that somebody named."""
     around = [part.images, *part.images.parents[:ABOVE]]
     home = next((one for one in around if one in (part.annotations, *part.annotations.parents)), None)
-    listing = folders.Listing(existing_folder(part.images))
-    layout, found = _Layout(Tree(listing, home)), []
-    for images in layout.tree.within(part.images) or [part.images]:
-        labels = part.annotations / images.relative_to(part.images)
-        found.append(layout.part(images, labels if labels.is_dir() else part.annotations, Share(part.split)))
-    return found
+    layout = _Layout(Tree(folders.Listing(existing_folder(part.images)), home))
+    return layout.all_parts(part.annotations, part.split)
 
 
 def mirrored(path: storage.AnyPath) -> Path:
@@ -129,14 +122,22 @@ class _Layout:
         if len(places) < 2:
             yield self.part(images, places[0] if places else None, share)
             return
-        rest = set(self.tree.photos(images))
+        rest = frozenset(self.tree.photos(images)) if share.only is None else share.only
         for place in places:
-            own = self.tree.labelled(images, place)
+            own = rest & self.tree.labelled(images, place)
             rest -= own
             split = share.split or folders.split_of(self.tree.home, place)
-            yield self.part(images, place, share._replace(split=split, only=own & (share.only or own)))
+            yield self.part(images, place, Share(split, own, share.description))
         if rest and share.only is None:
             self.unlisted[images] = sorted(rest)
+
+    def all_parts(self, annotations: Path | None = None, split: str = "") -> list[YoloPart]:
+        """Return a part for each folder of photos, with labels from a folder that is given, or the likeliest."""
+        found, root = [], self.tree.root
+        for images in self.tree.within(root) or [root]:
+            labels = annotations and annotations / images.relative_to(root)
+            found.append(self.part(images, labels if labels and labels.is_dir() else annotations, Share(split)))
+        return found
 
     def finished(self, parts: Sequence[YoloPart], elsewhere: Mapping[str, Path]) -> list[YoloPart]:
         """Return the parts, each with all that is wrong with the layout."""
@@ -155,15 +156,16 @@ class _Layout:
 
     def _labels(self) -> dict[Path, list[Path]]:
         """Return the folder with the labels of each folder of photos that has some, or several for parts of it."""
-        every, found = self.tree.within(self.tree.root), dict[Path, list[Path]]()
+        every = self.tree.within(self.tree.root)
+        found: dict[Path, list[Path]] = {}
         for images in every:
             places = self.tree.labels_of(images)
-            if labels := next((one for one in places if self.tree.pairs(images, one)), None):
+            if labels := next((one for one in places if any(self.tree.matching(images, one))), None):
                 found[images] = [labels]
         taken = {place for places in found.values() for place in places}
         rest = [one for one in self.tree.folders if self.tree.texts(one) and one not in taken]
         for images in [one for one in every if one not in found]:
-            near = self._nearest(images, [one for one in rest if self.tree.pairs(images, one)])
+            near = self._nearest(images, [one for one in rest if any(self.tree.matching(images, one))])
             own = [self.tree.labelled(images, one) for one in near]
             if near and sum(map(len, own)) == len(frozenset().union(*own)):
                 found[images] = near
@@ -177,9 +179,8 @@ class _Layout:
         """Return the nearest of the folders, or those of the same split or name; none of another split."""
         roles = {one: split_role(folders.split_of(self.tree.home, one)) for one in (images, *places)}
         role = roles[images]
-        places = [one for one in places if not role or roles[one] in ("", role)]
-        shared = [len(os.path.commonpath((one, images))) for one in places]
-        near = [one for one, count in zip(places, shared, strict=True) if count == max(shared)]
+        shared = {one: len(os.path.commonpath((one, images))) for one in places if not role or roles[one] in ("", role)}
+        near = [one for one, count in shared.items() if count == max(shared.values())]
         same = [one for one in near if role and roles[one] == role]
         return same or [one for one in near if folded(one.name) == folded(images.name)] or near
 
@@ -211,7 +212,8 @@ class _Layout:
 
     def _lists(self, place: Path, images: Path) -> list[Description]:
         """Return the lists of names in a folder, none of which is the label file of a photo."""
-        found = [one for one in self._lists_in(place) if one.path.name not in self.tree.pairs(images, place)]
+        photos = self.tree.by_name(images)
+        found = [one for one in self._lists_in(place) if not photos.of_label(one.path.name)]
         others = [one for one in found if not one.path.name.startswith("predefined")]  # labelImg's template
         return others or found
 

@@ -16,7 +16,7 @@ from tfod_helpers.formats import folders
 from tfod_helpers.formats.labelled_images import placed
 from tfod_helpers.formats.yolo.by_name import PhotosByName
 from tfod_helpers.formats.yolo.layout import YoloPart
-from tfod_helpers.formats.yolo.rows import LabelFile, class_number, is_row, read_rows
+from tfod_helpers.formats.yolo.rows import LabelFile, class_number, is_row, read_labels
 from tfod_helpers.formats.yolo.tree import counted, is_label, like_it
 from tfod_helpers.photos.folder import PhotoFolder, files_with_ending, folded
 from tfod_helpers.problems import Problem, Severity
@@ -37,7 +37,7 @@ class LabelledPhotos:
 
     part: YoloPart
     photos: PhotoFolder
-    labels: dict[str, list[LabelFile]] = field(default_factory=lambda: defaultdict(list))
+    labels: dict[str, list[LabelFile]] = field(default_factory=dict)
 
     def rows(self) -> Iterator[tuple[str, str, int, Sequence[str]]]:
         """Yield each row: its photo, its label file, the number of its line, and the texts in it."""
@@ -65,11 +65,11 @@ def labelled_photos(parts: Sequence[YoloPart], problems: list[Problem]) -> list[
     pairs = {place: _pairs(place, some, problems) for place, some in by_place.items()}
     paired = [(place, file, photo) for place, of_file in pairs.items() for file, photo in of_file.items()]
     paths = [f"{place}/{file}" for place, file, _ in paired]
-    found = tqdm(workers.in_order(read_rows, paths), "Reading labels", len(paths), unit="file", delay=1)
+    found = tqdm(workers.in_order(read_labels, paths), "Reading labels", len(paths), unit="file", delay=1)
     lost: dict[Path, list[str]] = defaultdict(list)
     for (place, file, photo), label in zip(paired, found, strict=True):
         if photo:
-            photo[0].labels[photo[1]].append(label)
+            photo[0].labels.setdefault(photo[1], []).append(label)
         elif any(is_row(" ".join(row)) for _, row in label.rows):
             lost[place].append(file)
     severity: Severity = "warning" if paths else "error"  # or nothing is left
@@ -108,13 +108,10 @@ def _pairs(place: Path, groups: Sequence[LabelledPhotos], problems: list[Problem
 
 def leave_out(photos: Iterable[_Photo]) -> None:
     """Leave photos out of their groups."""
-    names: dict[LabelledPhotos, set[str]] = defaultdict(set)
-    for group, name in photos:
-        names[group].add(name)
-    for group, gone in names.items():
-        group.photos.names = [name for name in group.photos.names if name not in gone]
-        for name in gone & group.labels.keys():
-            del group.labels[name]
+    gone = set(photos)
+    for group in {group for group, _ in gone}:
+        group.photos.names = [name for name in group.photos.names if (group, name) not in gone]
+        group.labels = {name: files for name, files in group.labels.items() if (group, name) not in gone}
 
 
 def _unlabelled(groups: Sequence[LabelledPhotos], lost: Sequence[str], severity: Severity) -> Iterator[Problem]:
@@ -157,5 +154,5 @@ def _elsewhere(group: LabelledPhotos, names: Sequence[str]) -> dict[str, Path]:
 
 def used_classes(groups: Sequence[LabelledPhotos]) -> set[int]:
     """Return the classes' numbers in the label files."""
-    texts = {row[0] for group in groups for *_, row in group.rows()}
+    texts = {row[0].partition(".")[0] for group in groups for *_, row in group.rows()}
     return {number for number in map(class_number, texts) if number is not None and number < _MOST}

@@ -105,12 +105,11 @@ def _check_numbers(description: Description, used: set[int], problems: list[Prob
 
 def _joined(lists: Sequence[Names], reading: Reading) -> list[str]:
     """Return the classes of all lists, joined by their names, in the order in which they first come."""
-    classes: list[str] = []
-    for names in lists:
-        own = [names[number] for number in sorted(names)]
+    ordered = [[names[number] for number in sorted(names)] for names in lists]
+    for own in ordered:
         if len(set(own)) < len(own):
             return own  # a repeated name, which is refused
-        classes += [name for name in own if name not in classes]
+    classes = list(dict.fromkeys(name for own in ordered for name in own))
     counts = Counter(name.casefold() for name in classes)
     alike = [name for name in classes if counts[name.casefold()] > 1]
     if alike and len(lists) > 1:

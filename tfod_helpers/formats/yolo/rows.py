@@ -8,11 +8,13 @@ and where they leave it open, none is.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 from tfod_helpers.formats.parsing import UnusableError
 from tfod_helpers.formats.raw import RawObject
@@ -27,32 +29,32 @@ _LONGEST = 4000  # digits that Python makes a number of
 _SLACK = 0.01  # of the image, that key points may lie beside their box
 
 
-class LabelFile(NamedTuple):
-    """The rows of a label file that are not blank.
-
-    Attributes:
-        name: the file's name.
-        rows: each with the number of its line, and the texts in it.
-        fault: ``(what, fix)`` where the file cannot be read.
-    """
+@dataclass(frozen=True)
+class LabelFile:
+    """A label file: its name and its text, or ``(what, fix)`` where it cannot be read."""
 
     name: str
-    rows: Sequence[tuple[int, Sequence[str]]] = ()
+    text: str = ""
     fault: tuple[str, str] | None = None
 
+    @functools.cached_property
+    def rows(self) -> list[tuple[int, list[str]]]:
+        """The rows that are not blank, each with the number of its line, and the texts in it."""
+        lines = enumerate(self.text.splitlines(), start=1)
+        return [(number, fields) for number, line in lines if (fields := _fields(line))]
 
-def read_rows(path: str) -> LabelFile:
-    """Return the rows of a label file, by its path with ``/``."""
+
+def read_labels(path: str) -> LabelFile:
+    """Return a label file, by its path with ``/``."""
     name = path.rpartition("/")[2]
     try:
         with open(path, "rb") as file:
             text, is_guess = decoded(file.read())
     except OSError as error:
-        return LabelFile(name, (), (f"it cannot be read ({error.strerror})", "Check the file and its permissions."))
+        return LabelFile(name, "", (f"it cannot be read ({error.strerror})", "Check the file and its permissions."))
     if is_guess:
-        return LabelFile(name, (), ("it cannot be read (neither UTF-8 nor UTF-16)", "Save it as UTF-8."))
-    lines = enumerate(text.splitlines(), start=1)
-    return LabelFile(name, [(number, fields) for number, line in lines if (fields := _fields(line))])
+        return LabelFile(name, "", ("it cannot be read (neither UTF-8 nor UTF-16)", "Save it as UTF-8."))
+    return LabelFile(name, text)
 
 
 def is_row(line: str) -> bool:
@@ -72,8 +74,8 @@ def _fields(line: str) -> list[str]:
 
 # --- what the numbers are ---------------------------------------------------------------------------
 
-# How rows with so many numbers behind the class are read, in a data set without ``kpt_shape``; 7 stands for more too.
-Meaning = Mapping[int, Literal["box", "outline", "unclear"]]
+How = Literal["box", "outline", "unclear"]
+Meaning = Mapping[int, How]  # by how many numbers there are behind the class; 7 stands for more too
 BOXES: Meaning = {5: "box", 6: "box", 7: "box"}
 UNCLEAR = {
     5: (
@@ -99,8 +101,7 @@ def meaning_of(rows: Iterable[Sequence[str]]) -> Meaning:
             values = [_number(text) for text in fields[1:]]
             by_count[len(values)].append(values)
     has_confidence = all(0 <= values[4] <= 1 for values in by_count.get(5, ()))
-    found = dict[int, Literal["box", "outline", "unclear"]]({5: "box" if has_confidence else "unclear"})
-    found |= {6: "outline", 7: "outline"}
+    found: dict[int, How] = {5: "box" if has_confidence else "unclear", 6: "outline", 7: "outline"}
     if sixes := by_count.get(6):
         may_be_track = all(map(_may_be_track, sixes))
         may_be_outline = all(values[5] <= 1 for values in sixes) and not _may_be_keypoints(sixes)

@@ -40,20 +40,19 @@ class Tree:
         home: the folder above it that the data set begins in: ``pets`` for ``pets/images/train``.
         folders: the folders within, sorted.
         above: those above that belong to the data set.
-        pairs: the text files of a folder with labels that belong to photos of another one, each with these.
     """
 
     def __init__(self, listing: folders.Listing, home: Path | None = None) -> None:
         self.root, self.home = listing.root, home or home_of(listing.root)
         self._listing = listing
         self._names: dict[Path, list[str]] = {}
-        self.above = list(self.up(self.root))[1:]
+        self.above = self.up(self.root)[1:]
         beside = [child for folder in self.above for child in folders.subfolders(folder)]
         self._spelled = {folded(str(folder)): folder for folder in beside}
         self._take_in([listing])
         self.files, self.photos = functools.cache(self._files), functools.cache(self._photos)
-        self.texts, self.pairs = functools.cache(self._texts), functools.cache(self._pairs)
-        self.resolve, self._by_name = functools.cache(self._resolve), functools.cache(self._photos_of)
+        self.texts, self.resolve = functools.cache(self._texts), functools.cache(self._resolve)
+        self.by_name = functools.cache(self._by_name)
 
     def add(self, folder: Path) -> None:
         """Look into a folder within the root, and into those below it that lie too deep to be listed."""
@@ -83,10 +82,9 @@ class Tree:
         """Return the names of a folder's text files."""
         return [name for name in self.files(folder) if name[-4:].lower() == ".txt"]
 
-    def up(self, folder: Path) -> Iterator[Path]:
-        """Yield a folder and those above it that belong to the data set."""
-        yield folder
-        yield from folder.parents[: max(0, len(folder.parts) - len(self.home.parts))]
+    def up(self, folder: Path) -> list[Path]:
+        """Return a folder and those above it that belong to the data set."""
+        return [folder, *folder.parents[: max(0, len(folder.parts) - len(self.home.parts))]]
 
     def within(self, folder: Path) -> list[Path]:
         """Return the folders with photos that are within a folder, itself included."""
@@ -111,24 +109,26 @@ class Tree:
         places = map(self._as_spelled, (*found, images, images / "labels"))
         return [folder for folder in places if folder.is_dir()]
 
-    def _photos_of(self, *folders: Path) -> PhotosByName[Path]:
+    def _by_name(self, *folders: Path) -> PhotosByName[Path]:
+        """Return the photos of folders, to be found by their names."""
         return PhotosByName((folder, name) for folder in folders for name in self.photos(folder))
 
     @functools.cached_property
     def _everywhere(self) -> PhotosByName[Path]:
-        return self._photos_of(*self.folders)
+        return self._by_name(*self.folders)
 
-    def _pairs(self, images: Path, labels: Path) -> dict[str, list[tuple[Path, str]]]:
-        photos = self._by_name(images)
-        return {name: found for name in self.texts(labels) if (found := photos.of_label(name))}
+    def matching(self, images: Path, labels: Path) -> Iterator[str]:
+        """Yield the text files of a folder that belong to photos of another one."""
+        return (name for name in self.texts(labels) if self.by_name(images).of_label(name))
 
     def labelled(self, images: Path, labels: Path) -> frozenset[str]:
         """Return the names of the photos for which there is a text file in a folder."""
-        return frozenset(name for found in self.pairs(images, labels).values() for _, name in found)
+        photos = self.by_name(images)
+        return frozenset(photo for name in self.texts(labels) for _, photo in photos.of_label(name))
 
     def has_rows(self, images: Path, labels: Sequence[Path]) -> bool | None:
         """Whether the first label files that are not empty have rows of YOLO; None where all are empty."""
-        paths = [place / name for place in labels for name in islice(self.pairs(images, place), _MOST_BLANK)]
+        paths = [place / name for place in labels for name in islice(self.matching(images, place), _MOST_BLANK)]
         seen = list(islice((known for known in map(is_label, paths) if known is not None), _FIRST))
         return any(seen) if seen else None
 
@@ -181,7 +181,7 @@ class Tree:
         for line in filter(str.strip, decoded(beginning(path))[0].splitlines()):
             *parts, name = re.split(r"[/\\]", line.strip())
             folder = self.resolve((path.parent, *bases), "/".join(parts)) if parts else path.parent
-            photos = self._by_name(folder).of_line(name) if folder else []
+            photos = self.by_name(folder).of_line(name) if folder else []
             if not photos:  # a bare name, or a path of another machine; one of another split is another photo
                 split = folders.split_name(*parts[::-1])
                 photos = self._everywhere.of_line(name)
@@ -195,11 +195,8 @@ class Tree:
 
 def home_of(root: Path) -> Path:
     """Return the folder that a data set begins in, of which a folder called ``images`` or ``train`` is a part."""
-    for _ in range(ABOVE):
-        if root.name.lower() not in IN_TREE and not split_word(root.name):
-            break
-        root = root.parent
-    return root
+    around = [root, *root.parents[:ABOVE]]
+    return next((one for one in around if one.name.lower() not in IN_TREE and not split_word(one.name)), around[-1])
 
 
 def is_label(path: Path) -> bool | None:
