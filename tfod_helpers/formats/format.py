@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.files import storage, workspace
+from tfod_helpers.files import storage, workers, workspace
 from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.raw import Part, Reading, Source, WayUp
@@ -107,6 +107,7 @@ class Format:
             raise refused(folder, f"there is no {self.title} file in this folder", fix)
         return self.read_parts(parts, label_map=label_map, on_problem=on_problem, way_up=way_up, **options)
 
+    @workers.no_garbage_search()
     def read_parts(
         self,
         parts: Sequence[Part],
