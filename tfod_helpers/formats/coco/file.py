@@ -16,7 +16,7 @@ from tfod_helpers.problems import Severity
 Id = int | str
 LISTS = ("images", "annotations", "categories")
 _EXPORT_AGAIN = "Export the annotations again from the labelling tool."
-_NUMBER = "Give each one an id of its own."
+_OWN_ID = "Give each one an id of its own."
 _HAS_BOX = {"bbox", "segmentation"}
 _INSTEAD = {"caption": "captions", "segments_info": "panoptic segments", "question": "questions"}
 _WHOLE = re.compile(r"([+-]?[0-9]{1,40})(?:\.0*)?")
@@ -85,11 +85,11 @@ class CocoFile:
             place, about = f"{what} {shown_id(item, number)}", parsing.mapping(item)
             id, name = key_of(about.get("id")), next(filter(None, map(about.get, keys)), None)
             if id == "":
-                self._problem(place, f"it has no id: {reprlib.repr(item)}", _NUMBER)
+                self._problem(place, f"it has no id: {reprlib.repr(item)}", _OWN_ID)
             elif not isinstance(name, str) or not name.strip():
                 self._problem(place, f"{keys[0]} is {reprlib.repr(about.get(keys[0]))}, not a text", _EXPORT_AGAIN)
             elif id in found:
-                self._problem(f"{place} ({name!r})", f"its id is that of {found[id][0]!r} too", _NUMBER)
+                self._problem(f"{place} ({name!r})", f"its id is that of {found[id][0]!r} too", _OWN_ID)
             else:
                 found[id] = name, about
         return found
