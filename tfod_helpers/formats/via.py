@@ -195,7 +195,7 @@ def _from_version_3(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
     """Yield the images of a project of VIA 3, whose regions name a view, and views name a file."""
     regions: dict[str, list[Any]] = defaultdict(list)
     for item in data["metadata"].values():
-        if parsing.mapping(item).get("xy") != []:  # where it is about the whole image
+        if parsing.mapping(item).get("xy") != []:  # else it is about the whole image
             regions[parsing.text_at(item, "vid")].append(_region_of_version_3(item, data["attribute"]))
     of_none = regions.keys() - data["view"].keys()
     for view in sorted(of_none):

@@ -193,7 +193,7 @@ def _names(address: str) -> list[str]:
     """Return the names that the photo may have: the file's, and that without what was put before an uploaded file's."""
     name = address.strip()
     if "://" in name or name.startswith("/data/"):
-        name, query = (*re.split(r"[?#]", name, maxsplit=1), "")[:2]
+        name, _, query = name.partition("#")[0].partition("?")
         if name.endswith(_LOCAL_FILES):
             name = parse_qs(query).get("d", [name])[0]
     return [name, _UPLOAD.sub("", name)]
