@@ -433,7 +433,7 @@ def test_two_labels(tmp_path: Path) -> None:
         ([task(image=None, file_upload=None)], "task 1 (id 7): it names no image."),
         ([task(annotations=3)], "task 1 (id 7): its annotations are 3."),
         ([task(annotations=[3])], "task 1 (id 7): its annotations are [3]."),
-        ([task(annotation(result=None))], "task 1 (id 7): an annotation of it has no list of results."),
+        ([task(annotation(result=None))], "task 1 (id 7): an annotation has None, not a list of results."),
         ([task(image="/data/upload/1/1a2b3c4d-b.jpg")], "its image is missing, there is no '/data/upload/1/b.jpg'"),
         ([task(image="http://[broken/b.jpg")], "its image is missing, there is no 'http://[broken/b.jpg'"),
         ([task(), task(id=8)], "a.jpg: 2 annotations describe this image: "),

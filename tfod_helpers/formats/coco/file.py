@@ -74,7 +74,7 @@ class CocoFile:
 
     def _referred(self, item: Any, what: str, known: dict[Id, str]) -> Id:
         value = parsing.mapping(item).get(f"{what}_id")
-        if (id := key_of(value)) not in known:
+        if (id := _key_of(value)) not in known:
             raise ValueError(f"{what}_id {reprlib.repr(value)} is no {what} of {self.name}")
         return id
 
@@ -83,7 +83,7 @@ class CocoFile:
         found: dict[Id, tuple[str, dict[str, Any]]] = {}
         for number, item in enumerate(entries, start=1):
             place, about = f"{what} {shown_id(item, number)}", parsing.mapping(item)
-            id, name = key_of(about.get("id")), next(filter(None, map(about.get, keys)), None)
+            id, name = _key_of(about.get("id")), next(filter(None, map(about.get, keys)), None)
             if id == "":
                 self._problem(place, f"it has no id: {reprlib.repr(item)}", _OWN_ID)
             elif not isinstance(name, str) or not name.strip():
@@ -97,7 +97,7 @@ class CocoFile:
     def _is_no_class(self, id: Id) -> bool:
         if id != 0 and self.names[id].casefold() != "background":
             return False
-        if any(key_of(one.get("category_id")) == id for _, _, annotations in self.items for _, one in annotations):
+        if any(_key_of(one.get("category_id")) == id for _, _, annotations in self.items for _, one in annotations):
             return False
         what, fix = f"it is never used ({self.names[id]!r}), and no class of its own", "Left out."
         self._problem(f"category {id}", what, fix, "note")
@@ -107,7 +107,7 @@ class CocoFile:
         self._found.add(self.name, what, fix, severity, "entry unreadable", place)
 
 
-def key_of(id: Any) -> Id:
+def _key_of(id: Any) -> Id:
     """Return an id as the number that it is in any way to write it, else as its text; empty where it is none."""
     if type(id) is int:
         return id

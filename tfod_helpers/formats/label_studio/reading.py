@@ -90,8 +90,8 @@ def _results(task: dict[str, Any]) -> list[list[Any]]:
     if not isinstance(annotations, list) or len(parsing.dicts(annotations)) != len(annotations):
         raise parsing.UnusableError(f"its annotations are {reprlib.repr(annotations)}", _EXPORT_AGAIN)
     results = [one.get("result") for one in annotations if not any(one.get(key) for key in _CANCELLED)]
-    if not all(isinstance(result, list) for result in results):
-        raise parsing.UnusableError("an annotation of it has no list of results", _EXPORT_AGAIN)
+    if odd := [result for result in results if not isinstance(result, list)]:
+        raise parsing.UnusableError(f"an annotation has {reprlib.repr(odd[0])}, not a list of results", _EXPORT_AGAIN)
     return [list(shapes.labelled(result)) for result in results]
 
 

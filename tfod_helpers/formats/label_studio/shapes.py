@@ -19,7 +19,7 @@ _CHANNELS = 4  # of a brush stroke's pixel; the last one is alpha
 _REDRAW = "Draw it again in Label Studio, or delete it."
 
 
-def is_shape(item: dict[str, Any]) -> bool:
+def _is_shape(item: dict[str, Any]) -> bool:
     """Return whether an entry of JSON-MIN is a labelled shape."""
     return any(key in item for key in _LABELLED) and _has_place(item)
 
@@ -30,7 +30,7 @@ def tags_with_shapes(entries: Any) -> set[str]:
         tag
         for entry in parsing.dicts(entries)
         for tag, value in entry.items()
-        if any(map(is_shape, parsing.dicts(value)))
+        if any(map(_is_shape, parsing.dicts(value)))
     }
 
 
@@ -39,9 +39,8 @@ def from_minimal(entry: dict[str, Any], tags: set[str]) -> dict[str, Any]:
     drawn = [entry[tag] for tag in sorted(tags & entry.keys())]
     # It does not give the image that a shape is on; where only one tag draws, it is the project's image.
     target = {"to_name": "image"} if len(tags) == 1 else {}
-    results = None
-    if all(isinstance(items, list) for items in drawn):
-        results = [_result(item) | target for items in drawn for item in items]
+    odd = [items for items in drawn if not isinstance(items, list)]
+    results = odd[0] if odd else [_result(item) | target for items in drawn for item in items]
     return {"data": entry, "annotations": [{"result": results}]}
 
 
