@@ -5,7 +5,7 @@ image. https://docs.ultralytics.com/datasets/detect/ describes it. Rows with mor
 the box around them is taken, or have key points behind the box, where ``data.yaml`` has ``kpt_shape``.
 
 A photo without a label file, or with an empty one, is background: so has YOLO itself. It is left out where its label
-file may be lost: where label files beside are called as no photo, or where no photo of the folder has one. The names
+file may be lost: where label files beside belong to no photo, or where no photo of the folder has one. The names
 of the classes are taken from the ``data.yaml`` or ``obj.data`` that leads to the photos, or from the nearest
 ``classes.txt`` or the like; folders with lists of their own are joined by the names. `read` takes the folders within a
 folder too, and labels from ``labels`` where the photos are in ``images``, beside the photos, or from the nearest folder

@@ -34,7 +34,7 @@ class YoloPart(Part):
     """A folder of photos and the folder with their labels; ``only`` has names with their endings.
 
     Attributes:
-        description: what names the classes and says whether there are key points.
+        description: the file with the names of the classes and the number of key points.
         inside: the folder's place in the data set, for messages.
         elsewhere: text files in folders that are no photos' labels, by their names without ending, folded.
         problems: what is wrong with the layout of all parts.
@@ -52,7 +52,7 @@ def find(listing: folders.Listing) -> list[Part]:
 
 
 def beside(images: Path) -> list[Part]:
-    """Return the parts of a folder that the caller says is YOLO; where nothing is recognised, it is one."""
+    """Return the parts of a folder that is read as YOLO; where nothing is recognised, all its folders of photos are."""
     layout = _Layout(Tree(folders.Listing(existing_folder(images))))
     return list(layout.parts() or layout.finished(layout.all_parts(), {}))
 
@@ -86,7 +86,7 @@ def _may_name(name: str) -> bool:
 
 
 class _Layout:
-    """A data set's folders, and what the files in them say of each other."""
+    """A data set's folders, and the files in them that describe it."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
@@ -187,7 +187,7 @@ class _Layout:
     # --- names ----------------------------------------------------------------------------------
 
     def _names(self, images: Path, labels: Path, leading: Description) -> Description:
-        """Return what names the classes of a part: the file that leads to it, else the nearest."""
+        """Return the description of a part: the file that leads to it, with the names of the nearest if it has none."""
         if leading.names:
             for place in dict.fromkeys((labels, images, leading.path.parent)):
                 self._agreed([leading, *self._lists(place, images)])

@@ -79,7 +79,7 @@ def labelled_photos(parts: Sequence[YoloPart], problems: list[Problem]) -> list[
 
 
 def _pairs(place: Path, groups: Sequence[LabelledPhotos], problems: list[Problem]) -> dict[str, _Photo | None]:
-    """Return the photo of each label file in a folder, None where no photo is called so; without unclear ones."""
+    """Return the photo of each label file in a folder, None where there is none; without unclear ones."""
     photos = PhotosByName((group, name) for group in groups for name in group.photos.names)
     for group in groups:
         if group.part.only is not None:

@@ -1,4 +1,4 @@
-"""The parts of a YOLO data set -> the raw images of their photos, and what the numbers in the rows mean."""
+"""The parts of a YOLO data set -> the raw images of their photos, and the names of their classes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The rows of YOLO's label files -> boxes.
 
 ``class x y width height`` may be followed by a confidence, or by that and a track's number, or by key points; an
-outline has points instead. It is the same in all rows of a data set, so all of them are looked at before one is read,
-and where they leave it open, none is.
+outline has points instead. Which of them it is goes by all rows of a data set; where these leave it open, none is read.
 """
 
 from __future__ import annotations
@@ -84,11 +83,11 @@ UNCLEAR = {
     ),
     6: (
         "seven numbers, which may be a box with a confidence and a track's number, a key point, or an outline",
-        "Delete the last two numbers, or say in data.yaml: kpt_shape: [1, 2].",
+        "Delete the last two numbers, or write kpt_shape: [1, 2] into data.yaml.",
     ),
     7: (
         "numbers that may be an outline, or a box with key points",
-        "If they are key points, say so in data.yaml, as in kpt_shape: [17, 3]; else delete those rows.",
+        "If they are key points, write kpt_shape into data.yaml, as in kpt_shape: [17, 3]; else delete those rows.",
     ),
 }
 

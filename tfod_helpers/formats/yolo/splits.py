@@ -93,6 +93,7 @@ def _follow_all(tree: Tree, descriptions: Iterable[Description]) -> list[_Follow
 
 
 def _follow(tree: Tree, description: Description) -> _Followed:
+    """Return what the paths in a file lead to; a list of names that it names instead of having some is read too."""
     bases = tuple(tree.up(description.path.parent))
     if description.names_file and (path := tree.resolve(bases, description.names_file)):
         named = read_description(path) or NOTHING
@@ -142,7 +143,7 @@ def _without_templates(followed: Sequence[_Followed], problems: list[Problem]) -
 
 
 def _lists(tree: Tree) -> list[Description]:
-    """Return the lists of photos in the root that are called as splits, where no file names them."""
+    """Return the lists of photos in the root that have a split's name, as one description, where no file names them."""
     photos = tree.by_name(tree.root)
     names = [name for name in tree.texts(tree.root) if not photos.of_label(name)]
     places = {folders.stem(name): [name] for name in names if split_role(folders.stem(name))}

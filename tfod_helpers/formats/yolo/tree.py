@@ -119,7 +119,8 @@ class Tree:
 
     def matching(self, images: Path, labels: Path) -> Iterator[str]:
         """Yield the text files of a folder that belong to photos of another one."""
-        return (name for name in self.texts(labels) if self.by_name(images).of_label(name))
+        photos = self.by_name(images)
+        return (name for name in self.texts(labels) if photos.of_label(name))
 
     def labelled(self, images: Path, labels: Path) -> frozenset[str]:
         """Return the names of the photos for which there is a text file in a folder."""
@@ -138,7 +139,7 @@ class Tree:
         return {folded(stem): path for path in files for stem in stems(path.name)}
 
     def without_photo(self, folder: Path) -> list[str]:
-        """Return the names of a folder's text files that no photo is called as."""
+        """Return the names of a folder's text files that belong to no photo."""
         return [name for name in self.texts(folder) if not self._everywhere.of_label(name)]
 
     # --- paths ----------------------------------------------------------------------------------
