@@ -91,10 +91,11 @@ def read_description(path: Path) -> Description | None:
     text, is_guess = decoded(data if len(data) <= _LARGEST else b"")
     found = parse(path, text)
     if not found and path.stem.lower() in PLAIN:
-        reason = "it has no names, train or val" if text.strip() else "it is empty, too large, or no text"
+        reason = (
+            "it has no names, train or val" if text.strip() else "it is empty, too large, or no text that can be read"
+        )
         return Description(path, faults=[(reason, "Write names: [cat, dog], or delete it.")])
-    odd = next((name for name in found.names.values() if not name.isascii()), "") if found and is_guess else ""
-    if found and odd:
+    if found and is_guess and (odd := next((name for name in found.names.values() if not name.isascii()), "")):
         warning = f"it is not UTF-8, and was read as Windows-1252: {odd!r}", "Save it as UTF-8."
         return dataclasses.replace(found, warnings=[*found.warnings, warning])
     return found

@@ -238,7 +238,7 @@ class _Layout:
             yield from listed.problems("error")
 
     def _report_left_out(self, labelled: Sequence[Path], used: set[Path]) -> None:
-        """Report photos that are in no part, and of label files in folders that no photo has its label in."""
+        """Report photos that are in no part, and label files in folders where no photo has its own."""
         left = {images: self.tree.photos(images) for images in labelled} | self.unlisted
         self._report(left, "photo", "no split has them")
         rest = {place: self.tree.without_photo(place) for place in self.tree.folders if place not in used}
