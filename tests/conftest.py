@@ -18,6 +18,10 @@ from tfod_helpers import records
 from tfod_helpers.files import workspace
 from tfod_helpers.photos import looks
 
+# Each core has a process of its own then, and more threads would only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+
 STEPS, INTERRUPTED = 48, 20  # of the small training, and where it is interrupted
 
 Once = Callable[[str, Callable[[Path], object]], Path]
