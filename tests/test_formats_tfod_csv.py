@@ -356,6 +356,15 @@ def test_photos_in_subfolders_of_the_named_one(folder: Path) -> None:
     assert [image.labels.tolist() for image in dataset] == [[1], [1], [2]]
 
 
+def test_a_path_to_a_folder_of_another_split(folder: Path) -> None:
+    """A row that names a photo in the test photos' folder means that one, though the table is called like another."""
+    photos(folder, "test/c.jpg", "valid/c.jpg", "valid/d.jpg")
+    rows = "test/c.jpg,60,40,cat,1,2,3,4\nd.jpg,60,40,cat,1,2,3,4\n"
+    path = table(folder, rows).rename(folder / "val.csv")
+    dataset = tfod_csv.read(folder, path)
+    assert [image.path.relative_to(folder).as_posix() for image in dataset] == ["test/c.jpg", "valid/d.jpg"]
+
+
 def photos(folder: Path, *names: str) -> Path:
     """Photos of 60 x 40 pixels, no two of them the same file."""
     for number, name in enumerate(names):

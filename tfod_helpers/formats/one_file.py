@@ -103,11 +103,12 @@ def sources(read_file: ReadFile, parts: Sequence[Part], reading: Reading) -> lis
         photos, (of_split, told) = with_photos(part, parts, functools.partial(_read, read_file, part, reading), _names)
         reading.problems += placed(told.problems, part.split)
         reading.classes = told.classes
+        inside = () if part.split else folders.subfolders(photos.folder)
         for split, raws in of_split.items():
             # Two subsets may have photos of one name, each in the subset's own folder.
-            own = not part.split and any(name.startswith(f"{split}/") for name in photos.names)
-            place = PhotoFolder(photos.folder / split, deep=True) if own else photos
-            found.append(Source(place, raws, split=split))
+            place = photos.folder / split
+            own = place in inside and Listing(place).has_photos(place)
+            found.append(Source(PhotoFolder(place, deep=True) if own else photos, raws, split=split))
     return found
 
 
