@@ -113,8 +113,8 @@ def _refuse_files(folder: Path) -> None:
 
 
 def _failed(folder: Path, error: Exception) -> DriveError:
-    said = f"{type(error).__name__}: {error}"
+    shown = f"{type(error).__name__}: {error}"
     for part, (what, fix) in _REASONS.items():
-        if part.lower() in said.lower():
-            return DriveError(str(folder), f"Drive could not be mounted: {what} ({said.rstrip('.')})", fix)
-    return DriveError(str(folder), f"Drive could not be mounted ({said})", f"{_AGAIN}. {_ELSEWHERE}")
+        if part.lower() in shown.lower():
+            return DriveError(str(folder), f"Drive could not be mounted: {what} ({shown.rstrip('.')})", fix)
+    return DriveError(str(folder), f"Drive could not be mounted ({shown})", f"{_AGAIN}. {_ELSEWHERE}")

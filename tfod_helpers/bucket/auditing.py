@@ -62,7 +62,7 @@ class Audit:
 def audit(name: str) -> Audit:
     """Look who gets into a bucket; nothing is changed.
 
-    Not seen, because the bucket does not tell of it: roles given on the project or on folders within the bucket, and
+    Not seen, because the bucket does not show it: roles given on the project or on folders within the bucket, and
     an organisation's own public access prevention, which would hold off what is called open here.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where this machine is, as far as Google's metadata server tells, and what is near it."""
+"""Where this machine is, as far as Google's metadata server knows, and what is near it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def region() -> str | None:
         return None
     address = f"http://{host or _HOST}/computeMetadata/v1/instance/zone"
     request = urllib.request.Request(address, headers={"Metadata-Flavor": "Google"})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would tell of its own machine
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would answer for its own machine
     try:
         with opener.open(request, timeout=_TIMEOUT) as answer:
             if answer.headers.get("Metadata-Flavor") != "Google":  # other clouds have a server at this address too

@@ -57,7 +57,7 @@ class Bucket:
 def ensure(name: str, project: str | None = None, location: str | None = None) -> Bucket:
     """Make a bucket, closed to the world, or find it; and prove that files can be written, read and deleted.
 
-    Running it again finds what it made. A bucket that was found is never changed: what is wrong with it is said.
+    Running it again finds what it made. A bucket that was found is never changed: what is wrong with it is reported.
 
     Args:
         name: such as ``my-photos``, or ``gs://my-photos``. Names are the world's: a common one is taken.
@@ -87,7 +87,7 @@ def ensure(name: str, project: str | None = None, location: str | None = None) -
             notes.append(_why_there(place, here))
     if found is None:
         _probe(name)
-        notes.append("This account may use its files, and not look at its settings; whose it is cannot be said.")
+        notes.append("This account may use its files, and not look at its settings; whose it is cannot be known.")
         return Bucket(name, "", "", False, None, tuple(notes))
     if not created:
         notes += _about(found, project, location)
@@ -134,7 +134,7 @@ def _make(name: str, project: str, location: str, hidden: bool) -> tuple[storage
         try:
             return client().create_bucket(bucket, project=project, location=location), True
         except api.Conflict as error:
-            answer = refusals.said(error)
+            answer = refusals.message(error)
             if "already own" in answer:
                 return client().get_bucket(name), False
             what = f"gs://{name}: the name is taken by somebody else; all the world shares the names ({answer})"

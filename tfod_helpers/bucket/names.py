@@ -55,8 +55,8 @@ def _wrong(name: str) -> str | None:
         return "it has to begin and end with a letter or a digit"
     longest = _LONGEST_WITH_DOTS if "." in name else _LONGEST
     if not _SHORTEST <= len(name) <= longest or max(map(len, parts)) > _LONGEST:
-        told = f"{_SHORTEST} to {_LONGEST} characters, with dots {_LONGEST} between two of them"
-        return f"it has {len(name)} characters, and may have {told}"
+        allowed = f"{_SHORTEST} to {_LONGEST} characters, with dots {_LONGEST} between two of them"
+        return f"it has {len(name)} characters, and may have {allowed}"
     if re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", name):
         return "it is an IP address"
     if "" in parts:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tfod_helpers.files.storage.client import client
-from tfod_helpers.files.storage.refusals import said
+from tfod_helpers.files.storage.refusals import message
 
 Binding = dict[str, Any]  # "role", "members" (a set), and "condition" where there is one
 _TRIES = 6
@@ -50,4 +50,4 @@ def change(name: str, edit: Callable[[list[Binding]], bool]) -> bool:
 
 def _is_race(error: Exception) -> bool:
     """Whether the policy was changed by somebody else; an organisation's veto has the same number, 412."""
-    return getattr(error, "code", None) == 409 or "precondition" in said(error).lower().replace("-", "")
+    return getattr(error, "code", None) == 409 or "precondition" in message(error).lower().replace("-", "")

@@ -21,7 +21,7 @@ _UNKNOWN = 0.5  # the threshold where nothing is ever right, so that none is bet
 _BINS = 10
 _LEAST = 0.1  # below this nobody looks, and a detector gives so many that they would outweigh all others
 _NOTABLE = 0.05  # a difference that a person would notice
-_FEW = 20  # detections, from which on something can be said
+_FEW = 20  # detections, fewer show nothing
 
 
 class OperatingPoint(NamedTuple):

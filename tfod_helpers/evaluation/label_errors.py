@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import supervision as sv
 
 _LOOSE, _TIGHT = 0.3, 0.7  # IoU: a detection says nothing about a label below the one, all from the other on
-_NEARLY = 0.1  # of IoU: a detection speaks for the label that it fits best, and for any that it fits as well
+_NEARLY = 0.1  # of IoU: a detection counts for the label that it fits best, and for any that it fits as well
 _LEAST_USUAL = 0.1  # support that a class usually gets, at least, so that a class never detected contradicts no label
 _NOTHING = 0.3  # weight of a label that nothing supports: detectors overlook more than people invent
 _FAINT = 0.1  # support below this is none, in words
@@ -54,7 +54,7 @@ def label_errors(dataset: Dataset, detections: Sequence[sv.Detections]) -> pd.Da
     same = found.labels[pairs.detection] == truth.labels[pairs.object]
     own, _ = _most(pairs.object[same], support[same], len(truth.labels))
     usual = _usual(truth, own)
-    # Which other class speaks most is seen against what that class usually gets.
+    # Which other class is detected most is seen against what that class usually gets.
     relative = np.minimum(support / usual[found.labels[pairs.detection]], 1)
     which = np.flatnonzero(~same)
     _, best = _most(pairs.object[which], relative[which] + support[which], len(truth.labels))

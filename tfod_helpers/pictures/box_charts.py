@@ -85,8 +85,8 @@ def plot_sizes(datasets: Dataset | Mapping[str, Dataset], preset: str = "mobilen
     with chart(4.4) as picture:
         photos, boxes = picture.subplots(1, 2)
         _draw_photo_sizes(photos, images, chosen.image_size)
-        said = _draw_anchors(boxes, images, chosen)
-        picture.headline(f"{said} of {preset}")
+        found = _draw_anchors(boxes, images, chosen)
+        picture.headline(f"{found} of {preset}")
     return picture
 
 

@@ -107,13 +107,13 @@ def _shown_of_each(classes: int, per_class: int) -> int:
 
 
 def _headline(there: Mapping[str, Sequence[_Label]], shown: Mapping[str, Sequence[_Label]], empty: int) -> str:
-    said = counted(len(there), "class", "classes")
+    headline = counted(len(there), "class", "classes")
     if len(shown) < len(there):
-        said = f"{len(shown)} most and least common of {said}"
+        headline = f"{len(shown)} most and least common of {headline}"
     most = max(map(len, shown.values()))
     if most < max(map(len, there.values())):
-        said += f", {counted(most, 'box', 'boxes')} each"
-    return said + (f"; {empty:,} {'has' if empty == 1 else 'have'} none" if empty else "")
+        headline += f", {counted(most, 'box', 'boxes')} each"
+    return headline + (f"; {empty:,} {'has' if empty == 1 else 'have'} none" if empty else "")
 
 
 def _class_crop(label: _Label, colour: str) -> Panel:
@@ -141,10 +141,10 @@ def show_mistakes(evaluation: Evaluation, count: int = 12, *, kind: str | None =
     """
     table = evaluation.mistakes()
     kinds = table["kind"].value_counts()
-    said = ", ".join(f"{number:,} {name}" for name, number in kinds.items())
+    listed = ", ".join(f"{number:,} {name}" for name, number in kinds.items())
     if kind is not None:
         if kind not in kinds:
-            raise ValueError(f"There is no mistake of the kind {kind!r}. The kinds here: {said or 'none at all'}.")
+            raise ValueError(f"There is no mistake of the kind {kind!r}. The kinds here: {listed or 'none at all'}.")
         table = table[table["kind"] == kind]
     at = f"at confidence ≥ {evaluation.threshold:.2f}"
     legend = [Mark((), "labelled", *_LABELLED), Mark((), "detected", *_DETECTED), Mark((), "missed", *_MISSED)]
@@ -152,7 +152,7 @@ def show_mistakes(evaluation: Evaluation, count: int = 12, *, kind: str | None =
     if not panels:
         return draw_gallery([], f"No mistake {at}")
     headline = f"{counted(len(table), 'mistake')} {at}{_share(panels, table)}"
-    return draw_gallery(in_rows(panels, _COLUMNS), headline, lines=2, legend=legend, hint="" if kind else said)
+    return draw_gallery(in_rows(panels, _COLUMNS), headline, lines=2, legend=legend, hint="" if kind else listed)
 
 
 def show_label_errors(evaluation: Evaluation, count: int = 12) -> Picture:

@@ -1,4 +1,4 @@
-"""The names of the settings of an experiment config that more than one module speaks of, each written once."""
+"""The names of the settings of an experiment config that more than one module uses, each written once."""
 
 from __future__ import annotations
 

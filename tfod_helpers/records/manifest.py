@@ -132,8 +132,8 @@ def read(records: Records) -> Iterator[LabelledImage]:
         there = {int(os.path.basename(path).rpartition("-of-")[0][-5:]) for path in records.files}
         of = int(records.pattern.rpartition("-of-")[2].removesuffix(".tfrecord"))
         missing = ", ".join(f"{number:05d}-of-{of:05d}" for number in sorted({*range(of)} - there))
-        told = f"{found} images, and {records.count} were written" + f"; missing is {missing}" * bool(missing)
-        raise ValueError(f"{records.pattern}: {told}. Write them again.")
+        what = f"{found} images, and {records.count} were written" + f"; missing is {missing}" * bool(missing)
+        raise ValueError(f"{records.pattern}: {what}. Write them again.")
 
 
 def read_labels(records: Records) -> Iterator[LabelledImage]:
@@ -238,7 +238,7 @@ def write_manifest(
 
 
 def to_records(place: Place, manifest: dict[str, Any]) -> Records:
-    """Return the records that a manifest speaks of."""
+    """Return the records that a manifest describes."""
     first, of = next(iter(manifest["shards"])).rsplit("-00000-of-", 1)
     folder = place.folder if place.remote else Path(place.folder).as_posix()
     return Records(

@@ -85,7 +85,7 @@ def publish(
     label_map: LabelMap,
     on_problem: OnProblem,
 ) -> Records:
-    """Give complete shards their names, then let the manifest speak of them, then remove the old ones.
+    """Give complete shards their names, then name them in the manifest, then remove the old ones.
 
     Args:
         place: where they belong.

@@ -110,8 +110,8 @@ def try_sizes(config: ExperimentConfig, sizes: list[int], steps: int) -> Iterato
         path = experiment.save(config, Path(folder) / "config.yaml")
         command = [sys.executable, "-m", "tfod_helpers.training.search", str(path), str(steps), *map(str, sizes)]
         with (
-            (Path(folder) / "said").open("w+") as said,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True) as process,
+            (Path(folder) / "errors").open("w+") as errors,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
         ):
             rates: list[float] = []
             try:
@@ -121,14 +121,14 @@ def try_sizes(config: ExperimentConfig, sizes: list[int], steps: int) -> Iterato
                     if len(rates) > 2 and max(rates[-2:]) < max(rates[:-2]) * _WORTH:
                         return
                 if process.wait() and len(rates) < len(sizes):
-                    yield sizes[len(rates)], 0.0, _why(process.returncode, said)
+                    yield sizes[len(rates)], 0.0, _why(process.returncode, errors)
             finally:
                 process.kill()
 
 
-def _why(code: int, said: Any) -> str:
-    said.seek(0)
-    lines = [line for line in said.read().splitlines() if line.strip()]
+def _why(code: int, errors: Any) -> str:
+    errors.seek(0)
+    lines = [line for line in errors.read().splitlines() if line.strip()]
     if code == -9:
         return "the system stopped it for want of memory"
     full = [line for line in lines if "ResourceExhausted" in line or "OOM" in line or "MemoryError" in line]

@@ -120,8 +120,8 @@ def checked(path: Path, archive: zipfile.ZipFile | tarfile.TarFile, most: int) -
     for number, entry in enumerate(listed, start=1):
         size += entry.size  # counted as they come, so that a tar is not unfolded to find out how large it is
         if size > most:
-            told = f"its {path.stat().st_size / 1e6:,.1f} MB would unfold to {size / 1e6:,.0f} MB or more"
-            raise ArchiveError(str(path), f"{told}, as no set of photos does", NO_TRUST)
+            what = f"its {path.stat().st_size / 1e6:,.1f} MB would unfold to {size / 1e6:,.0f} MB or more"
+            raise ArchiveError(str(path), f"{what}, as no set of photos does", NO_TRUST)
         if number > _MOST_ENTRIES:
             raise ArchiveError(
                 str(path), f"it holds more than {_MOST_ENTRIES:,} files, as no set of photos does", NO_TRUST

@@ -74,9 +74,9 @@ def fetch(
         url: ``https://``, ``http://`` or ``gs://``.
         path: the file to make; missing folders are made.
         sha256: the file's hash, in hexadecimal, where it is known.
-        md5: the same of another kind. Where neither is given, the MD5 that Google's servers tell is taken.
+        md5: the same of another kind. Where neither is given, the MD5 in the headers of Google's servers is taken.
         check: takes the file before it gets its name, and raises ValueError where it is the wrong one.
-        headers: what is said to this server besides, such as a key. It is said to no other that it redirects to.
+        headers: sent to this server besides, such as a key. They are sent to no other that it redirects to.
 
     Returns:
         The path.

@@ -43,9 +43,9 @@ class Part:
         return self.path.stat().st_size
 
     def known(self) -> dict[str, Any]:
-        """Return ``version``, ``total`` bytes and ``md5`` of the file, as far as the server told them.
+        """Return ``version``, ``total`` bytes and ``md5`` of the file, as far as the server gave them.
 
-        Without a version it cannot be said that the next bytes belong to those that are there.
+        Without a version it is not certain that the next bytes belong to those that are there.
         """
         with contextlib.suppress(OSError, ValueError):
             known = json.loads(self.note.read_text(encoding="utf-8"))
@@ -54,12 +54,12 @@ class Part:
         return {"version": None, "total": None, "md5": None}
 
     def describe(self, headers: HTTPMessage, total: int | None) -> None:
-        """Keep what a server tells of a file whose bytes are about to come."""
+        """Keep what a server's headers state of a file whose bytes are about to come."""
         tag = headers.get("ETag", "")
         # A weak tag (RFC 9110, 8.8.1) promises an equal meaning, not equal bytes.
         version = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
-        told = re.search(r"md5=([\w+/=]+)", ", ".join(headers.get_all("x-goog-hash") or []))
-        md5 = base64.b64decode(told[1]).hex() if told else None
+        stated = re.search(r"md5=([\w+/=]+)", ", ".join(headers.get_all("x-goog-hash") or []))
+        md5 = base64.b64decode(stated[1]).hex() if stated else None
         with workspace.whole_file(self.note) as note:
             facts = {"url": self.url, "version": version, "total": total, "md5": md5}
             note.write_text(json.dumps(facts) + "\n", encoding="utf-8")

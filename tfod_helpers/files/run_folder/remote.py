@@ -18,7 +18,7 @@ class MountedFolder:
     """
 
     def __init__(self, address: str) -> None:
-        """Speak to a folder."""
+        """Take the address of a folder."""
         self.address = address
 
     def sizes(self) -> dict[str, int]:
@@ -58,7 +58,7 @@ class BucketFolder:
     """
 
     def __init__(self, address: str) -> None:
-        """Speak to a folder."""
+        """Take the address of a folder."""
         self.address = address
 
     def sizes(self) -> dict[str, int]:

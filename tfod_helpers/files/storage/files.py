@@ -45,7 +45,7 @@ class Stored:
 
     @classmethod
     def of(cls, found: storage.Blob) -> Stored:
-        """Return what a listing or a look at a file said."""
+        """Return what a listing or a look at a file found."""
         return cls(int(found.size), found.crc32c or "", int(found.generation), found.content_encoding == "gzip")
 
 

@@ -148,7 +148,7 @@ def _move_all(
         folder: the address of the folder in the bucket.
         doing: what the progress bar calls it.
         sizes: the files by name, with their sizes in bytes.
-        move: moves one file, and tells the bar of its bytes; returns whether it was not there already.
+        move: moves one file, and adds its bytes to the bar; returns whether it was not there already.
         threads: how many files are moved at once.
     """
     if threads < 1:

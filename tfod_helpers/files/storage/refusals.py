@@ -13,7 +13,7 @@ from tfod_helpers.files.storage.paths import AnyPath, address, bucket_and_name, 
 
 PROJECTS = "The ids are in the first column of: gcloud projects list"
 _PACKAGES = ("google", "requests", "urllib3", "http")  # whose errors Google's client lets through
-_LONGEST = 300  # characters of what the server said
+_LONGEST = 300  # characters of the server's message
 _SIGN_IN = (
     "In Colab run google.colab.auth.authenticate_user(), elsewhere 'gcloud auth application-default login', then run "
     "it again"
@@ -73,11 +73,11 @@ def explained(
         if isinstance(last, transfer.InvalidResponse):
             last = api.from_http_response(last.response)
         kind, what, fix = _meaning(last, asked)
-        raise kind(". ".join(filter(None, [f"{asked.where}: {what} ({said(last)})", safe, f"{fix}."]))) from error
+        raise kind(". ".join(filter(None, [f"{asked.where}: {what} ({message(last)})", safe, f"{fix}."]))) from error
 
 
-def said(error: Exception) -> str:
-    """Return what Google says, without the URL that was asked and the form that it came in."""
+def message(error: Exception) -> str:
+    """Return Google's message, without the URL that was asked and the form that it came in."""
     text = _answer(error).get("message") or getattr(error, "message", "") or str(error) or type(error).__name__
     text = re.sub(r"^[A-Z]+ https?://\S+: ", "", " ".join(text.split()))
     return text[:_LONGEST].rstrip(".")
@@ -108,7 +108,7 @@ def _meaning(error: Any, asked: _Asked) -> Meaning:
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
 
-    text = said(error)
+    text = message(error)
     if isinstance(error, auth.DefaultCredentialsError) or "anonymous caller" in text.lower():
         client.forget()
         return PermissionError, "nobody is signed in to Google Cloud", _SIGN_IN

@@ -116,7 +116,7 @@ class CocoCheckpoint:
     Attributes:
         words: what it is, with its published COCO AP (val2017).
         file: the packed checkpoint; none has a published hash.
-        backbone: the backbone's class, and the settings that tell it from others.
+        backbone: the backbone's class, and the settings in which it differs from others.
         levels: lowest and highest pyramid level.
     """
 
