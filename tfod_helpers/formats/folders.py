@@ -12,7 +12,7 @@ import itertools
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ from tfod_helpers.problems import DatasetError, Problem
 _DEEPEST = 5  # VOCdevkit/VOC2012/Annotations within two folders that a zip brought along
 _MOST = 2000  # folders; a root with more of them is no data set
 _PASSED_OVER = "__MACOSX"  # what macOS puts into zips
+_LOOKED_AT = 3  # files of a folder
 _NO_PHOTOS = re.compile("mask|segment|trimap", re.IGNORECASE)  # pictures that have a photo's name and are none
 
 
@@ -224,6 +225,25 @@ def photos_of(wanted: Collection[str], place: Path, folders: Listing, split: str
     return [Found(where, frozenset(stems), deep) for (where, deep), stems in found.items() if stems or where == first]
 
 
+def find_parts(
+    ending: str, is_ours: Callable[[Path], bool], parts: Callable[[set[str], Path, Listing], list[Part]], names: Listing
+) -> list[Part]:
+    """Return the parts of a format with an annotation file a photo, each with its photos and its split.
+
+    Args:
+        ending: of the annotation files, lower case, with the dot.
+        is_ours: looks at the beginning of a file; raises nothing.
+        parts: takes the annotations' names without ending, their folder and all folders, as `parts_of`.
+        names: the data set's folders.
+    """
+    found: list[Part] = []
+    for place in names:
+        files = names.ending(place, ending)
+        if any(is_ours(place / name) for name in files[:_LOOKED_AT]):
+            found += parts(set(map(stem, files)), place, names)
+    return _shared(found, names)
+
+
 def parts_of(stems: Collection[str], place: Path, folders: Listing) -> list[Part]:
     """Return the parts with the photos that the annotations in a folder mean, each with its split, as `photos_of`."""
     found = photos_of(stems, place, folders)
@@ -233,7 +253,7 @@ def parts_of(stems: Collection[str], place: Path, folders: Listing) -> list[Part
     ]
 
 
-def shared(parts: Sequence[Part], names: Listing) -> list[Part]:
+def _shared(parts: Sequence[Part], names: Listing) -> list[Part]:
     """Return the parts so that of several with the same photos each accounts for its own, the first for the rest."""
     users = defaultdict(list)
     for part in parts:

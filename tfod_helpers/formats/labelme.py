@@ -32,7 +32,6 @@ from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import DatasetError
 
 _ENDINGS = (".json",)
-_LOOKED_AT = 3  # files of a folder
 _OTHER_KEYS = {"version", "flags", "imagePath", "imageData", "imageHeight", "imageWidth"}
 # How many points a shape has; None: before version 3.3 all shapes were polygons. X-AnyLabeling gives a rectangle's four
 # corners, and calls it a rotation where it is turned.
@@ -46,16 +45,6 @@ _POINTS: dict[str | None, Sequence[int]] = {
 _TURNED = ("rotation", "oriented_rectangle")  # their corners may lie outside though the object does not
 _PIECES = ("polygon", "mask", None)  # shapes that may be one of several pieces of an object
 _REDRAW = "Draw it again, or delete it."
-
-
-def _find(names: folders.Listing) -> list[Part]:
-    """Return the folders with LabelMe files under a folder, each with its photos and its split."""
-    parts: list[Part] = []
-    for place in names:
-        files = names.ending(place, *_ENDINGS)
-        if any(_is_annotation(parsing.beginning_of_json(place / name)) for name in files[:_LOOKED_AT]):
-            parts += folders.parts_of(set(map(folders.stem, files)), place, names)
-    return folders.shared(parts, names)
 
 
 def _sources(
@@ -110,8 +99,9 @@ def _take_out(found: Iterator[tuple[str, bytes]], target: storage.AnyPath, readi
     return inside
 
 
-def _is_annotation(data: Any) -> bool:
-    items = parsing.mapping(data).get("shapes")
+def _is_ours(path: Path) -> bool:
+    data = parsing.mapping(parsing.beginning_of_json(path))
+    items = data.get("shapes")
     return isinstance(items, list) and len(parsing.dicts(items)) == len(items) and bool(_OTHER_KEYS & data.keys())
 
 
@@ -170,5 +160,10 @@ def _bounds(item: Any, size: shapes.Size) -> shapes.Bounds:
     return xmin, ymin, xmax + pixel, ymax + pixel
 
 
-FORMAT = Format(title="LabelMe JSON", find=_find, sources=_sources, beside=lambda folder: [Part(folder, folder)])
+FORMAT = Format(
+    title="LabelMe JSON",
+    find=functools.partial(folders.find_parts, ".json", _is_ours, folders.parts_of),
+    sources=_sources,
+    beside=lambda folder: [Part(folder, folder)],
+)
 read = FORMAT.read

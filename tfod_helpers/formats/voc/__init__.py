@@ -13,13 +13,16 @@ elsewhere. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.htm
 the classes.
 """
 
+import functools
+
+from tfod_helpers.formats import folders
 from tfod_helpers.formats.format import Format
 from tfod_helpers.formats.raw import Part
-from tfod_helpers.formats.voc import layout, reading, writing
+from tfod_helpers.formats.voc import lists, reading, writing
 
 FORMAT = Format(
     title="Pascal VOC XML",
-    find=layout.find,
+    find=functools.partial(folders.find_parts, ".xml", reading.is_ours, lists.parts_of),
     sources=reading.sources,
     beside=lambda folder: [Part(folder, folder)],
     write_annotations=writing.write,

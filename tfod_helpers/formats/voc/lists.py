@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tfod_helpers.annotations import split_role
 from tfod_helpers.formats import folders, parsing
+from tfod_helpers.formats.raw import Part
 from tfod_helpers.photos.folder import PHOTO_ENDINGS, folded
 
 _SETS = ("imagesets", "imagesets/main")  # in any capitals
@@ -20,7 +21,21 @@ _PER_CLASS = re.compile(r".+_(train|val|trainval|test)", re.IGNORECASE)  # cat_t
 NO_SPLIT = "default"  # what CVAT calls the list where nobody chose a split
 
 
-def find(place: Path, names: folders.Listing, annotated: Collection[str]) -> dict[str, frozenset[str]]:
+def parts_of(annotated: Collection[str], place: Path, names: folders.Listing) -> list[Part]:
+    """Return the parts with the annotations in a folder, by the lists where there are some, as `folders.parts_of`."""
+    listed_in = _find(place, names, annotated)
+    if not listed_in:
+        return folders.parts_of(annotated, place, names)
+    photos = folders.photos_of(set(annotated).union(*listed_in.values()), place, names)
+    return [
+        Part(found.folder, place, split, here, found.deep)
+        for split, listed in listed_in.items()
+        for found in photos
+        if (here := listed & found.stems)
+    ]
+
+
+def _find(place: Path, names: folders.Listing, annotated: Collection[str]) -> dict[str, frozenset[str]]:
     """Return the photos of each split whose annotations are in ``place``, as the lists nearest to it name them.
 
     What is in none of the devkit's ImageSets is no part of the data set; what is in no list that lies about is of no

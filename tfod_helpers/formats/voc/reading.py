@@ -21,6 +21,11 @@ _USUAL = ("name", "bndbox", "pose", "truncated", "difficult", "occluded")  # in 
 Children = dict[str, list[etree._Element]]
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a file begins as a Pascal VOC annotation does."""
+    return parsing.beginning_of_xml(path)[:1] == ["annotation"]
+
+
 def sources(parts: Sequence[Part], reading: Reading) -> Iterator[Source]:
     """Yield the photos of each part with its XML files, as `Format.sources` does."""
     files: dict[Path, list[str]] = {}
