@@ -125,6 +125,24 @@ def test_one_file(layout: str, file: str, split: str, tmp_path: Path, monkeypatc
         assert all(image.boxes_xyxy.tolist() == [pytest.approx(BOXES[image.path.stem][1:])] for image in dataset)
 
 
+@pytest.mark.parametrize(
+    ("layout", "file"),
+    [
+        ("YOLO, Ultralytics", "data.yaml"),
+        ("YOLO, Roboflow", "data.yaml"),
+        ("YOLO, darknet", "obj.data"),
+        ("YOLO, labelImg", "classes.txt"),
+    ],
+)
+def test_the_file_that_describes_a_data_set(layout: str, file: str, tmp_path: Path) -> None:
+    """Given YOLO's data.yaml, obj.data or list of names, what it describes is read, and nothing beside."""
+    chosen = LAYOUTS[f"yolo: {layout}"]
+    folder = layouts.write(tmp_path / "sets/pets", chosen.files)
+    layouts.write(tmp_path / "sets/other", LAYOUTS["yolo: YOLO, labelImg"].files)
+    (described,) = folder.rglob(file)
+    assert_read(formats.read(described), chosen.splits)
+
+
 @pytest.mark.parametrize("given", ["p-20261129T101010Z-001.zip", "p-20261129T101010Z-002.zip", ""])
 def test_a_download_in_parts(given: str, tmp_path: Path) -> None:
     """Of a download that Google Drive split, any part or the folder gives the whole data set, again and again."""

@@ -128,6 +128,11 @@ class Part:
     deep: bool = False
     root: Path | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files any of which may be given for it."""
+        return (self.annotations,)
+
 
 @dataclass(frozen=True)
 class Source:

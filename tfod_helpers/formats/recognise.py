@@ -64,8 +64,8 @@ def read(
 
     Args:
         path: its folder; or a zip or tar, which is unpacked beside, with the other parts where it is one of a download
-            that Google Drive split; or its one annotation file, near its photos. What
-            is in a bucket comes to this machine first.
+            that Google Drive split; or its one annotation file, near its photos; or its ``data.yaml``. What is in a
+            bucket comes to this machine first.
         format: its name in ``FORMATS``, where several would fit; None finds it out.
         label_map: the classes in their order, or a label map file; None takes what the data says.
         on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad, and lists it.
@@ -203,14 +203,14 @@ def _of_folder(listing: Listing, chosen: dict[str, Format]) -> dict[str, list[Pa
 
 
 def _of_file(path: Path, chosen: dict[str, Format]) -> dict[str, list[Part]]:
-    """Return the parts by format that are one annotation file; its photos are near it, or near its folder."""
+    """Return the parts by format that a file is, or describes; their photos are near it, or near its folder."""
     path = path.absolute()
     if "tfrecord" in chosen and (parts := tfrecord.parts_of(path)):  # its photos are in it, not near
         return {"tfrecord": parts}
     around = map(Listing, path.parents[:3])
     listing = next((one for one in around if one.photos), None) or Listing(path.parent.parent)
     every = _found(listing, chosen)
-    found = {name: [part for part in parts if part.annotations == path] for name, parts in every.items()}
+    found = {name: [part for part in parts if path in part.files] for name, parts in every.items()}
     return {name: parts for name, parts in found.items() if parts}
 
 

@@ -45,6 +45,11 @@ class YoloPart(Part):
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files any of which may be given for it: ``data.yaml`` or the list of names."""
+        return (self.description.path,)
+
 
 def find(listing: folders.Listing) -> list[Part]:
     """Return the parts of a YOLO data set: by its ``data.yaml`` or ``obj.data``, else by its folders."""
