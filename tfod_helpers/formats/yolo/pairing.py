@@ -16,7 +16,7 @@ from tfod_helpers.formats import folders
 from tfod_helpers.formats.labelled_images import placed
 from tfod_helpers.formats.yolo.by_name import PhotosByName
 from tfod_helpers.formats.yolo.layout import YoloPart
-from tfod_helpers.formats.yolo.rows import LabelFile, class_number, is_row, read_labels
+from tfod_helpers.formats.yolo.rows import LabelFile, class_number, is_row, read_text
 from tfod_helpers.formats.yolo.tree import counted, is_label, like_it
 from tfod_helpers.photos.folder import PhotoFolder, files_with_ending, folded
 from tfod_helpers.problems import Problem, Severity
@@ -65,9 +65,10 @@ def labelled_photos(parts: Sequence[YoloPart], problems: list[Problem]) -> list[
     pairs = {place: _pairs(place, some, problems) for place, some in by_place.items()}
     paired = [(place, file, photo) for place, of_file in pairs.items() for file, photo in of_file.items()]
     paths = [f"{place}/{file}" for place, file, _ in paired]
-    found = tqdm(workers.in_order(read_labels, paths), "Reading labels", len(paths), unit="file", delay=1)
+    texts = tqdm(workers.in_order(read_text, paths), "Reading labels", len(paths), unit="file", delay=1)
     lost: dict[Path, list[str]] = defaultdict(list)
-    for (place, file, photo), label in zip(paired, found, strict=True):
+    for (place, file, photo), found in zip(paired, texts, strict=True):
+        label = LabelFile(file, *found)
         if photo:
             photo[0].labels.setdefault(photo[1], []).append(label)
         elif any(is_row(" ".join(row)) for _, row in label.rows):

@@ -98,9 +98,8 @@ def _check_numbers(description: Description, used: set[int], problems: list[Prob
         raise refused(description.path, what, fix, kind="class name")
     if ids[0] > 0:
         fix = "The labels were read by these numbers. YOLO itself counts from 0: number them so, in the labels too."
-        problems.append(
-            Problem(where=description.path.name, what=count, fix=fix, severity="warning", kind="class name")
-        )
+        where = description.path.name
+        problems.append(Problem(where=where, what=count, fix=fix, severity="warning", kind="class name"))
 
 
 def _joined(lists: Sequence[Names], reading: Reading) -> list[str]:

@@ -43,17 +43,16 @@ class LabelFile:
         return [(number, fields) for number, line in lines if (fields := _fields(line))]
 
 
-def read_labels(path: str) -> LabelFile:
-    """Return a label file, by its path with ``/``."""
-    name = path.rpartition("/")[2]
+def read_text(path: str) -> tuple[str, tuple[str, str] | None]:
+    """Return the text of a label file, and ``(what, fix)`` where it cannot be read."""
     try:
         with open(path, "rb") as file:
             text, is_guess = decoded(file.read())
     except OSError as error:
-        return LabelFile(name, "", (f"it cannot be read ({error.strerror})", "Check the file and its permissions."))
+        return "", (f"it cannot be read ({error.strerror})", "Check the file and its permissions.")
     if is_guess:
-        return LabelFile(name, "", ("it cannot be read (neither UTF-8 nor UTF-16)", "Save it as UTF-8."))
-    return LabelFile(name, text)
+        return "", ("it cannot be read (neither UTF-8 nor UTF-16)", "Save it as UTF-8.")
+    return text, None
 
 
 def is_row(line: str) -> bool:
