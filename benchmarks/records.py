@@ -66,6 +66,7 @@ def run(*arguments: str, watch: list[int] | None = None) -> tuple[float, list[st
     """
     with tempfile.TemporaryDirectory() as cache:  # nothing is known from the run before
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "XDG_CACHE_HOME": cache}
+        environment["PYTHONDONTWRITEBYTECODE"] = ""  # this package is compiled once, as pip compiles the others
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
