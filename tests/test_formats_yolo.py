@@ -319,6 +319,9 @@ READ: dict[str, tuple[Files, dict[str, str], list[str]]] = {
         pair("train/a") | pair("train/cam 1/a", DOG) | pair("val/x/y/b") | {"data.yaml": TRAIN_VAL + NAMES},
         {"images/train/a.jpg": "train: cat", "images/train/cam 1/a.jpg": "train: dog",
          "images/val/x/y/b.jpg": "val: cat"}, []),
+    "subfolders too deep to be listed": (
+        pair("train/a") | pair("train/1/2/3/4/5/6/a", DOG) | {"data.yaml": "train: images/train\n" + NAMES},
+        {"images/train/a.jpg": "train: cat", "images/train/1/2/3/4/5/6/a.jpg": "train: dog"}, []),
     "subfolders without data.yaml": (pair("a") | pair("old/a", DOG) | {"classes.txt": "cat\ndog"},
                                      {"images/a.jpg": "cat", "images/old/a.jpg": "dog"}, []),
     "capitals": ({"Images/A/a.JPG": "", "Labels/a/A.TXT": CAT, "Classes.txt": "cat"}, {"Images/A/a.JPG": "cat"}, []),
