@@ -41,8 +41,9 @@ def untrained_export(dataset: Dataset, work: Path) -> Path:
     config = experiment.with_records(bare, train=written, validation=None)
     run = run_folder.open_run(work / "run")
     experiment.save(config, run.config_path)
-    run.update_manifest(best={"step": 0, "ap": 0.0, "ap50": 0.0, "threshold": THRESHOLD, "checkpoint": "ckpt-1"})
-    tf.train.Checkpoint(model=build_model(config)).write(str(run.best / "ckpt-1"))
+    model = {"step": 0, "ap": 0.0, "ap50": 0.0, "threshold": THRESHOLD, "checkpoint": "ckpt-1"}
+    run.update_manifest(models=[model])
+    tf.train.Checkpoint(model=build_model(config)).write(str(run.prefix_of(model)))
     return saved_model.export(run, work / "export")
 
 

@@ -98,11 +98,11 @@ def check(run: run_folder.Run) -> int:
     newest = tf.train.latest_checkpoint(run.checkpoints)
     if newest is None:
         return 0
-    for prefix in filter(None, (newest, run.best_checkpoint and str(run.best_checkpoint))):
+    for prefix in (newest, *(str(run.prefix_of(model)) for model in run.kept_models())):
         reader = tf.train.load_checkpoint(prefix)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    assert bool(manifest.get("best")) == bool(run.best_checkpoint), "the manifest names a model that is not there"
+    assert run.kept_models() == manifest.get("models", []), "the manifest names a model that is not there"
     if run.history_path.exists():
         pd.read_csv(run.history_path)
     return int(tf.train.load_checkpoint(newest).get_tensor("optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE"))

@@ -60,13 +60,17 @@ def test_the_signature_is_the_documented_one(export_folder: Path) -> None:
 def test_an_older_export_is_replaced_whole_and_nothing_reaches_the_terminal(
     trained: Trained, export_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The new export is alone there; the graph optimizer's notes stay away, and standard error works afterwards."""
+    """The new export, of the last model, is alone there; no notes of the optimizer's; standard error works afterwards."""
+    from tfod_helpers.detector import ExportFacts
     from tfod_helpers.exporting import saved_model
 
     folder = shutil.copytree(export_folder, tmp_path / "export")
     (folder / "stale.txt").write_text("of the older one")
-    saved_model.export(trained.run, folder)
+    saved_model.export(trained.run, folder, checkpoint="last")
     assert not (folder / "stale.txt").exists()
+    last = trained.run.find_model("last")
+    facts = ExportFacts.read(folder)
+    assert (facts.step, facts.ap, facts.threshold) == (last["step"], last["ap"], last["threshold"])
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
     assert "InitializeLog" not in capfd.readouterr().err
     os.write(2, b"still here")

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,10 +65,33 @@ def test_manifest_that_cannot_be_written_stays(tmp_path: Path) -> None:
 def test_paths_of_a_run_are_all_inside(tmp_path: Path) -> None:
     """Every path that a run names is in its folder, and no two are the same."""
     run = Run(tmp_path)
-    names = [name for name in vars(Run) if isinstance(vars(Run)[name], property) and name != "best_checkpoint"]
+    names = [name for name in vars(Run) if isinstance(vars(Run)[name], property)]
     paths = [getattr(run, name) for name in names]
     assert len(set(paths)) == len(paths) >= 7
     assert all(path.parent == tmp_path for path in paths)
+
+
+def test_a_model_is_found_by_its_step_or_its_name(tmp_path: Path) -> None:
+    """The first of the highest AP is the best; a step that is not kept is refused with those that are."""
+    run = Run(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"models: there is no trained model here.*training\.train"):
+        run.find_model()
+    kept = [model(number) | {"ap": ap} for number, ap in ((1, 0.2), (2, 0.6), (3, 0.6), (4, 0.1))]
+    run.update_manifest(models=[*kept, model(5)])
+    run.models.mkdir()
+    for number in (1, 2, 3, 4):  # the files of 5 are gone
+        (run.models / f"ckpt-{number}.index").touch()
+    assert run.kept_models() == kept
+    assert [run.find_model(checkpoint)["checkpoint"] for checkpoint in ("best", "last", 24)] == [
+        "ckpt-2",
+        "ckpt-4",
+        "ckpt-3",
+    ]
+    assert run.prefix_of(kept[0]) == run.models / "ckpt-1"
+    for unknown in (25, "24", "newest"):
+        text = rf"no model of checkpoint {unknown!r} is kept, only of steps 8 \(AP 0\.200\), 16 .*'best' or 'last'"
+        with pytest.raises(ValueError, match=text):
+            run.find_model(unknown)  # type: ignore[arg-type]
 
 
 # --- kept on Drive or in a bucket -----------------------------------------------------------------
@@ -86,9 +110,15 @@ def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return str(tmp_path / "My Drive")
 
 
+def model(number: int) -> dict[str, Any]:
+    """What a run's manifest says of a model that is kept."""
+    scores = {"ap": number / 10, "ap50": number / 5, "threshold": 0.5}
+    return {"step": number * 8, **scores, "checkpoint": f"ckpt-{number}"}
+
+
 def save(run: Run, number: int, run_id: str = "a") -> None:
     """Write what a training writes at a checkpoint, its contents telling which."""
-    for folder in (run.checkpoints, run.best):
+    for folder in (run.checkpoints, run.models):
         folder.mkdir(exist_ok=True)
         for old in folder.glob("ckpt-*"):
             old.unlink()
@@ -96,7 +126,7 @@ def save(run: Run, number: int, run_id: str = "a") -> None:
         (folder / f"ckpt-{number}.data-00000-of-00001").write_text(f"data {number}" * 1000)
     (run.checkpoints / "checkpoint").write_text(f'model_checkpoint_path: "ckpt-{number}"')
     run.history_path.write_text(f"step\n{number}\n")
-    run.update_manifest(id=run_id, step=number, saves=number, best={"checkpoint": f"ckpt-{number}"})
+    run.update_manifest(id=run_id, step=number, saves=number, models=[model(number)])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -138,7 +168,7 @@ def test_a_kept_run_is_gone_on_with_elsewhere(home: str, tmp_path: Path, monkeyp
     other = open_run(f"{home}/first")
     assert other.folder != run.folder
     assert contents(other.folder) == there
-    assert other.best_checkpoint == other.best / "ckpt-2"
+    assert other.find_model() == model(2)
     newer = kept(other, 3)
     another_machine(monkeypatch, tmp_path, "cache")
     assert contents(open_run(f"{home}/first").folder) == newer
@@ -213,7 +243,7 @@ def test_at_every_moment_what_is_there_can_be_gone_on_from(
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"look-{number}"))
         found = find_run(f"{home}/first")
         newest = (found.checkpoints / "checkpoint").read_text().split('"')[1]
-        for prefix in (found.checkpoints / newest, found.best / found.read_manifest()["best"]["checkpoint"]):
+        for prefix in (found.checkpoints / newest, found.prefix_of(found.find_model())):
             (index,) = prefix.parent.glob(f"{prefix.name}.index")
             assert index.read_text() == f"index {prefix.name[-1]}"
             (data,) = prefix.parent.glob(f"{prefix.name}.data-*")

@@ -435,10 +435,10 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Earlier:
     run, old = run_folder.open_run(tmp_path_factory.mktemp("runs") / "first"), make_model()
     run.update_manifest(classes=["cat", "dog", "hen"])
     tensors = []
-    for folder in (run.best, run.checkpoints):
+    for folder in (run.models, run.checkpoints):
         tensors.append(renew(old, seed=20 + len(tensors)))
         checkpoint = tf.train.Checkpoint(model=old, global_step=tf.Variable(7, dtype=tf.int64))
-        checkpoint.write(str(folder / "ckpt-7")) if folder == run.best else checkpoint.save(str(folder / "ckpt"))
+        checkpoint.write(str(folder / "ckpt-7")) if folder == run.models else checkpoint.save(str(folder / "ckpt"))
     return run, tensors[0], tensors[1]
 
 
@@ -448,14 +448,14 @@ def test_earlier_run_gives_everything(earlier: Earlier, model: Any) -> None:
     for path, tensors in (
         (run.folder, best),
         (run.checkpoints, newest),
-        (run.best, best),
+        (run.models, best),
         (run.checkpoints / "ckpt-1", newest),
-        (run.best / "ckpt-7.index", best),
+        (run.models / "ckpt-7.index", best),
     ):
         loaded = weights.load(model, path, classes=["cat", "dog", "hen"])
         assert unchanged(model, tensors), path
         assert (loaded.taken, loaded.left) == (len(model.weights), ())
-        assert Path(loaded.source).parent in (run.best, run.checkpoints)
+        assert Path(loaded.source).parent in (run.models, run.checkpoints)
 
 
 def test_earlier_run_in_a_bucket(earlier: Earlier, model: Any, bucket: str) -> None:
@@ -470,7 +470,7 @@ def test_copied_checkpoints_go_by_their_step(
 ) -> None:
     """Without the file that names the newest, the highest step is it, though it was copied first."""
     run, best, newest = earlier
-    for step, prefix in ((1000, run.best / "ckpt-7"), (900, run.checkpoints / "ckpt-1")):
+    for step, prefix in ((1000, run.models / "ckpt-7"), (900, run.checkpoints / "ckpt-1")):
         for part in prefix.parent.glob(f"{prefix.name}.*"):
             shutil.copyfile(part, tmp_path / part.name.replace(prefix.name, f"ckpt-{step}"))
     weights.load(model, tmp_path)
@@ -551,7 +551,7 @@ def test_diverged_run_is_an_error(model: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["index cut", "data cut", "data missing"])
 def test_damaged_checkpoint_never_reaches_the_model(damage: str, earlier: Earlier, model: Any, tmp_path: Path) -> None:
     """A checkpoint that was half copied is refused as a whole, with what to do."""
-    for part in earlier[0].best.glob("ckpt-7.*"):
+    for part in earlier[0].models.glob("ckpt-7.*"):
         data = part.read_bytes()
         cut = damage == "index cut" if part.suffix == ".index" else damage == "data cut"
         if part.suffix == ".index" or damage != "data missing":

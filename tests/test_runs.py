@@ -106,6 +106,22 @@ def test_what_does_not_compare_is_refused(tmp_path: Path) -> None:
         runs.table(tmp_path)
 
 
+def test_the_models_of_a_run(tmp_path: Path) -> None:
+    """Each model that is kept has a row by its step, with its scores and what else it may be called."""
+    kept = [(8, 0.21, "ckpt-1"), (16, 0.41234, "ckpt-2"), (24, 0.3, "ckpt-3")]
+    models = [{"step": step, "ap": ap, "ap50": 0.5, "threshold": 0.25, "checkpoint": name} for step, ap, name in kept]
+    write(tmp_path, "run", 0.41234, {}, models=models)
+    (tmp_path / "run" / "models").mkdir()
+    for *_, name in kept:
+        (tmp_path / "run" / "models" / f"{name}.index").touch()
+    table = runs.checkpoints(tmp_path / "run")
+    assert table["ap"].to_dict() == {8: 0.21, 16: 0.412, 24: 0.3}
+    assert table["name"].tolist() == ["", "best", "last"]
+    assert list(table.columns) == ["ap", "ap50", "threshold", "name"]
+    with pytest.raises(FileNotFoundError, match="there is no trained model here"):
+        runs.checkpoints(tmp_path / "typo")
+
+
 def test_the_table_can_be_drawn(tmp_path: Path) -> None:
     """plot_runs takes it as it is."""
     write(tmp_path, "small", 0.3, {})

@@ -95,6 +95,7 @@ def test_a_run_says_what_it_is(trained: Trained, small: Small) -> None:
     assert {"python", "tfod_helpers", "tensorflow", "tf-models-official", "numpy"} == set(manifest["versions"])
     assert "weights=None" in manifest["weights"]
     assert manifest["best"].keys() == {"step", "ap", "ap50", "threshold", "checkpoint"}
+    assert manifest["best"] in manifest["models"]
     assert manifest["changes"]["task.model.input_size"] == [[192, 192, 3], [64, 64, 3]]
     assert experiment.differences(experiment.load(trained.run.config_path), small.config) == {}
     assert LabelMap.read(trained.run.label_map_path) == LabelMap(["red", "blue"])
@@ -213,9 +214,16 @@ def test_evaluation_is_by_the_names_of_the_classes(trained: Trained, small: Smal
         training.evaluate(trained.run, Dataset(small.dataset.images, LabelMap(["cat", "dog"])))
 
 
+def test_how_many_models_are_kept_is_checked_first(small: Small, training: ModuleType, tmp_path: Path) -> None:
+    """Keeping none is refused before a folder is made."""
+    with pytest.raises(ValueError, match="keep must be 1 or more, or 'all', got 0"):
+        training.train(small.config, tmp_path / "run", keep=0)
+    assert not (tmp_path / "run").exists()
+
+
 def test_there_must_be_a_model_to_evaluate(small: Small, training: ModuleType, tmp_path: Path) -> None:
     """A folder without a model is refused, and a mistyped one is not made."""
-    with pytest.raises(FileNotFoundError, match=r"typo.best: there is no trained model here.*training\.train"):
+    with pytest.raises(FileNotFoundError, match=r"typo.models: there is no trained model here.*training\.train"):
         training.evaluate(tmp_path / "typo", small.dataset)
     assert not (tmp_path / "typo").exists()
 
@@ -223,7 +231,7 @@ def test_there_must_be_a_model_to_evaluate(small: Small, training: ModuleType, t
 def test_best_is_the_highest_and_not_the_last(
     small: Small, training: ModuleType, no_steps: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Of models scored 0.2, 0.6, 0.5, 0.6, 0.1 and 0.3 the first of the highest is kept, in run.json and in best/."""
+    """Of models scored 0.2, 0.6, 0.5, 0.6, 0.1 and 0.3 the first of the highest is kept, and the newest two."""
     from tfod_helpers import evaluation
 
     real = evaluation.score(small.dataset, [as_detections(image) for image in small.dataset])
@@ -239,12 +247,14 @@ def test_best_is_the_highest_and_not_the_last(
         return dataclasses.replace(real, coco=real.coco | {"AP": seen[-1], "AP50": seen[-1] / 2})
 
     monkeypatch.setattr(evaluation, "score", score)
-    history = training.train(small.config, tmp_path / "run")
+    history = training.train(small.config, tmp_path / "run", keep=2)
     assert len(seen) == 6
     assert (history.best["step"], history.best["ap"], history.best["ap50"]) == (16, 0.6, 0.3)
-    kept = training.load_best(tmp_path / "run")[0].trainable_variables[0].numpy()
-    assert (kept == 1).all()
-    assert len(list((tmp_path / "run" / "best").glob("*.index"))) == 1
+    run = run_folder.open_run(tmp_path / "run")
+    assert [(model["step"], model["ap"]) for model in run.kept_models()] == [(16, 0.6), (40, 0.1), (48, 0.3)]
+    for checkpoint, made in (("best", 1), (40, 4), ("last", 5)):
+        assert (training.load_model(run, checkpoint)[0].trainable_variables[0].numpy() == made).all()
+    assert len(list(run.models.glob("*.index"))) == 3
 
 
 def as_detections(image: Any) -> Any:
@@ -284,7 +294,7 @@ def test_a_nan_loss_stops_the_training(
     run = run_folder.open_run(tmp_path / "run")
     assert run.read_manifest()["step"] == 8
     assert len(list(run.checkpoints.glob("ckpt-*.index"))) == 1
-    assert training.load_best(run)[0] is not None
+    assert training.load_model(run)[0] is not None
     with Image.open(run.folder / "failed" / "step-11.png") as picture:
         assert min(picture.size) > 200
 
@@ -309,11 +319,11 @@ def test_training_starts_from_an_earlier_run(
 
     config = experiment.change(small.config, {"task.weights": str(trained.run.folder), "task.frozen_stride": 0})
     training.train(config, tmp_path / "run")
-    ours, theirs = no_steps[-1].model.weights, training.load_best(trained.run)[0].weights
+    ours, theirs = no_steps[-1].model.weights, training.load_model(trained.run)[0].weights
     assert len(ours) == len(theirs) > 150
     for one, other in zip(ours, theirs, strict=True):  # nothing is frozen, so both are in the order of building
         np.testing.assert_array_equal(one.numpy(), other.numpy())
-    assert str(trained.run.best) in run_folder.open_run(tmp_path / "run").read_manifest()["weights"]
+    assert str(trained.run.models) in run_folder.open_run(tmp_path / "run").read_manifest()["weights"]
 
 
 def test_there_must_be_something_to_be_evaluated_on(small: Small, training: ModuleType, tmp_path: Path) -> None:

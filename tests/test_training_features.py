@@ -251,7 +251,7 @@ def test_half_precision_trains_and_ships_whole_weights(
     history = training.train(config, tmp_path / "run")
     assert history.frame["loss"].iloc[-1] < history.frame["loss"].iloc[0]
     assert tf_keras.mixed_precision.global_policy().name == "float32"
-    model, _ = training.load_best(tmp_path / "run")
+    model, _ = training.load_model(tmp_path / "run")
     assert {weight.dtype for weight in model.trainable_weights} == {tf.float32}
 
 

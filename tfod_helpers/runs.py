@@ -1,4 +1,4 @@
-"""A folder of runs -> one table: what differed in their settings, and what came out."""
+"""Runs -> tables: what differed in their settings and what came out, and the models that one of them kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 from tfod_helpers import presets
 from tfod_helpers.files import storage
-from tfod_helpers.files.run_folder import Run, runs_in
+from tfod_helpers.files.run_folder import Run, find_run, runs_in
 from tfod_helpers.presets import keys
 
 if TYPE_CHECKING:
@@ -76,6 +76,29 @@ def table(folder: storage.AnyPath) -> pd.DataFrame:
         rows.append(row | _result(manifest) | {"label": label or name})
     made = pd.DataFrame(rows, index=pd.Index(list(evaluated), name="run"))
     return made.sort_values("ap", ascending=False, kind="stable")
+
+
+def checkpoints(run: storage.AnyPath | Run) -> pd.DataFrame:
+    """List the evaluated models that a run has kept; each can be exported by its step.
+
+    Args:
+        run: the run folder. Also one of Drive or ``gs://``.
+
+    Returns:
+        A row a model by its ``step``, which TensorBoard shows too: ``ap`` and ``ap50`` on the validation photos, the
+        ``threshold`` with the best F1 there, and ``name``: ``best`` and ``last`` may be given instead of the step.
+
+    Raises:
+        FileNotFoundError: there is no model yet.
+        ValueError: the run's file is damaged.
+    """
+    import pandas as pd
+
+    run = find_run(run)
+    named = {name: run.find_model(name) for name in ("best", "last")}
+    kept = pd.DataFrame(run.kept_models())
+    kept["name"] = [", ".join(name for name in named if named[name]["checkpoint"] == one) for one in kept["checkpoint"]]
+    return kept.drop(columns="checkpoint").set_index("step").round(3)
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -25,30 +25,35 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tfod_helpers import experiment, training
 from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
 from tfod_helpers.files import storage
-from tfod_helpers.files.run_folder import Run, find_run
+from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
 from tfod_helpers.network.model import detect_function
 
 FORMAT = "saved_model"
 
 
-def export(run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str]) -> Path:
-    """Write a run's best model as a SavedModel, whole or not at all.
+def export(
+    run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str], *, checkpoint: Checkpoint = "best"
+) -> Path:
+    """Write a run's model as a SavedModel, whole or not at all.
 
     Args:
         run: the run folder.
         folder: the export folder to make, or to replace.
+        checkpoint: ``"best"``, ``"last"``, or the step of a model that is kept; `runs.checkpoints` lists them.
 
     Returns:
         The export folder.
 
     Raises:
         FileNotFoundError: the run holds no model yet.
+        ValueError: it holds none of that step.
         FileExistsError: the folder holds something other than an export.
     """
     if not storage.is_remote(folder):
         folder = Path(folder).expanduser()
         _refuse_others(folder)
-    model, config = training.load_best(run)
+    run = find_run(run)
+    model, config = training.load_model(run, checkpoint)
     side = config.task.model.input_size[0]
     detect = tf.function(
         detect_function(model, config),
@@ -58,8 +63,8 @@ def export(run: str | os.PathLike[str] | Run, folder: str | os.PathLike[str]) ->
     with storage.whole_folder(folder, replaces=True) as part:
         _save_frozen(detect, part)
         experiment.label_map(config).write(part / LABEL_MAP)
-        best = {name: value for name, value in find_run(run).read_manifest()["best"].items() if name != "checkpoint"}
-        ExportFacts(FORMAT, side, len(config.task.class_names), preset=config.task.preset, **best).write(part)
+        scores = {name: value for name, value in run.find_model(checkpoint).items() if name != "checkpoint"}
+        ExportFacts(FORMAT, side, len(config.task.class_names), preset=config.task.preset, **scores).write(part)
     return Path(folder)
 
 

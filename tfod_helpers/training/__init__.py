@@ -1,12 +1,12 @@
 """An ExperimentConfig -> a run: checkpoints, the best model, a history.
 
 The network, the losses and the optimizers are the Model Garden's; this package drives them, shows progress, evaluates
-the model on the validation records as it goes, and keeps its best weights. A run that was stopped resumes from its last
-checkpoint.
+the model on the validation records as it goes, and keeps the best weights and the newest. A run that was stopped
+resumes from its last checkpoint.
 """
 
 from tfod_helpers.network.inputs import examples
-from tfod_helpers.training.detecting import detector, load_best
+from tfod_helpers.training.detecting import detector, load_model
 from tfod_helpers.training.events import show_tensorboard
 from tfod_helpers.training.history import History
 from tfod_helpers.training.running import evaluate, train
@@ -21,7 +21,7 @@ __all__ = [
     "examples",
     "find_batch_size",
     "find_learning_rate",
-    "load_best",
+    "load_model",
     "show_tensorboard",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""A run's best model, or one under training -> a `Detector`, without an export."""
+"""A run's model, or one under training -> a `Detector`, without an export."""
 
 from __future__ import annotations
 
@@ -14,44 +14,45 @@ from tfod_helpers import experiment
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.files.run_folder import Run, find_run
+from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
 from tfod_helpers.network.model import build_model, detect_function
 
 _BATCH, _RCNN_BATCH = 16, 4  # images a forward pass; a second stage looks at a thousand regions of each
 
 
-def detector(run: str | os.PathLike[str] | Run) -> Detector:
-    """Return a run's best model as a detector, to look at photos with it before it is exported.
+def detector(run: str | os.PathLike[str] | Run, checkpoint: Checkpoint = "best") -> Detector:
+    """Return a run's model as a detector, to look at photos with it before it is exported.
 
     Args:
         run: the run folder, local, on Drive or ``gs://``.
+        checkpoint: ``"best"``, ``"last"``, or the step of a model that is kept.
 
     Returns:
         A detector whose threshold is the one that gave the best F1 on the validation photos.
 
     Raises:
         FileNotFoundError: the run holds no model yet.
+        ValueError: it holds none of that step.
     """
     run = find_run(run)
-    model, config = load_best(run)
-    return of_model(model, config, threshold=run.read_manifest()["best"]["threshold"], masks=True)
+    model, config = load_model(run, checkpoint)
+    return of_model(model, config, threshold=run.find_model(checkpoint)["threshold"], masks=True)
 
 
-def load_best(run: str | os.PathLike[str] | Run) -> tuple[tf_keras.Model, ExperimentConfig]:
-    """Build a run's model and fill it with its best weights.
+def load_model(
+    run: str | os.PathLike[str] | Run, checkpoint: Checkpoint = "best"
+) -> tuple[tf_keras.Model, ExperimentConfig]:
+    """Build a run's network and fill it with the weights of its best model, its last one, or that of a step.
 
     Raises:
         FileNotFoundError: the run holds no model yet.
+        ValueError: it holds none of that step.
     """
     run = find_run(run)  # made by `train` alone
-    best = run.best_checkpoint
-    if best is None:
-        raise FileNotFoundError(
-            f"{run.best}: there is no trained model here. Train this run first, with training.train."
-        )
+    prefix = run.prefix_of(run.find_model(checkpoint))
     config = experiment.load(run.config_path)
     model = build_model(config)
-    tf.train.Checkpoint(model=model).read(str(best)).assert_existing_objects_matched().expect_partial()
+    tf.train.Checkpoint(model=model).read(str(prefix)).assert_existing_objects_matched().expect_partial()
     return model, config
 
 

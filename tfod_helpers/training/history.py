@@ -22,7 +22,7 @@ class History:
         run: the run folder.
         frame: a row each time the loss was read: step, loss, learning_rate, steps_per_second, and,
             where the model was evaluated, ap and ap50.
-        best: step, ap, ap50 and threshold of the model in ``best/``.
+        best: step, ap, ap50 and threshold of the best model.
         weights: what the training started from, in words.
         seconds: what the time went into: building (network and first step), steps, evaluating, saving.
     """

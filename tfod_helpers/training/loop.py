@@ -28,7 +28,7 @@ from tfod_helpers.training.history import PLANNED, History
 from tfod_helpers.training.hooks import Bar, Curves, Hook, Row
 from tfod_helpers.training.schedule import WarmupCosine
 from tfod_helpers.training.steps import BadLossError, Steps, smaller_batch
-from tfod_helpers.training.validating import Validation, out_of_patience
+from tfod_helpers.training.validating import Keep, Validation, out_of_patience
 
 _MEASURED = 100  # steps before the number of steps is fitted to the time there is
 _SPARE = 0.95  # share of the time that is planned for; the rest is for what varies
@@ -43,7 +43,9 @@ _GONE = (
 class Training:
     """One training under way: built in the strategy's scope, run once."""
 
-    def __init__(self, config: ExperimentConfig, run: Run, keeper: Keeper, validation: Dataset, shown: Dataset) -> None:
+    def __init__(
+        self, config: ExperimentConfig, run: Run, keeper: Keeper, validation: Dataset, shown: Dataset, *, keep: Keep = 1
+    ) -> None:
         """Build the model and all that it is evaluated with.
 
         Args:
@@ -52,6 +54,7 @@ class Training:
             keeper: keeps it in step with Drive or a bucket.
             validation: the validation photos.
             shown: a few training photos, for TensorBoard.
+            keep: how many of the newest evaluated models are kept.
         """
         self.config, self.run, self.keeper = config, run, keeper
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -64,7 +67,7 @@ class Training:
             self.checkpoints = tf.train.CheckpointManager(self.steps.checkpoint, run.checkpoints, max_to_keep=2)
             detector = detecting.of_model(self.steps.eval_model, config)
             photos = PhotoSet(detector, validation)
-            self.validation = Validation(self.steps.eval_model, photos, run)
+            self.validation = Validation(self.steps.eval_model, photos, run, keep)
             self.hooks: list[Hook] = [Curves(), Events(run.events, PhotoSet(detector, shown), photos)]
 
     def go(self, machine: dict[str, Any]) -> History:
@@ -101,7 +104,7 @@ class Training:
             loaded = weights.load(self.steps.model, self.config.task.weights, classes=self.config.task.class_names)
             frozen = 0 if loaded.source == "scratch" else self.config.task.frozen_stride
             facts = {"weights": str(loaded), "frozen_stride": frozen}
-            self.run.update_manifest(**facts, step=0, best=None)
+            self.run.update_manifest(**facts, step=0, best=None, models=[])
             resuming.add_machine(self.run, machine, 0)
             if self.config.trainer.minutes:
                 print(f"After {_MEASURED} steps their number is fitted to {self.config.trainer.minutes:g} minutes.")

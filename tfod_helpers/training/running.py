@@ -13,21 +13,23 @@ from tfod_helpers import evaluation, records, runtime
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.files.run_folder import Keeper, Run
+from tfod_helpers.files.run_folder import Checkpoint, Keeper, Run
 from tfod_helpers.records import Records
 from tfod_helpers.training import claiming, detecting, events, history, machines, resuming
 from tfod_helpers.training.history import History
 from tfod_helpers.training.loop import Training
 from tfod_helpers.training.steps import precision_of, scope
+from tfod_helpers.training.validating import Keep
 
 
 def train(
     config: ExperimentConfig,
     run: str | os.PathLike[str] | Run,
     *,
+    keep: Keep = 1,
     strategy: tf.distribute.Strategy | None = None,
 ) -> History:
-    """Train until the config's last step, its time or its patience is up, and keep the best model apart from the last.
+    """Train until the config's last step, its time or its patience is up, and keep the best model and the newest.
 
     Where the run folder holds an unfinished training of the same config, it resumes from there, also on another
     chip and in batches of another size; where it holds a finished one, its history comes back at once. Stopped by
@@ -37,17 +39,21 @@ def train(
         config: from `experiment.make`.
         run: the run folder, made where it is new. One on Drive or in a bucket (``gs://``) is worked on in a folder of
             this machine and kept in step at every checkpoint, in the background.
+        keep: how many of the newest evaluated models are kept beside the best, or ``"all"``. `runs.checkpoints` lists
+            them with their AP, and each can be exported by its step.
         strategy: from `runtime.connect`; left out, the best device is taken.
 
     Raises:
         ValueError: the run folder holds a training of other data, classes or settings, or the records have other
-            classes than the config; they are named.
+            classes than the config; they are named. Or ``keep`` is below 1.
         FloatingPointError: the loss is NaN or explodes; the last checkpoint is kept, and the images that did it are
             in ``failed/`` in the run folder.
         MemoryError: a batch does not fit into memory; the message says what to change.
         ConnectionError: the accelerator was taken away.
         OSError: the run is whole on this machine, and could not be brought to where it is kept.
     """
+    if keep != "all" and keep < 1:
+        raise ValueError(f"keep must be 1 or more, or 'all', got {keep!r}.")
     strategy = strategy or runtime.connect().strategy
     with machines.own_folder(run, strategy, config.trainer.minutes) as run, contextlib.closing(Keeper(run)) as keeper:
         if claiming.claim(run, config):
@@ -59,25 +65,26 @@ def train(
         now = resuming.machine(strategy, precision_of(config, strategy), config.task.train_data.global_batch_size)
         try:
             with scope(config, strategy):
-                return Training(config, run, keeper, *sets).go(now)
+                return Training(config, run, keeper, *sets, keep=keep).go(now)
         finally:
             # Models are reference cycles, so only the garbage collector frees them, and it seldom runs that far: after
             # ten trainings in one notebook their graphs would fill the memory.
             gc.collect()
 
 
-def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset) -> Evaluation:
-    """Score a run's best model, with intervals; classes are compared by name, as `evaluation.evaluate` does.
+def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset, checkpoint: Checkpoint = "best") -> Evaluation:
+    """Score a run's model, with intervals; classes are compared by name, as `evaluation.evaluate` does.
 
     Args:
         run: the run folder.
         data: the records or the dataset to evaluate on.
+        checkpoint: ``"best"``, ``"last"``, or the step of a model that is kept.
 
     Raises:
         FileNotFoundError: the run holds no model yet.
-        ValueError: the data and the run have no class in common, or the data have no object.
+        ValueError: it holds none of that step, the data and the run have no class in common, or the data no object.
     """
-    model, config = detecting.load_best(run)
+    model, config = detecting.load_model(run, checkpoint)
     dataset = data if isinstance(data, Dataset) else Dataset(tuple(records.read(data)), data.label_map)
     return evaluation.evaluate(detecting.of_model(model, config), dataset)
 

@@ -1,8 +1,9 @@
-"""The validation of a model under training: its AP, the best weights so far, and whether there is patience left."""
+"""The validation of a model under training: its AP, the models that are kept, and whether there is patience left."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import supervision as sv
@@ -16,43 +17,49 @@ from tfod_helpers.files.run_folder import Run
 from tfod_helpers.training.detecting import PhotoSet
 from tfod_helpers.training.hooks import Row
 
+Keep = int | Literal["all"]  # how many of the newest evaluated models are kept beside the best
+
 
 class Validation:
-    """Evaluates a model on the validation photos, and keeps its weights where they are the best so far."""
+    """Evaluates a model on the validation photos, and keeps the best model and the newest."""
 
-    def __init__(self, model: tf_keras.Model, photos: PhotoSet, run: Run) -> None:
+    def __init__(self, model: tf_keras.Model, photos: PhotoSet, run: Run, keep: Keep = 1) -> None:
         """Prepare for a model.
 
         Args:
             model: the network that is evaluated and kept.
             photos: the validation photos, looked at by this model.
-            run: the run whose ``best/`` and ``run.json`` are written.
+            run: the run whose ``models/`` and ``run.json`` are written.
+            keep: how many of the newest models are kept.
         """
         self._checkpoint = tf.train.Checkpoint(model=model)
-        self._photos, self._run = photos, run
+        self._photos, self._run, self._most = photos, run, keep
 
     def evaluate(self, step: int) -> tuple[dict[str, float], list[sv.Detections]]:
-        """Return AP and AP50 of the model as it is now, and what it found; keep it where it is the best so far."""
+        """Return AP and AP50 of the model as it is now, and what it found; the model is kept."""
         found = self._photos.detect()
         result = evaluation.score(self._photos.dataset, found, resamples=0)
-        best = self._run.read_manifest()["best"]
-        if best is None or result.ap > best["ap"]:
-            self._keep(step, result, found)
+        self._keep(step, result, found)
         return {"ap": result.ap, "ap50": result.ap50}, found
 
     def _keep(self, step: int, result: Evaluation, found: list[sv.Detections]) -> None:
-        """Write the model beside the best so far; once ``run.json`` names it, the other one is deleted."""
-        before = self._run.read_manifest()["best"]
-        name = f"ckpt-{1 + (int(before['checkpoint'].rpartition('-')[2]) if before else 0)}"
-        self._checkpoint.write(str(self._run.best / name))
-        intervals = evaluation.score(self._photos.dataset, found).intervals
+        """Write the model beside the others; once ``run.json`` names it, those that are not kept are deleted."""
+        manifest = self._run.read_manifest()
+        before, best, intervals = manifest["models"], manifest["best"], manifest.get("best_intervals")
+        number = 1 + max((int(one["checkpoint"].rpartition("-")[2]) for one in before), default=0)
         scores = {"ap": result.ap, "ap50": result.ap50, "threshold": result.threshold}
-        self._run.update_manifest(
-            best={"step": step, **scores, "checkpoint": name},
-            best_intervals={score: list(intervals[score]) for score in ("ap", "ap50")},
-        )
-        for path in self._run.best.iterdir():
-            if path.is_file() and path.stem != name and path.name.partition(".")[0] != name:
+        model = {"step": step, **scores, "checkpoint": f"ckpt-{number}"}
+        self._checkpoint.write(str(self._run.prefix_of(model)))
+        if best is None or result.ap > best["ap"]:
+            all_intervals = evaluation.score(self._photos.dataset, found).intervals
+            best, intervals = model, {score: list(all_intervals[score]) for score in ("ap", "ap50")}
+        others = [one for one in before if one["step"] != step]  # of this step is one that a stopped training made
+        newest = others if self._most == "all" else others[max(0, len(others) + 1 - self._most) :]
+        models = [one for one in before if one in newest or one == best] + [model]
+        self._run.update_manifest(models=models, best=best, best_intervals=intervals)
+        names = {one["checkpoint"] for one in models}
+        for path in self._run.models.iterdir():
+            if path.is_file() and path.name.partition(".")[0] not in names:
                 path.unlink()
 
 

@@ -8,6 +8,6 @@
 
 from tfod_helpers.files.run_folder.keeping import Keeper
 from tfod_helpers.files.run_folder.opening import find_run, open_run, runs_in
-from tfod_helpers.files.run_folder.run import Run
+from tfod_helpers.files.run_folder.run import Checkpoint, Run
 
-__all__ = ["Keeper", "Run", "find_run", "open_run", "runs_in"]
+__all__ = ["Checkpoint", "Keeper", "Run", "find_run", "open_run", "runs_in"]

@@ -20,7 +20,7 @@ from tfod_helpers.files.run_folder import remote
 from tfod_helpers.files.run_folder.run import Run
 
 _SNAPSHOT = ".kept-"
-_OURS = ("checkpoints/", "best/")  # in these, what is gone here is deleted there
+_OURS = ("checkpoints/", "models/")  # in these, what is gone here is deleted there
 _TRIES = 3  # of the last copy, which nothing follows
 
 

@@ -6,7 +6,7 @@ It holds everything that one training makes::
     config.yaml       every setting of the experiment
     label_map.pbtxt   the classes, in the order the model knows them
     checkpoints/      the newest state, to resume from
-    best/             the state with the highest validation AP
+    models/           the evaluated models that are kept: the best one and the newest, or more
     events/           TensorBoard event files
     history.csv       one row per logged interval
 """
@@ -16,9 +16,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfod_helpers.files import workspace
+
+Checkpoint = int | Literal["best", "last"]  # how one of a run's evaluated models is given
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
-    def best(self) -> Path:
-        """The state with the highest validation AP."""
-        return self.folder / "best"
+    def models(self) -> Path:
+        """The evaluated models that are kept."""
+        return self.folder / "models"
 
     @property
     def events(self) -> Path:
@@ -76,12 +78,43 @@ class Run:
         """An empty file that is there once the run was brought to where it is kept."""
         return self.folder / ".kept"
 
-    @property
-    def best_checkpoint(self) -> Path | None:
-        """The prefix of the best model's checkpoint, the one that ``run.json`` names; None where there is none yet."""
-        best = self.read_manifest().get("best")
-        prefix = self.best / best["checkpoint"] if best else None
-        return prefix if prefix and prefix.with_name(f"{prefix.name}.index").is_file() else None
+    def kept_models(self) -> list[dict[str, Any]]:
+        """Return the evaluated models that are kept, the oldest first, as ``run.json`` lists them.
+
+        Each has ``step``, ``ap``, ``ap50`` and ``threshold``, and ``checkpoint``, the name of its files.
+        """
+        listed = self.read_manifest().get("models", [])
+        return [one for one in listed if (self.models / f"{one['checkpoint']}.index").is_file()]
+
+    def find_model(self, checkpoint: Checkpoint = "best") -> dict[str, Any]:
+        """Return one of `kept_models`.
+
+        Args:
+            checkpoint: ``"best"``, the highest AP; ``"last"``, the newest; or a model's step.
+
+        Raises:
+            FileNotFoundError: there is none yet.
+            ValueError: none of that step is kept; those that are kept are named.
+        """
+        kept = self.kept_models()
+        if not kept:
+            raise FileNotFoundError(
+                f"{self.models}: there is no trained model here. Train this run first, with training.train."
+            )
+        chosen = kept[-1:] if checkpoint == "last" else kept
+        if checkpoint not in ("best", "last"):
+            chosen = [one for one in kept if one["step"] == checkpoint]
+        if not chosen:
+            listed = ", ".join(f"{one['step']} (AP {one['ap']:.3f})" for one in kept)
+            raise ValueError(
+                f"{self}: no model of checkpoint {checkpoint!r} is kept, only of steps {listed}. Give one of these, "
+                f"'best' or 'last'. In the next training, training.train(..., keep='all') keeps each evaluated model."
+            )
+        return max(chosen, key=lambda one: one["ap"])
+
+    def prefix_of(self, model: dict[str, Any]) -> Path:
+        """Return the path of a model's checkpoint as TensorFlow takes it, without an ending."""
+        return self.models / model["checkpoint"]
 
     def read_manifest(self) -> dict[str, Any]:
         """Return what ``run.json`` says, or an empty dict where the run has not started.

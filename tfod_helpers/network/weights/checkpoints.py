@@ -41,9 +41,9 @@ def find(weights: str | os.PathLike[str]) -> str:
         what = "this file is no checkpoint" if path.exists() else "there is nothing here"
         raise FileNotFoundError(f"weights {str(path)!r}: {what}. {_ADVICE}")
     run = Run(path)
-    if best := run.best_checkpoint:
-        return str(best)
-    for folder in (run.best, run.checkpoints, path):
+    if run.kept_models():
+        return str(run.prefix_of(run.find_model("best")))
+    for folder in (run.models, run.checkpoints, path):
         if newest := _newest(folder):
             return newest
     entries = ", ".join(sorted(entry.name for entry in path.iterdir())[:10]) or "nothing"
