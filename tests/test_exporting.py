@@ -60,7 +60,7 @@ def test_the_signature_is_the_documented_one(export_folder: Path) -> None:
 def test_an_older_export_is_replaced_whole_and_nothing_reaches_the_terminal(
     trained: Trained, export_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The new export, of the last model, is alone there; no notes of the optimizer's; standard error works afterwards."""
+    """The new export, of the last model, is alone there; nothing is printed of the graph; errors are, afterwards."""
     from tfod_helpers.detector import ExportFacts
     from tfod_helpers.exporting import saved_model
 
