@@ -45,7 +45,7 @@ class Validation:
     def _keep(self, step: int, result: Evaluation, found: list[sv.Detections]) -> None:
         """Write the model beside the others; once ``run.json`` names it, those that are not kept are deleted."""
         manifest = self._run.read_manifest()
-        before, best, intervals = manifest["models"], manifest["best"], manifest.get("best_intervals")
+        before, best, intervals = manifest.get("models", []), manifest["best"], manifest.get("best_intervals")
         number = 1 + max((int(one["checkpoint"].rpartition("-")[2]) for one in before), default=0)
         scores = {"ap": result.ap, "ap50": result.ap50, "threshold": result.threshold}
         model = {"step": step, **scores, "checkpoint": f"ckpt-{number}"}
