@@ -91,7 +91,7 @@ def test_a_model_is_found_by_its_step_or_its_name(tmp_path: Path) -> None:
     for unknown in (25, "24", "newest"):
         text = rf"no model of checkpoint {unknown!r} is kept, only of steps 8 \(AP 0\.200\), 16 .*'best' or 'last'"
         with pytest.raises(ValueError, match=text):
-            run.find_model(unknown)  # type: ignore[arg-type]
+            run.find_model(unknown)  # type: ignore[arg-type]  # which is refused
 
 
 # --- kept on Drive or in a bucket -----------------------------------------------------------------

@@ -9,6 +9,7 @@ from drawn import jpeg
 
 from tfod_helpers import formats
 from tfod_helpers.formats import others
+from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError
 
 KITTI = "Car 0.00 0 -1.57 10.00 20.00 50.00 60.00 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n"
@@ -61,12 +62,12 @@ def test_what_is_not_read_is_named(name: str, text: str, told: str, tmp_path: Pa
     (problem,) = caught.value.problems
     assert f"{name} looks like " in problem.what
     assert told in str(problem)
-    assert others.what_it_is(path)
+    assert others.what_it_is(Listing(path))
 
 
 def test_what_nobody_knows_is_not_named(tmp_path: Path) -> None:
     """A file of no known kind gets no name, and one that cannot be opened is no error here."""
     (tmp_path / "notes.md").write_text("photos of cats")
     (tmp_path / "a.txt").write_bytes(b"")
-    assert others.what_it_is(tmp_path) is None
-    assert others.what_it_is(tmp_path / "gone") is None
+    assert others.what_it_is(Listing(tmp_path)) is None
+    assert others.what_it_is(Listing(tmp_path / "gone")) is None

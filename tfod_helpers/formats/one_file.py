@@ -107,7 +107,7 @@ def sources(read_file: ReadFile, parts: Sequence[Part], reading: Reading) -> lis
         for split, raws in of_split.items():
             # Two subsets may have photos of one name, each in the subset's own folder.
             place = photos.folder / split
-            own = place in inside and Listing(place).has_photos(place)
+            own = place in inside and Listing(place).photos
             found.append(Source(PhotoFolder(place, deep=True) if own else photos, raws, split=split))
     return found
 

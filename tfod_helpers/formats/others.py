@@ -59,9 +59,10 @@ _OTHERS = (
 )
 
 
-def what_it_is(place: Path | Listing) -> tuple[str, str] | None:
+def what_it_is(listing: Listing) -> tuple[str, str] | None:
     """Return what a file, or one of a data set, is that no format reads, and what to do; None: unknown."""
-    beginnings = list(_beginnings(place)) if isinstance(place, Listing) else [(f"/{place.name}", _beginning(place))]
+    file = listing.root
+    beginnings = list(_beginnings(listing)) if listing else [(f"/{file.name}", _beginning(file))]
     for other in _OTHERS:
         for name, text in beginnings:
             if re.search(other.name, name.lower()) and re.match(other.beginning, text):

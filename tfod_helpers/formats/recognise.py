@@ -173,10 +173,10 @@ def _recognised(listing: Listing, format: str | None, options: Collection[str]) 
 
 
 def _candidates(listing: Listing, chosen: dict[str, Format]) -> dict[str, list[Part]]:
-    found = _of_folder(listing, chosen) if listing.root.is_dir() else _of_file(listing.root, chosen)
+    found = _of_folder(listing, chosen) if listing else _of_file(listing.root, chosen)
     if "oxford_pets" in found:
         found.pop("voc", None)
-    if not found and "tfrecord" in chosen and listing.root.is_dir() and (parts := tfrecord.find_anywhere(listing)):
+    if not found and "tfrecord" in chosen and listing and (parts := tfrecord.find_anywhere(listing)):
         found = {"tfrecord": parts}
     return dict(sorted(found.items(), key=lambda item: item[0] in _MADE and 1 + _MADE.index(item[0])))
 
@@ -273,14 +273,14 @@ def _several(path: Path, found: dict[str, list[Part]], why: str) -> DatasetError
 def _none(listing: Listing, chosen: dict[str, Format]) -> DatasetError:
     """Return the error that says what is there instead of annotations."""
     path = listing.root
-    files = [folder / name for folder, names in listing.items() for name in names] if path.is_dir() else [path]
+    files = [folder / name for folder, names in listing.items() for name in names] if listing else [path]
     titles = ", ".join(one.title for one in chosen.values())
     what = f"no annotations were recognised ({titles})"
-    if path.is_dir():
+    if listing:
         endings = Counter(file.suffix.lower() or "no ending" for file in files)
         what += f"; it holds {', '.join(f'{count} {ending}' for ending, count in endings.most_common(6)) or 'nothing'}"
     fix = "Give the folder that the photos and annotations are in, or both: formats.voc.read(images, annotations)."
-    if known := others.what_it_is(listing if path.is_dir() else path) or _beside(listing, chosen):
+    if known := others.what_it_is(listing) or _beside(listing, chosen):
         what, fix = f"{what}. {known[0]}", known[1]
     return refused(path, what + others.beginnings(files) * (not known), fix, kind="format unclear")
 
