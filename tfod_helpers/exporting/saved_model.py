@@ -22,9 +22,8 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from tfod_helpers import experiment, training
-from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
-from tfod_helpers.files import storage
+from tfod_helpers import training
+from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
 from tfod_helpers.network.model import detect_function
 
@@ -49,9 +48,6 @@ def export(
         ValueError: it holds none of that step.
         FileExistsError: the folder holds something other than an export.
     """
-    if not storage.is_remote(folder):
-        folder = Path(folder).expanduser()
-        _refuse_others(folder)
     run = find_run(run)
     model, config = training.load_model(run, checkpoint)
     side = config.task.model.input_size[0]
@@ -60,17 +56,9 @@ def export(
         input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8, name="images")],
         autograph=False,
     )
-    with storage.whole_folder(folder, replaces=True) as part:
+    with whole_export(folder, run, config, checkpoint, FORMAT) as part:
         _save_frozen(detect, part)
-        experiment.label_map(config).write(part / LABEL_MAP)
-        scores = {name: value for name, value in run.find_model(checkpoint).items() if name != "checkpoint"}
-        ExportFacts(FORMAT, side, len(config.task.class_names), preset=config.task.preset, **scores).write(part)
     return Path(folder)
-
-
-def _refuse_others(folder: Path) -> None:
-    if folder.exists() and not (folder / FACTS).exists() and (folder.is_file() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder}: there is something here that is no export. Choose an empty or a new folder.")
 
 
 def _save_frozen(detect: tf.types.experimental.PolymorphicFunction, folder: Path) -> None:

@@ -1,20 +1,13 @@
-"""An export -> a Detector: photos in, `supervision.Detections` out.
-
-Every export folder, whatever its format, holds ``export.json`` (`ExportFacts`) and
-``label_map.pbtxt`` beside the model's own files. Nothing here needs TensorFlow but loading a
-SavedModel.
-"""
+"""Photos of any size -> the model's input, and its boxes -> detections in the photos' pixels."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 import supervision as sv
@@ -23,6 +16,9 @@ from tqdm import tqdm
 
 from tfod_helpers import photos
 from tfod_helpers.annotations import LabelledImage, LabelMap
+from tfod_helpers.detector.decoding import Outputs
+from tfod_helpers.detector.facts import LABEL_MAP, ExportFacts
+from tfod_helpers.detector.loading import load_model
 from tfod_helpers.files import storage
 from tfod_helpers.photos import Letterboxed
 from tfod_helpers.photos.folder import PhotoFolder
@@ -32,59 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | LabelledImage
-Outputs = Mapping[str, np.ndarray]
-LABEL_MAP, FACTS = "label_map.pbtxt", "export.json"
 _Item = TypeVar("_Item")
-
-
-@dataclass(frozen=True)
-class ExportFacts:
-    """What ``export.json`` says about an exported model.
-
-    Attributes:
-        format: which program runs it, such as ``saved_model``.
-        image_size: side of the model's letterboxed input, in pixels.
-        classes: how many classes it tells apart; the label map beside must have as many.
-        threshold: the confidence that gave the best F1 on the validation images.
-        preset: what it was made from.
-        step: how many steps it was trained for.
-        ap: COCO AP on the validation images, before the export.
-        ap50: AP50 on the validation images, before the export.
-    """
-
-    format: str
-    image_size: int
-    classes: int
-    threshold: float
-    preset: str
-    step: int
-    ap: float
-    ap50: float
-
-    def write(self, folder: Path) -> None:
-        """Write ``export.json`` into a folder."""
-        (folder / FACTS).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def read(cls, folder: str | os.PathLike[str]) -> ExportFacts:
-        """Read a folder's ``export.json``.
-
-        Raises:
-            FileNotFoundError: the folder is no export.
-            ValueError: the file is damaged.
-        """
-        path = storage.join(folder, FACTS)
-        try:
-            return cls(**json.loads(storage.read_bytes(path)))
-        except (FileNotFoundError, NotADirectoryError) as error:
-            where = storage.address(folder)
-            there = storage.is_remote(folder) or os.path.isdir(where)
-            what = "this folder holds no export" if there else "there is no such folder"
-            raise FileNotFoundError(
-                f"{where}: {what} ({FACTS} is missing). Give the folder that an export wrote."
-            ) from error
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{path}: damaged ({error}). Copy it again, or export the run again.") from error
 
 
 class Detector:
@@ -138,7 +82,7 @@ class Detector:
                 f"{path}: {len(label_map)} classes, but the model was exported with {facts.classes}. "
                 f"Copy the label map that belongs to it, or export the run again."
             )
-        return cls(_load_saved_model(storage.mirror(export)), label_map, facts.image_size, facts.threshold)
+        return cls(load_model(storage.mirror(export), facts), label_map, facts.image_size, facts.threshold)
 
     @overload  # a str is a sequence of str, and taken as a path
     def detect(  # type: ignore[overload-overlap]
@@ -325,19 +269,3 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
     rest = iter(items)
     while batch := list(itertools.islice(rest, size)):
         yield batch
-
-
-def _load_saved_model(folder: Path) -> Callable[[np.ndarray], Outputs]:
-    import tensorflow as tf
-
-    try:
-        loaded = tf.saved_model.load(str(folder))
-        call = loaded.signatures["serving_default"]
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-        raise ValueError(f"{folder}: the SavedModel in it cannot be loaded ({error}). Export the run again.") from error
-
-    # The signature holds the model's variables weakly: the model is kept with the function, or they are collected.
-    def run(letterboxed: np.ndarray, owner: Any = loaded) -> Outputs:
-        return {name: value.numpy() for name, value in call(images=tf.constant(letterboxed)).items()}
-
-    return run

@@ -1,0 +1,97 @@
+"""What an export folder says about itself: ``export.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfod_helpers.files import storage
+
+LABEL_MAP, FACTS, ANCHORS = "label_map.pbtxt", "export.json", "anchors.npy"
+VERSION = 2  # 1 had no version, and no more than the fields without a default
+
+
+@dataclass(frozen=True)
+class Nms:
+    """How detections that overlap are suppressed, class by class.
+
+    Attributes:
+        iou: a box that overlaps a kept one of its class by more is suppressed.
+        least_score: what is below is no detection.
+        detections: the most that a photo has.
+    """
+
+    iou: float = 0.5
+    least_score: float = 0.01
+    detections: int = 100
+
+
+@dataclass(frozen=True)
+class ExportFacts:
+    """What ``export.json`` says about an exported model.
+
+    Attributes:
+        format: which program runs it, such as ``saved_model``.
+        image_size: side of the model's letterboxed input, in pixels.
+        classes: how many classes it tells apart; the label map beside must have as many.
+        threshold: the confidence that gave the best F1 on the validation images.
+        preset: what it was made from.
+        step: how many steps it was trained for.
+        ap: COCO AP on the validation images, before the export.
+        ap50: AP50 on the validation images, before the export.
+        precision: of the weights, and of int8 ones also of what is computed, such as ``float32``.
+        decoded: whether the model's outputs are detections; otherwise they are encoded boxes and logits, and
+            ``anchors.npy`` beside it is needed, float32, (anchors, 4), ``[ycenter, xcenter, height, width]`` in pixels.
+        nms: the settings of non-maximum suppression.
+        certificate: what `exporting.certify` found; empty before.
+        version: of this file's form.
+    """
+
+    format: str
+    image_size: int
+    classes: int
+    threshold: float
+    preset: str
+    step: int
+    ap: float
+    ap50: float
+    precision: str = "float32"
+    decoded: bool = True
+    nms: Nms = Nms()
+    certificate: dict[str, Any] = field(default_factory=dict)
+    version: int = VERSION
+
+    def write(self, folder: Path) -> None:
+        """Write ``export.json`` into a folder."""
+        (folder / FACTS).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> ExportFacts:
+        """Read a folder's ``export.json``.
+
+        Raises:
+            FileNotFoundError: the folder is no export.
+            ValueError: the file is damaged, or a newer version of this package wrote it.
+        """
+        path = storage.join(folder, FACTS)
+        try:
+            values = json.loads(storage.read_bytes(path))
+            version = int(values.setdefault("version", 1))
+            if version <= VERSION:
+                return cls(**values | {"nms": Nms(**values.get("nms", {}))})
+        except (FileNotFoundError, NotADirectoryError) as error:
+            where = storage.address(folder)
+            there = storage.is_remote(folder) or os.path.isdir(where)
+            what = "this folder holds no export" if there else "there is no such folder"
+            raise FileNotFoundError(
+                f"{where}: {what} ({FACTS} is missing). Give the folder that an export wrote."
+            ) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: damaged ({error}). Copy it again, or export the run again.") from error
+        raise ValueError(
+            f"{path}: version {version} of an export, and this tfod_helpers reads up to {VERSION}. Install a newer "
+            f"tfod_helpers, or export the run again with this one."
+        )

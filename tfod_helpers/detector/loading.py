@@ -1,0 +1,33 @@
+"""An export folder and what it says about itself -> the function that runs its model."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tfod_helpers.detector.decoding import Outputs
+from tfod_helpers.detector.facts import FACTS, ExportFacts
+
+RUNTIMES = ("saved_model", "tflite")  # formats, each a module of `runtimes`
+
+
+def load_model(folder: Path, facts: ExportFacts) -> Callable[[np.ndarray], Outputs]:
+    """Load an export's model into the runtime of its format, which is imported only now.
+
+    Returns:
+        What `Detector` takes: uint8 letterboxed photos, (n, side, side, 3), to boxes, scores, classes and count.
+
+    Raises:
+        ImportError: the runtime is not installed.
+        FileNotFoundError: the model's file is missing.
+        ValueError: no runtime knows the format, or the file is damaged.
+    """
+    if facts.format not in RUNTIMES:
+        raise ValueError(
+            f"{folder / FACTS}: the format {facts.format!r} is none of {', '.join(RUNTIMES)}. Was it written by a "
+            f"newer tfod_helpers? Update this one, or export the run again."
+        )
+    return importlib.import_module(f"tfod_helpers.detector.runtimes.{facts.format}").load(folder, facts)

@@ -1,0 +1,59 @@
+"""What every export folder holds besides the model: the label map and ``export.json``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tfod_helpers import experiment
+from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
+from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.files import storage
+from tfod_helpers.files.run_folder import Checkpoint, Run
+
+
+@contextlib.contextmanager
+def whole_export(
+    folder: str | os.PathLike[str],
+    run: Run,
+    config: ExperimentConfig,
+    checkpoint: Checkpoint,
+    export_format: str,
+    **facts: Any,
+) -> Iterator[Path]:
+    """Give a folder to write a model's files into; it becomes the export folder, whole or not at all.
+
+    Args:
+        folder: the export folder to make, or to replace; local or ``gs://``.
+        run: the run.
+        config: the run's settings.
+        checkpoint: which of its models this is.
+        export_format: the format that ``export.json`` names.
+        facts: what else `ExportFacts` takes.
+
+    Yields:
+        Where to write.
+
+    Raises:
+        FileExistsError: the folder holds something other than an export.
+    """
+    if not storage.is_remote(folder):
+        folder = Path(folder).expanduser()
+        _refuse_others(folder)
+    task = config.task
+    scores = {name: value for name, value in run.find_model(checkpoint).items() if name != "checkpoint"}
+    made = ExportFacts(
+        export_format, task.model.input_size[0], len(task.class_names), preset=task.preset, **scores, **facts
+    )
+    with storage.whole_folder(folder, replaces=True) as part:
+        yield part
+        experiment.label_map(config).write(part / LABEL_MAP)
+        made.write(part)
+
+
+def _refuse_others(folder: Path) -> None:
+    if folder.exists() and not (folder / FACTS).exists() and (folder.is_file() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder}: there is something here that is no export. Choose an empty or a new folder.")
