@@ -16,11 +16,11 @@ Outputs = Mapping[str, np.ndarray]
 _LARGEST = math.log(1000 / 16)  # official.vision.ops.box_ops.BBOX_XFORM_CLIP: a box is at most 62 times its anchor
 
 
-def decode(boxes: np.ndarray, logits: np.ndarray, anchors_yxhw: np.ndarray, side: int, nms: Nms) -> Outputs:
+def decode(encoded: np.ndarray, logits: np.ndarray, anchors_yxhw: np.ndarray, side: int, nms: Nms) -> Outputs:
     """Return the detections of a batch, as the Model Garden's `MultilevelDetectionGenerator` finds them.
 
     Args:
-        boxes: encoded by the anchors, float, (n, anchors, 4), ``[dy, dx, dh, dw]``.
+        encoded: boxes encoded by the anchors, float, (n, anchors, 4), ``[dy, dx, dh, dw]``.
         logits: float, (n, anchors, classes), without background.
         anchors_yxhw: float, (anchors, 4), ``[ycenter, xcenter, height, width]`` in pixels of the input.
         side: of the input, in pixels; boxes are clipped to it.
@@ -30,7 +30,7 @@ def decode(boxes: np.ndarray, logits: np.ndarray, anchors_yxhw: np.ndarray, side
         ``boxes_xyxy`` (n, m, 4), float32, in pixels of the input, ``scores`` (n, m), float32, falling, ``classes``
         (n, m), int, from 1, and ``count`` (n,); what is beyond the count is zero.
     """
-    found = [_decode_one(*one, anchors_yxhw, side, nms) for one in zip(boxes, logits, strict=True)]
+    found = [_decode_one(*one, anchors_yxhw, side, nms) for one in zip(encoded, logits, strict=True)]
     most = max((len(scores) for _, scores, _ in found), default=0)
     outputs = {
         "boxes_xyxy": np.zeros((len(found), most, 4), np.float32),
@@ -45,13 +45,13 @@ def decode(boxes: np.ndarray, logits: np.ndarray, anchors_yxhw: np.ndarray, side
 
 
 def _decode_one(
-    boxes: np.ndarray, logits: np.ndarray, anchors_yxhw: np.ndarray, side: int, nms: Nms
+    encoded: np.ndarray, logits: np.ndarray, anchors_yxhw: np.ndarray, side: int, nms: Nms
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # Only a few anchors reach the least score: compare logits, and decode and compute the sigmoid of these alone.
     least = math.log(nms.least_score / (1 - nms.least_score))
     anchor, label = np.nonzero(logits >= least)
     scores = 1 / (1 + np.exp(-logits[anchor, label].astype(np.float32)))
-    boxes_xyxy = _corners(boxes[anchor].astype(np.float32), anchors_yxhw[anchor], side)
+    boxes_xyxy = _corners(encoded[anchor].astype(np.float32), anchors_yxhw[anchor], side)
     order = np.argsort(-scores, kind="stable")
     boxes_xyxy, scores, label = boxes_xyxy[order], scores[order], label[order]
     kept = np.sort(np.concatenate([_suppress(boxes_xyxy, of, nms) for of in _by_class(label)] or [order[:0]]))
@@ -63,10 +63,10 @@ def _by_class(label: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(label == one) for one in np.unique(label)]
 
 
-def _corners(boxes: np.ndarray, anchors_yxhw: np.ndarray, side: int) -> np.ndarray:
+def _corners(encoded: np.ndarray, anchors_yxhw: np.ndarray, side: int) -> np.ndarray:
     """Return encoded boxes as ``boxes_xyxy``, float32, clipped to the input: the formula of box_ops.decode_boxes."""
-    centres = boxes[:, :2] * anchors_yxhw[:, 2:] + anchors_yxhw[:, :2]
-    half = np.exp(np.minimum(boxes[:, 2:], _LARGEST)) * anchors_yxhw[:, 2:] / 2
+    centres = encoded[:, :2] * anchors_yxhw[:, 2:] + anchors_yxhw[:, :2]
+    half = np.exp(np.minimum(encoded[:, 2:], _LARGEST)) * anchors_yxhw[:, 2:] / 2
     boxes_yxyx = np.concatenate([centres - half, centres + half], axis=1)
     return np.clip(boxes_yxyx, 0, side)[:, [1, 0, 3, 2]].astype(np.float32)
 
