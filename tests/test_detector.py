@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from PIL import Image, ImageOps
 
 from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.detector import Detector
+from tfod_helpers.detector import Detector, ExportFacts
 from tfod_helpers.problems import DatasetError
 
 LABEL_MAP = LabelMap(["cat", "dog"])
@@ -60,6 +61,51 @@ def test_boxes_are_in_the_pixels_of_the_photo(detector: Detector, size: tuple[in
     assert found["class_name"].tolist() == ["dog"]
     assert found.class_id.tolist() == [2]
     np.testing.assert_allclose(found.xyxy[0], expected_box(*size), atol=1.01 * max(size) / SIDE)
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+@pytest.mark.parametrize("size", [(200, 50), (70, 500), (30, 40), (1600, 1200)])
+def test_boxes_come_back_in_their_place_however_the_photo_is_resized(
+    resize: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """Of a wide and of a tall photo, from an array and from a JPEG, each axis is scaled back by its own factor."""
+    detector = Detector(bright_spot, LABEL_MAP, SIDE, 0.5, resize=resize)
+    Image.fromarray(spotted(*size)).save(tmp_path / "photo.jpg", quality=95)
+    longest = max(size)
+    a_pixel = 1.01 * np.tile(size if resize == "stretch" else [longest, longest], 2) / SIDE
+    for photo in (spotted(*size), tmp_path / "photo.jpg"):
+        (box_xyxy,) = detector.detect(photo).xyxy
+        assert (np.abs(box_xyxy - expected_box(*size)) <= a_pixel).all()
+    seen = detector.letterbox(spotted(*size))
+    is_padding = (seen.pixels == photos.MEAN_RGB).all(axis=-1)
+    assert is_padding.any() == (resize == "letterbox")
+    assert seen.scale == pytest.approx(SIDE / np.array(size if resize == "stretch" else [longest, longest]), abs=0.01)
+
+
+def test_an_unknown_way_to_resize_is_refused_in_words() -> None:
+    """A slip of the pen is told with what is allowed and what was probably meant."""
+    with pytest.raises(ValueError, match=r"resize must be 'letterbox' or 'stretch', got 'strech'\. Did you mean 'str"):
+        Detector(bright_spot, LABEL_MAP, SIDE, 0.5, resize="strech")
+
+
+def test_an_export_says_how_its_photos_are_resized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The detector of an export resizes as its export.json says, as a letterbox where it says nothing of it."""
+    monkeypatch.setattr("tfod_helpers.detector.detector.load_model", lambda folder, facts: bright_spot)
+    LABEL_MAP.write(tmp_path / "label_map.pbtxt")
+    facts = ExportFacts("any", SIDE, len(LABEL_MAP), 0.5, "mobilenet_v2_192", 100, 0.4, 0.8, resize="stretch")
+    facts.write(tmp_path)
+    detector = Detector.load(tmp_path)
+    assert detector.resize == "stretch"
+    assert (detector.letterbox(spotted(200, 50)).pixels[-1] == 0).all()  # photo down to the last row
+    written = json.loads((tmp_path / "export.json").read_text())
+    (tmp_path / "export.json").write_text(json.dumps(written | {"resize": "crop"}))
+    with pytest.raises(
+        ValueError, match=r"export\.json: damaged \(resize must be 'letterbox' or 'stretch', got 'crop'"
+    ):
+        Detector.load(tmp_path)
+    del written["resize"]
+    (tmp_path / "export.json").write_text(json.dumps(written))
+    assert Detector.load(tmp_path).resize == "letterbox"
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "CMYK", "I;16", "LA"])
@@ -296,7 +342,8 @@ def test_importing_it_loads_no_tensorflow() -> None:
 # --- masks ----------------------------------------------------------------------------------------
 
 
-def test_masks_lie_in_their_boxes_in_the_pixels_of_the_photo() -> None:
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_masks_lie_in_their_boxes_in_the_pixels_of_the_photo(resize: str) -> None:
     """A disc within its box comes back as that disc in the photo, for whole photos and for boxes over the edge."""
     y, x = (np.mgrid[0:28, 0:28] + 0.5) / 28 - 0.5
     disc = np.where(x**2 + y**2 < 0.25, 0.9, 0.1).astype(np.float32)
@@ -305,7 +352,7 @@ def test_masks_lie_in_their_boxes_in_the_pixels_of_the_photo() -> None:
         masks = np.tile(disc, (len(squares), 2, 1, 1))
         return bright_spot(squares) | {"masks": masks}
 
-    detector = Detector(found, LABEL_MAP, SIDE, 0.1)
+    detector = Detector(found, LABEL_MAP, SIDE, 0.1, resize=resize)
     photo = spotted(200, 120)
     dog, cat = detector.detect(photo).mask
     assert dog.shape == (120, 200)

@@ -36,7 +36,7 @@ def test_the_facts_are_the_runs(trained: Trained, export_folder: Path) -> None:
     from tfod_helpers.detector import ExportFacts
 
     facts = ExportFacts.read(export_folder)
-    assert (facts.format, facts.image_size, facts.classes) == ("saved_model", 64, 2)
+    assert (facts.format, facts.image_size, facts.classes, facts.resize) == ("saved_model", 64, 2, "letterbox")
     assert {name: getattr(facts, name) for name in trained.history.best} == trained.history.best
     assert LabelMap.read(export_folder / "label_map.pbtxt") == LabelMap(["red", "blue"])
 

@@ -211,6 +211,28 @@ def test_values_of_more_than_8_bits_are_scaled_by_what_is_used(kind: str, dtype:
     assert np.abs(photos.look(data).thumbnail.astype(int) - np.asarray(small)).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(2000, 180), (180, 2000), (1600, 900), (50, 30)])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_stretched_photo_fills_the_square_and_loses_no_detail(size: tuple[int, int], orientation: int) -> None:
+    """Each axis is scaled by its own factor; a JPEG is decoded smaller only as far as its shorter side allows."""
+    width, height = size
+    rows, columns = np.mgrid[0:height, 0:width] + 0.5
+    # Waves of four pixels of the square: gone where either side is decoded smaller than that.
+    waves = np.stack([columns / width, rows / height, 0 * rows], axis=-1)
+    stripes = (127.5 + 127.5 * np.sin(waves * 16 * 2 * np.pi)).round().astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(stripes, "JPEG", quality=95, subsampling=0, exif=exif)
+    upright = UPRIGHT[orientation](stripes)
+    found, whole = (photos.letterbox(source, 64, resize="stretch") for source in (data, upright))
+    height, width = upright.shape[:2]
+    assert (found.width, found.height) == (whole.width, whole.height) == (width, height)
+    assert found.scale == whole.scale == (64 / width, 64 / height)
+    expected = np.asarray(Image.fromarray(upright).resize((64, 64), Image.Resampling.BILINEAR))
+    assert difference(whole.pixels, expected) < 4
+    assert difference(found.pixels, expected) < 8
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [([np.nan, 0, 1, np.inf], [0, 0, 255, 0]), ([np.nan] * 4, [0] * 4), ([0.5] * 4, [128] * 4), ([7] * 4, [7] * 4)],

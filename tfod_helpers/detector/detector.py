@@ -22,6 +22,7 @@ from tfod_helpers.detector.loading import load_model
 from tfod_helpers.files import storage
 from tfod_helpers.photos import Letterboxed
 from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.presets import resizing
 from tfod_helpers.problems import DatasetError, Problem
 
 if TYPE_CHECKING:
@@ -36,24 +37,36 @@ class Detector:
 
     Attributes:
         label_map: the classes it tells apart.
-        image_size: side of its letterboxed input, in pixels.
+        image_size: side of its square input, in pixels.
         threshold: the confidence below which detections are left out unless `detect` is told
             otherwise; the export's own is the one that gave the best F1 on the validation photos.
+        resize: how a photo becomes that square: ``letterbox`` or ``stretch``, as `photos.letterbox` takes it.
     """
 
     def __init__(
-        self, run: Callable[[np.ndarray], Outputs], label_map: LabelMap, image_size: int, threshold: float
+        self,
+        run: Callable[[np.ndarray], Outputs],
+        label_map: LabelMap,
+        image_size: int,
+        threshold: float,
+        *,
+        resize: str = resizing.LETTERBOX,
     ) -> None:
         """Make a detector from a function; `load` does this for an export folder.
 
         Args:
-            run: takes uint8 letterboxed photos, shape (n, image_size, image_size, 3), as `photos.letterbox`
+            run: takes uint8 photos, shape (n, image_size, image_size, 3), as `photos.letterbox`
                 makes them, and returns ``boxes_xyxy`` (n, m, 4) in their pixels, ``scores`` (n, m),
                 ``classes`` (n, m) and ``count`` (n,).
             label_map: the classes.
             image_size: in pixels.
             threshold: between 0 and 1.
+            resize: ``letterbox`` or ``stretch``: as the photos were resized that it was trained on.
+
+        Raises:
+            ValueError: there is no such way to resize.
         """
+        self.resize = resizing.check(resize)
         self._run, self.label_map, self.image_size, self.threshold = run, label_map, image_size, threshold
         self._names = np.array(label_map.names)
 
@@ -82,7 +95,8 @@ class Detector:
                 f"{path}: {len(label_map)} classes, but the model was exported with {facts.classes}. "
                 f"Copy the label map that belongs to it, or export the run again."
             )
-        return cls(load_model(storage.mirror(export), facts), label_map, facts.image_size, facts.threshold)
+        run = load_model(storage.mirror(export), facts)
+        return cls(run, label_map, facts.image_size, facts.threshold, resize=facts.resize)
 
     @overload  # a str is a sequence of str, and taken as a path
     def detect(  # type: ignore[overload-overlap]
@@ -135,12 +149,12 @@ class Detector:
         return found
 
     def letterbox(self, photo: Photo) -> Letterboxed:
-        """Scale a photo to what the model sees; for photos that are looked at more than once."""
+        """Scale a photo to what the model sees, as `resize` says; for photos that are looked at more than once."""
         if isinstance(photo, str | os.PathLike) and os.path.isdir(photo):
             what, fix = "this is a folder, not a photo", "Give it to detect_folder, or give the photos in it."
             raise photos.PhotoError(os.fspath(photo), what, fix)
         photo = photo.pixels() if isinstance(photo, LabelledImage) else photo
-        return photos.letterbox(photo, self.image_size)
+        return photos.letterbox(photo, self.image_size, resize=self.resize)
 
     def detect_letterboxed(
         self, letterboxed: Sequence[Letterboxed], *, threshold: float | None = None, batch_size: int = 16
@@ -239,7 +253,7 @@ class Detector:
 def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, photo: Letterboxed) -> np.ndarray:
     """Return masks that are given within their boxes, float (n, m, m), as pixels of the photo: bool, (n, h, w).
 
-    A box may reach over the photo's edge, into the padding of the letterboxed photo.
+    A box may reach over the photo's edge, into the padding of a letterboxed photo.
     """
     pasted = np.zeros((len(masks), photo.height, photo.width), bool)
     for whole, mask, (xmin, ymin, xmax, ymax) in zip(pasted, masks, boxes_xyxy, strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_helpers.files import storage
+from tfod_helpers.presets import resizing
 
 LABEL_MAP, FACTS, ANCHORS = "label_map.pbtxt", "export.json", "anchors.npy"
 VERSION = 2  # 1 had no version, and no more than the fields without a default
@@ -35,7 +36,7 @@ class ExportFacts:
 
     Attributes:
         format: which program runs it, such as ``saved_model``.
-        image_size: side of the model's letterboxed input, in pixels.
+        image_size: side of the model's square input, in pixels.
         classes: how many classes it tells apart; the label map beside must have as many.
         threshold: the confidence that gave the best F1 on the validation images.
         preset: what it was made from.
@@ -46,6 +47,7 @@ class ExportFacts:
         decoded: whether the model's outputs are detections; otherwise they are encoded boxes and logits, and
             ``anchors.npy`` beside it is needed, float32, (anchors, 4), ``[ycenter, xcenter, height, width]`` in pixels.
         nms: the settings of non-maximum suppression.
+        resize: how a photo becomes the square input: ``letterbox`` or ``stretch``, as `photos.letterbox` takes it.
         certificate: what `exporting.certify` found; empty before.
         version: of this file's form.
     """
@@ -61,8 +63,13 @@ class ExportFacts:
     precision: str = "float32"
     decoded: bool = True
     nms: Nms = Nms()
+    resize: str = resizing.LETTERBOX
     certificate: dict[str, Any] = field(default_factory=dict)
     version: int = VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse what no reader of the file could follow."""
+        resizing.check(self.resize)
 
     def write(self, folder: Path) -> None:
         """Write ``export.json`` into a folder."""

@@ -18,7 +18,8 @@ def load_model(folder: Path, facts: ExportFacts) -> Callable[[np.ndarray], Outpu
     """Load an export's model into the runtime of its format, which is imported only now.
 
     Returns:
-        What `Detector` takes: uint8 letterboxed photos, (n, side, side, 3), to boxes, scores, classes and count.
+        What `Detector` takes: uint8 photos as `photos.letterbox` makes them, (n, side, side, 3), to boxes, scores,
+        classes and count.
 
     Raises:
         ImportError: the runtime is not installed.

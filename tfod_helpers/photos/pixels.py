@@ -1,4 +1,4 @@
-"""An image -> upright RGB pixels, and the letterboxed input of a model."""
+"""An image -> upright RGB pixels, and the square input of a model."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image, ImageFile
 
 from tfod_helpers.photos import given
 from tfod_helpers.photos.photo import PhotoInfo, Source, info_of, load, opened
+from tfod_helpers.presets import resizing
 
 MEAN_RGB = (124, 116, 104)  # the ImageNet mean, (0.485, 0.456, 0.406) * 255: zero once normalized
 UPRIGHT = {  # how stored pixels become upright, by their EXIF orientation
@@ -29,7 +30,7 @@ _UPPER = 64  # of an upper byte: below, a photo in 16-bit colour uses 14 bits or
 
 @dataclass(frozen=True, eq=False)
 class Letterboxed:
-    """A photo as the letterboxed input of a model.
+    """A photo as the square input of a model, letterboxed or stretched.
 
     Attributes:
         pixels: uint8, shape (side, side, 3), RGB.
@@ -75,24 +76,26 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
     return np.asarray(rgb if kept else turned(rgb, info))
 
 
-def letterbox(source: Source | Image.Image | np.ndarray, side: int) -> Letterboxed:
+def letterbox(source: Source | Image.Image | np.ndarray, side: int, *, resize: str = resizing.LETTERBOX) -> Letterboxed:
     """Scale an image to fit a square from its top left corner; the rest gets the ImageNet mean colour.
 
     Args:
         source: as `to_rgb` takes it, and turned as there.
         side: of the square, in pixels.
+        resize: ``letterbox``, or ``stretch`` to scale it to the whole square, each axis by its own factor.
 
     Raises:
         FileNotFoundError: there is no such file.
         PhotoError: it is no image, or not a whole one.
         TypeError: as `to_rgb` raises.
+        ValueError: there is no such way to resize.
     """
-    source = given.one(source)
+    source, resize = given.one(source), resizing.check(resize)
     if isinstance(source, Image.Image | np.ndarray):
         rgb = _rgb_in_memory(source)
-        return _fit(rgb, rgb.size, side)
-    info, rgb = decoded(source, side)
-    return _fit(turned(rgb, info), info.upright_size, side)
+        return _fit(rgb, rgb.size, side, resize)
+    info, rgb = decoded(source, side, resize)
+    return _fit(turned(rgb, info), info.upright_size, side, resize)
 
 
 def to_jpeg(rgb: np.ndarray, quality: int = 95) -> bytes:
@@ -102,12 +105,13 @@ def to_jpeg(rgb: np.ndarray, quality: int = 95) -> bytes:
     return buffer.getvalue()
 
 
-def decoded(source: Source, side: int | None = None) -> tuple[PhotoInfo, Image.Image]:
+def decoded(source: Source, side: int | None = None, resize: str = resizing.LETTERBOX) -> tuple[PhotoInfo, Image.Image]:
     """Decode an image file: what its header says, and its pixels as they are stored, in RGB.
 
     Args:
         source: a path, or the bytes of an image file.
         side: of the square that the image has to fit into, in pixels; a JPEG is then decoded no larger than needed.
+        resize: how it has to fit, as for `letterbox`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -117,8 +121,9 @@ def decoded(source: Source, side: int | None = None) -> tuple[PhotoInfo, Image.I
         raw = _raw_mode(image)
         info = info_of(image)
         if side is not None:
-            # JPEG can be decoded at a half, a quarter or an eighth: of a phone's photo that is most of the time.
-            image.draft("RGB", _fitting(image.size, side))
+            # JPEG can be decoded at a half, a quarter or an eighth: of a phone's photo that is most of the time. It
+            # comes no smaller than asked in either axis.
+            image.draft("RGB", _fitting(image.size, side, resize))
         load(image)
         if raw == "I;32N":  # Pillow has no unsigned numbers of 32 bits
             grey = np.asarray(image).view(np.uint32)
@@ -216,15 +221,17 @@ def _array_fix(array: np.ndarray) -> str:
     return "Give one photo, or a list of them."
 
 
-def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Return the largest ``(width, height)`` of the same shape that a square holds."""
+def _fitting(size: tuple[int, int], side: int, resize: str) -> tuple[int, int]:
+    """Return the ``(width, height)`` that an image gets in a square: the largest of its shape, or all of it."""
+    if resize == resizing.STRETCH:
+        return side, side
     longest = max(size)
     return max(1, round(size[0] * side / longest)), max(1, round(size[1] * side / longest))
 
 
-def _fit(image: Image.Image, size: tuple[int, int], side: int) -> Letterboxed:
+def _fit(image: Image.Image, size: tuple[int, int], side: int, resize: str) -> Letterboxed:
     """Put an RGB image of a photo of this size, which may be scaled down already, into a square."""
-    fit = _fitting(size, side)
+    fit = _fitting(size, side, resize)
     if image.size != fit:
         # Pillow's bilinear filter widens when shrinking, so no pixel is skipped; reducing_gap lets it
         # shrink by a whole factor first where the image is many times too large.

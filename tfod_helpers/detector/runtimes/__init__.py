@@ -1,1 +1,1 @@
-"""An export folder -> the function from letterboxed photos to the model's detections. One program a module."""
+"""An export folder -> the function from square photos to the model's detections. One program a module."""
