@@ -19,8 +19,9 @@ from PIL import Image
 
 from tfod_helpers import evaluation, pictures
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.annotations.appearance import PALETTE, ink_on, readable
 from tfod_helpers.formats import voc
-from tfod_helpers.pictures.picture import PALETTE, Picture, ink_on, readable
+from tfod_helpers.pictures.picture import Picture
 from tfod_helpers.problems import Problem
 
 ROOT = Path(__file__).parents[1]

@@ -4,6 +4,7 @@ Every function returns a `Picture`: a Matplotlib figure that a notebook shows on
 in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package needs TensorFlow.
 """
 
+from tfod_helpers.annotations.appearance import colour_of
 from tfod_helpers.pictures.box_charts import plot_places, plot_sizes
 from tfod_helpers.pictures.comparison_charts import plot_learning_curve, plot_runs
 from tfod_helpers.pictures.confidence_charts import plot_calibration, plot_thresholds
@@ -11,7 +12,7 @@ from tfod_helpers.pictures.crop_galleries import show_classes, show_label_errors
 from tfod_helpers.pictures.dataset_charts import plot_labels
 from tfod_helpers.pictures.evaluation_charts import plot_evaluation
 from tfod_helpers.pictures.photo_galleries import show_detections, show_images, show_predictions
-from tfod_helpers.pictures.picture import Picture, colour_of, counted
+from tfod_helpers.pictures.picture import Picture, counted
 from tfod_helpers.pictures.problem_gallery import show_problems
 from tfod_helpers.pictures.training_charts import plot_history, plot_learning_rates
 

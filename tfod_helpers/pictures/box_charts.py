@@ -12,19 +12,9 @@ from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from tfod_helpers import presets
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.annotations.appearance import BLUE, VERMILLION, readable
 from tfod_helpers.pictures.dataset_charts import splits_of
-from tfod_helpers.pictures.picture import (
-    BLUE,
-    CHART_WIDTH,
-    FAINT,
-    INK,
-    VERMILLION,
-    Picture,
-    chart,
-    counted,
-    readable,
-    style,
-)  # fmt: skip
+from tfod_helpers.pictures.picture import CHART_WIDTH, FAINT, INK, Picture, chart, counted, style
 from tfod_helpers.presets import anchors
 
 _CELLS = 40  # of the heat map, in each direction

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
+from tfod_helpers.annotations.appearance import BLUE, readable
 from tfod_helpers.evaluation import forecast
-from tfod_helpers.pictures.picture import BLUE, FAINT, INK, SCORES, Picture, chart, check_columns, counted, readable
+from tfod_helpers.pictures.picture import FAINT, INK, SCORES, Picture, chart, check_columns, counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from tfod_helpers.pictures.picture import BLUE, FAINT, INK, VERMILLION, Picture, chart, colour_of, readable
+from tfod_helpers.annotations.appearance import BLUE, VERMILLION, colour_of, readable
+from tfod_helpers.pictures.picture import FAINT, INK, Picture, chart
 
 if TYPE_CHECKING:
     import pandas as pd

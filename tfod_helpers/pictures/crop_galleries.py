@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.annotations.appearance import BLUE, VERMILLION, YELLOW, colour_of
 from tfod_helpers.pictures.gallery import draw_gallery, in_rows, spread, view_around
 from tfod_helpers.pictures.panels import Mark, Panel
-from tfod_helpers.pictures.picture import BLUE, PHOTO_WIDTH, VERMILLION, YELLOW, Picture, colour_of, counted
+from tfod_helpers.pictures.picture import PHOTO_WIDTH, Picture, counted
 from tfod_helpers.problems import did_you_mean
 
 if TYPE_CHECKING:

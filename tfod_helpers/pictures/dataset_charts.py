@@ -11,7 +11,8 @@ from matplotlib.container import BarContainer
 from matplotlib.ticker import PercentFormatter
 
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.pictures.picture import PALETTE, Picture, chart, counted, readable
+from tfod_helpers.annotations.appearance import PALETTE, readable
+from tfod_helpers.pictures.picture import Picture, chart, counted
 
 _MOST_CLASSES, _MOST_BARS = 16, 36  # that stay readable; of more classes the most and least common are shown
 _SPLIT_COLOURS = (PALETTE[1], PALETTE[0], *PALETTE[2:7])

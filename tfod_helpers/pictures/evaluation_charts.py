@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from tfod_helpers.pictures.picture import (
-    BLUE,
-    INK,
-    ORANGE,
-    SKY,
-    VERMILLION,
-    Picture,
-    chart,
-    colour_of,
-    counted,
-    readable,
-)  # fmt: skip
+from tfod_helpers.annotations.appearance import BLUE, ORANGE, SKY, VERMILLION, colour_of, readable
+from tfod_helpers.pictures.picture import INK, Picture, chart, counted
 
 if TYPE_CHECKING:
     import pandas as pd

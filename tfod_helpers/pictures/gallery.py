@@ -11,8 +11,9 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from tfod_helpers.annotations.appearance import ink_on
 from tfod_helpers.pictures.panels import LINE, POINTS, Mark, Panel, Place, draw_panel, fitted, read_all
-from tfod_helpers.pictures.picture import INK, PHOTO_WIDTH, Picture, ink_on, style
+from tfod_helpers.pictures.picture import INK, PHOTO_WIDTH, Picture, style
 
 _T = TypeVar("_T")
 _TALLEST = 5.0  # inches, so that a single photo still fits a screen

@@ -16,8 +16,9 @@ from matplotlib.transforms import Affine2D, Transform
 from PIL import Image
 
 from tfod_helpers import photos
+from tfod_helpers.annotations.appearance import ink_on, readable
 from tfod_helpers.files import workers
-from tfod_helpers.pictures.picture import FAINT, Picture, ink_on, readable
+from tfod_helpers.pictures.picture import FAINT, Picture
 
 POINTS = 72  # points an inch
 LINE = 1.25  # height of a line of text, as a share of the font's size

@@ -12,10 +12,11 @@ import numpy as np
 
 from tfod_helpers import evaluation, photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.annotations.appearance import BLUE, VERMILLION, YELLOW, colour_of
 from tfod_helpers.evaluation.matching import overlapping_pairs
 from tfod_helpers.pictures.gallery import draw_gallery, in_rows, spread
 from tfod_helpers.pictures.panels import Mark, Panel
-from tfod_helpers.pictures.picture import BLUE, FAINT, VERMILLION, YELLOW, Picture, colour_of, counted
+from tfod_helpers.pictures.picture import FAINT, Picture, counted
 
 if TYPE_CHECKING:
     from supervision import Detections

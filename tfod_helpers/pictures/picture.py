@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import io
 import os
-import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
-from matplotlib import colors, font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tfod_helpers.annotations.appearance import BLUE, ORANGE, families
 from tfod_helpers.files import storage
 
 if TYPE_CHECKING:
@@ -27,24 +25,12 @@ if TYPE_CHECKING:
 # Inches: what a notebook column shows unscaled and a printed page nearly so; photos cost more bytes an inch.
 CHART_WIDTH, PHOTO_WIDTH = 9.0, 7.5
 INK, FAINT = "#222222", "#767676"  # text; the faint one still has contrast 4.5 to 1 on white (WCAG 2.2, 1.4.3)
-BLUE, ORANGE, SKY, VERMILLION, YELLOW = "#0072B2", "#E69F00", "#56B4E9", "#D55E00", "#F0E442"
-# Okabe and Ito's colour-blind-safe set (jfly.uni-koeln.de/color) without black, so ordered that the first
-# two differ in brightness as well; then Matplotlib's tab20, where only the names still tell classes apart.
-PALETTE = (
-    *(ORANGE, BLUE, "#009E73", "#CC79A7", SKY, VERMILLION, YELLOW),
-    *(colors.to_hex(matplotlib.colormaps["tab20"](number)) for number in range(20)),
-)
 SCORES = (("ap", "AP", BLUE, "o"), ("ap50", "AP50", ORANGE, "s"))  # a table's column, its name, colour and marker
 _NOTEBOOK_DPI = 96
 # A notebook with eight pictures, three of them photos, is to stay under 300 kB, and base64 adds a third.
 _PHOTO_BYTES = 50_000
 _QUALITIES = (85, 74, 63, 52, 42, 36)  # JPEG; at the last one names are still read, so a larger file is taken then
 _CHART_COLOURS = 96
-# Fonts for the scripts that DejaVu Sans has no letters for, on Linux, macOS and Windows; used where installed.
-_FONTS = (
-    *("DejaVu Sans", "Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Emoji", "Arial Unicode MS"),
-    *("Hiragino Sans", "PingFang SC", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Segoe UI Emoji"),
-)
 _STYLE: dict[RcKeyType, Any] = {
     "font.size": 9,
     "text.color": INK,
@@ -145,7 +131,7 @@ def style() -> Iterator[None]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
-        matplotlib.rcParams["font.family"] = list(_families())
+        matplotlib.rcParams["font.family"] = list(families())
         yield
 
 
@@ -160,31 +146,6 @@ def chart(height: float, width: float = CHART_WIDTH, layout: str = "constrained"
     """
     with style():
         yield Picture(width, height, layout=layout)
-
-
-def colour_of(class_id: int) -> str:
-    """Return the colour of a class, such as ``#E69F00``: the same id has it in every picture."""
-    return PALETTE[(class_id - 1) % len(PALETTE)]
-
-
-def ink_on(colour: str) -> str:
-    """Return black or white, whichever reads better on ``colour`` (WCAG 2.2 relative luminance)."""
-    rgb = np.array(colors.to_rgb(colour))
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
-
-
-def readable(text: object, most: int = 60) -> str:
-    """Return ``text`` on one line, at most ``most`` letters, all of which some installed font can draw.
-
-    The middle is what is left out, as the ends tell files and classes apart.
-    """
-    line = " ".join(unicodedata.normalize("NFC", str(text)).split())
-    drawn = "".join(map(_drawable, line))
-    if len(drawn) <= most:
-        return drawn
-    tail = (most - 1) // 2
-    return f"{drawn[: most - 1 - tail]}…{drawn[len(drawn) - tail :]}"
 
 
 def counted(number: int, thing: str, things: str | None = None) -> str:
@@ -210,25 +171,6 @@ def check_columns(table: Any, columns: Sequence[str], where: str) -> None:
         )
     if not len(table[columns[0]]):
         raise ValueError(f"{where}: the table has no rows yet. Train and evaluate first.")
-
-
-def _drawable(letter: str) -> str:
-    """Return a letter as some font can draw it: itself, nothing for a lone joiner or accent, else a box."""
-    if ord(letter) in _letters():
-        return letter
-    return "" if unicodedata.category(letter) in ("Cc", "Cf", "Mn") else "\N{WHITE SQUARE}"
-
-
-@functools.cache
-def _families() -> tuple[str, ...]:
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    return tuple(name for name in _FONTS if name in installed)
-
-
-@functools.cache
-def _letters() -> frozenset[int]:
-    paths = (font_manager.findfont(font_manager.FontProperties(family=[name])) for name in _families())
-    return frozenset().union(*(font_manager.get_font(path).get_charmap() for path in paths))
 
 
 def _small_jpeg(image: Image.Image, most: float) -> bytes:

@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse, Rectangle
 
 from tfod_helpers import photos
+from tfod_helpers.annotations.appearance import BLUE, ORANGE, VERMILLION, ink_on
 from tfod_helpers.pictures.gallery import draw_gallery, in_rows
 from tfod_helpers.pictures.panels import Mark, Panel
-from tfod_helpers.pictures.picture import BLUE, ORANGE, PHOTO_WIDTH, VERMILLION, Picture, counted, ink_on
+from tfod_helpers.pictures.picture import PHOTO_WIDTH, Picture, counted
 from tfod_helpers.problems import Problem
 
 _COLOURS = {"error": VERMILLION, "warning": ORANGE, "note": BLUE}  # in the order of their weight

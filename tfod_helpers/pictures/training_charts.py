@@ -8,18 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tfod_helpers.pictures.picture import (
-    BLUE,
-    FAINT,
-    INK,
-    ORANGE,
-    SCORES,
-    VERMILLION,
-    Picture,
-    chart,
-    check_columns,
-    counted,
-)
+from tfod_helpers.annotations.appearance import BLUE, ORANGE, VERMILLION
+from tfod_helpers.pictures.picture import FAINT, INK, SCORES, Picture, chart, check_columns, counted
 
 if TYPE_CHECKING:
     import pandas as pd
