@@ -122,9 +122,10 @@ def test_a_run_without_a_model_cannot_be_exported(tmp_path: Path) -> None:
         ("export.json", None, r"holds no export \(export.json is missing\)"),
         ("export.json", "{", "export.json: damaged"),
         ("export.json", json.dumps({"format": "saved_model"}), "export.json: damaged"),
-        ("label_map.pbtxt", None, "no label_map.pbtxt, so its classes have no names"),
-        ("label_map.pbtxt", "item { id: 1 name: 'red' }", "1 classes, but the model was exported with 2"),
-        ("saved_model.pb", "nonsense", "SavedModel in it cannot be loaded"),
+        ("export.json", json.dumps({"version": 99}), "version 99 of an export, and this tfod_helpers reads up to 2"),
+        ("label_map.pbtxt", None, r"the export has no label_map.pbtxt\. Copy the whole export folder"),
+        ("label_map.pbtxt", "item { id: 1 name: 'red' }", "label_map.pbtxt: not the file that was exported"),
+        ("saved_model.pb", "nonsense", "saved_model.pb: not the file that was exported"),
     ],
 )
 def test_a_damaged_export_is_named(
@@ -139,6 +140,32 @@ def test_a_damaged_export_is_named(
         (broken / name).write_text(content)
     with pytest.raises((FileNotFoundError, ValueError), match=message):
         Detector.load(broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("label_map.pbtxt", None, "no label_map.pbtxt, so its classes have no names"),
+        ("label_map.pbtxt", "item { id: 1 name: 'red' }", "1 classes, but the model was exported with 2"),
+        ("saved_model.pb", "nonsense", "SavedModel in it cannot be loaded"),
+    ],
+)
+def test_an_older_export_loads_and_what_is_damaged_in_it_is_named(
+    export_folder: Path, tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
+    """An export.json without version, checksums and settings of NMS is read; damage shows when the file is used."""
+    from tfod_helpers.detector import Detector
+
+    old = shutil.copytree(export_folder, tmp_path / "export")
+    facts = json.loads((old / "export.json").read_text())
+    newer = {"precision", "decoded", "nms", "resize", "files", "certificate", "version"}
+    (old / "export.json").write_text(json.dumps({key: facts[key] for key in facts.keys() - newer}))
+    assert Detector.load(old).label_map == LabelMap(["red", "blue"])
+    (old / name).unlink()
+    if content is not None:
+        (old / name).write_text(content)
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        Detector.load(old)
 
 
 def test_no_folder_is_no_export(tmp_path: Path) -> None:

@@ -82,7 +82,9 @@ class Detector:
             ValueError: a file of it cannot be used.
         """
         facts = ExportFacts.read(export)
-        path = storage.join(export, LABEL_MAP)
+        folder = storage.mirror(export)
+        facts.check_files(folder)
+        path = folder / LABEL_MAP
         try:
             label_map = LabelMap.read(path, renumber=False)
         except FileNotFoundError as error:
@@ -95,7 +97,7 @@ class Detector:
                 f"{path}: {len(label_map)} classes, but the model was exported with {facts.classes}. "
                 f"Copy the label map that belongs to it, or export the run again."
             )
-        run = load_model(storage.mirror(export), facts)
+        run = load_model(folder, facts)
         return cls(run, label_map, facts.image_size, facts.threshold, resize=facts.resize)
 
     @overload  # a str is a sequence of str, and taken as a path

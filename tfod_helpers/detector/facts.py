@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -48,6 +49,7 @@ class ExportFacts:
             ``anchors.npy`` beside it is needed, float32, (anchors, 4), ``[ycenter, xcenter, height, width]`` in pixels.
         nms: the settings of non-maximum suppression.
         resize: how a photo becomes the square input: ``letterbox`` or ``stretch``, as `photos.letterbox` takes it.
+        files: the files that the model consists of, and their SHA-256.
         certificate: what `exporting.certify` found; empty before.
         version: of this file's form.
     """
@@ -64,6 +66,7 @@ class ExportFacts:
     decoded: bool = True
     nms: Nms = Nms()
     resize: str = resizing.LETTERBOX
+    files: dict[str, str] = field(default_factory=dict)
     certificate: dict[str, Any] = field(default_factory=dict)
     version: int = VERSION
 
@@ -74,6 +77,27 @@ class ExportFacts:
     def write(self, folder: Path) -> None:
         """Write ``export.json`` into a folder."""
         (folder / FACTS).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    def check_files(self, folder: Path) -> None:
+        """Compare an export's files with what they were when it was written.
+
+        Raises:
+            FileNotFoundError: one is missing.
+            ValueError: one is another, or not whole.
+        """
+        for name, digest in self.files.items():
+            try:
+                found = sha256(folder / name)
+            except FileNotFoundError as error:
+                raise FileNotFoundError(
+                    f"{folder}: the export has no {name}. Copy the whole export folder, or export the run again."
+                ) from error
+            if found != digest:
+                raise ValueError(
+                    f"{folder / name}: not the file that was exported: its SHA-256 begins with {found[:8]}, and in "
+                    f"{FACTS} with {digest[:8]}. It was changed, or copied in part. Copy the export folder again, or "
+                    f"export the run again."
+                )
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> ExportFacts:
@@ -102,3 +126,9 @@ class ExportFacts:
             f"{path}: version {version} of an export, and this tfod_helpers reads up to {VERSION}. Install a newer "
             f"tfod_helpers, or export the run again with this one."
         )
+
+
+def sha256(path: Path) -> str:
+    """Return a file's SHA-256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tfod_helpers import experiment
 from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
+from tfod_helpers.detector.facts import sha256
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Checkpoint, Run
@@ -51,7 +53,9 @@ def whole_export(
     with storage.whole_folder(folder, replaces=True) as part:
         yield part
         experiment.label_map(config).write(part / LABEL_MAP)
-        made.write(part)
+        paths = sorted(path for path in part.rglob("*") if path.is_file())
+        files = {path.relative_to(part).as_posix(): sha256(path) for path in paths}
+        replace(made, files=files).write(part)
 
 
 def _refuse_others(folder: Path) -> None:

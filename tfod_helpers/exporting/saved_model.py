@@ -13,17 +13,14 @@ Its one signature, ``serving_default``, takes ``images``: uint8, shape (n, side,
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tfod_helpers import training
 from tfod_helpers.exporting.folder import whole_export
+from tfod_helpers.exporting.network import freeze, save
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
 from tfod_helpers.network.model import detect_function
 
@@ -56,40 +53,14 @@ def export(
         input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8, name="images")],
         autograph=False,
     )
-    with whole_export(folder, run, config, checkpoint, FORMAT) as part:
-        _save_frozen(detect, part)
-    return Path(folder)
-
-
-def _save_frozen(detect: tf.types.experimental.PolymorphicFunction, folder: Path) -> None:
     # With weights as constants TensorFlow folds the batch norms into the convolutions, and without Keras'
     # layers the folder is written in seconds and loads in half a second.
     concrete = detect.get_concrete_function()
-    with _silent_stderr():
-        frozen = convert_variables_to_constants_v2(concrete)
-    module = tf.Module()
-    module.detect = tf.function(
+    frozen = freeze(concrete)
+    call = tf.function(
         lambda images: tf.nest.pack_sequence_as(concrete.structured_outputs, frozen(images)),
         input_signature=detect.input_signature,
     )
-    # Nothing is trained from here, and the gradient that swish brings along cannot be written.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, str(folder), signatures=module.detect, options=options)
-
-
-@contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Let nothing reach the process' standard error, not even from C++.
-
-    The graph optimizer that freezes writes notes there which no log level turns off, and which a
-    reader takes for warnings. What goes wrong comes as an exception.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with whole_export(folder, run, config, checkpoint, FORMAT) as part:
+        save(call, part)
+    return Path(folder)
