@@ -104,8 +104,10 @@ def read(tflite: bytes | str | os.PathLike[str]) -> TfliteMetadata | None:
         buffers = [entry.Buffer() for entry in entries if entry.Name() == BUFFER.encode()]
         if not buffers:
             return None
-        values = SCHEMA.unpack("ModelMetadata", model.Buffers(buffers[0]).DataAsNumpy().tobytes())
-        return _of(values, data)
+        metadata = model.Buffers(buffers[0]).DataAsNumpy().tobytes()
+        if metadata[4:8] != IDENTIFIER:
+            raise ValueError(f"its metadata is of the kind {metadata[4:8]!r}, not {IDENTIFIER!r}")
+        return _of(SCHEMA.unpack("ModelMetadata", metadata), data)
     except (struct.error, ValueError, IndexError, TypeError, AttributeError) as error:
         raise damaged(where, error) from error
 
@@ -121,15 +123,17 @@ def content(tflite: bytes | str | os.PathLike[str]) -> tuple[str, bytes]:
     data = tflite if isinstance(tflite, bytes) else storage.read_bytes(tflite)
     if data[4:8] != MODEL_IDENTIFIER:
         raise ValueError(
-            f"{where}: no TensorFlow Lite model: such a file has {MODEL_IDENTIFIER.decode()} as its bytes 5 to 8, this "
-            f"one {data[4:8]!r}. Give the .tflite file that an export wrote."
+            f"{where}: no LiteRT (TensorFlow Lite) model: such a file has {MODEL_IDENTIFIER!r} as its bytes 5 to 8, "
+            f"this one {data[4:8]!r}. Give the .tflite file that an export wrote."
         )
     return where, data
 
 
 def damaged(where: str, error: Exception) -> ValueError:
     """Return the error that says that a ``.tflite`` file is damaged."""
-    return ValueError(f"{where}: a damaged TensorFlow Lite model ({error}). Copy it again, or export the run again.")
+    return ValueError(
+        f"{where}: a damaged LiteRT (TensorFlow Lite) model ({error}). Copy it again, or export the run again."
+    )
 
 
 def _of(values: dict[str, Any], data: bytes) -> TfliteMetadata:
