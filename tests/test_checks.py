@@ -112,6 +112,20 @@ def test_larger_preset_sees_smaller_boxes(sound: Dataset) -> None:
     assert checks.check(broken, preset="mobilenet_v2_fpnlite_320").problems == ()
     with pytest.raises(ValueError, match="There is no preset 'mobilenet'"):
         checks.check(broken, preset="mobilenet")
+
+
+def test_boxes_are_checked_as_the_photos_are_to_be_resized(sound: Dataset) -> None:
+    """A box that is too flat in a letterboxed photo is higher where the wide photo is stretched, and fits."""
+    broken = changed(sound, 3, boxes_xyxy=[*BOXES_XYXY, [50, 50, 86, 70]], labels=[1, 2, 1])
+    (found,) = checks.check(broken).problems
+    assert "at 192 pixels the box is 22 x 12" in found.what
+    assert checks.check(broken, resize="stretch").problems == ()
+    (flat,) = checks.check(
+        changed(sound, 3, boxes_xyxy=[*BOXES_XYXY, [20, 50, 320, 60]], labels=[1, 2, 1]), resize="stretch"
+    ).problems
+    assert "at 192 pixels the box is 180 x 8" in flat.what
+    with pytest.raises(ValueError, match="resize must be 'letterbox' or 'stretch', got 'fit'"):
+        checks.check(broken, resize="fit")
     assert set(presets.PRESETS) >= {"mobilenet_v2_fpnlite_320"}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from tfod_helpers import records
@@ -287,6 +288,47 @@ def test_small_objects_get_smaller_anchors_or_larger_images(
     assert anchors.best_overlap(box_xyxy, size, fitted) > before
     assert "task.model.anchor.anchor_size" not in experiment.changes(make(train=written(60, side=5.0), image_size=192))
     assert experiment.changes(make(train=written(60))).keys().isdisjoint(chosen.keys() & {"task.model.input_size"})
+
+
+def test_a_photo_is_stretched_where_that_is_asked(make: Callable[..., Any], tmp_path: Path) -> None:
+    """It is one setting, which explain tells, the file keeps, and a slip of the pen does not get past."""
+    config = make(resize="stretch")
+    assert experiment.changes(config) == {**experiment.changes(make()), "task.resize": ("letterbox", "stretch")}
+    assert "Each photo is stretched to the whole square." in experiment.explain(config)
+    assert "stretched to the whole square" not in experiment.explain(make())
+    assert experiment.load(experiment.save(config, tmp_path / "config.yaml")).task.resize == "stretch"
+    for refused in (lambda: make(resize="strech"), lambda: experiment.change(config, {"task.resize": "strech"})):
+        with pytest.raises(ValueError, match=r"resize must be 'letterbox' or 'stretch', got 'strech'\. Did you mean"):
+            refused()
+
+
+def test_a_config_of_before_letterboxes(make: Callable[..., Any], tmp_path: Path) -> None:
+    """A file that says nothing of how photos are resized comes from a run that letterboxed them."""
+    path = experiment.save(make(), tmp_path / "config.yaml")
+    settings = yaml.safe_load(path.read_text())
+    del settings["task"]["resize"]
+    path.write_text(yaml.safe_dump(settings))
+    assert experiment.load(path).task.resize == "letterbox"
+    assert not experiment.differences(experiment.load(path), make())
+
+
+def test_anchors_are_chosen_for_boxes_as_they_are_resized(make: Callable[..., Any], tmp_path: Path) -> None:
+    """Objects too flat for any anchor in a letterboxed wide photo are square where it is stretched; nothing changes."""
+    images = []
+    for number in range(40):
+        Image.new("RGB", (400, 100), "grey").save(tmp_path / f"{number}.jpg")
+        boxes_xyxy = [[40, 40, 120, 60], [200, 10, 280, 30]]
+        images.append(LabelledImage(tmp_path / f"{number}.jpg", 400, 100, np.array(boxes_xyxy), [1, 2]))
+    names = LabelMap(["cat", "dog"])
+    train = records.write(Dataset(images[:30], names), tmp_path / "train")
+    validation = records.write(Dataset(images[30:], names), tmp_path / "validation")
+    chosen = {
+        resize: {one.setting for one in make(train=train, validation=validation, resize=resize).task.reasons}
+        for resize in ("letterbox", "stretch")
+    }
+    shape = {"task.model.anchor.anchor_size", "task.model.input_size"}
+    assert chosen["letterbox"] & shape
+    assert not chosen["stretch"] & shape
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,22 @@ def test_the_facts_are_the_runs(trained: Trained, export_folder: Path) -> None:
     assert LabelMap.read(export_folder / "label_map.pbtxt") == LabelMap(["red", "blue"])
 
 
+def test_run_and_export_resize_as_the_config_says(trained: Trained, small: Small, tmp_path: Path) -> None:
+    """Photos are resized in one way in training, by the run's own detector and by whoever reads export.json."""
+    from tfod_helpers import experiment
+    from tfod_helpers.detector import ExportFacts
+    from tfod_helpers.exporting.folder import whole_export
+    from tfod_helpers.training.detecting import load_model, of_model
+
+    config = experiment.change(small.config, {"task.resize": "stretch"})
+    with whole_export(tmp_path / "export", trained.run, config, "best", "saved_model"):
+        pass  # the model's own files are of no interest here
+    assert ExportFacts.read(tmp_path / "export").resize == "stretch"
+    model, _ = load_model(trained.run)
+    assert of_model(model, config).resize == "stretch"
+    assert of_model(model, small.config).resize == "letterbox"
+
+
 def test_the_signature_is_the_documented_one(export_folder: Path) -> None:
     """serving_default takes uint8 squares in any number, and returns boxes, scores, classes and count."""
     import tensorflow as tf

@@ -56,7 +56,7 @@ def written(folder: Path, pictures: Sequence[np.ndarray], boxes_xyxy: Sequence[A
     return records.write(Dataset(images, LABELS), folder / "train", **options)
 
 
-def task_of(small: Any, made: records.Records, batch_size: int = 1, **parser: Any) -> Any:
+def task_of(small: Any, made: records.Records, batch_size: int = 1, resize: str = "letterbox", **parser: Any) -> Any:
     """The small config's task with other records and augmentation."""
     from tfod_helpers import experiment
 
@@ -64,7 +64,7 @@ def task_of(small: Any, made: records.Records, batch_size: int = 1, **parser: An
     task = config.task
     task.class_names, task.train_images = list(LABELS), made.count
     task.train_data.input_path, task.train_data.global_batch_size = made.pattern, batch_size
-    task.train_data.parser.max_num_instances = max(made.max_boxes, 1)
+    task.train_data.parser.max_num_instances, task.resize = max(made.max_boxes, 1), resize
     return task
 
 
@@ -110,15 +110,15 @@ def flag(height: int = 80, width: int = 120) -> tuple[np.ndarray, list[int]]:
 # --- geometry ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("resize", "shape"), [("letterbox", (200, 200)), ("stretch", (180, 600))])
 def test_without_augmentation_training_sees_what_prediction_sees(
-    small: Small, inputs: ModuleType, tmp_path: Path
+    small: Small, inputs: ModuleType, tmp_path: Path, resize: str, shape: tuple[int, int]
 ) -> None:
-    """A square photo comes as photos.letterbox makes it, normalized, to an eighth of a pixel; its boxes are exact."""
-    rgb = ramp(200, 200)
+    """A photo that fills the square comes as photos.letterbox makes it, to an eighth of a pixel; boxes are exact."""
     boxes_xyxy = [[20, 30, 120, 170], [150.5, 10, 199, 60.25]]
-    task = task_of(small, written(tmp_path, [rgb], [boxes_xyxy]))
+    task = task_of(small, written(tmp_path, [ramp(*shape)], [boxes_xyxy]), resize=resize)
     images, labels = next(iter(inputs.train_batches(task)))
-    square = photos.letterbox(tmp_path / "0.jpg", SIDE)
+    square = photos.letterbox(tmp_path / "0.jpg", SIDE, resize=resize)
     difference = to_pixels(inputs, images[0]) - square.pixels
     # One pixel further, the colours of the ramp differ by 160 / 64 = 2.5.
     for part in (difference[:32], difference[32:], difference[:, :32], difference[:, 32:]):
@@ -130,11 +130,15 @@ def test_without_augmentation_training_sees_what_prediction_sees(
     assert [found[box] for box in sorted(found)] == [1, 2]
 
 
-def test_fine_detail_is_averaged(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("resize", "shape"), [("letterbox", (500, 500)), ("stretch", (250, 900))])
+def test_fine_detail_is_averaged(
+    small: Small, inputs: ModuleType, tmp_path: Path, resize: str, shape: tuple[int, int]
+) -> None:
     """A large photo of noise becomes as calm as at prediction: no pixel of it is skipped."""
-    noise = np.random.default_rng(0).integers(0, 256, (500, 500, 1), np.uint8).repeat(3, axis=2)
-    images, _ = next(iter(inputs.train_batches(task_of(small, written(tmp_path, [noise], [[]])))))
-    expected = photos.letterbox(tmp_path / "0.jpg", SIDE).pixels.std()
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 1), np.uint8).repeat(3, axis=2)
+    task = task_of(small, written(tmp_path, [noise], [[]]), resize=resize)
+    images, _ = next(iter(inputs.train_batches(task)))
+    expected = photos.letterbox(tmp_path / "0.jpg", SIDE, resize=resize).pixels.std()
     assert 0.6 * expected < to_pixels(inputs, images[0]).std() < 1.2 * expected
 
 
@@ -184,11 +188,13 @@ def test_a_smaller_window_lies_inside_the_photo(small: Small, inputs: ModuleType
     assert np.ptp(corners, axis=0).min() > 15
 
 
-@pytest.mark.parametrize("color", [0.0, 0.3])
-def test_boxes_stay_on_their_object(small: Small, inputs: ModuleType, tmp_path: Path, color: float) -> None:
+@pytest.mark.parametrize(("color", "resize"), [(0.0, "letterbox"), (0.3, "stretch")])
+def test_boxes_stay_on_their_object(
+    small: Small, inputs: ModuleType, tmp_path: Path, color: float, resize: str
+) -> None:
     """However a photo is cut, stretched, mirrored and coloured, the box is where the bright rectangle is."""
     rgb, box_xyxy = flag()
-    task = task_of(small, written(tmp_path, [rgb], [[box_xyxy]]), 200, **(AUGMENTED | {"aug_color": color}))
+    task = task_of(small, written(tmp_path, [rgb], [[box_xyxy]]), 200, resize, **(AUGMENTED | {"aug_color": color}))
     images, labels = next(iter(inputs.train_batches(task)))
     mirrored, sizes, dropped = 0, [], 0
     for number, pixels in enumerate(to_pixels(inputs, images)):
@@ -211,6 +217,22 @@ def test_boxes_stay_on_their_object(small: Small, inputs: ModuleType, tmp_path: 
     assert dropped < 50
     assert 0.3 < mirrored / kept < 0.7
     assert np.ptp(sizes, axis=0).min() > 15
+
+
+def test_a_stretched_photo_fills_the_canvas(small: Small, inputs: ModuleType, tmp_path: Path) -> None:
+    """All of the canvas is photo, its boxes are fractions of the photo; an odd name is no letterbox."""
+    import tensorflow as tf
+
+    from tfod_helpers.network.inputs.canvas import read_canvas
+
+    made = written(tmp_path, [ramp(60, 240)], [[[24, 15, 120, 60]]])
+    (record,) = tf.data.TFRecordDataset([str(path) for path in made.files]).take(1)
+    canvas = read_canvas(record, 80, 1, False, "stretch")
+    assert canvas["content"].numpy().tolist() == [1, 1]
+    np.testing.assert_allclose(canvas["boxes_yxyx"], [[0.25, 0.1, 1, 0.5]], atol=1e-6)
+    np.testing.assert_allclose(canvas["image"], ramp(80, 80), atol=4)
+    with pytest.raises(ValueError, match="resize must be 'letterbox' or 'stretch', got 'fill'"):
+        read_canvas(record, 80, 1, False, "fill")
 
 
 def test_scale_and_aspect_stay_in_their_bounds(small: Small, inputs: ModuleType, tmp_path: Path) -> None:

@@ -101,6 +101,16 @@ def test_sizes_tell_boxes_that_no_anchor_fits(tmp_path: Path) -> None:
     assert photos.collections[0].get_offsets().tolist() == [[768, 768]]
 
 
+def test_sizes_of_boxes_follow_how_the_photo_is_resized(tmp_path: Path) -> None:
+    """In a photo twice as wide as high, a flat box is flat where that is letterboxed, square where stretched."""
+    dataset = Dataset((LabelledImage(tmp_path / "a.jpg", 768, 384, [[0, 0, 384, 192]], [1]),), CAT_DOG)
+    for resize, seen in (("letterbox", [96, 48]), ("stretch", [96, 96])):
+        boxes = pictures.plot_sizes(dataset, resize=resize).axes[1]
+        assert [dots.get_offsets().tolist() for dots in boxes.collections[:2]] == [[seen], []]
+    with pytest.raises(ValueError, match="resize must be 'letterbox' or 'stretch', got 'fit'"):
+        pictures.plot_sizes(dataset, resize="fit")
+
+
 # --- classes -----------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import supervision as sv
@@ -32,9 +34,12 @@ def test_best_overlap_is_that_with_the_model_gardens_anchors(name: str) -> None:
     high = low + (1 - low) * random.uniform(0.02, 1, (60, 2))
     boxes_xyxy = np.concatenate([low, high], axis=1) * [500, 300, 500, 300]
     scaled_xyxy = boxes_xyxy * preset.image_size / 500
-    expected = sv.box_iou_batch(scaled_xyxy, every_xyxy).max(axis=1)
-    found = anchors.best_overlap(boxes_xyxy, np.tile([500, 300], (60, 1)), preset)
-    assert found == pytest.approx(expected, abs=1e-4)
+    stretched_xyxy = scaled_xyxy * [1, 5 / 3, 1, 5 / 3]
+    sizes = np.tile([500, 300], (60, 1))
+    for resize, seen_xyxy in (("letterbox", scaled_xyxy), ("stretch", stretched_xyxy)):
+        expected = sv.box_iou_batch(seen_xyxy, every_xyxy).max(axis=1)
+        found = anchors.best_overlap(boxes_xyxy, sizes, dataclasses.replace(preset, resize=resize))
+        assert found == pytest.approx(expected, abs=1e-4)
     assert experiment.presets().index.tolist() == list(presets.PRESETS)
 
 
@@ -47,6 +52,18 @@ def test_a_box_like_an_anchor_is_overlapped_wholly_and_a_thin_one_hardly() -> No
     thin_xyxy = [0, centre, 192, centre + 1]
     sizes = np.array([[192, 192], [192, 192]])
     assert anchors.best_overlap(np.array([box_xyxy, thin_xyxy]), sizes, preset) == pytest.approx([1, 0.03], abs=0.03)
+
+
+def test_a_stretched_photo_gives_boxes_another_shape() -> None:
+    """A box four times as wide as high, in a photo as wide, fits a square anchor where the photo is stretched."""
+    letterboxed = presets.find("mobilenet_v2_192")
+    stretched = dataclasses.replace(letterboxed, resize="stretch")
+    boxes_xyxy, sizes = np.array([[100, 40, 300, 90]]), np.array([[400, 100]])
+    assert anchors.matched(boxes_xyxy, sizes, stretched).tolist() == [True]
+    assert anchors.matched(boxes_xyxy, sizes, letterboxed).tolist() == [False]
+    square = np.array([[300, 300]])
+    same = [anchors.best_overlap(boxes_xyxy, square, preset) for preset in (letterboxed, stretched)]
+    np.testing.assert_array_equal(*same)
 
 
 def test_no_boxes_have_no_overlaps() -> None:

@@ -173,6 +173,7 @@ def test_a_finished_run_is_not_trained_again(
         ("task.train_data.parser.aug_color", 0.0, 0.25),
         ("task.validation_images", 4, 5),
         ("task.weights", None, "runs/earlier"),
+        ("task.resize", "letterbox", "stretch"),
     ],
 )
 def test_other_settings_need_another_run(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text
-from tfod_helpers.presets import Preset, anchors
+from tfod_helpers.presets import Preset, anchors, resizing
 from tfod_helpers.problems import Problem, Severity
 
 _THIN = 2.0  # pixels: a side below is a slip of the mouse
@@ -39,7 +39,7 @@ def check_boxes(images: Sequence[LabelledImage], label_map: LabelMap, preset: Pr
     thin = sides.min(axis=1, initial=np.inf) < _THIN
     whole = (sides >= _WHOLE * sizes).all(axis=1)
     matched = anchors.matched(boxes_xyxy, sizes, preset)
-    seen = sides * (preset.image_size / sizes.max(axis=1, initial=1))[:, None]  # as the model sees them
+    seen = sides * resizing.factors(sizes, preset.image_size, preset.resize)  # as the model sees them
     for at in np.flatnonzero(thin | whole | ~matched):
         image, number = images[owners[at]], int(numbers[at])
         width, height = map(coordinate_text, sides[at])

@@ -13,7 +13,7 @@ from tfod_helpers.checks.boxes import check_boxes, check_twice, image_problem
 from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, check_classes
 from tfod_helpers.checks.report import Report
 from tfod_helpers.photos import Look, PhotoError, near_duplicates
-from tfod_helpers.presets import Preset
+from tfod_helpers.presets import Preset, resizing
 from tfod_helpers.problems import Problem, Severity
 
 _DARK = 32  # of 255, in the brightest of 16 x 16 parts of a photo
@@ -24,7 +24,11 @@ _ROOM = 2  # times what the model sees: what augmentation by zooming in can stil
 
 
 def check(
-    dataset: Dataset | Mapping[str, Dataset], *, preset: str = "mobilenet_v2_192", workers: int | None = None
+    dataset: Dataset | Mapping[str, Dataset],
+    *,
+    preset: str = "mobilenet_v2_192",
+    resize: str = resizing.LETTERBOX,
+    workers: int | None = None,
 ) -> Report:
     """Check every photo and every label, and report what is wrong.
 
@@ -35,12 +39,13 @@ def check(
         dataset: one, or the splits by name, such as ``{"train": ..., "validation": ...}``; splits, also
             those that one dataset came with, are compared with each other too.
         preset: the model that is to be trained; boxes and photos are checked at its input size.
+        resize: how its photos are to be resized, as for `experiment.make`.
         workers: how many photos are read at once; None takes one a core.
 
     Raises:
-        ValueError: there is no such preset, no dataset, or splits whose label maps differ.
+        ValueError: there is no such preset, no such way to resize, no dataset, or splits whose label maps differ.
     """
-    chosen = presets.find(preset)
+    chosen = dataclasses.replace(presets.find(preset), resize=resizing.check(resize))
     parts = checked_parts(dataset)
     reported = list(dict.fromkeys(problem for part in parts.values() for problem in part.problems))
     images = [

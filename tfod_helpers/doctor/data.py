@@ -71,7 +71,7 @@ def _prove_whole(found: Records) -> bool:
 def _look_at_dataset(case: Case) -> str:
     if not case.datasets:
         return ""
-    report = checks.check(case.datasets, preset=case.config.task.preset)
+    report = checks.check(case.datasets, preset=case.config.task.preset, resize=case.config.task.resize)
     for problem in report.problems:
         if problem.severity == "error":
             raise FoundFault(f"The dataset: {problem}", "checks.check lists all of it, checks.mend does what is safe.")
@@ -150,6 +150,7 @@ def as_preset(config: ExperimentConfig) -> Preset:
     return dataclasses.replace(
         presets.find(config.task.preset),
         image_size=model.input_size[0],
+        resize=config.task.resize,
         levels=(model.min_level, model.max_level),
         anchor_size=model.anchor.anchor_size,
         anchor_scales=model.anchor.num_scales,

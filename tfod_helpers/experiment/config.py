@@ -12,7 +12,7 @@ from official.core.config_definitions import ExperimentConfig
 from official.modeling import hyperparams, optimization
 from official.vision.configs import maskrcnn, retinanet
 
-from tfod_helpers.presets import Preset, find, keys
+from tfod_helpers.presets import Preset, find, keys, resizing
 from tfod_helpers.presets.models import FASTER_RCNN
 
 
@@ -79,6 +79,8 @@ class _Facts(hyperparams.Config):
         class_names: the classes in the label map's order; the model has one class more, background.
         train_images: number of training images.
         validation_images: number of validation images.
+        resize: how a photo becomes the model's square input, in training and at prediction: ``letterbox``, scaled
+            to fit, or ``stretch``, each axis by its own factor.
         weights: ``imagenet``, ``coco``, the path of an earlier run, or None to train from scratch.
         frozen_stride: backbone layers up to this stride keep their pretrained weights; what they
             see, edges and colours, is the same in all photos, and most of the time of a step is
@@ -94,6 +96,7 @@ class _Facts(hyperparams.Config):
     class_names: list[str] = dataclasses.field(default_factory=list)
     train_images: int = 0
     validation_images: int = 0
+    resize: str = resizing.LETTERBOX
     weights: str | None = None
     frozen_stride: int = 0
     strides_first: bool = False
@@ -148,7 +151,7 @@ def from_preset(name: str) -> ExperimentConfig:
     config = ExperimentConfig(task=kind(), trainer=TrainerConfig())
     task = config.task
     task.preset, task.weights, task.frozen_stride = name, "imagenet", preset.frozen_stride
-    task.strides_first = preset.strides_first
+    task.strides_first, task.resize = preset.strides_first, preset.resize
     _describe_model(task.model, preset)
     task.train_data.global_batch_size = preset.batch_size
     task.train_data.dtype = task.validation_data.dtype = "float32"

@@ -8,7 +8,7 @@ from typing import Any
 from tfod_helpers import presets
 from tfod_helpers.experiment.config import ExperimentConfig, flatten
 from tfod_helpers.experiment.settings import changes
-from tfod_helpers.presets import keys, mirroring
+from tfod_helpers.presets import keys, mirroring, resizing
 
 
 def explain(config: ExperimentConfig) -> str:
@@ -33,10 +33,11 @@ def _model(config: ExperimentConfig) -> list[str]:
     task, preset = config.task, presets.find(config.task.preset)
     names = task.class_names
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    stretched = " Each photo is stretched to the whole square." if task.resize == resizing.STRETCH else ""
     lines = [
         f"{task.preset}: {preset.purpose}.",
         f"The model sees squares of {task.model.input_size[0]} pixels and tells {len(names)} "
-        f"class{'es' * (len(names) != 1)} apart: {shown}.",
+        f"class{'es' * (len(names) != 1)} apart: {shown}.{stretched}",
     ]
     match task.weights:
         case None:

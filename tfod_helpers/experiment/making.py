@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 
 from tfod_helpers import presets
 from tfod_helpers.experiment import fitting, settings
 from tfod_helpers.experiment.config import ExperimentConfig, flatten, from_preset
 from tfod_helpers.experiment.settings import change, check
-from tfod_helpers.presets import keys
+from tfod_helpers.presets import keys, resizing
 from tfod_helpers.records import Records, counted, in_both
 
 
@@ -19,6 +20,7 @@ def make(
     train: Records,
     validation: Records,
     image_size: int | None = None,
+    resize: str = resizing.LETTERBOX,
     batch_size: int | None = None,
     train_steps: int | None = None,
     learning_rate: float | None = None,
@@ -34,6 +36,9 @@ def make(
         validation: the records to evaluate on, never trained on.
         image_size: side of the model's square input in pixels, a multiple of the coarsest stride; left out, the
             preset's, or larger where the objects are too small for it.
+        resize: how a photo becomes that square: ``letterbox`` scales it to fit and pads the rest; ``stretch`` scales
+            it to the whole square, each axis by its own factor, as phone apps with MediaPipe Tasks do. An export
+            remembers it.
         batch_size: images a step, over all devices together.
         train_steps: steps in all; left out, they follow the number of photos.
         learning_rate: the highest one; left out, the preset's, scaled to the batch size.
@@ -42,13 +47,14 @@ def make(
         weights: ``imagenet``, ``coco``, the folder of an earlier run, or None to train from scratch.
 
     Raises:
-        ValueError: there is no such preset, the records share a photo, have different label maps or a class without an
-            example, or a number cannot be used.
+        ValueError: there is no such preset or no such way to resize, the records share a photo, have different label
+            maps or a class without an example, or a number cannot be used.
     """
     config = from_preset(preset)
     config.task.weights = None if weights is None else os.fspath(weights)
     wanted = {
         keys.IMAGE_SIZE: [image_size, image_size, 3] if image_size else None,
+        keys.RESIZE: resizing.check(resize),
         keys.BATCH_SIZE: batch_size,
         keys.STEPS: train_steps,
         keys.LEARNING_RATE: learning_rate,
@@ -58,7 +64,8 @@ def make(
     if augmentation is not None:
         given |= settings.augmentation(augmentation)
     boxes = _check_records(train, validation)
-    reasons = fitting.choose(presets.find(preset), train, boxes, config.task.weights, set(given))
+    model = dataclasses.replace(presets.find(preset), resize=resize)
+    reasons = fitting.choose(model, train, boxes, config.task.weights, set(given))
     fitted = {one.setting: one.value for one in reasons}
     # Steps and rate are chosen for the preset's batch, and follow another one like the preset's own.
     config = change(config, {key: fitted.pop(key) for key in (keys.STEPS, keys.LEARNING_RATE) if key in fitted})

@@ -15,7 +15,7 @@ from tfod_helpers import presets
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.experiment.config import ExperimentConfig, assign, flatten, from_preset
 from tfod_helpers.files import storage
-from tfod_helpers.presets import keys
+from tfod_helpers.presets import keys, resizing
 from tfod_helpers.problems import did_you_mean
 
 
@@ -137,6 +137,7 @@ def check(config: ExperimentConfig) -> None:
             f"image_size {height} does not fit pyramid levels {model.min_level} to {model.max_level}: it must be "
             f"square and a multiple of {stride}. Use {near}."
         )
+    resizing.check(config.task.resize)
     flat, photos = flatten(config), config.task.train_images
     batch, steps, warmup = flat[keys.BATCH_SIZE], flat[keys.STEPS], flat[keys.WARMUP_STEPS]
     for key in (keys.BATCH_SIZE, keys.STEPS, keys.LEARNING_RATE):

@@ -47,9 +47,8 @@ def whole_export(
         _refuse_others(folder)
     task = config.task
     scores = {name: value for name, value in run.find_model(checkpoint).items() if name != "checkpoint"}
-    made = ExportFacts(
-        export_format, task.model.input_size[0], len(task.class_names), preset=task.preset, **scores, **facts
-    )
+    facts |= scores | {"preset": task.preset, "resize": task.resize}
+    made = ExportFacts(export_format, task.model.input_size[0], len(task.class_names), **facts)
     with storage.whole_folder(folder, replaces=True) as part:
         yield part
         experiment.label_map(config).write(part / LABEL_MAP)

@@ -117,12 +117,12 @@ def freeze(model: tf_keras.Model, stride: int) -> None:
 
 
 def detect_function(model: tf_keras.Model, config: ExperimentConfig) -> Callable[[tf.Tensor], Mapping[str, tf.Tensor]]:
-    """Return the function from letterboxed pixels to detections, to be traced or exported.
+    """Return the function from the input's pixels to detections, to be traced or exported.
 
     The function takes uint8 or float32 images of shape (batch, side, side, 3), RGB, values 0 to 255,
     as `photos.letterbox` makes them, and returns
 
-    * ``boxes_xyxy``: float32, (batch, n, 4), in pixels of the letterboxed image,
+    * ``boxes_xyxy``: float32, (batch, n, 4), in pixels of the input,
     * ``scores``: float32, (batch, n), falling, 0 where there is no detection,
     * ``classes``: int32, (batch, n), label map ids from 1,
     * ``count``: int32, (batch,), how many of the n are detections,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import matplotlib
@@ -15,7 +16,7 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.annotations.appearance import BLUE, VERMILLION, readable
 from tfod_helpers.pictures.dataset_charts import splits_of
 from tfod_helpers.pictures.picture import CHART_WIDTH, FAINT, INK, Picture, chart, counted, style
-from tfod_helpers.presets import anchors
+from tfod_helpers.presets import anchors, resizing
 
 _CELLS = 40  # of the heat map, in each direction
 _SHADES = 12  # so few that a notebook stays small, and that a shade is found on the scale
@@ -55,7 +56,9 @@ def plot_places(datasets: Dataset | Mapping[str, Dataset]) -> Picture:
     return picture
 
 
-def plot_sizes(datasets: Dataset | Mapping[str, Dataset], preset: str = "mobilenet_v2_192") -> Picture:
+def plot_sizes(
+    datasets: Dataset | Mapping[str, Dataset], preset: str = "mobilenet_v2_192", *, resize: str = resizing.LETTERBOX
+) -> Picture:
     """Draw the sizes of the photos, and the boxes as the model sees them against its anchors.
 
     A model learns a box from the anchors that overlap it by half or more. The second chart is in the
@@ -65,12 +68,13 @@ def plot_sizes(datasets: Dataset | Mapping[str, Dataset], preset: str = "mobilen
     Args:
         datasets: one dataset, or several by name, which are drawn as one.
         preset: the name of the preset whose input size and anchors are compared.
+        resize: how a photo becomes the model's input, as for `experiment.make`.
 
     Raises:
-        ValueError: no photos, splits whose label maps differ, or no such preset.
+        ValueError: no photos, splits whose label maps differ, no such preset, or no such way to resize.
         TypeError: something that is no dataset.
     """
-    chosen = presets.find(preset)
+    chosen = dataclasses.replace(presets.find(preset), resize=resizing.check(resize))
     images, _ = _all_images(datasets, "plot_sizes")
     with chart(4.4) as picture:
         photos, boxes = picture.subplots(1, 2)
@@ -168,7 +172,7 @@ def _draw_anchors(axes: Axes, images: list[LabelledImage], preset: presets.Prese
     boxes_xyxy = np.concatenate([image.boxes_xyxy for image in images])
     sizes = np.concatenate([np.full((len(image.labels), 2), (image.width, image.height)) for image in images])
     fits = anchors.matched(boxes_xyxy, sizes, preset)
-    sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * (preset.image_size / sizes.max(1, keepdims=True, initial=1))
+    sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * resizing.factors(sizes, preset.image_size, preset.resize)
     shapes = anchors.shapes(preset).reshape(-1, 2)
     some = np.linspace(0, len(sides) - 1, min(len(sides), _MOST_POINTS)).astype(int)
     for which, colour, zorder in ((fits, BLUE, 2), (~fits, VERMILLION, 3)):

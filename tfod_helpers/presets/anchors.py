@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tfod_helpers.presets import keys
+from tfod_helpers.presets import keys, resizing
 from tfod_helpers.presets.models import Preset
 
 MATCHED = 0.5  # from this overlap on a RetinaNet takes an anchor for a box's
@@ -41,14 +41,14 @@ def best_overlap(boxes_xyxy: np.ndarray, sizes: np.ndarray, preset: Preset) -> n
     Args:
         boxes_xyxy: float, shape (n, 4), ``[xmin, ymin, xmax, ymax]`` in pixels of the photo.
         sizes: shape (n, 2), ``[width, height]`` of the photo that each box is in; the photo is scaled to
-            fit the model's square input, from the top left corner.
+            the model's square input as the preset says: to fit, from the top left corner, or to all of it.
         preset: the model.
 
     Returns:
         float32, shape (n,).
     """
-    scale = preset.image_size / np.asarray(sizes, np.float32).max(axis=1, initial=1)
-    boxes_xyxy = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4) * scale[:, None]
+    scale = resizing.factors(sizes, preset.image_size, preset.resize)
+    boxes_xyxy = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4) * np.tile(scale, 2)
     centres, sides = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
     best = np.zeros(len(boxes_xyxy), np.float32)
     for level, shaped in enumerate(shapes(preset), start=preset.levels[0]):

@@ -10,6 +10,7 @@ TRAIN_IMAGES, VALIDATION_IMAGES = "task.train_images", "task.validation_images"
 WEIGHTS, FROZEN_STRIDE = "task.weights", "task.frozen_stride"
 REASONS = "task.reasons"
 
+RESIZE = "task.resize"
 IMAGE_SIZE, NUM_CLASSES, MAX_LEVEL = "task.model.input_size", "task.model.num_classes", "task.model.max_level"
 ANCHOR_SIZE, ASPECT_RATIOS = "task.model.anchor.anchor_size", "task.model.anchor.aspect_ratios"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tfod_helpers.presets import keys
+from tfod_helpers.presets import keys, resizing
 from tfod_helpers.problems import did_you_mean
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Preset:
         purpose: when to choose it.
         parameters: trainable parameters in millions, for COCO's 90 classes; fewer classes need fewer.
         image_size: the model's square input, in pixels.
+        resize: how a photo becomes that square: ``letterbox``, as in every preset, or ``stretch``.
         coco_ap: published COCO AP (val2017) of this architecture, or of the one it stands for.
         coco_source: where that number is published, and what differs.
         source: where the settings come from.
@@ -76,6 +77,7 @@ class Preset:
     coco_source: str
     source: str
     family: str = RETINANET
+    resize: str = resizing.LETTERBOX
     backbone: str = "mobilenet"
     model_id: str = "MobileNetV2"
     width: float = 1.0

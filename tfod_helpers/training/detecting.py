@@ -84,11 +84,11 @@ def of_model(
             parts.append({name: value.numpy()[: len(part)] for name, value in outputs(full).items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    return Detector(run, experiment.label_map(config), side, threshold)
+    return Detector(run, experiment.label_map(config), side, threshold, resize=config.task.resize)
 
 
 class PhotoSet:
-    """Photos with their ground truth, letterboxed once for a detector that looks at them again and again.
+    """Photos with their ground truth, scaled once for a detector that looks at them again and again.
 
     Attributes:
         dataset: the photos and the ground truth.
@@ -96,7 +96,7 @@ class PhotoSet:
     """
 
     def __init__(self, detector: Detector, dataset: Dataset) -> None:
-        """Letterbox the photos."""
+        """Scale the photos."""
         self._detector, self.dataset = detector, dataset
         self.letterboxed = [detector.letterbox(image.pixels()) for image in dataset]
 

@@ -66,7 +66,7 @@ class Events(Hook):
 
 
 def draw(image: LabelledImage, photo: Letterboxed, found: sv.Detections, names: Sequence[str]) -> np.ndarray:
-    """Return a letterboxed photo with its true and predicted boxes: uint8, (side, side, 3)."""
+    """Return a photo as the model sees it with its true and predicted boxes: uint8, (side, side, 3)."""
     picture = Image.fromarray(photo.pixels)
     canvas = ImageDraw.Draw(picture)
     scale = np.tile(photo.scale, 2)

@@ -98,9 +98,9 @@ def _canvases(task: TaskConfig, input_context: tf.distribute.InputContext | None
     if input_context is not None:
         share = input_context.num_input_pipelines
         examples = examples.shard(share, input_context.input_pipeline_id)
-    side, room = side_of(task.model.input_size[0]), data.parser.max_num_instances
+    side, room, resize = side_of(task.model.input_size[0]), data.parser.max_num_instances, task.resize
     masks = bool(getattr(task.model, "include_mask", False))
-    images = examples.map(lambda record: read_canvas(record, side, room, masks), tf.data.AUTOTUNE)
+    images = examples.map(lambda record: read_canvas(record, side, room, masks, resize), tf.data.AUTOTUNE)
     if task.train_images * side**2 * 3 / share < _CACHE_SHARE * _free_memory():
         images = images.cache()
     return images

@@ -1,10 +1,11 @@
-"""One record -> a canvas: the photo, decoded and letterboxed once, with its boxes, classes and masks."""
+"""One record -> a canvas: the photo, decoded and scaled once, with its boxes, classes and masks."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
+from tfod_helpers.presets import resizing
 
 SCALE = 1.25  # canvas side over input side: room for zooming in without blur
 MASK_SIDE = 56  # pixels of a mask, which is kept as what lies within its box; twice what the mask head learns
@@ -22,7 +23,7 @@ def side_of(image_size: int) -> int:
     return round(image_size * SCALE)
 
 
-def read_canvas(record: tf.Tensor, side: int, max_boxes: int, with_masks: bool) -> Canvas:
+def read_canvas(record: tf.Tensor, side: int, max_boxes: int, with_masks: bool, resize: str) -> Canvas:
     """Decode one record onto a square canvas.
 
     Args:
@@ -30,6 +31,7 @@ def read_canvas(record: tf.Tensor, side: int, max_boxes: int, with_masks: bool) 
         side: of the canvas, in pixels.
         max_boxes: to which boxes, classes and masks are padded with zeros.
         with_masks: read the masks too.
+        resize: one of `presets.resizing.RESIZES`: whether the photo keeps its shape or fills the canvas.
 
     Returns:
         ``image`` (uint8, (side, side, 3)); ``content``, the photo's (height, width) in fractions of the canvas;
@@ -39,9 +41,11 @@ def read_canvas(record: tf.Tensor, side: int, max_boxes: int, with_masks: bool) 
     example = _parse(record, with_masks)
     # The accurate one gives Pillow's pixels, which prediction sees; the default is darker by a level in red and blue.
     image = tf.io.decode_jpeg(example["image/encoded"], channels=3, dct_method="INTEGER_ACCURATE")
-    height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float32))
-    longest = tf.maximum(height, width)
-    content = tf.maximum(tf.round(tf.stack([height, width]) * side / longest), 1.0)
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    reaches = (
+        size if resizing.check(resize) == resizing.STRETCH else tf.reduce_max(size)
+    )  # what of the photo fills a side
+    content = tf.maximum(tf.round(size * side / reaches), 1.0)
     # antialias: without it, shrinking a 500-pixel photo to 192 drops two pixels of three.
     image = tf.image.resize(image, tf.cast(content, tf.int32), antialias=True)
     image = tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), tf.uint8)
