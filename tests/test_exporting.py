@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from small_training import Small, Trained
 
+from tfod_helpers import photos
 from tfod_helpers.annotations import LabelMap
 
 pytestmark = pytest.mark.tensorflow
@@ -42,9 +44,10 @@ def test_the_facts_are_the_runs(trained: Trained, export_folder: Path) -> None:
 
 
 def test_run_and_export_resize_as_the_config_says(trained: Trained, small: Small, tmp_path: Path) -> None:
-    """Photos are resized in one way in training, by the run's own detector and by whoever reads export.json."""
+    """Photos are resized in one way by the run's own detector, for int8 and by whoever reads export.json."""
     from tfod_helpers import experiment
     from tfod_helpers.detector import ExportFacts
+    from tfod_helpers.exporting import calibration
     from tfod_helpers.exporting.folder import whole_export
     from tfod_helpers.training.detecting import load_model, of_model
 
@@ -55,6 +58,9 @@ def test_run_and_export_resize_as_the_config_says(trained: Trained, small: Small
     model, _ = load_model(trained.run)
     assert of_model(model, config).resize == "stretch"
     assert of_model(model, small.config).resize == "letterbox"
+    oblong = small.dataset[3]
+    (seen,) = calibration.photos(config, dataclasses.replace(small.dataset, images=(oblong,)))
+    np.testing.assert_array_equal(seen, photos.letterbox(oblong.path, 64, resize="stretch").pixels)
 
 
 def test_the_signature_is_the_documented_one(export_folder: Path) -> None:

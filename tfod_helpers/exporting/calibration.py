@@ -39,6 +39,7 @@ def photos(config: ExperimentConfig, given: Records | Dataset | None) -> np.ndar
     count = len(given) if isinstance(given, Dataset) else given.count
     if not count:
         raise ValueError("There is no photo to calibrate int8 with. Give the training photos: calibrate=dataset.")
-    side = config.task.model.input_size[0]
+    side, resize = config.task.model.input_size[0], config.task.resize
     chosen = itertools.islice(source, 0, None, max(1, count // COUNT))
-    return np.stack([images.letterbox(image.pixels(), side).pixels for image in itertools.islice(chosen, COUNT)])
+    squares = (images.letterbox(image.pixels(), side, resize=resize) for image in itertools.islice(chosen, COUNT))
+    return np.stack([square.pixels for square in squares])
