@@ -11,7 +11,7 @@ import numpy as np
 from tfod_helpers.detector.decoding import Outputs
 from tfod_helpers.detector.facts import FACTS, ExportFacts
 
-RUNTIMES = ("saved_model", "tflite")  # formats, each a module of `runtimes`
+RUNTIMES = ("saved_model", "tflite", "onnx")  # formats, each a module of `runtimes`
 
 
 def load_model(folder: Path, facts: ExportFacts) -> Callable[[np.ndarray], Outputs]:
