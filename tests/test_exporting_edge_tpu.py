@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_training import Trained
+from small_training import Small, Trained
 from tflite_files import TfliteFile
 
 from tfod_helpers.exporting import edge_tpu
@@ -279,26 +279,31 @@ def test_a_file_that_is_none_is_said_in_words(network: Path, tmp_path: Path) -> 
     other.write_bytes(b"PK\x03\x04 a zip")
     with pytest.raises(ValueError, match="no TensorFlow Lite file"):
         edge_tpu.report(other)
+
+
+def test_a_damaged_file_is_said_to_be_or_reported(network: Path) -> None:
+    """Cut off anywhere, or with an odd byte anywhere: an error in words, or a report, and never anything else."""
     content, random = network.read_bytes(), np.random.default_rng(0)
-    damaged = 0
+    outcomes = []
     for number in range(100):
         changed = bytearray(content)
         if number % 2:
             del changed[random.integers(8, len(content)) :]
         else:
             changed[random.integers(8, len(content))] = random.integers(256)
-        other.write_bytes(changed)
+        network.write_bytes(changed)
         try:
-            str(edge_tpu.report(other))
+            outcomes.append(str(edge_tpu.report(network)))
         except ValueError as error:
-            assert "the file is damaged" in str(error)
-            damaged += 1
+            outcomes.append(str(error))
+    damaged = sum("model.tflite: the file is damaged" in said for said in outcomes)
     assert damaged > 25
+    assert damaged + sum("on the Edge TPU, by Coral's table" in said for said in outcomes) == len(outcomes)
 
 
 @pytest.mark.tensorflow
 def test_a_runs_export_is_int8_up_to_its_end_and_detects(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Trained, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """uint8 in; before the post-processing no operator is the CPU's; the compiler's file is whole in the folder."""
     from tfod_helpers.detector import Detector
@@ -314,4 +319,5 @@ def test_a_runs_export_is_int8_up_to_its_end_and_detects(
     }
     assert "mapped 54 of 57 operators" in capsys.readouterr().out
     assert {"model_edgetpu.tflite", "edge_tpu.md", "edge_tpu.json"} <= {path.name for path in folder.iterdir()}
-    assert len(Detector.load(folder).detect(np.full((64, 64, 3), 128, np.uint8), threshold=0.0)) >= 0
+    detector = Detector.load(folder)
+    assert all(len(detector.detect(image.path, threshold=0.0)) > 0 for image in small.dataset)

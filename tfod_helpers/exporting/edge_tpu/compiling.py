@@ -25,7 +25,7 @@ class Compilation:
         version: of the compiler; empty where it does not say.
         file: the name of the file that it made; empty where it made none.
         rows: each kind of operator, how many of it, and what became of them, in the compiler's words.
-        memory: of the chip's memory, what the parameters take, leave and exceed, such as ``{"On-chip used": "4.2MiB"}``.
+        memory: how much of it the parameters take, such as ``{"On-chip used": "4.21MiB", "Off-chip used": "0.00B"}``.
         message: what it said where it made no file.
     """
 

@@ -122,8 +122,14 @@ def read(path: str | os.PathLike[str]) -> Model:
 
 def parse(content: bytes) -> Model:
     """Return what the content of a .tflite file holds."""
-    from ai_edge_litert import schema_py_generated as schema
-
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "A .tflite file is read by ai-edge-litert, which is not installed. Install it: pip install "
+            "'tfod_helpers[tflite]'",
+            name=error.name,
+        ) from error
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     graph = model.subgraphs[0]
     types = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}
@@ -137,10 +143,10 @@ def parse(content: bytes) -> Model:
         sources = sorted({made_by[index] for index in inputs if index in made_by})
         made_by |= dict.fromkeys(one.outputs, number)
         name = code.customCode.decode() if code.customCode else names[max(code.builtinCode, code.deprecatedBuiltinCode)]
-        ends = (tuple(tensors[index] for index in indexes) for indexes in (inputs, one.outputs))
-        operators.append(Operator(number, name, code.version, *ends, tuple(sources), one.builtinOptions))
-    inputs, outputs = (tuple(tensors[index] for index in indexes) for indexes in (graph.inputs, graph.outputs))
-    return Model(tuple(operators), inputs, outputs, len(content))
+        taken, given = (tuple(tensors[index] for index in indexes) for indexes in (inputs, one.outputs))
+        operators.append(Operator(number, name, code.version, taken, given, tuple(sources), one.builtinOptions))
+    taken, given = (tuple(tensors[index] for index in indexes) for indexes in (graph.inputs, graph.outputs))
+    return Model(tuple(operators), taken, given, len(content))
 
 
 def _tensor(tensor: Any, data: Any, types: dict[int, str]) -> Tensor:
