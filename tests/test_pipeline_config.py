@@ -148,6 +148,7 @@ def test_placeholders_are_named(all_read: dict[Path, Carried | NoCounterpartErro
             "mobilenet_v2_fpnlite_320",
             {
                 SIZE: [640, 640, 3],
+                "task.resize": "stretch",
                 f"{MODEL}.max_level": 7,
                 f"{MODEL}.num_classes": 91,
                 BATCH: 128,
@@ -224,6 +225,7 @@ def test_placeholders_are_named(all_read: dict[Path, Carried | NoCounterpartErro
             "faster_rcnn_resnet101_640",
             {
                 SIZE: [768, 768, 3],
+                "task.resize": "letterbox",
                 f"{MODEL}.num_classes": 38,
                 RESNET: 101,
                 BATCH: 1,

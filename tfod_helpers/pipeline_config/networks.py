@@ -15,7 +15,7 @@ import yaml
 from tfod_helpers.files.protobuf_text import Setting, TextFormatError
 from tfod_helpers.pipeline_config.draft import CARRIED, REPLACED, Draft, Fate
 from tfod_helpers.pipeline_config.values import SIDES, whole
-from tfod_helpers.presets import PRESETS, keys
+from tfod_helpers.presets import PRESETS, keys, resizing
 from tfod_helpers.problems import FixableError
 
 # Widths that Keras Applications has ImageNet weights for.
@@ -115,7 +115,7 @@ def _no_counterpart(network: Network, setting: Setting, draft: Draft) -> NoCount
 
 
 def _side(draft: Draft) -> int:
-    """Return the side of the letterboxed input in which a photo is as large as the old model saw it."""
+    """Return the side of the square input in which a photo is as large as the old model saw it."""
 
     def pixels(name: str, default: int) -> int:
         setting = draft.find(f"image_resizer.{name}")
@@ -137,6 +137,8 @@ def _fitted(draft: Draft, name: str, model_id: str | int | None, side: int) -> d
     level = next((one for one in levels if side % 2**one == 0), 6)
     side = max(1, round(side / 2**level)) * 2**level
     sets: dict[str, Any] = {keys.IMAGE_SIZE: [side, side, 3], keys.MAX_LEVEL: level}
+    if any(".fixed_shape_resizer." in one.plain_name for one in draft.settings):
+        sets[keys.RESIZE] = resizing.STRETCH
     backbone = f"task.model.backbone.{preset.backbone}"
     if model_id is not None:
         sets[f"{backbone}.model_id"] = model_id
