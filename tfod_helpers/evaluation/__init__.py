@@ -6,6 +6,7 @@ Nothing here needs TensorFlow or Matplotlib.
 """
 
 from tfod_helpers.evaluation.arrays import flatten
+from tfod_helpers.evaluation.comparing import Agreement, Difference, agreement, difference
 from tfod_helpers.evaluation.confidence import Calibration
 from tfod_helpers.evaluation.counting import count
 from tfod_helpers.evaluation.forecast import forecast, would_more_help
@@ -19,11 +20,15 @@ from tfod_helpers.evaluation.scoring import evaluate, score
 __all__ = [
     "BACKGROUND",
     "MISSED",
+    "Agreement",
     "Calibration",
+    "Difference",
     "Evaluation",
     "Speed",
+    "agreement",
     "by_name",
     "count",
+    "difference",
     "evaluate",
     "flatten",
     "forecast",

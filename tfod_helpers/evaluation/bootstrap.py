@@ -116,6 +116,13 @@ def resampled_f1(right: np.ndarray, found: np.ndarray, objects: np.ndarray, weig
     return np.divide(2 * right.astype(float) @ weights, both, out=np.full(len(both), np.nan), where=both > 0)
 
 
+def class_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the classes that a resample has: shape (classes, resamples) to (resamples,)."""
+    known = np.isfinite(values)
+    sums = np.where(known, values, 0).sum(axis=0)
+    return np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(axis=0))
+
+
 def interval(values: np.ndarray, score: float) -> Interval:
     """Return the middle 95 % of the scores of the resamples, moved against their bias.
 

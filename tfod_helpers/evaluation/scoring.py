@@ -205,7 +205,7 @@ def _intervals(
         return dict.fromkeys(("ap", "ap50", "ap75", "f1"), (np.nan, np.nan))
     wholes["ap75"] = (ap[_IOU_75], once[_IOU_75])
     over_classes = {
-        name: bootstrap.interval(_class_mean(resampled), float(_class_mean(whole)[0]))
+        name: bootstrap.interval(bootstrap.class_mean(resampled), float(bootstrap.class_mean(whole)[0]))
         for name, (resampled, whole) in wholes.items()
     }
     return {**over_classes, "f1": bootstrap.interval(_resampled_f1(truth, ranked, best, weights), best.f1)}
@@ -218,13 +218,6 @@ def _resampled_f1(truth: GroundTruth, ranked: Ranked, best: OperatingPoint, weig
         for images in (ranked.image[kept & ranked.right[_IOU_50]], ranked.image[kept], truth.image[truth.counted])
     )
     return bootstrap.resampled_f1(right, found, objects, weights)
-
-
-def _class_mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over the classes that a resample has: shape (classes, resamples) to (resamples,)."""
-    known = np.isfinite(values)
-    sums = np.where(known, values, 0).sum(axis=0)
-    return np.divide(sums, known.sum(axis=0), out=np.full(len(sums), np.nan), where=known.any(axis=0))
 
 
 def _notes(objects: dict[str, int], difficult: int, strange: list[str], known: LabelMap | None) -> Iterator[str]:
