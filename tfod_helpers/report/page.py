@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfod_helpers import pictures
 from tfod_helpers.evaluation import would_more_help
+from tfod_helpers.report.elements import figure, section, table, whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tfod_helpers.evaluation import Evaluation
 
-_DPI = 160  # of the pictures: sharp on a phone and in print
 _WIDE = 0.1  # AP: an interval so wide is worth a word
 _MOST_CLASSES, _MOST_SUSPECTS = 100, 24  # rows; all of them are in the files
 _COCO_MEANING = {
@@ -34,33 +33,6 @@ _COCO_MEANING = {
     "AR medium": "of medium ones",
     "AR large": "of large ones",
 }
-_STYLE = """
-:root { color-scheme: light; --ink: #222; --faint: #666; --line: #ddd; --blue: #0072B2; --soft: #f4f7fa; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 60rem; color: var(--ink); background: #fff;
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: break-word; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .5rem; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .4rem; }
-p { margin: .4rem 0 .8rem; max-width: 46rem; } .lead { font-size: 1.1rem; } .faint { color: var(--faint); }
-.note { border-left: 4px solid #E69F00; background: #fff8e6; padding: .5rem .8rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0; }
-.tile { background: var(--soft); border-radius: .5rem; padding: .7rem .9rem; }
-.tile b { display: block; font-size: 1.7rem; line-height: 1.2; color: var(--blue); }
-.tile span { font-size: .87rem; color: var(--faint); display: block; }
-.scroll { overflow-x: auto; margin: .5rem 0 1rem; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th { font-weight: 600; border-bottom: 2px solid #bbb; }
-.text { text-align: left; } .text:not(:first-child) { min-width: 8rem; } .whole { white-space: nowrap; }
-figure { margin: .5rem 0 1rem; overflow-x: auto; } img { display: block; width: 100%; height: auto; }
-@media (max-width: 40rem) { img { width: 42rem; max-width: none; } .photos img { width: 100%; min-width: 30rem; } }
-@media print { body { max-width: none; font-size: 11pt; padding: 0; } h2 { break-after: avoid; }
-  figure, tr, .tiles { break-inside: avoid; } .scroll, figure { overflow: visible; } a { color: inherit; } }
-"""
-_HEAD = f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>Evaluation</title><style>{_STYLE}</style></head><body>
-"""
 
 
 def draw(
@@ -81,9 +53,9 @@ def draw(
     if learning_curve is not None:
         words = f"<p>{escape(would_more_help(learning_curve))}</p>"
         curve = pictures.plot_learning_curve(learning_curve)
-        parts.append(_section("Would more photos help?", words, _figure(curve, "AP by number of training photos")))
+        parts.append(section("Would more photos help?", words, figure(curve, "AP by number of training photos")))
     parts += [_mistakes(evaluation, mistakes), _suspects(evaluation, suspects), _speed(evaluation)]
-    return _HEAD + "\n".join(parts) + "\n</body></html>\n"
+    return whole("Evaluation", parts)
 
 
 def _top(evaluation: Evaluation) -> str:
@@ -137,13 +109,13 @@ def _scores(evaluation: Evaluation) -> str:
     rows.append(
         ("VOC AP50", _score(evaluation.voc_ap50), "Pascal VOC's AP: AP50 at every recall, by VOC's rule of matching")
     )
-    table = _table(("", "score (95 % interval)", "what it measures"), rows, text=(0, 2))
+    scores = table(("", "score (95 % interval)", "what it measures"), rows, text=(0, 2))
     words = (
         "<p>1 is perfect. An interval holds what 95 of 100 other sets of such photos would give; two detectors whose "
         "intervals overlap widely may be equally good. A dash: no such object in these photos.</p>"
     )
-    chart = _figure(pictures.plot_evaluation(evaluation), "Precision and recall, AP of each class, confusion matrix")
-    return _section("Scores", words, table, chart)
+    chart = figure(pictures.plot_evaluation(evaluation), "Precision and recall, AP of each class, confusion matrix")
+    return section("Scores", words, scores, chart)
 
 
 def _classes(evaluation: Evaluation) -> str:
@@ -160,18 +132,18 @@ def _classes(evaluation: Evaluation) -> str:
         "<p>AP by the size of the objects; then the confidence threshold of the highest F1, with precision, recall "
         "and F1 there.</p>"
     )
-    return _section("Each class", words, _table(head, rows, text=(0,)), more)
+    return section("Each class", words, table(head, rows, text=(0,)), more)
 
 
 def _confidence(evaluation: Evaluation) -> str:
-    return _section(
+    return section(
         "Which confidence threshold to choose, and what a confidence is worth",
         "<p>The lower the threshold, the higher the recall and the lower the precision. F1 weighs both.</p>",
-        _figure(
+        figure(
             pictures.plot_thresholds(evaluation), "F1 by confidence threshold, and the best threshold of each class"
         ),
         f"<p>{escape(str(evaluation.calibration))}</p>",
-        _figure(pictures.plot_calibration(evaluation), "Precision by confidence"),
+        figure(pictures.plot_calibration(evaluation), "Precision by confidence"),
     )
 
 
@@ -181,14 +153,14 @@ def _mistakes(evaluation: Evaluation, mistakes: pd.DataFrame) -> str:
         f"what to do: missed or wrong class, label more such photos; badly placed, train longer or at a larger size; "
         f"background, add photos without objects.</p>"
     )
-    gallery = _figure(pictures.show_mistakes(evaluation), "The worst mistakes", "photos") if len(mistakes) else ""
-    return _section("The worst mistakes", words, gallery or "<p>None.</p>")
+    gallery = figure(pictures.show_mistakes(evaluation), "The worst mistakes", "photos") if len(mistakes) else ""
+    return section("The worst mistakes", words, gallery or "<p>None.</p>")
 
 
 def _suspects(evaluation: Evaluation, suspects: pd.DataFrame) -> str:
     likely = suspects[suspects["score"] > 0].head(_MOST_SUSPECTS)
     if not len(likely):
-        return _section("Labels to look at again", "<p>The detector contradicts none.</p>")
+        return section("Labels to look at again", "<p>The detector contradicts none.</p>")
     rows = [
         (
             f"{row['score']:.2f}",
@@ -204,8 +176,8 @@ def _suspects(evaluation: Evaluation, suspects: pd.DataFrame) -> str:
         "<p>Here the detector sees something else than the label says. Often the detector is wrong; where the label "
         "is, correcting it helps more than another photo. All labels, in this order, are in label_errors.csv.</p>"
     )
-    gallery = _figure(pictures.show_label_errors(evaluation), "Labels that are probably wrong", "photos")
-    return _section("Labels to look at again", words, gallery, _table(head, rows, text=(1, 2), ready=(2,)))
+    gallery = figure(pictures.show_label_errors(evaluation), "Labels that are probably wrong", "photos")
+    return section("Labels to look at again", words, gallery, table(head, rows, text=(1, 2), ready=(2,)))
 
 
 def _speed(evaluation: Evaluation) -> str:
@@ -214,34 +186,7 @@ def _speed(evaluation: Evaluation) -> str:
     words = (
         f"<p>{escape(str(evaluation.speed))}, on the machine that made this report; reading photos not included.</p>"
     )
-    return _section("Speed", words)
-
-
-def _section(title: str, *parts: str) -> str:
-    return f"<section><h2>{title}</h2>{''.join(parts)}</section>"
-
-
-def _figure(picture: pictures.Picture, says: str, kind: str = "chart") -> str:
-    image = base64.b64encode(picture.to_bytes(dpi=_DPI)).decode()
-    form = "jpeg" if picture.photos else "png"
-    return f'<figure class="{kind}"><img alt="{escape(says)}" src="data:image/{form};base64,{image}"></figure>'
-
-
-def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, text: Sequence[int], ready: Sequence[int] = ()
-) -> str:
-    """Return a table; the columns ``text`` are set left, those ``ready`` are HTML already."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        made = (
-            f'<{tag} class="{"text" if place in text else "whole"}">'
-            f"{cell if place in ready and tag == 'td' else escape(cell)}</{tag}>"
-            for place, cell in enumerate(cells)
-        )
-        return f"<tr>{''.join(made)}</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    return f'<div class="scroll"><table><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>'
+    return section("Speed", words)
 
 
 def _link(path: str) -> str:

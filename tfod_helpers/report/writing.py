@@ -65,7 +65,7 @@ def write(
 
 def _numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:
     """Return every number of an evaluation as JSON can hold it; what is unknown is None."""
-    return _plain(
+    return plain(
         {
             "tfod_helpers": __version__,
             "images": evaluation.images,
@@ -96,12 +96,16 @@ def _numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:
     )
 
 
-def _plain(value: Any) -> Any:
-    """Return numbers, texts, lists and dicts alone."""
+def plain(value: Any) -> Any:
+    """Return a value in numbers, texts, lists and dicts alone, as JSON can hold it; what is not finite is None.
+
+    Args:
+        value: mappings, sequences and NumPy's arrays and numbers, nested in any way.
+    """
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, np.ndarray | list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
