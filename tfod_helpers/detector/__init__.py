@@ -10,6 +10,17 @@ Nothing here loads TensorFlow but the runtime of a SavedModel.
 
 from tfod_helpers.detector.decoding import Outputs
 from tfod_helpers.detector.detector import Detector, Photo, each
-from tfod_helpers.detector.facts import ANCHORS, FACTS, LABEL_MAP, ExportFacts, Nms
+from tfod_helpers.detector.facts import ANCHORS, FACTS, LABEL_MAP, ExportFacts, Nms, UnfitExportWarning
 
-__all__ = ["ANCHORS", "FACTS", "LABEL_MAP", "Detector", "ExportFacts", "Nms", "Outputs", "Photo", "each"]
+__all__ = [
+    "ANCHORS",
+    "FACTS",
+    "LABEL_MAP",
+    "Detector",
+    "ExportFacts",
+    "Nms",
+    "Outputs",
+    "Photo",
+    "UnfitExportWarning",
+    "each",
+]

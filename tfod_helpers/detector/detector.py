@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from tfod_helpers import photos
 from tfod_helpers.annotations import LabelledImage, LabelMap
 from tfod_helpers.detector.decoding import Outputs
-from tfod_helpers.detector.facts import LABEL_MAP, ExportFacts
+from tfod_helpers.detector.facts import LABEL_MAP, ExportFacts, UnfitExportWarning
 from tfod_helpers.detector.loading import load_model
 from tfod_helpers.files import storage
 from tfod_helpers.photos import Letterboxed
@@ -77,6 +78,8 @@ class Detector:
     def load(cls, export: str | os.PathLike[str]) -> Detector:
         """Load an export folder; nothing outside it is needed.
 
+        Of one that `exporting.certify` found unfit, an `UnfitExportWarning` says so.
+
         Raises:
             FileNotFoundError: the folder or a file of it is missing.
             ValueError: a file of it cannot be used.
@@ -97,6 +100,10 @@ class Detector:
                 f"{path}: {len(label_map)} classes, but the model was exported with {facts.classes}. "
                 f"Copy the label map that belongs to it, or export the run again."
             )
+        if facts.unfit:
+            what = f"{storage.address(export)}: this export detects worse than what it was made from ({facts.unfit})"
+            fix = "Ship another one, or export the run again in another way, and certify that"
+            warnings.warn(f"{what}. {fix}: exporting.certify.", UnfitExportWarning, stacklevel=2)
         run = load_model(folder, facts)
         return cls(run, label_map, facts.image_size, facts.threshold, resize=facts.resize)
 

@@ -16,6 +16,10 @@ LABEL_MAP, FACTS, ANCHORS = "label_map.pbtxt", "export.json", "anchors.npy"
 VERSION = 2  # 1 had no version, and no more than the fields without a default
 
 
+class UnfitExportWarning(UserWarning):
+    """An export is loaded that detects worse than the run it was made from."""
+
+
 @dataclass(frozen=True)
 class Nms:
     """How detections that overlap are suppressed, class by class.
@@ -73,10 +77,18 @@ class ExportFacts:
     def __post_init__(self) -> None:
         """Refuse what no reader of the file could follow."""
         resizing.check(self.resize)
+        if not isinstance(self.certificate, dict):
+            raise TypeError(f"the certificate is no object, but {self.certificate!r}")
 
-    def write(self, folder: Path) -> None:
-        """Write ``export.json`` into a folder."""
-        (folder / FACTS).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+    @property
+    def unfit(self) -> str:
+        """The verdict of `exporting.certify` where it is that this export is not to be shipped; else empty."""
+        return str(self.certificate.get("verdict", "")) if self.certificate.get("fit") is False else ""
+
+    def write(self, folder: storage.AnyPath) -> None:
+        """Write ``export.json`` into a folder, here or in a bucket, whole or not at all."""
+        with storage.whole_file(storage.join(folder, FACTS)) as part:
+            part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def check_files(self, folder: Path) -> None:
         """Compare an export's files with what they were when it was written.

@@ -6,6 +6,7 @@ in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package 
 
 from tfod_helpers.annotations.appearance import colour_of
 from tfod_helpers.pictures.box_charts import plot_places, plot_sizes
+from tfod_helpers.pictures.certificate_chart import plot_certificate
 from tfod_helpers.pictures.comparison_charts import plot_learning_curve, plot_runs
 from tfod_helpers.pictures.confidence_charts import plot_calibration, plot_thresholds
 from tfod_helpers.pictures.crop_galleries import show_classes, show_label_errors, show_mistakes
@@ -21,6 +22,7 @@ __all__ = [
     "colour_of",
     "counted",
     "plot_calibration",
+    "plot_certificate",
     "plot_evaluation",
     "plot_history",
     "plot_labels",
