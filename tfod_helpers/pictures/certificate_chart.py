@@ -9,18 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from tfod_helpers.pictures.picture import (
-    BLUE,
-    FAINT,
-    INK,
-    ORANGE,
-    VERMILLION,
-    Picture,
-    chart,
-    check_columns,
-    counted,
-    readable,
-)
+from tfod_helpers.annotations.appearance import BLUE, ORANGE, VERMILLION, readable
+from tfod_helpers.pictures.picture import FAINT, INK, Picture, chart, check_columns, counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -128,19 +128,25 @@ def _row(one: Contender, found: _Judged | str, best: _Judged, facts: Mapping[str
     result, expected = found.judgement.evaluation, best.judgement.evaluation
     change = evaluation.difference(result, expected, resamples=facts["resamples"], seed=seed)
     near = evaluation.agreement(result, expected, best.detector.threshold)
-    fit, verdict = _verdict(change, facts["tolerance"], facts["reference"])
+    fit, words = verdict(change, facts["tolerance"], facts["reference"])
     if found is best:
-        fit, verdict = None, "the reference"
+        fit, words = None, "the reference"
     numbers = [result.ap, *result.intervals["ap"], result.ap50, *result.intervals["ap50"]]
     numbers += [change.ap, *change.ap_interval, change.ap50, *change.ap50_interval]
     numbers += [circumstances.size(one.where) if one.run is None else _UNKNOWN]
     numbers += [found.judgement.ms, found.judgement.cores, near.pixels, near.score, near.matched, near.alone]
     row |= dict(zip(_NUMBERS, numbers, strict=True))
-    return row | {"fit": fit, "verdict": verdict, "notes": "; ".join(_notes(found, best))}
+    return row | {"fit": fit, "verdict": words, "notes": "; ".join(_notes(found, best))}
 
 
-def _verdict(change: Difference, tolerance: float, reference: str) -> tuple[bool | None, str]:
-    """Return whether an export is fit, None where the photos cannot tell, and the verdict in words."""
+def verdict(change: Difference, tolerance: float, reference: str) -> tuple[bool | None, str]:
+    """Return whether an export is fit, None where the photos cannot tell, and the same in words.
+
+    Args:
+        change: how much higher its AP is than the reference's.
+        tolerance: AP that it may lose.
+        reference: the reference's name.
+    """
     low, high = change.ap_interval
     if change.ap < -tolerance:
         return False, f"unfit: AP fell by {-change.ap:.3f} ({tolerance:g} at most)"
