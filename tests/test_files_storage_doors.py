@@ -381,6 +381,32 @@ def an_export(ground: Ground) -> None:
     assert json.loads(ground.written()["export.json"])["classes"] == 2
 
 
+@door("exporting.certificate.certifying.certify", "exporting.certificate.result.Certificate.write")
+@door("exporting.certificate.contenders.find_exports", "exporting.certificate.contenders.find_reference")
+@door("exporting.certificate.contenders.place", "detector.facts.ExportFacts.write")
+def a_certificate(ground: Ground) -> None:
+    """An export in a bucket is certified there, beside one of this machine, and the page is written there."""
+    from exports_made_up import make_export, patch_runtimes
+    from small_training import draw_rectangles
+
+    from tfod_helpers import exporting
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch_runtimes(patch)
+        here = make_export(ground.here / "here")
+        make_export(ground.here / "there", model={"shift": 6})
+        there, drawn = ground.up("there"), draw_rectangles(ground.here / "drawn", 6, seed=5)
+        made = exporting.certify([here, f"{there}/"], drawn, resamples=10)
+        assert made.table.loc["there", "verdict"].startswith("unfit: AP fell by")
+        kept = json.loads(ground.written("there")["export.json"])["certificate"]
+        assert kept["verdict"] == made.table.loc["there", "verdict"]
+        page = made.write(f"{ground.bucket}/out")
+        assert storage.address(page) == f"{ground.bucket}/out/certificate.html"
+        assert set(ground.written()) == {"certificate.html", "certificate.json", "certificate.png"}
+        again = exporting.certify([here], drawn, resamples=10, reference=there)
+        assert again.table.loc["here", "ap_change"] == -made.table.loc["there", "ap_change"]
+
+
 @door("detector.Detector.load", "detector.ExportFacts.read", "detector.Detector.detect_folder", tensorflow=True)
 @door("detector.Detector.detect", "detector.Detector.letterbox", tensorflow=True)
 def a_detector(ground: Ground) -> None:
