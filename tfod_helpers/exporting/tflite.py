@@ -11,6 +11,8 @@ With ``nms`` LiteRT's operator for detection post-processing is its end, and it 
 
 Without, it returns ``boxes``, (1, anchors, 4), encoded by the anchors in ``anchors.npy``, and ``logits``, (1, anchors,
 classes): what GPU delegates and browsers take whole. `detector.decoding` has the formula.
+
+The names of the classes, the threshold and what MediaPipe Tasks needs besides are in the file too, as its metadata.
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 import tensorflow as tf
 
+from tfod_helpers import experiment
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import ANCHORS
-from tfod_helpers.exporting import calibration, network
+from tfod_helpers.exporting import calibration, network, tflite_metadata
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.network import BOXES, LOGITS, ExportNetwork
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.presets import resizing
 from tfod_helpers.records import Records
 
 FORMAT, MODEL = "tflite", "model.tflite"
@@ -75,10 +79,30 @@ def export(
     photos = calibration.photos(made.config, calibrate) if precision in INT8 else None
     facts: dict[str, Any] = {"precision": precision, "decoded": nms, "nms": made.nms}
     with whole_export(folder, run, made.config, checkpoint, FORMAT, **facts) as part:
-        (part / MODEL).write_bytes(convert(made, precision, nms=nms, photos=photos))
+        tflite = convert(made, precision, nms=nms, photos=photos)
+        (part / MODEL).write_bytes(_described(tflite, made, run.find_model(checkpoint)))
         if not nms:
             np.save(part / ANCHORS, made.anchors_yxhw, allow_pickle=False)
     return Path(folder)
+
+
+def _described(tflite: bytes, made: ExportNetwork, model: dict[str, Any]) -> bytes:
+    """Return a file with metadata: what it finds, where it comes from, and how sure it has to be."""
+    task = made.config.task
+    label_map = experiment.label_map(made.config)
+    resized = "letterboxed: scaled to fit, at the top left" if task.resize == resizing.LETTERBOX else "stretched"
+    return tflite_metadata.add(
+        tflite,
+        name=f"Detector: {label_map.describe()}",
+        description=(
+            f"{task.preset}, trained for {model['step']} steps: AP {model['ap']:.3f}, AP50 {model['ap50']:.3f} on its "
+            f"validation photos. Photos are {resized}."
+        ),
+        labels=label_map,
+        threshold=model["threshold"],
+        anchors_yxhw=made.anchors_yxhw,
+        version=str(model["step"]),
+    )
 
 
 def convert(made: ExportNetwork, precision: Precision, *, nms: bool, photos: np.ndarray | None = None) -> bytes:

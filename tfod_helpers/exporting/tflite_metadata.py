@@ -11,7 +11,7 @@ import io
 import os
 import struct
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def add(
     *,
     name: str,
     description: str,
-    labels: Sequence[str],
+    labels: Iterable[str],
     threshold: float,
     anchors_yxhw: np.ndarray | None = None,
     version: str = "",
