@@ -7,9 +7,8 @@ The export folder holds::
     export.json                  input size, confidence threshold, and where the model comes from
 
 Its one signature, ``serving_default``, takes ``images``: uint8, shape (n, side, side, 3), RGB, made as
-`photos.letterbox` makes them in the way that ``resize`` in ``export.json`` names, and returns ``boxes_xyxy`` (pixels
-of that square), ``scores``,
-``classes`` (label map ids from 1) and ``count``. `tfod_helpers.detector.Detector` does the rest.
+`photos.letterbox` makes them with the ``resize`` of ``export.json``, and returns ``boxes_xyxy`` (pixels of that
+square), ``scores``, ``classes`` (label map ids from 1) and ``count``. `tfod_helpers.detector.Detector` does the rest.
 """
 
 from __future__ import annotations
