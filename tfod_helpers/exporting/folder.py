@@ -13,6 +13,7 @@ from tfod_helpers import experiment
 from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
 from tfod_helpers.detector.facts import sha256
 from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.exporting import raspberry_pi
 from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Checkpoint, Run
 
@@ -51,10 +52,14 @@ def whole_export(
     made = ExportFacts(export_format, task.model.input_size[0], len(task.class_names), **facts)
     with storage.whole_folder(folder, replaces=True) as part:
         yield part
-        experiment.label_map(config).write(part / LABEL_MAP)
+        label_map = experiment.label_map(config)
+        label_map.write(part / LABEL_MAP)
         paths = sorted(path for path in part.rglob("*") if path.is_file())
         files = {path.relative_to(part).as_posix(): sha256(path) for path in paths}
-        replace(made, files=files).write(part)
+        made = replace(made, files=files)
+        made.write(part)
+        if made.format == "tflite" and made.decoded:  # after the checksums: people may change it
+            raspberry_pi.write(part, made, label_map)
 
 
 def _refuse_others(folder: Path) -> None:
