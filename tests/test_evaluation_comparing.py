@@ -117,6 +117,10 @@ def test_detections_are_matched_by_overlap_within_their_class() -> None:
     assert result.score == pytest.approx(0.2)
     assert evaluation.agreement(other, one, 0.5) == result
     assert evaluation.agreement(one, one, 0.0) == evaluation.Agreement(4, 0, 0, 0)
+    # The least confident of a pair may have half of the threshold, so that none is lost by a confidence that rounds.
+    assert evaluation.agreement(one, other, 0.6).matched == 2
+    strict = evaluation.agreement(one, other, 0.85)
+    assert (strict.matched, strict.alone) == (1, 2)
     nothing = evaluation.agreement(one, other, 0.99)
     assert (nothing.matched, nothing.alone) == (0, 0)
     assert np.isnan([nothing.pixels, nothing.score]).all()

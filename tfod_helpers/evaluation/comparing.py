@@ -14,6 +14,7 @@ from tfod_helpers.evaluation.matching import overlapping_pairs
 from tfod_helpers.evaluation.result import Evaluation
 
 _PARTNERS = 0.5  # the least IoU of two detections of the same thing
+_LESS_SURE = 0.5  # of the threshold: else a confidence that rounds to the other side of it would lose its partner
 _UNKNOWN: Interval = (float("nan"), float("nan"))
 
 
@@ -93,8 +94,9 @@ class Agreement:
     """How far the detections of two detectors on the same photos lie apart, from a confidence on.
 
     Attributes:
-        matched: pairs of detections, one of each, of the same class that overlap by half or more.
-        alone: detections without a partner, of either detector.
+        matched: pairs of detections, one of each, of the same class that overlap by half or more. One of them has the
+            confidence, the other half of it at least.
+        alone: detections of that confidence without a partner, of either detector.
         pixels: the largest distance between the same corners of a pair, along x or y, in pixels of the photo.
         score: the largest difference between the confidences of a pair.
     """
@@ -111,7 +113,7 @@ def agreement(one: Evaluation, other: Evaluation, threshold: float) -> Agreement
     Args:
         one: what a detector found.
         other: what another one found on the same photos.
-        threshold: the least confidence of the detections that are compared, of both.
+        threshold: the least confidence of the detections that are compared.
 
     Returns:
         The comparison; its largest differences are NaN where nothing is matched.
@@ -120,10 +122,12 @@ def agreement(one: Evaluation, other: Evaluation, threshold: float) -> Agreement
         ValueError: they are evaluations of different photos or classes.
     """
     _check_same_photos(one, other)
-    mine, theirs = (_confident(each, threshold) for each in (one, other))
+    mine, theirs = (_from(each, _LESS_SURE * threshold) for each in (one, other))
     groups = [found.labels * one.images + found.image for found in (mine, theirs)]
     pairs = overlapping_pairs(mine.boxes_xyxy, groups[0], theirs.boxes_xyxy, groups[1], _PARTNERS)
+    sure = [found.scores >= threshold for found in (mine, theirs)]
     pairs = pairs[np.argsort(-pairs.iou, kind="stable")]
+    pairs = pairs[sure[0][pairs.detection] | sure[1][pairs.object]]
     partners: dict[int, int] = {}
     taken: set[int] = set()
     for a, b in zip(pairs.detection.tolist(), pairs.object.tolist(), strict=True):
@@ -133,13 +137,13 @@ def agreement(one: Evaluation, other: Evaluation, threshold: float) -> Agreement
     first, second = np.array(list(partners), int), np.array(list(partners.values()), int)
     apart = np.abs(mine.boxes_xyxy[first] - theirs.boxes_xyxy[second])
     scores = np.abs(mine.scores[first] - theirs.scores[second])
-    alone = len(mine.scores) + len(theirs.scores) - 2 * len(first)
+    alone = int(sure[0].sum() - sure[0][first].sum() + sure[1].sum() - sure[1][second].sum())
     if not len(first):
         return Agreement(0, alone, np.nan, np.nan)
     return Agreement(len(first), alone, float(apart.max()), float(scores.max()))
 
 
-def _confident(result: Evaluation, threshold: float) -> Predictions:
+def _from(result: Evaluation, threshold: float) -> Predictions:
     _, found = flatten(result.dataset, result.detections)
     return found[found.scores >= threshold]
 

@@ -14,7 +14,7 @@ from tfod_helpers.pictures.certificate_chart import signed
 from tfod_helpers.report.elements import figure, section, table, whole
 
 _HEAD = ("export", "verdict", "AP (95 %)", "change of AP (95 %)", "AP50", "MB", "ms a photo")
-_DETAILS = ("export", "format", "precision", "box moved by at most", "score by at most", "matched", "without a partner")
+_DETAILS = ("export", "format", "precision", "box off by", "score off by", "pairs", "alone", "cores busy")
 _UNKNOWN = "–"  # noqa: RUF001 - the dash of a table
 
 
@@ -115,6 +115,7 @@ def _details(found: pd.DataFrame) -> str:
             _number(row["score"], ".3f"),
             _number(row["matched"], ",.0f"),
             _number(row["alone"], ",.0f"),
+            _number(row["cores"], ".1f"),
         )
         for name, row in found.to_dict("index").items()
     ]
@@ -143,9 +144,10 @@ def _reading(facts: Mapping[str, Any]) -> str:
 
 def _matching(facts: Mapping[str, Any]) -> str:
     return (
-        f"Each detection of confidence {facts['threshold']:.2f} or more, and the one of {facts['reference']} of the "
-        f"same class that it overlaps most, by half at least: how far their corners lie apart in the photo's pixels, "
-        f"how far their confidences. What has no partner is found by one of the two alone."
+        f"Detections of confidence {facts['threshold']:.2f} or more beside those of {facts['reference']}, of the same "
+        f"class, that they overlap most, by half at least: how far the corners of such a pair lie apart at most, in "
+        f"pixels of the photo, and how far its confidences. Alone are those that only one of the two has, or the other "
+        f"with less than half of that confidence."
     )
 
 
@@ -157,6 +159,10 @@ def _measured(facts: Mapping[str, Any]) -> str:
         ("intervals", f"95 %, by {facts['resamples']:,} samples of the photos, the same for all exports"),
         ("size", "all files of the export but export.json"),
         ("time", facts["timing"]),
+        (
+            "cores",
+            "how many were busy: the processor's time over the time, in this process; well below 1 where other programs run",
+        ),
         ("machine", facts["machine"]),
         ("versions", versions),
         ("date", facts["date"]),
