@@ -115,7 +115,7 @@ def _judge(one: Contender, photo_set: PhotoSet, bar: tqdm[Any], **score: int) ->
         raise
     except Exception as error:  # whatever a runtime raises
         words = " ".join(str(error).split()) or type(error).__name__
-        return words if len(words) <= _MOST_LETTERS else f"{words[:_MOST_LETTERS]}…"
+        return words.removesuffix(".") if len(words) <= _MOST_LETTERS else f"{words[:_MOST_LETTERS]}…"
 
 
 # --- a row ----------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def _judge(one: Contender, photo_set: PhotoSet, bar: tqdm[Any], **score: int) ->
 def _row(one: Contender, found: _Judged | str, best: _Judged, facts: Mapping[str, Any], seed: int) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(one.facts, name, "") for name in ("format", "precision")}
     if isinstance(found, str):
-        return row | dict.fromkeys(_NUMBERS, _UNKNOWN) | {"fit": None, "verdict": f"not judged: {found}", "notes": ""}
+        return row | dict.fromkeys(_NUMBERS, _UNKNOWN) | {"fit": None, "verdict": "not judged", "notes": found}
     result, expected = found.judgement.evaluation, best.judgement.evaluation
     change = evaluation.difference(result, expected, resamples=facts["resamples"], seed=seed)
     near = evaluation.agreement(result, expected, best.detector.threshold)
@@ -156,7 +156,7 @@ def verdict(change: Difference, tolerance: float, reference: str) -> tuple[bool 
     if np.isnan(low):
         return None, f"cannot be told apart from {reference} with {these}"
     if high >= 0:
-        return None, f"cannot be told apart from {reference} with {these}: AP may have fallen by {-low:.3f}"
+        return None, f"cannot be told apart from {reference} with {these}: AP may have fallen by up to {-low:.3f}"
     return None, f"AP fell by {-change.ap:.3f}, and with {these} cannot be told from {-low:.3f} ({tolerance:g} at most)"
 
 

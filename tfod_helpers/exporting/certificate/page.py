@@ -161,7 +161,7 @@ def _measured(facts: Mapping[str, Any]) -> str:
         ("time", facts["timing"]),
         (
             "cores",
-            "how many were busy: the processor's time over the time, in this process; well below 1 where other programs run",
+            "how many were busy with it; well below 1 where other programs ran, and times are too long then",
         ),
         ("machine", facts["machine"]),
         ("versions", versions),

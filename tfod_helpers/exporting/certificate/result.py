@@ -37,7 +37,7 @@ class Certificate:
             * ``fit``: True, False, or None where these photos cannot tell, and of the reference itself; ``verdict``,
               the same in words; ``notes``: in what else it differs from the reference.
 
-            What is not known is NaN; an export that could not be run has the reason as its verdict.
+            What is not known is NaN; an export that could not be judged has the reason in its notes.
         facts: of all rows: date, photos, objects, dataset (a fingerprint of photos and labels), machine, timing,
             reference, tolerance, resamples, threshold, versions.
     """
