@@ -14,10 +14,11 @@ import pytest
 from small_training import COLOURS
 
 from tfod_helpers.annotations import LabelMap
-from tfod_helpers.detector import ExportFacts
+from tfod_helpers.detector import ExportFacts, loading
 
 CLASSES = LabelMap(list(COLOURS))
 MODEL = "model.json"
+FORMATS = ("saved_model", "tflite", "tfjs")
 FACTS: dict[str, Any] = {
     **{"format": "saved_model", "image_size": 64, "classes": 2, "threshold": 0.5},
     **{"preset": "made_up", "step": 100, "ap": 0.75, "ap50": 0.9},
@@ -68,8 +69,9 @@ def load(folder: Path, facts: ExportFacts) -> Callable[[np.ndarray], dict[str, n
 
 
 def patch_runtimes(patch: pytest.MonkeyPatch) -> None:
-    """Let `find_rectangles` be the runtime of SavedModels and of LiteRT files."""
-    for name in ("saved_model", "tflite"):
+    """Let `find_rectangles` be the runtime of SavedModels, of LiteRT files and of TensorFlow.js models."""
+    patch.setattr(loading, "RUNTIMES", FORMATS)
+    for name in FORMATS:
         runtime = types.ModuleType(name)
         runtime.load = load  # type: ignore[attr-defined]
         patch.setitem(sys.modules, f"tfod_helpers.detector.runtimes.{name}", runtime)

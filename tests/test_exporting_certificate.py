@@ -25,6 +25,7 @@ from tfod_helpers.exporting.certificate import circumstances
 from tfod_helpers.exporting.certificate.certifying import verdict
 from tfod_helpers.exporting.certificate.judging import WARM_UP
 from tfod_helpers.exporting.certificate.result import FILES
+from tfod_helpers.photos import Letterboxed
 
 
 @pytest.fixture(scope="module")
@@ -201,16 +202,20 @@ def test_each_photo_is_timed_alone_after_some_that_warm_up(
 def test_a_detector_that_takes_photos_in_its_own_way_is_given_the_photos(
     folder: Path, drawn: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that overrides `detect`, as one in a browser does, is judged by what `detect` returns."""
+    """One that takes whole photos, as a page in a browser does, gets these, and no squares of another export."""
 
     class Own(Detector):
-        def detect(self, images: Any, *, threshold: float | None = None, batch_size: int = 16) -> list[sv.Detections]:
-            assert [image.shape[:2] for image in images] == [(64, 64)] or images[0].shape[:2] == (64, 96)
-            found = super().detect(images, threshold=threshold, batch_size=batch_size)
+        def letterbox(self, photo: Any) -> Letterboxed:
+            rgb = photo.pixels()
+            return Letterboxed(rgb, (1.0, 1.0), rgb.shape[1], rgb.shape[0])
+
+        def detect_letterboxed(self, letterboxed: Any, **more: Any) -> list[sv.Detections]:
+            found = super().detect_letterboxed(letterboxed, **more)
             for one in found:
                 one.xyxy[:, 0] += 5
             return found
 
+    square = Dataset([image for image in drawn if image.width == image.height], drawn.label_map)
     of_page = make_export(folder / "page", format="tflite")
     loaded = Detector.load
     monkeypatch.setattr(
@@ -222,10 +227,18 @@ def test_a_detector_that_takes_photos_in_its_own_way_is_given_the_photos(
             else loaded(where)
         ),
     )
-    row = exporting.certify([make_export(folder / "first"), of_page], drawn, resamples=10).table.loc["page"]
+    row = exporting.certify([make_export(folder / "first"), of_page], square, resamples=10).table.loc["page"]
     assert row["box_pixels"] == pytest.approx(5, abs=0.01)
     assert row["ms"] > 0
-    assert np.isnan(row["cores"])
+
+
+def test_the_time_in_a_browser_says_nothing_of_cores(folder: Path, drawn: Dataset) -> None:
+    """How many cores are busy is known of what runs in this process alone."""
+    exports = [make_export(folder / "first"), make_export(folder / "web", format="tfjs")]
+    table = exporting.certify(exports, drawn, resamples=10).table
+    assert table["cores"]["first"] > 0
+    assert table["ms"]["web"] > 0
+    assert np.isnan(table["cores"]["web"])
 
 
 def test_the_reference_may_be_any_export(folder: Path, drawn: Dataset) -> None:

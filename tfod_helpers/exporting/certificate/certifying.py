@@ -25,6 +25,7 @@ from tfod_helpers.report.writing import plain
 
 _MOST_LETTERS = 500  # of a reason: TensorFlow's can fill pages
 _UNKNOWN = float("nan")
+_IN_BROWSERS = ("tfjs", "web_page")  # formats whose processor's time is another program's
 _ENDS = ("", "_low", "_high")
 _SCORES = tuple(f"{name}{end}" for name in ("ap", "ap50", "ap_change", "ap50_change") for end in _ENDS)
 _NUMBERS = (*_SCORES, "bytes", "ms", "cores", "box_pixels", "score", "matched", "alone")
@@ -32,7 +33,8 @@ _NUMBERS = (*_SCORES, "bytes", "ms", "cores", "box_pixels", "score", "matched", 
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    contender: Contender
+    name: str
+    facts: ExportFacts
     detector: Detector
     judgement: Judgement
 
@@ -110,7 +112,11 @@ def _judge(one: Contender, photo_set: PhotoSet, bar: tqdm[Any], **score: int) ->
     """Load and judge one; return why that failed, where it did: a missing runtime may not end what others have."""
     try:
         detector = one.load()
-        return _Judged(one, detector, photo_set.judge(detector, bar, timed=one.run is None, **score))
+        assert one.facts is not None
+        facts = one.facts
+        if one.run is not None:
+            facts = replace(facts, image_size=detector.image_size, resize=detector.resize)
+        return _Judged(one.name, facts, detector, photo_set.judge(detector, bar, timed=one.run is None, **score))
     except photos.PhotoError:  # which is no export's fault
         raise
     except Exception as error:  # whatever a runtime raises
@@ -134,7 +140,8 @@ def _row(one: Contender, found: _Judged | str, best: _Judged, facts: Mapping[str
     numbers = [result.ap, *result.intervals["ap"], result.ap50, *result.intervals["ap50"]]
     numbers += [change.ap, *change.ap_interval, change.ap50, *change.ap50_interval]
     numbers += [circumstances.size(one.where) if one.run is None else _UNKNOWN]
-    numbers += [found.judgement.ms, found.judgement.cores, near.pixels, near.score, near.matched, near.alone]
+    cores = _UNKNOWN if found.facts.format in _IN_BROWSERS else found.judgement.cores
+    numbers += [found.judgement.ms, cores, near.pixels, near.score, near.matched, near.alone]
     row |= dict(zip(_NUMBERS, numbers, strict=True))
     return row | {"fit": fit, "verdict": words, "notes": "; ".join(_notes(found, best))}
 
@@ -162,9 +169,7 @@ def verdict(change: Difference, tolerance: float, reference: str) -> tuple[bool 
 
 def _notes(found: _Judged, best: _Judged) -> Iterator[str]:
     """Yield in what an export differs from the reference that is no matter of its format."""
-    mine, theirs, name = found.contender.facts, best.contender.facts, best.contender.name
-    assert mine is not None
-    assert theirs is not None
+    mine, theirs, name = found.facts, best.facts, best.name
     if any(getattr(mine, key) != getattr(theirs, key) for key in ("preset", "step", "ap")):
         yield f"made from another model: {_origin(mine)}, and {name}: {_origin(theirs)}"
     classes, expected = list(found.detector.label_map), list(best.detector.label_map)
@@ -173,7 +178,7 @@ def _notes(found: _Judged, best: _Judged) -> Iterator[str]:
     if more := [one for one in classes if one not in expected]:
         yield f"knows {', '.join(more)}, which {name} does not"
     for key, words in (("resize", "photos are resized by {}"), ("image_size", "the input has {} pixels a side")):
-        if (a := getattr(found.detector, key)) != (b := getattr(best.detector, key)):
+        if (a := getattr(mine, key)) != (b := getattr(theirs, key)):
             yield f"{words.format(a)}, and {name}: {b}"
 
 

@@ -19,8 +19,8 @@ from tfod_helpers.files import storage, workers
 _RUNTIMES = {"tensorflow": "tensorflow", "ai_edge_litert": "ai-edge-litert", "onnxruntime": "onnxruntime"}
 _TIMING = (
     "One photo at a time: the model and the decoding of its outputs, from the scaled square to boxes in the photo's "
-    "pixels; the median over the photos, after {} that warm up; as many threads as the runtime takes by itself. A page "
-    "in a browser also scales the photo."
+    "pixels; the median over the photos, after {} that warm up; as many threads as the runtime takes by itself. "
+    "What runs in a browser is timed with the way of the photo there, and a page also scales it."
 )
 
 

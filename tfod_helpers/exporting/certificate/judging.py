@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +13,13 @@ import supervision as sv
 from tqdm import tqdm
 
 from tfod_helpers import evaluation
-from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector
 from tfod_helpers.evaluation import Evaluation
+from tfod_helpers.photos import Letterboxed
 
 WARM_UP = 3  # photos before the clock runs: the first prepares the model, the next ones the processor
-_AT_ONCE = 64  # photos that are decoded before any of them is looked at
+_AT_ONCE = 16  # photos that are prepared before any of them is looked at; whole ones take memory
 _MOST_KEPT = 1_000_000_000  # bytes of squares that are kept for the next detector
 
 
@@ -29,8 +30,8 @@ class Judgement:
     Attributes:
         evaluation: its scores on the photos.
         ms: milliseconds a photo, the median; NaN where it was not timed.
-        cores: how many cores of this machine were busy meanwhile, on average; NaN where it was not timed, or where
-            another program runs the model.
+        cores: how many cores of this machine were busy meanwhile, on average, for this process; NaN where it was not
+            timed.
     """
 
     evaluation: Evaluation
@@ -44,19 +45,18 @@ class PhotoSet:
     def __init__(self, dataset: Dataset) -> None:
         """Take a dataset; nothing is read yet."""
         self.dataset = dataset
-        self._kept: dict[tuple[object, ...], list[Any]] = {}
+        self._kept: dict[tuple[object, ...], list[Letterboxed]] = {}
         self._bytes = 0
 
     def judge(self, detector: Detector, bar: tqdm[Any], *, timed: bool, **score: int) -> Judgement:
         """Let a detector look at all photos, and score what it finds.
 
-        What is timed is a call with one photo, from the square to detections in the photo's pixels; of a detector that
-        takes photos in a way of its own, such as a page in a browser, from the photo's pixels on.
+        What is timed is `Detector.detect_letterboxed` with one photo.
 
         Args:
             detector: the detector.
             bar: moved on by each photo.
-            timed: look at one photo at a time, with a clock; otherwise at several, which is faster.
+            timed: look at one photo at a time, with a clock; otherwise at sixteen, as the training does.
             **score: further arguments of `evaluation.score`.
 
         Raises:
@@ -64,12 +64,10 @@ class PhotoSet:
             photos.PhotoError: a photo cannot be read.
             ValueError: as `evaluation.score` raises.
         """
-        own = type(detector).detect is not Detector.detect
-        prepared = self._pixels() if own else self._squares(detector)
-        look = detector.detect if own else detector.detect_letterboxed
+        look = detector.detect_letterboxed
         found: list[sv.Detections] = []
         clock = _Clock()
-        for some in prepared:
+        for some in self._seen_by(detector):
             if timed and not found:
                 for _ in range(WARM_UP):
                     look(some[:1], threshold=0.0)
@@ -82,26 +80,20 @@ class PhotoSet:
                 found += seen
                 bar.update(len(group))
         result = evaluation.score(self.dataset, found, label_map=detector.label_map, **score)
-        ms, cores = clock.read() if timed else (np.nan, np.nan)
-        return Judgement(result, ms, np.nan if own else cores)
+        return Judgement(result, *(clock.read() if timed else (np.nan, np.nan)))
 
-    def _squares(self, detector: Detector) -> Iterator[list[Any]]:
+    def _seen_by(self, detector: Detector) -> Iterator[list[Letterboxed]]:
         for start in range(0, len(self.dataset), _AT_ONCE):
             key = (type(detector).letterbox, detector.image_size, detector.resize, start)
-            some = self._kept.get(key) or self._prepare(detector.letterbox, start)
-            size = sum(one.pixels.nbytes for one in some)
-            if key not in self._kept and self._bytes + size <= _MOST_KEPT:
-                self._kept[key] = some
-                self._bytes += size
+            some = self._kept.get(key)
+            if some is None:
+                with ThreadPoolExecutor() as pool:
+                    some = list(pool.map(detector.letterbox, self.dataset[start : start + _AT_ONCE]))
+                size = sum(one.pixels.nbytes for one in some)
+                if self._bytes + size <= _MOST_KEPT:
+                    self._kept[key] = some
+                    self._bytes += size
             yield some
-
-    def _pixels(self) -> Iterator[list[Any]]:
-        for start in range(0, len(self.dataset), _AT_ONCE):
-            yield self._prepare(LabelledImage.pixels, start)
-
-    def _prepare(self, how: Callable[[LabelledImage], Any], start: int) -> list[Any]:
-        with ThreadPoolExecutor() as pool:
-            return list(pool.map(how, self.dataset[start : start + _AT_ONCE]))
 
 
 class _Clock:
