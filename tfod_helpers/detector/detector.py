@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import supervision as sv
-from PIL import Image
 from tqdm import tqdm
 
 from tfod_helpers import photos
 from tfod_helpers.annotations import LabelledImage, LabelMap
+from tfod_helpers.detector import video
 from tfod_helpers.detector.decoding import Outputs
+from tfod_helpers.detector.detections import Photo, batches, each, paste
 from tfod_helpers.detector.facts import LABEL_MAP, ExportFacts, UnfitExportWarning
 from tfod_helpers.detector.loading import load_model
+from tfod_helpers.detector.tiles import TiledDetector
 from tfod_helpers.files import storage
 from tfod_helpers.photos import Letterboxed
 from tfod_helpers.photos.folder import PhotoFolder
@@ -28,9 +29,6 @@ from tfod_helpers.problems import DatasetError, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | LabelledImage
-_Item = TypeVar("_Item")
 
 
 class Detector:
@@ -148,7 +146,7 @@ class Detector:
             return self.detect_letterboxed([photo], threshold=threshold)[0]
         found: list[sv.Detections] = []
         with ThreadPoolExecutor() as pool:  # Pillow decodes without holding Python's lock
-            for batch in _batches(several, batch_size):
+            for batch in batches(several, batch_size):
                 letterboxed: list[Letterboxed] = []
                 try:
                     letterboxed.extend(pool.map(self.letterbox, batch))
@@ -175,14 +173,19 @@ class Detector:
             threshold: as for `detect`.
             batch_size: as for `detect`.
         """
-        threshold = self.threshold if threshold is None else threshold
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold must be between 0 and 1, got {threshold}.")
+        threshold = self._checked(threshold)
         found = []
-        for batch in _batches(letterboxed, batch_size):
+        for batch in batches(letterboxed, batch_size):
             outputs = self._run(np.stack([photo.pixels for photo in batch]))
             found += [self._detections(outputs, number, photo, threshold) for number, photo in enumerate(batch)]
         return found
+
+    def _checked(self, threshold: float | None) -> float:
+        """Return the threshold that holds: the detector's own, unless another is given."""
+        threshold = self.threshold if threshold is None else threshold
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold must be between 0 and 1, got {threshold}.")
+        return threshold
 
     def _detections(self, outputs: Outputs, number: int, photo: Letterboxed, threshold: float) -> sv.Detections:
         """Take one photo's detections out of a batch, back into the photo's pixels."""
@@ -198,7 +201,7 @@ class Detector:
             confidence=scores[keep],
             class_id=ids,
             data={"class_name": self._names[ids - 1]},
-            mask=_paste(outputs["masks"][number, keep], whole_xyxy[keep], photo) if "masks" in outputs else None,
+            mask=paste(outputs["masks"][number, keep], whole_xyxy[keep], photo) if "masks" in outputs else None,
         )
 
     def detect_folder(
@@ -235,7 +238,7 @@ class Detector:
         looked_at: list[str] = []
         problems: list[Problem] = []
         with tqdm(total=len(source.names), unit="photo", desc="detecting") as bar, ThreadPoolExecutor() as pool:
-            for names in _batches(source.names, batch_size):
+            for names in batches(source.names, batch_size):
                 tried = list(zip(names, pool.map(self._try_letterbox, [source.folder / n for n in names]), strict=True))
                 problems += [result for _, result in tried if isinstance(result, Problem)]
                 good = {name: result for name, result in tried if isinstance(result, Letterboxed)}
@@ -252,43 +255,90 @@ class Detector:
         table.attrs |= {"photos": looked_at, "problems": list(map(str, problems))}
         return table
 
+    def detect_video(
+        self,
+        source: video.Source,
+        *,
+        to: str | os.PathLike[str] | None = None,
+        threshold: float | None = None,
+        every: int = 1,
+        seconds: float | None = None,
+        track: bool = False,
+        batch_size: int = 16,
+    ) -> pd.DataFrame:
+        """Find objects in a video or in what a camera sees, with a progress bar.
+
+        ``detector.detect_video("street.mp4", to="found.mp4", track=True)``
+
+        A video is turned upright, as players do. Frames are decoded in a thread and go through the model batch by
+        batch, so that a video of any length takes the memory of two batches. What of it is damaged is passed over and
+        reported at the end. Colours of more than 8 bits (HDR) are taken as they are, which looks pale.
+
+        Args:
+            source: a video file, here or in a bucket; or a camera of this machine: its number, from 0, or
+                ``/dev/video0``. A camera goes on until ``seconds`` are over or it is interrupted (Ctrl-C, or a
+                notebook's stop button); what was found until then is returned.
+            to: where a video with boxes and labels goes, whole or not at all: .mp4, .mov or .mkv, in H.264 where this
+                machine has an encoder for it. It has the frames that were looked at, at their times, and no sound.
+            threshold: as for `detect`.
+            every: look at every n-th frame.
+            seconds: stop after so many seconds of the video.
+            track: say which detections are the same object (ByteTrack, class by class; an object that is out of sight
+                for a second gets a new number). What is less sure than the threshold is kept too, from a confidence of
+                0.1 on, where it continues an object that was seen in the frame before. Objects that move by more than
+                their size from one frame to the next are lost, so choose ``every`` with care.
+            batch_size: frames a call of the model; fewer where frames are large.
+
+        Returns:
+            One row a detection: frame (from 0, of all frames), seconds (since the first frame), class, confidence,
+            xmin, ymin, xmax, ymax (pixels of the upright frame), and with ``track`` also track: the object's number,
+            from 1, missing for what was seen in one frame alone. Frames without a detection have no row;
+            ``.attrs["frames"]`` says how many were looked at, ``.attrs["decoded"]`` how many there were, and
+            ``.attrs["problems"]`` what was wrong with the video.
+
+        Raises:
+            FileNotFoundError: there is no such file or camera.
+            video.VideoError: it is no video, no frame of it can be decoded, or nothing here knows its codec.
+            TypeError: ``source`` is neither a path nor a number.
+            ValueError: a number is out of range, or ``to`` has another ending.
+        """
+
+        def detect(frames: Sequence[np.ndarray], least: float) -> list[sv.Detections]:
+            return self.detect(frames, threshold=least, batch_size=batch_size)
+
+        return video.detect_video(
+            detect,
+            source,
+            names=self.label_map.names,
+            threshold=self._checked(threshold),
+            to=to,
+            every=every,
+            seconds=seconds,
+            track=track,
+            batch_size=batch_size,
+        )
+
+    def tiled(self, *, tile: int | None = None, overlap: float = 0.25) -> TiledDetector:
+        """Return a detector that looks at large photos in tiles, and at the whole photo: small objects are found too.
+
+        ``detector.tiled(tile=640).detect("field.jpg")``
+
+        Choose tiles in which your objects are about as large as in the photos that the model was trained on.
+        ``evaluation.evaluate(detector.tiled(tile=640), dataset)`` says whether that pays. A photo no larger than a tile
+        is looked at as `detect` does. The time grows with the number of tiles.
+
+        Args:
+            tile: side of a tile, in pixels of the photo; left out, the model's own input size.
+            overlap: of two tiles beside each other, as a share of their side. An object that is larger than the
+                overlap may be cut by both; its parts are then joined.
+
+        Raises:
+            ValueError: there is no such tile.
+        """
+        return TiledDetector(self, self.image_size if tile is None else tile, overlap)
+
     def _try_letterbox(self, path: Path) -> Letterboxed | Problem:
         try:
             return self.letterbox(path)
         except photos.PhotoError as error:
             return Problem(where=str(path), what=error.what, fix=error.fix)
-
-
-def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, photo: Letterboxed) -> np.ndarray:
-    """Return masks that are given within their boxes, float (n, m, m), as pixels of the photo: bool, (n, h, w).
-
-    A box may reach over the photo's edge, into the padding of a letterboxed photo.
-    """
-    pasted = np.zeros((len(masks), photo.height, photo.width), bool)
-    for whole, mask, (xmin, ymin, xmax, ymax) in zip(pasted, masks, boxes_xyxy, strict=True):
-        left, top = max(int(xmin), 0), max(int(ymin), 0)
-        right, bottom = min(int(np.ceil(xmax)), photo.width), min(int(np.ceil(ymax)), photo.height)
-        # The part of the mask that each pixel of the box lies in; the box's edges are not on whole pixels.
-        part = np.array([left - xmin, top - ymin, right - xmin, bottom - ymin]) * mask.shape[0]
-        part /= np.tile([xmax - xmin, ymax - ymin], 2)
-        size = (right - left, bottom - top)
-        sure = Image.fromarray(mask.astype(np.float32)).transform(
-            size, Image.Transform.EXTENT, tuple(part), Image.Resampling.BILINEAR
-        )
-        whole[top:bottom, left:right] = np.asarray(sure) >= 0.5
-    return pasted
-
-
-def each(found: sv.Detections) -> Iterator[tuple[np.ndarray, float, str]]:
-    """Yield box_xyxy (pixels of the photo), confidence and class name of each detection that a `Detector` found."""
-    assert found.confidence is not None
-    for box_xyxy, confidence, name in zip(found.xyxy, found.confidence, found.data["class_name"], strict=True):
-        yield box_xyxy, float(confidence), str(name)
-
-
-def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    if size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {size}.")
-    rest = iter(items)
-    while batch := list(itertools.islice(rest, size)):
-        yield batch
