@@ -407,8 +407,9 @@ def a_certificate(ground: Ground) -> None:
         assert again.table.loc["here", "ap_change"] == -made.table.loc["there", "ap_change"]
 
 
-@door("detector.Detector.load", "detector.ExportFacts.read", "detector.Detector.detect_folder", tensorflow=True)
-@door("detector.Detector.detect", "detector.Detector.letterbox", tensorflow=True)
+@door("detector.detector.Detector.load", "detector.facts.ExportFacts.read", tensorflow=True)
+@door("detector.detector.Detector.detect_folder", tensorflow=True)
+@door("detector.detector.Detector.detect", "detector.detector.Detector.letterbox", tensorflow=True)
 def a_detector(ground: Ground) -> None:
     """An export is loaded from a bucket, and sees a photo and a folder of a bucket as those of this machine."""
     from tfod_helpers.detector import Detector, ExportFacts
@@ -427,6 +428,32 @@ def a_detector(ground: Ground) -> None:
     storage.delete(f"{ground.bucket}/export/label_map.pbtxt")
     with pytest.raises(FileNotFoundError, match=rf"^{ground.bucket}/export: the export has no label_map.pbtxt"):
         Detector.load(f"{ground.bucket}/export")
+
+
+@door("detector.detector.Detector.detect_video", "detector.video.detecting.detect_video")
+@door("detector.video.reading.opened", "detector.video.writing.check_target", "detector.video.writing.written")
+@door("detector.tiles.TiledDetector.detect")
+def a_video(ground: Ground) -> None:
+    """A video of a bucket is looked at, and the annotated one is written there; tiles of a photo of a bucket too."""
+    from test_detector import LABEL_MAP, SIDE, bright_spot, spotted
+    from test_detector_video import write
+
+    from tfod_helpers.detector import Detector, VideoError
+
+    detector = Detector(bright_spot, LABEL_MAP, SIDE, 0.5)
+    here = write(ground.here / "a.mp4", [spotted()] * 3)
+    storage.upload(here, f"{ground.bucket}/in/a.mp4")
+    table = detector.detect_video(f"{ground.bucket}/in/a.mp4", to=f"{ground.bucket}/out/b.mp4")
+    assert table.equals(detector.detect_video(here, to=ground.here / "b.mp4"))
+    assert ground.written() == {"b.mp4": (ground.here / "b.mp4").read_bytes()}
+    storage.write_bytes(f"{ground.bucket}/in/c.mp4", b"<html>")
+    with pytest.raises(VideoError, match=rf"^{ground.bucket}/in/c.mp4: a web page, not a video"):
+        detector.detect_video(f"{ground.bucket}/in/c.mp4")
+    with pytest.raises(ValueError, match=rf"^{ground.bucket}/b.avi: a video cannot be saved as '.avi'"):
+        detector.detect_video(here, to=f"{ground.bucket}/b.avi")
+    storage.write_bytes(f"{ground.bucket}/a.jpg", layouts.JPEG)
+    tiled = detector.tiled(tile=8)
+    assert np.array_equal(tiled.detect(f"{ground.bucket}/a.jpg").xyxy, tiled.detect(layouts.JPEG).xyxy)
 
 
 # --- the tests ------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}  # an ending, and FFmpeg's name for it
 # Browsers and players show H.264; OpenH264 is in builds without x264. MPEG-4 is in all of them.
 _CODECS = {"libx264": {"crf": "20", "preset": "veryfast"}, "libopenh264": {"b": "8000000"}, "mpeg4": {"qmax": "4"}}
-_CLOCK = Fraction(1, 90_000)  # seconds, the usual one of video: frames keep their times, whatever the rate
+# Seconds; frames keep their times, whatever the rate. Usual rates divide it, and MPEG-4 counts no finer than 1/65535.
+_CLOCK = Fraction(1, 60_000)
 _INDEX_FIRST = {"movflags": "+faststart"}  # so that a browser shows it while it loads
 
 
