@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +16,32 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import Model
+from conftest import Once
+from PIL import Image
+from small_training import Small, Trained
 from tflite_parts import LABELS, SIDE, anchors_yxhw, detector_file
 
 from tfod_helpers.detector import tflite_metadata as reading
 from tfod_helpers.exporting import tflite_metadata
 
+# Run by a Python that has MediaPipe: a model and photos -> what its ObjectDetector finds in them, from a threshold.
+MEDIAPIPE = "mediapipe==1.2.3"
+DETECT = """
+import json, sys
+import mediapipe
+import numpy
+from mediapipe.tasks.python import BaseOptions, vision
+from PIL import Image
+model, *photos = sys.argv[1:]
+options = vision.ObjectDetectorOptions(BaseOptions(model_asset_path=model), max_results=100, score_threshold=0.01)
+with vision.ObjectDetector.create_from_options(options) as detector:
+    for photo in photos:
+        rgb = numpy.array(Image.open(photo).convert("RGB"))
+        found = detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)).detections
+        boxes = [(one.bounding_box, one.categories[0]) for one in found]
+        rows = [[b.origin_x, b.origin_y, b.width, b.height, c.score, c.category_name] for b, c in boxes]
+        print(json.dumps(rows))
+"""
 NAMES = {"name": "Cats", "description": "Finds cats.", "version": "7", "author": "Ada", "license": "CC0-1.0"}
 forms = pytest.mark.parametrize("decoded", [True, False], ids=["decoded", "encoded"])
 
@@ -217,3 +241,41 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         assert str(path) in str(raised.value)
     with pytest.raises(FileNotFoundError):
         reading.read(tmp_path / "nowhere.tflite")
+
+
+@pytest.mark.install
+@pytest.mark.tensorflow
+@forms
+def test_mediapipe_finds_what_the_detector_finds(decoded: bool, trained: Trained, small: Small, once: Once) -> None:
+    """In an environment of its own, MediaPipe loads a run's model.tflite; names, scores and boxes agree.
+
+    The photos are squares of the model's size, so that its way to resize them has no part in it; it cuts what it says
+    of boxes to whole pixels.
+    """
+    from tfod_helpers.detector import Detector
+    from tfod_helpers.exporting import tflite
+
+    def install(folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", MEDIAPIPE, "pillow"], check=True)
+
+    def export(folder: Path) -> None:
+        tflite.export(trained.run, folder / "export", nms=decoded)
+        for image in small.dataset:
+            if image.width == image.height:
+                Image.open(image.path).save(folder / f"{image.path.stem}.png")
+
+    python = once("mediapipe", install) / "bin" / "python"
+    folder = once(f"mediapipe-{decoded}", export)
+    squares = sorted(folder.glob("*.png"))
+    command = [python, "-c", DETECT, folder / "export" / "model.tflite", *squares]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = Detector.load(folder / "export").detect(squares, threshold=0.01)
+    for line, ours in zip(done.stdout.splitlines(), found, strict=True):
+        theirs = sorted(json.loads(line), key=lambda row: -row[4])
+        assert theirs[0][5] == ours.data["class_name"][0]
+        corners = ours.xyxy[0]
+        np.testing.assert_allclose(theirs[0][:4], [*corners[:2], *(corners[2:] - corners[:2])], atol=1)
+        same = 5 if decoded else 1  # without the operator, MediaPipe suppresses across classes
+        np.testing.assert_allclose([row[4] for row in theirs[:same]], ours.confidence[:same], atol=1e-4)
