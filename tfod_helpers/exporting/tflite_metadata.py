@@ -1,8 +1,8 @@
 """A ``.tflite`` file -> the same model with metadata, which MediaPipe Tasks needs to load it.
 
-MediaPipe's `ObjectDetector` takes from the metadata what the input is normalized by, which output is which, the names
-of the classes and the confidence threshold, on Android, iOS, the web and in Python alike. MediaPipe's own writer cannot
-be installed beside TensorFlow, and its wheel for Python lacks a part of it.
+MediaPipe's `ObjectDetector` takes from the metadata what the input is normalized by, which output is which, and the
+names of the classes, on Android, iOS, the web and in Python alike. MediaPipe's own writer cannot be installed beside
+TensorFlow, and its wheel for Python lacks a part of it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def add(
         name: of the model.
         description: of the model.
         labels: the names of the classes, in the order of the model's.
-        threshold: the confidence below which MediaPipe leaves detections out, unless it is told another.
+        threshold: the confidence below which detections should be left out. MediaPipe 1.2 passes over it, so its
+            options have to say it again (``score_threshold``).
         anchors_yxhw: of a model without the operator; float, (anchors, 4), ``[ycenter, xcenter, height, width]`` in
             pixels of the input. MediaPipe decodes the boxes, and its suppression looks over the classes' edges.
         version: of the model.
