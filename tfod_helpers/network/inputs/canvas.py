@@ -42,10 +42,8 @@ def read_canvas(record: tf.Tensor, side: int, max_boxes: int, with_masks: bool, 
     # The accurate one gives Pillow's pixels, which prediction sees; the default is darker by a level in red and blue.
     image = tf.io.decode_jpeg(example["image/encoded"], channels=3, dct_method="INTEGER_ACCURATE")
     size = tf.cast(tf.shape(image)[:2], tf.float32)
-    reaches = (
-        size if resizing.check(resize) == resizing.STRETCH else tf.reduce_max(size)
-    )  # what of the photo fills a side
-    content = tf.maximum(tf.round(size * side / reaches), 1.0)
+    stretched = resizing.check(resize) == resizing.STRETCH
+    content = tf.maximum(tf.round(size * side / (size if stretched else tf.reduce_max(size))), 1.0)
     # antialias: without it, shrinking a 500-pixel photo to 192 drops two pixels of three.
     image = tf.image.resize(image, tf.cast(content, tf.int32), antialias=True)
     image = tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), tf.uint8)
