@@ -19,7 +19,7 @@ from PIL import Image
 from small_training import Small, Trained, draw_rectangles
 
 from tfod_helpers import evaluation, exporting, photos
-from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.detector import Detector, ExportFacts, UnfitExportWarning, loading
 from tfod_helpers.exporting.certificate import circumstances
 from tfod_helpers.exporting.certificate.certifying import verdict
@@ -258,9 +258,12 @@ def test_bad_input_is_refused_in_words(folder: Path, drawn: Dataset) -> None:
     first, lite = make_export(folder / "first"), make_export(folder / "lite", format="tflite")
     broken = make_export(folder / "broken", model={"missing": "some-runtime"})
     (folder / "empty").mkdir()
+    image = drawn[0]
+    unlabelled = Dataset((LabelledImage(image.path, image.width, image.height, [], []),), drawn.label_map)
     cases: list[tuple[str, Any, Dataset, dict[str, Any]]] = [
         ("There is no export to certify. Give", [], drawn, {}),
         ("has no photos", [first], Dataset((), drawn.label_map), {}),
+        ("no object in the dataset", [first], unlabelled, {}),
         ("none in common", [first], Dataset(drawn.images, LabelMap(["car", "bus"])), {}),
         (r"first: this export is given 2 times", [first, lite, folder / "lite" / ".." / "first"], drawn, {}),
         (r"none of the exports is a SavedModel \(lite \(tflite\)\). Give reference=", [lite], drawn, {}),

@@ -102,6 +102,8 @@ def certify(
 def _check(dataset: Dataset, tolerance: float, resamples: int) -> None:
     if not len(dataset):
         raise ValueError("The dataset has no photos, so nothing can be judged. Give labelled ones, such as validation.")
+    if not any(image.counted.any() for image in dataset):
+        raise ValueError("There is no object in the dataset that counts, so nothing can be judged. Label some.")
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance is AP that an export may lose, from 0 to below 1, got {tolerance}.")
     if resamples < 1:

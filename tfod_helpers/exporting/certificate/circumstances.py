@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import importlib.metadata
 import platform
 import sys
 from typing import Any
@@ -16,7 +15,7 @@ from tfod_helpers.exporting.certificate.judging import WARM_UP
 from tfod_helpers.exporting.certificate.result import FILES
 from tfod_helpers.files import storage, workers
 
-_RUNTIMES = {"tensorflow": "tensorflow", "ai_edge_litert": "ai-edge-litert", "onnxruntime": "onnxruntime"}
+_RUNTIMES = ("tensorflow", "ai_edge_litert", "onnxruntime", "selenium")  # modules
 _TIMING = (
     "One photo at a time: the model and the decoding of its outputs, from the scaled square to boxes in the photo's "
     "pixels; the median over the photos, after {} that warm up; as many threads as the runtime takes by itself. "
@@ -64,7 +63,8 @@ def _mark(image: LabelledImage, dataset: Dataset) -> bytes:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, of this package, and of the runtimes that are loaded."""
-    loaded = {name: importlib.metadata.version(name) for module, name in _RUNTIMES.items() if module in sys.modules}
+    # A module knows its version whatever it was installed as, such as onnxruntime-gpu.
+    loaded = {name: str(sys.modules[name].__version__) for name in _RUNTIMES if sys.modules.get(name)}
     return {"python": platform.python_version(), "tfod_helpers": __version__, **loaded}
 
 

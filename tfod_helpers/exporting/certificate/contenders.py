@@ -13,7 +13,7 @@ from tfod_helpers.detector import Detector, ExportFacts, UnfitExportWarning
 from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
 
-RUN = "the run"
+_RUN = "the run"
 _RUNS_FORMAT = "run"  # in the place of an export's format
 
 
@@ -96,12 +96,11 @@ def find_reference(
                 return one
         try:
             facts = ExportFacts.read(where)
-            taken = {one.name for one in exports}
-            name = os.path.basename(where)
-            return Contender(where if name in taken else name, where, facts)
+            return Contender(_free(os.path.basename(where), where, exports), where, facts)
         except FileNotFoundError:  # a run, then
             pass
-    return _run(find_run(reference), checkpoint)
+    run = find_run(reference)
+    return _run(run, checkpoint, _free(_RUN, str(run), exports))
 
 
 def place(folder: storage.AnyPath) -> str:
@@ -117,7 +116,11 @@ def _export(name: str, where: str) -> Contender:
         return Contender(name, where, None, str(error))
 
 
-def _run(run: Run, checkpoint: Checkpoint) -> Contender:
+def _free(name: str, otherwise: str, exports: Sequence[Contender]) -> str:
+    return otherwise if any(one.name == name for one in exports) else name
+
+
+def _run(run: Run, checkpoint: Checkpoint, name: str) -> Contender:
     manifest = run.read_manifest()
     if not manifest:
         raise FileNotFoundError(
@@ -127,7 +130,7 @@ def _run(run: Run, checkpoint: Checkpoint) -> Contender:
     model = {name: value for name, value in run.find_model(checkpoint).items() if name != "checkpoint"}
     classes = len(LabelMap.read(run.label_map_path))
     facts = ExportFacts(_RUNS_FORMAT, 0, classes, preset=manifest["preset"], **model)
-    return Contender(RUN, str(run), facts, run=run, checkpoint=checkpoint)
+    return Contender(name, str(run), facts, run=run, checkpoint=checkpoint)
 
 
 def _names(places: Sequence[str]) -> list[str]:

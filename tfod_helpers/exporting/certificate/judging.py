@@ -64,6 +64,7 @@ class PhotoSet:
             photos.PhotoError: a photo cannot be read.
             ValueError: as `evaluation.score` raises.
         """
+        evaluation.by_name(self.dataset.label_map, (), detector.label_map)  # no common class is said before the work
         look = detector.detect_letterboxed
         found: list[sv.Detections] = []
         clock = _Clock()
