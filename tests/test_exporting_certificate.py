@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from small_training import Small, Trained, draw_rectangles
 from tfod_helpers import evaluation, exporting, photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.detector import Detector, ExportFacts, UnfitExportWarning, loading
+from tfod_helpers.detector.facts import sha256
 from tfod_helpers.exporting.certificate import circumstances
 from tfod_helpers.exporting.certificate.certifying import verdict
 from tfod_helpers.exporting.certificate.judging import WARM_UP
@@ -313,16 +315,19 @@ def test_the_fingerprint_is_of_photos_and_labels(drawn: Dataset, tmp_path: Path)
     assert len({here, *map(circumstances.fingerprint, others)}) == 4
 
 
-def test_the_size_is_of_what_an_app_ships(folder: Path, drawn: Dataset) -> None:
-    """Every file of the export counts, those in folders too, but for what is said about it and a certificate in it."""
-    first = make_export(folder / "first")
-    (first / "variables").mkdir()
-    (first / "variables" / "weights").write_bytes(bytes(5000))
-    expected = 5000 + sum((first / name).stat().st_size for name in (MODEL, "label_map.pbtxt"))
-    for name in ("", *FILES):
-        if name:
-            (first / name).write_bytes(bytes(1000))
-        assert exporting.certify([first], drawn, resamples=10).table.loc["first", "bytes"] == expected
+def test_the_size_is_of_what_the_model_consists_of(folder: Path, drawn: Dataset) -> None:
+    """The files that export.json names, or of an older export all, in folders too, but for what is said about it."""
+    older = make_export(folder / "older")
+    (older / "variables").mkdir()
+    (older / "variables" / "weights").write_bytes(bytes(5000))
+    for name in FILES:
+        (older / name).write_bytes(bytes(1000))
+    newer = make_export(folder / "newer")
+    replace(ExportFacts.read(newer), files={MODEL: sha256(newer / MODEL)}).write(newer)
+    (newer / "README.md").write_text("about it")
+    sizes = exporting.certify([older, newer], drawn, resamples=10).table["bytes"]
+    model, label_map = ((older / name).stat().st_size for name in (MODEL, "label_map.pbtxt"))
+    assert sizes.to_dict() == {"older": 5000 + model + label_map, "newer": model}
 
 
 def test_it_is_written_as_page_numbers_and_picture(folder: Path, drawn: Dataset) -> None:

@@ -141,7 +141,7 @@ def _row(one: Contender, found: _Judged | str, best: _Judged, facts: Mapping[str
         fit, words = None, "the reference"
     numbers = [result.ap, *result.intervals["ap"], result.ap50, *result.intervals["ap50"]]
     numbers += [change.ap, *change.ap_interval, change.ap50, *change.ap50_interval]
-    numbers += [circumstances.size(one.where) if one.run is None else _UNKNOWN]
+    numbers += [circumstances.size(one.where, found.facts) if one.run is None else _UNKNOWN]
     cores = _UNKNOWN if found.facts.format in _IN_BROWSERS else found.judgement.cores
     numbers += [found.judgement.ms, cores, near.pixels, near.score, near.matched, near.alone]
     row |= dict(zip(_NUMBERS, numbers, strict=True))

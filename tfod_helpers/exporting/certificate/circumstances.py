@@ -10,7 +10,7 @@ from typing import Any
 
 from tfod_helpers import __version__
 from tfod_helpers.annotations import Dataset, LabelledImage
-from tfod_helpers.detector import FACTS
+from tfod_helpers.detector import FACTS, ExportFacts
 from tfod_helpers.exporting.certificate.judging import WARM_UP
 from tfod_helpers.exporting.certificate.result import FILES
 from tfod_helpers.files import storage, workers
@@ -68,12 +68,15 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "tfod_helpers": __version__, **loaded}
 
 
-def size(export: str) -> int:
-    """Return the bytes of an export's files, but for what it says about itself: ``export.json``, a certificate.
+def size(export: str, facts: ExportFacts) -> int:
+    """Return the bytes of the files that an export's model consists of.
 
     Args:
         export: its folder, local or ``gs://``.
+        facts: what it says about itself; where it does not name its files, all in the folder count but ``export.json``
+            and a certificate.
     """
     folder = storage.mirror(export)
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files if path.relative_to(folder).as_posix() not in (FACTS, *FILES))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    names = facts.files or {path.relative_to(folder).as_posix() for path in files} - {FACTS, *FILES}
+    return sum((folder / name).stat().st_size for name in names)

@@ -157,7 +157,7 @@ def _measured(facts: Mapping[str, Any]) -> str:
         ("photos", f"{facts['photos']:,} with {facts['objects']:,} objects; fingerprint {facts['dataset']}"),
         ("scores", "COCO's AP, over IoU 0.50 to 0.95; AP50 at 0.50; boxes to the hundredth detection of a photo"),
         ("intervals", f"95 %, by {facts['resamples']:,} samples of the photos, the same for all exports"),
-        ("size", "all files of the export but export.json"),
+        ("size", "all files that the model consists of"),
         ("time", facts["timing"]),
         (
             "cores",

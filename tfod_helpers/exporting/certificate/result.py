@@ -30,7 +30,7 @@ class Certificate:
             * ``ap``, ``ap50`` and the ends of their 95 % intervals (``ap_low``, ``ap_high``, ...);
             * ``ap_change``, ``ap50_change``: how much higher than the reference's they are, with 95 % intervals of
               that difference (``ap_change_low``, ...), as `evaluation.difference` has them;
-            * ``bytes``: of all the files that go along with an app;
+            * ``bytes``: of all files that the model consists of;
             * ``ms``: milliseconds a photo, the median; ``cores``: how many were busy meanwhile, on average;
             * ``box_pixels``, ``score``, ``matched``, ``alone``: how far its detections lie from the reference's, as
               `evaluation.agreement` has them, from the reference's confidence threshold on;
