@@ -99,3 +99,10 @@ def test_overlapping_boxes_of_a_class_are_suppressed_as_by_definition(nms: Nms) 
     assert found["count"][0] == len(expected) > 15
     together = np.column_stack([found["scores"][0], found["classes"][0], found["boxes_xyxy"][0]])
     np.testing.assert_allclose(together, expected, rtol=1e-4)
+
+
+def test_a_least_score_of_zero_keeps_every_box() -> None:
+    """No logarithm of zero: what the network is sure is nothing counts too."""
+    anchors_yxhw = np.array([[20, 20, 10, 10], [70, 70, 10, 10]], np.float32)
+    logits = np.full((1, 2, 1), -50, np.float32)
+    assert decode(np.zeros((1, 2, 4), np.float32), logits, anchors_yxhw, SIDE, Nms(least_score=0))["count"] == [2]

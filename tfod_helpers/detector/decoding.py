@@ -49,7 +49,7 @@ def _decode_one(
     encoded: np.ndarray, logits: np.ndarray, anchors_yxhw: np.ndarray, side: int, nms: Nms
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # Only a few anchors reach the least score: compare logits, and decode and compute the sigmoid of these alone.
-    least = math.log(nms.least_score / (1 - nms.least_score))
+    least = math.log(nms.least_score / (1 - nms.least_score)) if nms.least_score > 0 else -math.inf
     anchor, label = np.nonzero(logits >= least)
     scores = 1 / (1 + np.exp(-logits[anchor, label].astype(np.float32)))
     boxes_xyxy = _corners(encoded[anchor].astype(np.float32), anchors_yxhw[anchor], side)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -121,7 +122,8 @@ def convert(made: ExportNetwork, precision: Precision, *, nms: bool, photos: np.
         input_signature=[images],
         autograph=False,
     )
-    with tempfile.TemporaryDirectory() as folder, network.silent_stderr():
+    with tempfile.TemporaryDirectory() as folder, network.silent_stderr(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(?s).*tf.lite.Interpreter is deprecated")  # calibration's own use
         # From a SavedModel: converted from the function itself, the file has no signature, and no post-processing.
         network.save(call, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
