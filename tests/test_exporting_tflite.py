@@ -58,7 +58,10 @@ def operators(content: bytes) -> list[tuple[str, int, int]]:
 
 @pytest.mark.parametrize("nms", [True, False])
 def test_float32_detects_what_the_run_detects(trained: Trained, small: Small, tmp_path: Path, nms: bool) -> None:
-    """With the post-processing operator and without: boxes to a tenth of a pixel, scores to a ten-thousandth."""
+    """With the post-processing operator and without: boxes to a tenth of a pixel, scores to a ten-thousandth.
+
+    The operator compares boxes before they are clipped to the input, so the lists differ further down.
+    """
     from tfod_helpers import training
     from tfod_helpers.exporting import tflite
 
@@ -75,13 +78,14 @@ def test_float32_detects_what_the_run_detects(trained: Trained, small: Small, tm
     for image in small.dataset:
         expected, found = ours.detect(image.path, threshold=0.0)[:10], detector.detect(image.path, threshold=0.0)[:10]
         assert len(found) == len(expected) == 10
+        expected, found = (expected[:3], found[:3]) if nms else (expected, found)
         np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-4)
         np.testing.assert_allclose(found.xyxy[:3], expected.xyxy[:3], atol=0.1)
         assert found.class_id[:3].tolist() == expected.class_id[:3].tolist()
 
 
 def test_int8_full_takes_bytes_and_detects_what_the_run_detects(trained: Trained, small: Small, tmp_path: Path) -> None:
-    """uint8 in and out, and the best detection of each photo is that of the run, to two pixels of 64 and 0.1."""
+    """uint8 in and out, and the run's best detection of each photo is there, to two pixels of 64 and 0.02."""
     from ai_edge_litert.interpreter import Interpreter
 
     from tfod_helpers import training
@@ -93,11 +97,11 @@ def test_int8_full_takes_bytes_and_detects_what_the_run_detects(trained: Trained
     assert {one["dtype"] for one in details} == {np.uint8}
     ours, detector = training.detector(trained.run), Detector.load(folder)
     for image in small.dataset:
-        expected, found = ours.detect(image.path, threshold=0.0)[0], detector.detect(image.path, threshold=0.0)[0]
-        scale = max(image.width, image.height) / 64
-        np.testing.assert_allclose(found.confidence, expected.confidence, atol=0.1)
-        np.testing.assert_allclose(found.xyxy, expected.xyxy, atol=2 * scale)
-        assert found.class_id == expected.class_id
+        expected, found = ours.detect(image.path, threshold=0.0)[0], detector.detect(image.path, threshold=0.0)
+        found = found[found.class_id == expected.class_id]
+        nearest = np.abs(found.xyxy - expected.xyxy).max(axis=1).argmin()
+        np.testing.assert_allclose(found.xyxy[nearest], expected.xyxy[0], atol=2 * max(image.width, image.height) / 64)
+        np.testing.assert_allclose(found.confidence[nearest], expected.confidence[0], atol=0.02)
 
 
 def test_each_precision_is_what_it_says(network: Any, photos: np.ndarray) -> None:
