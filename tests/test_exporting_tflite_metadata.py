@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import Model
 from conftest import Once
 from PIL import Image
 from small_training import Small, Trained
-from tflite_parts import LABELS, SIDE, anchors_yxhw, detector_file
+from tflite_files import TfliteFile
 
 from tfod_helpers.detector import tflite_metadata as reading
 from tfod_helpers.exporting import tflite_metadata
@@ -42,8 +43,44 @@ with vision.ObjectDetector.create_from_options(options) as detector:
         rows = [[b.origin_x, b.origin_y, b.width, b.height, c.score, c.category_name] for b, c in boxes]
         print(json.dumps(rows))
 """
+SIDE, ANCHORS = 4, 12
+LABELS = ["cat", "dog", "black bird", "Großkatze"]  # as many as a box has numbers: shapes do not tell outputs apart
 NAMES = {"name": "Cats", "description": "Finds cats.", "version": "7", "author": "Ada", "license": "CC0-1.0"}
 forms = pytest.mark.parametrize("decoded", [True, False], ids=["decoded", "encoded"])
+
+
+def anchors_yxhw() -> np.ndarray:
+    """Three boxes around each quarter of the input, in its pixels."""
+    centres = np.array([(y, x) for y in (1, 3) for x in (1, 3) for _ in range(3)])
+    return np.concatenate([centres, np.tile([(1, 2), (2, 2), (2, 1)], (4, 1))], axis=1).astype(np.float32)
+
+
+def detector_file(*, decoded: bool, names: tuple[str, str] = ("boxes", "logits")) -> bytes:
+    """A model that takes (1, 4, 4, 3) for twelve encoded boxes, and for the logits too.
+
+    Args:
+        decoded: with the post-processing operator behind, whose outputs stand in another order than it gives them.
+        names: of the encoded outputs; their order in the file is the other one, as a converter's is.
+    """
+    file = TfliteFile()
+    image = file.tensor((1, SIDE, SIDE, 3), "FLOAT32", name="images")
+    shape = file.tensor((3,), "INT32", np.array([1, ANCHORS, 4], np.int32))
+    outputs = {name: file.tensor((1, ANCHORS, 4), "FLOAT32") for name in reversed(names)}
+    for output in outputs.values():
+        file.operator("RESHAPE", [image, shape], output)
+    if decoded:
+        anchors = file.tensor((ANCHORS, 4), "FLOAT32", anchors_yxhw() / SIDE)
+        shapes = {"boxes": (1, 5, 4), "classes": (1, 5), "scores": (1, 5), "count": (1,)}
+        found = {name: file.tensor(shape, "FLOAT32") for name, shape in shapes.items()}
+        settings: dict[str, Any] = {"max_detections": 5, "detections_per_class": 5, "max_classes_per_detection": 1}
+        settings |= {f"{axis}_scale": 1.0 for axis in "yxhw"} | {"num_classes": len(LABELS), "use_regular_nms": True}
+        settings |= {"nms_score_threshold": 0.1, "nms_iou_threshold": 0.5}
+        inputs = [*(outputs[name] for name in names), anchors]
+        file.operator("CUSTOM", inputs, *found.values(), custom="TFLite_Detection_PostProcess", settings=settings)
+        outputs = {name: found[name] for name in ("count", "scores", "boxes", "classes")}
+    taken, given = ([schema.TensorMapT(*one) for one in part.items()] for part in ({"images": image}, outputs))
+    file.model.signatureDefs = [schema.SignatureDefT(taken, given, "serving_default")]
+    return file.content([image], list(outputs.values()))
 
 
 def with_metadata(tflite: bytes, **changed: Any) -> bytes:

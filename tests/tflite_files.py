@@ -9,6 +9,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
 
 
 class TfliteFile:
@@ -28,10 +29,11 @@ class TfliteFile:
         kind: str = "INT8",
         values: np.ndarray | None = None,
         signature: Sequence[int] | None = None,
+        name: str = "",
     ) -> int:
         """Add a tensor, a constant where values are given, and return its index."""
         tensor = schema.TensorT()
-        tensor.name, tensor.shape, tensor.shapeSignature = f"t{len(self.graph.tensors)}", list(shape), signature
+        tensor.name, tensor.shape, tensor.shapeSignature = name or f"t{len(self.graph.tensors)}", list(shape), signature
         tensor.type = getattr(schema.TensorType, kind)
         if values is not None:
             buffer = schema.BufferT()
@@ -42,16 +44,25 @@ class TfliteFile:
         return len(self.graph.tensors) - 1
 
     def operator(
-        self, name: str, inputs: Sequence[int], output: int, *, version: int = 1, custom: str = "", **options: Any
+        self,
+        name: str,
+        inputs: Sequence[int],
+        *outputs: int,
+        version: int = 1,
+        custom: str = "",
+        settings: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
-        """Add an operator; options such as ``Conv2DOptions={"dilationWFactor": 2}``."""
+        """Add an operator; a custom one's settings, or options such as ``Conv2DOptions={"dilationWFactor": 2}``."""
         code = schema.OperatorCodeT()
         code.builtinCode = getattr(schema.BuiltinOperator, name)
         code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), version
         code.customCode = custom or None
         operator = schema.OperatorT()
         operator.opcodeIndex = len(self.model.operatorCodes)
-        operator.inputs, operator.outputs = list(inputs), [output]
+        operator.inputs, operator.outputs = list(inputs), list(outputs)
+        if settings:
+            operator.customOptions = np.frombuffer(flexbuffers.Dumps(settings), np.uint8)
         for kind, values in options.items():
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
             operator.builtinOptions = getattr(schema, f"{kind}T")()
@@ -61,10 +72,14 @@ class TfliteFile:
         self.model.operatorCodes.append(code)
         self.graph.operators.append(operator)
 
-    def write(self, path: Path, inputs: Sequence[int], outputs: Sequence[int]) -> Path:
-        """Write the file."""
+    def content(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """Return the file's bytes."""
         self.graph.inputs, self.graph.outputs = list(inputs), list(outputs)
         builder = flatbuffers.Builder()
         builder.Finish(self.model.Pack(builder), b"TFL3")
-        path.write_bytes(builder.Output())
+        return bytes(builder.Output())
+
+    def write(self, path: Path, inputs: Sequence[int], outputs: Sequence[int]) -> Path:
+        """Write the file."""
+        path.write_bytes(self.content(inputs, outputs))
         return path
