@@ -117,7 +117,7 @@ def _judge(one: Contender, photo_set: PhotoSet, bar: tqdm[Any], **score: int) ->
         assert one.facts is not None
         facts = one.facts
         if one.run is not None:
-            facts = replace(facts, image_size=detector.image_size, resize=detector.resize)
+            facts = replace(facts, image_size=detector.image_size, resize=detector.resize or facts.resize)
         return _Judged(one.name, facts, detector, photo_set.judge(detector, bar, timed=one.run is None, **score))
     except photos.PhotoError:  # which is no export's fault
         raise
