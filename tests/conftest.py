@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from bucket_server import BucketServer
 from small_training import SYNC, Small, Trained, draw_rectangles
+from web_exports import write_exports
 
 from tfod_helpers import records
 from tfod_helpers.files import workspace
@@ -214,3 +215,9 @@ def export_folder(trained: Trained, once: Once) -> Path:
         saved_model.export(trained.run, folder / "export").rename(folder / "moved")
 
     return once("exported", export) / "moved"
+
+
+@pytest.fixture(scope="session")
+def web_exports(trained: Trained, once: Once) -> Path:
+    """The small training's exports for browsers: ``float32``, ``float16``, ``uint8``, ``page`` and ``hosted``."""
+    return once("web_exports", lambda folder: write_exports(trained.run, folder))

@@ -6,7 +6,7 @@ Models that detect by themselves, such as a SavedModel, need nothing of this.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -31,7 +31,11 @@ def decode(encoded: np.ndarray, logits: np.ndarray, anchors_yxhw: np.ndarray, si
         ``boxes_xyxy`` (n, m, 4), float32, in pixels of the input, ``scores`` (n, m), float32, falling, ``classes``
         (n, m), int, from 1, and ``count`` (n,); what is beyond the count is zero.
     """
-    found = [_decode_one(*one, anchors_yxhw, side, nms) for one in zip(encoded, logits, strict=True)]
+    return batched([_decode_one(*one, anchors_yxhw, side, nms) for one in zip(encoded, logits, strict=True)])
+
+
+def batched(found: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Outputs:
+    """Return the boxes_xyxy (m, 4), scores (m,) and classes (m,) of several photos as `decode` does."""
     most = max((len(scores) for _, scores, _ in found), default=0)
     outputs = {
         "boxes_xyxy": np.zeros((len(found), most, 4), np.float32),

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import supervision as sv
@@ -19,7 +19,7 @@ from tfod_helpers.detector import video
 from tfod_helpers.detector.decoding import Outputs
 from tfod_helpers.detector.detections import Photo, batches, each, paste
 from tfod_helpers.detector.facts import LABEL_MAP, ExportFacts, UnfitExportWarning
-from tfod_helpers.detector.loading import load_model
+from tfod_helpers.detector.loading import RESIZING, load_model
 from tfod_helpers.detector.tiles import TiledDetector
 from tfod_helpers.files import storage
 from tfod_helpers.photos import Letterboxed
@@ -39,17 +39,18 @@ class Detector:
         image_size: side of its square input, in pixels.
         threshold: the confidence below which detections are left out unless `detect` is told
             otherwise; the export's own is the one that gave the best F1 on the validation photos.
-        resize: how a photo becomes that square: ``letterbox`` or ``stretch``, as `photos.letterbox` takes it.
+        resize: how a photo becomes that square: ``letterbox`` or ``stretch``, as `photos.letterbox` takes it; None
+            where the model does that itself.
     """
 
     def __init__(
         self,
-        run: Callable[[np.ndarray], Outputs],
+        run: Callable[[Any], Outputs],
         label_map: LabelMap,
         image_size: int,
         threshold: float,
         *,
-        resize: str = resizing.LETTERBOX,
+        resize: str | None = resizing.LETTERBOX,
     ) -> None:
         """Make a detector from a function; `load` does this for an export folder.
 
@@ -60,12 +61,13 @@ class Detector:
             label_map: the classes.
             image_size: in pixels.
             threshold: between 0 and 1.
-            resize: ``letterbox`` or ``stretch``: as the photos were resized that it was trained on.
+            resize: ``letterbox`` or ``stretch``: as the photos were resized that it was trained on. None: ``run`` takes
+                a list of whole photos, uint8, (h, w, 3), and its boxes are in their pixels.
 
         Raises:
             ValueError: there is no such way to resize.
         """
-        self.resize = resizing.check(resize)
+        self.resize = resize and resizing.check(resize)
         self._run, self.label_map, self.image_size, self.threshold = run, label_map, image_size, threshold
         self._names = np.array(label_map.names)
 
@@ -103,7 +105,8 @@ class Detector:
             fix = "Ship another one, or export the run again in another way, and certify that"
             warnings.warn(f"{what}. {fix}: exporting.certify.", UnfitExportWarning, stacklevel=2)
         run = load_model(folder, facts)
-        return cls(run, label_map, facts.image_size, facts.threshold, resize=facts.resize)
+        resize = None if facts.format in RESIZING else facts.resize
+        return cls(run, label_map, facts.image_size, facts.threshold, resize=resize)
 
     @overload  # a str is a sequence of str, and taken as a path
     def detect(  # type: ignore[overload-overlap]
@@ -161,7 +164,10 @@ class Detector:
             what, fix = "this is a folder, not a photo", "Give it to detect_folder, or give the photos in it."
             raise photos.PhotoError(os.fspath(photo), what, fix)
         photo = photo.pixels() if isinstance(photo, LabelledImage) else photo
-        return photos.letterbox(photo, self.image_size, resize=self.resize)
+        if self.resize:
+            return photos.letterbox(photo, self.image_size, resize=self.resize)
+        rgb = photos.to_rgb(photo)
+        return Letterboxed(rgb, (1.0, 1.0), rgb.shape[1], rgb.shape[0])
 
     def detect_letterboxed(
         self, letterboxed: Sequence[Letterboxed], *, threshold: float | None = None, batch_size: int = 16
@@ -176,7 +182,8 @@ class Detector:
         threshold = self._checked(threshold)
         found = []
         for batch in batches(letterboxed, batch_size):
-            outputs = self._run(np.stack([photo.pixels for photo in batch]))
+            pixels = [photo.pixels for photo in batch]
+            outputs = self._run(np.stack(pixels) if self.resize else pixels)
             found += [self._detections(outputs, number, photo, threshold) for number, photo in enumerate(batch)]
         return found
 
