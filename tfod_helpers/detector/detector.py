@@ -104,9 +104,8 @@ class Detector:
             what = f"{storage.address(export)}: this export detects worse than what it was made from ({facts.unfit})"
             fix = "Ship another one, or export the run again in another way, and certify that"
             warnings.warn(f"{what}. {fix}: exporting.certify.", UnfitExportWarning, stacklevel=2)
-        run = load_model(folder, facts)
         resize = None if facts.format in RESIZING else facts.resize
-        return cls(run, label_map, facts.image_size, facts.threshold, resize=resize)
+        return cls(load_model(folder, facts), label_map, facts.image_size, facts.threshold, resize=resize)
 
     @overload  # a str is a sequence of str, and taken as a path
     def detect(  # type: ignore[overload-overlap]
