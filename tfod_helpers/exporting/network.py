@@ -75,7 +75,10 @@ class ExportNetwork:
         Returns:
             ``boxes``: float32, (n, anchors, 4), ``[dy, dx, dh, dw]``; ``logits``: float32, (n, anchors, classes).
         """
-        features = self.model.backbone(inputs.normalize(images), training=False)
+        return self.joined(self.model.backbone(inputs.normalize(images), training=False))
+
+    def joined(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Return what the network makes of its backbone's features, as a call does."""
         if self.model.decoder:  # a SpineNet is backbone and pyramid in one
             features = self.model.decoder(features, training=False)
         logits, encoded, _ = self.model.head(features)

@@ -19,6 +19,7 @@ from tfod_helpers.exporting.edge_tpu.report import ON_CPU, Report, judge
 
 if TYPE_CHECKING:
     from tfod_helpers.annotations import Dataset
+    from tfod_helpers.exporting.tflite import Quantize
     from tfod_helpers.files.run_folder import Checkpoint, Run
     from tfod_helpers.records import Records
 
@@ -30,6 +31,7 @@ def export(
     folder: str | os.PathLike[str],
     *,
     calibrate: Records | Dataset | None = None,
+    quantize: Quantize = "calibrated",
     checkpoint: Checkpoint = "best",
 ) -> Path:
     """Write a run's model for the Edge TPU's compiler, and print the `report` of it.
@@ -42,6 +44,7 @@ def export(
         run: the run folder.
         folder: the export folder to make, or to replace.
         calibrate: the photos that show which values occur; left out, the run's training photos.
+        quantize: how int8 comes about, as `exporting.tflite.export` takes it.
         checkpoint: ``"best"``, ``"last"``, or the step of a model that is kept; `runs.checkpoints` lists them.
 
     Returns:
@@ -60,10 +63,11 @@ def export(
     run = find_run(run)
     made = network.of_run(run, checkpoint, "the Edge TPU")
     photos = calibration.photos(made.config, calibrate)
+    content = tflite.quantized(made, "int8_full", nms=True, photos=photos, quantize=quantize)
     facts = {"precision": "int8_full", "decoded": True, "nms": made.nms}
     with whole_export(folder, run, made.config, checkpoint, tflite.FORMAT, **facts) as part:
         path = part / tflite.MODEL
-        path.write_bytes(for_compiler(tflite.convert(made, "int8_full", nms=True, photos=photos)))
+        path.write_bytes(for_compiler(content))
         compilation = compile_there(path)
         found = replace(report(path), compilation=compilation)
         found.write(part)
