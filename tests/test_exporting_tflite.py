@@ -12,7 +12,7 @@ import pytest
 from small_training import Small, Trained
 
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.detector import Detector, ExportFacts
+from tfod_helpers.detector import Detector, ExportFacts, tflite_metadata
 
 pytestmark = pytest.mark.tensorflow
 
@@ -74,6 +74,11 @@ def test_float32_detects_what_the_run_detects(trained: Trained, small: Small, tm
         trained.history.best["step"],
     )
     assert (folder / "anchors.npy").exists() is not nms
+    metadata = tflite_metadata.read(folder / "model.tflite")
+    assert metadata is not None
+    assert (metadata.labels, metadata.version) == (("red", "blue"), str(facts.step))
+    assert metadata.threshold == pytest.approx(facts.threshold)
+    assert metadata.description.endswith("Photos are letterboxed: scaled to fit, at the top left.")
     ours, detector = training.detector(trained.run), Detector.load(folder)
     for image in small.dataset:
         expected, found = ours.detect(image.path, threshold=0.0)[:10], detector.detect(image.path, threshold=0.0)[:10]
