@@ -11,11 +11,10 @@ import supervision as sv
 from tfod_helpers.annotations.appearance import PALETTE, font_for, ink_on, readable
 from tfod_helpers.detector.video.tracking import Track
 
-# supervision counts classes from 0.
-_COLOURS = sv.ColorPalette.from_hex([PALETTE[-1], *PALETTE[:-1]])
-_INKS = sv.ColorPalette(
-    [sv.Color.BLACK if ink_on(colour.as_hex()) == "black" else sv.Color.WHITE for colour in _COLOURS.colors]
-)
+# supervision counts classes from 0, and draws on BGR: with red and blue exchanged here, frames can stay as they are.
+_HEX = (PALETTE[-1], *PALETTE[:-1])
+_COLOURS = sv.ColorPalette([sv.Color(*sv.Color.from_hex(one).as_bgr()) for one in _HEX])
+_INKS = sv.ColorPalette([sv.Color.BLACK if ink_on(one) == "black" else sv.Color.WHITE for one in _HEX])
 _LONGEST_NAME = 32  # letters
 _TEXT, _LEAST_TEXT = 0.024, 12  # height of labels: a share of the frame's shorter side, and pixels
 
@@ -30,9 +29,9 @@ def draw(rgb: np.ndarray, found: sv.Detections, tracks: Sequence[Track], names: 
         names: of all classes, so that all have the same font.
 
     Returns:
-        uint8, shape (h, w, 3), **BGR**, which is what supervision draws on.
+        uint8, shape (h, w, 3), RGB.
     """
-    scene = np.ascontiguousarray(rgb[..., ::-1])
+    scene = rgb.copy()
     if not len(found):
         return scene
     assert found.confidence is not None

@@ -73,20 +73,20 @@ class VideoFile:
         self._stream: VideoStream | None = None
         self._last = -1
 
-    def write(self, bgr: np.ndarray, seconds: float) -> None:
+    def write(self, rgb: np.ndarray, seconds: float) -> None:
         """Write the next frame.
 
         Args:
-            bgr: uint8, shape (h, w, 3); one of another size than the first is scaled to that.
+            rgb: uint8, shape (h, w, 3); one of another size than the first is scaled to that.
             seconds: its time, from 0.
 
         Raises:
             VideoError: nothing here can encode it.
         """
         if self._stream is None:
-            self._stream = self._add_stream(*(side + side % 2 for side in bgr.shape[1::-1]))  # H.264: even sides only
+            self._stream = self._add_stream(*(side + side % 2 for side in rgb.shape[1::-1]))  # H.264: even sides only
         stream = self._stream
-        frame = av.VideoFrame.from_ndarray(bgr, format="bgr24").reformat(
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
             stream.width, stream.height, "yuv420p", dst_colorspace=Colorspace.ITU709
         )
         self._last = max(self._last + 1, round(seconds / _CLOCK))  # two frames of a damaged file may have one time
