@@ -1,4 +1,4 @@
-"""What every export folder holds besides the model: the label map and ``export.json``."""
+"""What every export folder holds besides the model: the label map, ``export.json`` and a model card."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tfod_helpers import experiment
 from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
 from tfod_helpers.detector.facts import sha256
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.exporting import raspberry_pi
+from tfod_helpers.exporting import model_card, raspberry_pi
+from tfod_helpers.exporting.model_card import origin
 from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Checkpoint, Run
 
@@ -58,7 +59,9 @@ def whole_export(
         files = {path.relative_to(part).as_posix(): sha256(path) for path in paths}
         made = replace(made, files=files)
         made.write(part)
-        if made.format == "tflite" and made.decoded:  # after the checksums: people may change it
+        # These are for people, who may change them: they have no checksum.
+        model_card.write(part, made, label_map, origin.of_run(run, config, checkpoint))
+        if made.format == "tflite" and made.decoded:
             raspberry_pi.write(part, made, label_map)
 
 

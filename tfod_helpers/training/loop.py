@@ -103,7 +103,7 @@ class Training:
         else:
             loaded = weights.load(self.steps.model, self.config.task.weights, classes=self.config.task.class_names)
             frozen = 0 if loaded.source == "scratch" else self.config.task.frozen_stride
-            facts = {"weights": str(loaded), "frozen_stride": frozen}
+            facts = {"weights": str(loaded), "weights_source": loaded.source, "frozen_stride": frozen}
             self.run.update_manifest(**facts, step=0, best=None, models=[])
             resuming.add_machine(self.run, machine, 0)
             if self.config.trainer.minutes:

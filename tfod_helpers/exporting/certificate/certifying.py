@@ -15,6 +15,7 @@ from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector, ExportFacts
 from tfod_helpers.detector.facts import VERSION
 from tfod_helpers.evaluation import Difference
+from tfod_helpers.exporting import model_card
 from tfod_helpers.exporting.certificate import circumstances
 from tfod_helpers.exporting.certificate.contenders import Contender, find_exports, find_reference
 from tfod_helpers.exporting.certificate.judging import Judgement, PhotoSet
@@ -193,5 +194,6 @@ def _keep(one: Contender, row: dict[str, Any], facts: Mapping[str, Any]) -> None
     assert one.facts
     try:
         replace(one.facts, certificate=plain({**facts, **row}), version=VERSION).write(one.where)
+        model_card.update(one.where)
     except OSError as error:
         row["notes"] = "; ".join(filter(None, [row["notes"], f"the verdict could not be written beside it ({error})"]))
