@@ -11,6 +11,8 @@ import numpy as np
 import onnx
 import pytest
 from conftest import Once
+from model_card_code import assert_same, run_lines
+from PIL import Image
 from small_training import Small, Trained
 
 from tfod_helpers.annotations import LabelMap
@@ -91,6 +93,16 @@ def test_what_is_wrong_with_the_file_is_said(brightest: Path, monkeypatch: pytes
     (brightest / "model.onnx").unlink()
     with pytest.raises(FileNotFoundError, match=r"model\.onnx: the model's file is missing"):
         Detector.load(brightest)
+
+
+def test_code_of_the_card_runs(brightest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines that a model card gives for ONNX find what `Detector` finds."""
+    Image.fromarray(np.full((40, 80, 3), 204, np.uint8)).save(brightest / "photo.jpg")
+    found = run_lines(brightest, monkeypatch)
+    scale = np.tile([found["width"] / found["photo"].width, found["height"] / found["photo"].height], 2)
+    count = int(found["count"][0])
+    boxes_xyxy = np.minimum(found["boxes"][0, :count] / scale, [80, 40, 80, 40])
+    assert_same(boxes_xyxy, found["scores"][0, :count], brightest)
 
 
 @pytest.mark.tensorflow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Once
+from model_card_code import assert_same, run_lines
 from PIL import Image
 
 from tfod_helpers.annotations import LabelMap
@@ -129,6 +131,19 @@ def test_it_finds_what_the_detector_finds(lite: Path, tmp_path: Path) -> None:
     """Names, scores and boxes are `Detector`'s, for models of floats and of bytes, letterboxed and stretched photos."""
     for name, photos in (("floats", 4), ("bytes", 1), ("stretch", 1)):
         check(lite / name, tmp_path, [sys.executable, "-c", ALONE], photos=photos)
+
+
+@pytest.mark.tensorflow
+def test_code_of_the_card_runs(lite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines that a model card gives for LiteRT find what `Detector` finds."""
+    folder = shutil.copytree(lite / "floats", tmp_path / "export")
+    shutil.copy(put_photos(tmp_path)[0], folder / "photo.jpg")
+    found = run_lines(folder, monkeypatch)
+    height, width = (found["photo"].height, found["photo"].width)
+    boxes_yxyx = found["boxes"] * SIDE / np.tile([found["height"] / height, found["width"] / width], 2)
+    boxes_xyxy = np.minimum(boxes_yxyx, [height, width] * 2)[:, [1, 0, 3, 2]]
+    assert found["classes"].tolist() == [1, 0]
+    assert_same(boxes_xyxy, found["scores"], folder)
 
 
 @pytest.mark.tensorflow

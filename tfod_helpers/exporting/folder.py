@@ -14,7 +14,7 @@ from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
 from tfod_helpers.detector.facts import sha256
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.exporting import model_card, raspberry_pi
-from tfod_helpers.exporting.model_card import origin
+from tfod_helpers.exporting.model_card import gathering
 from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Checkpoint, Run
 
@@ -60,7 +60,7 @@ def whole_export(
         made = replace(made, files=files)
         made.write(part)
         # These are for people, who may change them: they have no checksum.
-        model_card.write(part, made, label_map, origin.of_run(run, config, checkpoint))
+        model_card.write(part, made, label_map, gathering.of_run(run, config, checkpoint))
         if made.format == "tflite" and made.decoded:
             raspberry_pi.write(part, made, label_map)
 

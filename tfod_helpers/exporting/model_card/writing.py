@@ -6,16 +6,13 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tfod_helpers import __version__
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.detector import ExportFacts
+from tfod_helpers.exporting.model_card.origin import Origin, Photos
 from tfod_helpers.exporting.model_card.usage import usage
 from tfod_helpers.files import storage
-
-if TYPE_CHECKING:  # what gathers these loads TensorFlow, and a card is brought up to date without
-    from tfod_helpers.exporting.model_card.origin import Origin, Photos
 
 CARD = "README.md"
 _BEGIN, _END = "<!-- what exporting.certify found: begin -->", "<!-- end -->"
