@@ -11,14 +11,14 @@ class Photos:
 
     Attributes:
         images: how many.
-        boxes: objects in them, None where that is not known.
+        count: objects in them, None where that is not known.
         objects: objects of each class, by name; empty where that is not known.
         sides: square roots of boxes' areas in pixels of the model's input, of which a twentieth lies below the first
             and above the second; None where that is not known.
     """
 
     images: int
-    boxes: int | None = None
+    count: int | None = None
     objects: dict[str, int] | None = None
     sides: tuple[float, float] | None = None
 

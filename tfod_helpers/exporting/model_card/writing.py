@@ -112,7 +112,7 @@ def _what(facts: ExportFacts, label_map: LabelMap, origin: Origin) -> str:
     classes = f"{len(label_map)} class{'es' * (len(label_map) != 1)}"
     return _filled(
         f"It finds objects of {classes} in photos and says where they are: a box, a class and a confidence each. "
-        f"{origin.network}, trained for {facts.step:,} steps of {origin.batch_size:,} photos with tfod_helpers "
+        f"It is a {origin.network}, trained for {facts.step:,} steps of {origin.batch_size:,} photos with tfod_helpers "
         f"{origin.made_with.get('tfod_helpers', __version__)} from the preset `{facts.preset}`. {origin.started}"
     )
 
@@ -235,7 +235,7 @@ def escape(text: str) -> str:
 
 
 def _counted(photos: Photos) -> str:
-    objects = "" if photos.boxes is None else f" with {photos.boxes:,} object{'s' * (photos.boxes != 1)}"
+    objects = "" if photos.count is None else f" with {photos.count:,} object{'s' * (photos.count != 1)}"
     return f"{photos.images:,} photo{'s' * (photos.images != 1)}{objects}"
 
 
