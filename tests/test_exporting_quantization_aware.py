@@ -9,9 +9,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import supervision as sv
 from small_training import Small
 
 if TYPE_CHECKING:
+    from tfod_helpers.annotations import Dataset
+    from tfod_helpers.evaluation import Evaluation
     from tfod_helpers.exporting.network import ExportNetwork
     from tfod_helpers.exporting.quantization_aware import AwareNetwork
 
@@ -107,20 +110,35 @@ def test_training_changes_weights_and_leaves_the_statistics_of_batch_norms(
         np.testing.assert_array_equal(weight.numpy(), old)
 
 
-@pytest.mark.parametrize(("ap", "kept"), [(0.54, b"aware"), (0.53, b"calibrated"), (0.5, b"calibrated")])
+@pytest.mark.parametrize(("shifted", "kept"), [(0, b"aware"), (2, b"calibrated"), (8, b"calibrated")])
 def test_the_better_file_is_kept_and_both_scores_are_said(
-    made: ExportNetwork, capsys: pytest.CaptureFixture[str], ap: float, kept: bytes
+    made: ExportNetwork, small: Small, capsys: pytest.CaptureFixture[str], shifted: int, kept: bytes
 ) -> None:
-    """Where the training did not help, the file of calibration alone comes back."""
+    """Boxes are off by 2 pixels, and by more, fewer or as many: the file with the higher AP comes back."""
+    from tfod_helpers import evaluation
     from tfod_helpers.exporting import quantization_aware
 
-    scores = {b"calibrated": 0.53, b"aware": ap}
+    scores = {b"calibrated": moved(small.dataset, 2), b"aware": moved(small.dataset, shifted)}
     with (
         mock.patch.object(quantization_aware, "train", lambda network, steps: network),
-        mock.patch.object(quantization_aware, "_ap", lambda content, *_: scores[content]),
+        mock.patch.object(quantization_aware, "_evaluated", lambda content, *_: scores[content]),
     ):
         assert quantization_aware.improve(made, b"calibrated", lambda _: b"aware", decoded=False) == kept
-    assert f"calibration alone: AP 0.530; aware: {ap:.3f}; the {kept.decode()} one is kept." in capsys.readouterr().out
+    before, after = scores[b"calibrated"], scores[b"aware"]
+    said = capsys.readouterr().out
+    assert f"calibration alone: AP {before.ap:.3f}; aware: {after.ap:.3f}; the {kept.decode()} one is kept." in said
+    assert str(evaluation.difference(after, before)) in said
+
+
+def moved(dataset: Dataset, pixels: int) -> Evaluation:
+    """The evaluation of detections that lie so many pixels beside the objects."""
+    from tfod_helpers import evaluation
+
+    found = [
+        sv.Detections(xyxy=image.boxes_xyxy + pixels, confidence=np.ones(len(image.labels)), class_id=image.labels)
+        for image in dataset
+    ]
+    return evaluation.score(dataset, found, resamples=0)
 
 
 def test_a_network_that_cannot_be_wrapped_is_refused_in_words(made: ExportNetwork) -> None:

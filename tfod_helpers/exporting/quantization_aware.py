@@ -41,6 +41,7 @@ from tfod_helpers import evaluation, experiment, records
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import ANCHORS, Detector, ExportFacts
 from tfod_helpers.detector.loading import load_model
+from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.exporting.network import ExportNetwork
 from tfod_helpers.network.model import task_of
 from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
@@ -157,14 +158,17 @@ def improve(
     found = find_records(made.config, "validation")
     photos = Dataset(tuple(records.read(found)), found.label_map)
     aware = convert(train(made, steps=steps))
-    before, after = (_ap(content, made, photos, decoded) for content in (calibrated, aware))
-    kept = "aware" if after > before else "calibrated"
-    print(f"calibration alone: AP {before:.3f}; aware: {after:.3f}; the {kept} one is kept.")
+    before, after = (_evaluated(content, made, photos, decoded) for content in (calibrated, aware))
+    kept = "aware" if after.ap > before.ap else "calibrated"
+    print(
+        f"calibration alone: AP {before.ap:.3f}; aware: {after.ap:.3f}; the {kept} one is kept. The aware one's "
+        f"difference: {evaluation.difference(after, before)}."
+    )
     return aware if kept == "aware" else calibrated
 
 
-def _ap(content: bytes, made: ExportNetwork, photos: Dataset, decoded: bool) -> float:
-    """Return the AP of a .tflite file, run as it will be run."""
+def _evaluated(content: bytes, made: ExportNetwork, photos: Dataset, decoded: bool) -> Evaluation:
+    """Evaluate a .tflite file, run as it will be run."""
     label_map = experiment.label_map(made.config)
     facts = ExportFacts("tflite", made.side, made.classes, 0.0, made.config.task.preset, 0, 0.0, 0.0)
     facts = replace(facts, decoded=decoded, nms=made.nms)
@@ -173,7 +177,7 @@ def _ap(content: bytes, made: ExportNetwork, photos: Dataset, decoded: bool) -> 
         (folder / "model.tflite").write_bytes(content)
         np.save(folder / ANCHORS, made.anchors_yxhw, allow_pickle=False)
         detector = Detector(load_model(folder, facts), label_map, made.side, 0.0, resize=made.config.task.resize)
-        return evaluation.evaluate(detector, photos, resamples=0).ap
+        return evaluation.evaluate(detector, photos, resamples=0)
 
 
 def _quantized(part: tf_keras.Model) -> tf_keras.Model:
