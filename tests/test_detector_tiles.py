@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import supervision as sv
 from PIL import Image
 from scipy import ndimage
+from tqdm import tqdm
 
 from tfod_helpers import evaluation, photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.detector import Detector
+from tfod_helpers.detector import Detector, tiles
 
 LABEL_MAP = LabelMap(["cat", "dog"])
 SIDE, TILE = 64, 128
@@ -176,6 +178,27 @@ def test_a_photo_no_larger_than_a_tile_is_looked_at_once() -> None:
     looks.clear()
     tiled.detect(photo_of(size=(300, 128)), batch_size=2)  # three tiles beside each other
     assert looks == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("size", "tile", "overlap"), [((520, 400), 128, 0.25), ((256, 128), 128, 0), ((300, 64), 64, 0)]
+)
+def test_a_bar_counts_the_tiles_of_one_photo(
+    size: tuple[int, int], tile: int, overlap: float, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends at the number of tiles that it began with; for several photos there is none."""
+    bars: list[tqdm] = []
+
+    def bar(**given: Any) -> tqdm:
+        bars.append(tqdm(**given | {"delay": 0}))
+        return bars[-1]
+
+    monkeypatch.setattr(tiles, "tqdm", bar)
+    tiled = detector.tiled(tile=tile, overlap=overlap)
+    tiled.detect(photo_of(size=size), batch_size=3)
+    assert bars[0].n == bars[0].total > 1
+    tiled.detect([photo_of(size=size)])
+    assert bars[1].disable
 
 
 def test_masks_lie_in_their_boxes_in_the_whole_photo() -> None:

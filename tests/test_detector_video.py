@@ -473,6 +473,10 @@ def test_numbers_out_of_range_are_refused(detector: Detector, moving: Path, tmp_
             detector.detect_video(moving, **{name: value})
     with pytest.raises(ValueError, match=r"a\.avi: a video cannot be saved as '\.avi'\. Use \.mp4, \.mov or \.mkv\."):
         detector.detect_video(moving, to=tmp_path / "a.avi")
+    whole = moving.read_bytes()
+    with pytest.raises(ValueError, match=r"moving\.mp4: this is the video itself\. Give another path"):
+        detector.detect_video(moving, to=tmp_path / "new" / ".." / moving.name)
+    assert moving.read_bytes() == whole
 
 
 def test_of_a_video_that_was_cut_off_the_rest_counts(

@@ -304,9 +304,9 @@ class Detector:
 
         Raises:
             FileNotFoundError: there is no such file or camera.
-            video.VideoError: it is no video, no frame of it can be decoded, or nothing here knows its codec.
+            VideoError: it is no video, no frame of it can be decoded, or nothing here knows its codec.
             TypeError: ``source`` is neither a path nor a number.
-            ValueError: a number is out of range, or ``to`` has another ending.
+            ValueError: a number is out of range, or ``to`` has another ending or is the video itself.
         """
 
         def detect(frames: Sequence[np.ndarray], least: float) -> list[sv.Detections]:

@@ -18,6 +18,7 @@ from tfod_helpers.detector.video import reading, writing
 from tfod_helpers.detector.video.drawing import draw
 from tfod_helpers.detector.video.reading import Frame, Source, Video
 from tfod_helpers.detector.video.tracking import LEAST, Track, Tracker
+from tfod_helpers.files import storage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,7 @@ def detect_video(
         track: whether to say which detections are the same object.
         batch_size: frames that are handed over at a time.
     """
-    _check(to, every, seconds, batch_size)
+    _check(source, to, every, seconds, batch_size)
     tracker = Tracker(threshold) if track else None
     rows: list[tuple[Any, ...]] = []
     looked_at = 0
@@ -79,14 +80,22 @@ def detect_video(
     return _table(rows, track, video, looked_at)
 
 
-def _check(to: str | os.PathLike[str] | None, every: int, seconds: float | None, batch_size: int) -> None:
+def _check(
+    source: Source, to: str | os.PathLike[str] | None, every: int, seconds: float | None, batch_size: int
+) -> None:
     for name, value in (("every", every), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}.")
     if seconds is not None and not seconds > 0:
         raise ValueError(f"seconds must be more than 0, got {seconds}.")
-    if to is not None:
-        writing.check_target(to)
+    if to is None:
+        return
+    writing.check_target(to)
+    if (
+        isinstance(source, str | os.PathLike)
+        and storage.local_place(source).resolve() == storage.local_place(to).resolve()
+    ):
+        raise ValueError(f"{storage.address(to)}: this is the video itself. Give another path for the annotated one.")
 
 
 def _progress(video: Video, seconds: float | None) -> tqdm:
