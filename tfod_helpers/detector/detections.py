@@ -1,4 +1,4 @@
-"""What is looked at, in batches; what was found, one by one; and masks in the pixels of the photo."""
+"""What is looked at, in batches, and what was found: in the pixels of the photo, one by one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import supervision as sv
 from PIL import Image
 
 from tfod_helpers.annotations import LabelledImage
+from tfod_helpers.detector.decoding import Outputs
 from tfod_helpers.photos import Letterboxed
 
 Photo = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | LabelledImage
@@ -38,7 +39,33 @@ def batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
         yield batch
 
 
-def paste(masks: np.ndarray, boxes_xyxy: np.ndarray, photo: Letterboxed) -> np.ndarray:
+def in_photo(outputs: Outputs, number: int, photo: Letterboxed, threshold: float, names: np.ndarray) -> sv.Detections:
+    """Take one photo's detections out of a batch, back into the photo's pixels.
+
+    Args:
+        outputs: of a model, as `Detector` takes them.
+        number: of the photo in the batch.
+        photo: what the model saw.
+        threshold: the least confidence.
+        names: of the classes; ids begin at 1.
+    """
+    count = outputs["count"][number]
+    scores = outputs["scores"][number, :count]
+    whole_xyxy = outputs["boxes_xyxy"][number, :count] / np.tile(photo.scale, 2)
+    boxes_xyxy = np.clip(whole_xyxy, 0, [photo.width, photo.height] * 2).astype(np.float32)
+    # Of a box in the padding beside the photo nothing is left.
+    keep = np.flatnonzero((scores >= threshold) & (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1))
+    ids = outputs["classes"][number, keep].astype(int)
+    return sv.Detections(
+        xyxy=boxes_xyxy[keep],
+        confidence=scores[keep],
+        class_id=ids,
+        data={"class_name": names[ids - 1]},
+        mask=_paste(outputs["masks"][number, keep], whole_xyxy[keep], photo) if "masks" in outputs else None,
+    )
+
+
+def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, photo: Letterboxed) -> np.ndarray:
     """Return masks that are given within their boxes, float (n, m, m), as pixels of the photo: bool, (n, h, w).
 
     A box may reach over the photo's edge, into the padding of a letterboxed photo.

@@ -17,7 +17,7 @@ from tfod_helpers import photos
 from tfod_helpers.annotations import LabelledImage, LabelMap
 from tfod_helpers.detector import video
 from tfod_helpers.detector.decoding import Outputs
-from tfod_helpers.detector.detections import Photo, batches, each, paste
+from tfod_helpers.detector.detections import Photo, batches, each, in_photo
 from tfod_helpers.detector.facts import LABEL_MAP, ExportFacts, UnfitExportWarning
 from tfod_helpers.detector.loading import RESIZING, load_model
 from tfod_helpers.detector.tiles import TiledDetector
@@ -183,7 +183,7 @@ class Detector:
         for batch in batches(letterboxed, batch_size):
             pixels = [photo.pixels for photo in batch]
             outputs = self._run(np.stack(pixels) if self.resize else pixels)
-            found += [self._detections(outputs, number, photo, threshold) for number, photo in enumerate(batch)]
+            found += [in_photo(outputs, number, photo, threshold, self._names) for number, photo in enumerate(batch)]
         return found
 
     def _checked(self, threshold: float | None) -> float:
@@ -192,23 +192,6 @@ class Detector:
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold must be between 0 and 1, got {threshold}.")
         return threshold
-
-    def _detections(self, outputs: Outputs, number: int, photo: Letterboxed, threshold: float) -> sv.Detections:
-        """Take one photo's detections out of a batch, back into the photo's pixels."""
-        count = outputs["count"][number]
-        scores = outputs["scores"][number, :count]
-        whole_xyxy = outputs["boxes_xyxy"][number, :count] / np.tile(photo.scale, 2)
-        boxes_xyxy = np.clip(whole_xyxy, 0, [photo.width, photo.height] * 2).astype(np.float32)
-        # Of a box in the padding beside the photo nothing is left.
-        keep = np.flatnonzero((scores >= threshold) & (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1))
-        ids = outputs["classes"][number, keep].astype(int)
-        return sv.Detections(
-            xyxy=boxes_xyxy[keep],
-            confidence=scores[keep],
-            class_id=ids,
-            data={"class_name": self._names[ids - 1]},
-            mask=paste(outputs["masks"][number, keep], whole_xyxy[keep], photo) if "masks" in outputs else None,
-        )
 
     def detect_folder(
         self, folder: str | os.PathLike[str], *, threshold: float | None = None, batch_size: int = 16
@@ -308,12 +291,8 @@ class Detector:
             TypeError: ``source`` is neither a path nor a number.
             ValueError: a number is out of range, or ``to`` has another ending or is the video itself.
         """
-
-        def detect(frames: Sequence[np.ndarray], least: float) -> list[sv.Detections]:
-            return self.detect(frames, threshold=least, batch_size=batch_size)
-
         return video.detect_video(
-            detect,
+            self.detect,
             source,
             names=self.label_map.names,
             threshold=self._checked(threshold),

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import supervision as sv
 from tqdm import tqdm
 
@@ -23,7 +22,7 @@ from tfod_helpers.files import storage
 if TYPE_CHECKING:
     import pandas as pd
 
-Detect = Callable[[Sequence[np.ndarray], float], list[sv.Detections]]
+Detect = Callable[..., list[sv.Detections]]
 _COLUMNS = ("frame", "seconds", "class", "confidence", "xmin", "ymin", "xmax", "ymax")
 _ROOM = 200e6  # bytes of a batch; there are two of them, one of which is decoded while the other is looked at
 
@@ -43,7 +42,7 @@ def detect_video(
     """Find objects in a video; `Detector.detect_video` says how.
 
     Args:
-        detect: takes frames, uint8 RGB of shape (h, w, 3), and the least confidence, and returns their detections.
+        detect: returns the detections of frames, uint8 RGB of shape (h, w, 3); `Detector.detect` or one like it.
         source: a file or a camera.
         names: of all classes.
         threshold: the least confidence of what is found.
@@ -66,7 +65,8 @@ def detect_video(
         if video.is_camera:  # somebody stops it, and wants what was found until then
             stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         for batch in batches:
-            found = detect([frame.rgb for frame in batch], min(threshold, LEAST) if track else threshold)
+            least = min(threshold, LEAST) if track else threshold
+            found = detect([frame.rgb for frame in batch], threshold=least, batch_size=batch_size)
             tracks: list[list[Track]] = [[] for _ in batch]
             if tracker:
                 for number, frame in enumerate(batch):
