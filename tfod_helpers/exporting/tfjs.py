@@ -38,7 +38,7 @@ from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
 
 FORMAT = "tfjs"
 Precision = Literal["float32", "float16", "uint8"]
-_OPTIMIZERS = ("function", "constfold", "remap", "dependency")
+_OPTIMIZERS = ("function", "constfold", "dependency")
 _SMALL = 1024  # numbers: fewer stay float32 among weights of 8 bits; biases and depthwise filters need the precision
 
 
@@ -119,10 +119,7 @@ def _signature(frozen: Any) -> SignatureDef:
 
 
 def _optimized(frozen: Any, signature: SignatureDef) -> GraphDef:
-    """Return a frozen function's graph with batch norms, biases and activations fused into the convolutions.
-
-    Where no device is named, TensorFlow only makes a multiplication and a sum of each batch norm.
-    """
+    """Return a frozen function's graph with batch norms, biases and activations fused into the convolutions."""
     config = ConfigProto()
     config.graph_options.rewrite_options.optimizers.extend(_OPTIMIZERS)
     config.graph_options.rewrite_options.meta_optimizer_iterations = RewriterConfig.TWO
