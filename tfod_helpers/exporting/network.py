@@ -132,12 +132,8 @@ def of_model(trained: tf_keras.Model, config: ExperimentConfig) -> ExportNetwork
         backbone.use_keras_upsampling_2d = True
     network = build_model(changed)
     anchors = model.anchor.num_scales * len(model.anchor.aspect_ratios)
-    network.set_weights(
-        [
-            _without_background(values, like.shape, anchors)
-            for values, like in zip(trained.get_weights(), network.weights, strict=True)
-        ]
-    )
+    for weight, values in zip(_as_made(network), _as_made(trained), strict=True):
+        weight.assign(_without_background(values.numpy(), weight.shape, anchors))
     return ExportNetwork(network, config, _anchors(config))
 
 
@@ -167,6 +163,14 @@ def _joined(levels: dict[str, tf.Tensor], values: int) -> tf.Tensor:
         for key in sorted(levels, key=int)
     ]
     return tf.concat(flat, axis=1)
+
+
+def _as_made(model: tf_keras.Model) -> list[tf.Variable]:
+    """Return a model's weights in the order in which they were made.
+
+    Keras lists them by the depth of their layers, and a SpineNet that is upsampled by fewer layers has others there.
+    """
+    return sorted(model.weights, key=lambda weight: int(weight._unique_id.rpartition("_")[2]))
 
 
 def _without_background(values: np.ndarray, shape: tf.TensorShape, anchors: int) -> np.ndarray:
