@@ -110,7 +110,7 @@ With TensorFlow.js (`npm install @tensorflow/tfjs`), where `square` is an `Image
 
 ```js
 const model = await tf.loadGraphModel("model.json");
-const images = tf.browser.fromPixels(square).toFloat().expandDims();
+const images = tf.expandDims(tf.cast(tf.browser.fromPixels(square), "float32"));
 const outputs = model.modelSignature.outputs;
 const [boxes, logits] = model.execute(images, [outputs.boxes.name, outputs.logits.name]);
 ```

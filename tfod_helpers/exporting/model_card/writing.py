@@ -27,7 +27,7 @@ _KINDS = {
     "web_page": "web page",
 }
 _RESIZED = {"letterbox": "letterboxed", "stretch": "stretched"}
-_MARKUP = frozenset("\\`*_[]#<>&|~$@{}")  # what Markdown, its dialects and HTML could take for markup
+_ESCAPABLE, _MARKUP = "\\`*_[]#{}", "<>&|~$@"  # what Markdown, its dialects and HTML could take for markup
 _FEW_WORDS = f"Of these classes there were fewer than {_FEW} training objects: {{}}."
 _UNTESTED = "Of these classes no validation photo shows an object, so how well they are found is unknown: {}."
 _PUBLISHES = "which publishes them, is under the Apache License 2.0."
@@ -231,7 +231,7 @@ def _publisher(started: str) -> str:
 
 def escape(text: str) -> str:
     """Return a text that Markdown and HTML show as it is, also in a table."""
-    return "".join(f"&#{ord(one)};" if one in _MARKUP else one for one in text)
+    return "".join(f"\\{one}" if one in _ESCAPABLE else f"&#{ord(one)};" if one in _MARKUP else one for one in text)
 
 
 def _counted(photos: Photos) -> str:
