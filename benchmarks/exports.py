@@ -128,9 +128,10 @@ def of_preset(name: str) -> None:
     from tfod_helpers.network.model import build_model
 
     photos = voc.read(SAMPLE / "test")
-    some = Dataset(tuple(photos)[:20], photos.label_map)
+    some, others = (Dataset(tuple(photos)[part], photos.label_map) for part in (slice(20), slice(20, 40)))
     with tempfile.TemporaryDirectory() as folder:
-        parts = {part: records.write(some, Path(folder) / part) for part in ("train", "validation")}
+        splits = {"train": some, "validation": others}
+        parts = {part: records.write(split, Path(folder) / part) for part, split in splits.items()}
         config = experiment.make(name, **parts, weights=None)
     if config.task.is_rcnn:
         print(f"{name}: an R-CNN; LiteRT holds no such network, and exporting it says so")
