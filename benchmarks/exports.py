@@ -14,7 +14,8 @@ that what else the machine does falls on all of them; the SavedModel, called as 
 ``--presets`` takes every preset with fresh weights to float32 and to int8, and says for each which operators the files
 hold, how large they are, how far the outputs of int8 lie from those of float32, and how long one photo takes. Weights
 that learned nothing have no AP, so the distance is relative: the root of the mean squared difference, over the standard
-deviation of the float32 output.
+deviation of the float32 output. The last layers, which begin near zero and would give the same output everywhere, are
+sampled anew for it.
 """
 
 from __future__ import annotations
@@ -136,7 +137,9 @@ def of_preset(name: str) -> None:
     if config.task.is_rcnn:
         print(f"{name}: an R-CNN; LiteRT holds no such network, and exporting it says so")
         return
-    made = network.of_model(build_model(config), config)
+    model = build_model(config)
+    _wake(model)
+    made = network.of_model(model, config)
     squares = calibration.photos(config, some)
     outputs, sizes, times = {}, {}, {}
     for precision in ("float32", "int8"):
@@ -155,6 +158,14 @@ def of_preset(name: str) -> None:
         f"of logits {lost['logits']:.3f}",
         flush=True,
     )
+
+
+def _wake(model: Any) -> None:
+    """Sample the weights of the head that begin near zero anew, by the size of what they sum over."""
+    random = np.random.default_rng(0)
+    for weight in model.head.trainable_weights:
+        if len(weight.shape) == 4 and np.std(weight.numpy()) < 0.02:
+            weight.assign(random.normal(0, np.prod(weight.shape[:-1]) ** -0.5, weight.shape))
 
 
 def _outputs(content: bytes, squares: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
