@@ -14,8 +14,8 @@ that what else the machine does falls on all of them; the SavedModel, called as 
 ``--presets`` takes every preset with fresh weights to float32 and to int8, and says for each which operators the files
 hold, how large they are, how far the outputs of int8 lie from those of float32, and how long one photo takes. Weights
 that learned nothing have no AP, so the distance is relative: the root of the mean squared difference, over the standard
-deviation of the float32 output. The last layers, which begin near zero and would give the same output everywhere, are
-sampled anew for it.
+deviation of the float32 output. For it the batch norms take the statistics of some photos, and the last layers, which
+begin near zero, are sampled anew: otherwise every output would be the same.
 """
 
 from __future__ import annotations
@@ -137,10 +137,9 @@ def of_preset(name: str) -> None:
     if config.task.is_rcnn:
         print(f"{name}: an R-CNN; LiteRT holds no such network, and exporting it says so")
         return
-    model = build_model(config)
-    _wake(model)
+    model, squares = build_model(config), calibration.photos(config, some)
+    _wake(model, squares[:8])
     made = network.of_model(model, config)
-    squares = calibration.photos(config, some)
     outputs, sizes, times = {}, {}, {}
     for precision in ("float32", "int8"):
         content = tflite.convert(made, precision, nms=False, photos=squares if precision == "int8" else None)
@@ -160,12 +159,18 @@ def of_preset(name: str) -> None:
     )
 
 
-def _wake(model: Any) -> None:
-    """Sample the weights of the head that begin near zero anew, by the size of what they sum over."""
+def _wake(model: Any, squares: np.ndarray) -> None:
+    """Let a fresh network's outputs depend on the photo."""
+    from tfod_helpers.network import inputs
+
     random = np.random.default_rng(0)
     for weight in model.head.trainable_weights:
         if len(weight.shape) == 4 and np.std(weight.numpy()) < 0.02:
             weight.assign(random.normal(0, np.prod(weight.shape[:-1]) ** -0.5, weight.shape))
+    for layer in model.submodules:
+        if hasattr(layer, "moving_mean"):
+            layer.momentum = 0.0  # the moving statistics become those of this batch
+    model(inputs.normalize(squares), training=True)
 
 
 def _outputs(content: bytes, squares: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
