@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.server
 import json
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -263,3 +266,24 @@ def test_a_class_name_cannot_become_part_of_the_page(web_exports: Path) -> None:
     assert json.loads(written)["classes"][0]["name"] == name
     assert web_page._title(["a", "b", "c", "d", "e"]) == "Detects a, b, c and 2 more"
     assert web_page._title(["a", "b"]) == "Detects a and b"
+
+
+def test_a_notebook_shows_the_page(web_exports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter gets a frame of a page that this process serves, with the camera allowed; Colab its own kind of frame."""
+    from tfod_helpers.exporting import web_page
+
+    frame = web_page.show(web_exports / "page", height=500)
+    with urllib.request.urlopen(frame.src) as answer:
+        assert b"<title>Finds &lt;b&gt;red" in answer.read()
+    assert 'height="500"' in frame._repr_html_()
+    assert 'allow="camera"' in frame._repr_html_()
+    shown = []
+    output = SimpleNamespace(serve_kernel_port_as_iframe=lambda port, height: shown.append((port, height)))
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(output=output))
+    assert web_page.show(web_exports / "page") is None
+    (port, height) = shown[0]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/export.json") as answer:
+        assert json.load(answer)["format"] == "web_page"
+    assert height == "760"
+    with pytest.raises(ValueError, match=r"an export of the format tfjs, which has no page\. Give the folder"):
+        web_page.show(web_exports / "float32")

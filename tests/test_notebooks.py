@@ -17,7 +17,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NAMES = ["00_check_your_photos", "01_train_tpu", "02_predict_gpu", "03_tune_and_compare"]
+NAMES = ["00_check_your_photos", "01_train_tpu", "02_predict_gpu", "03_tune_and_compare", "05_ship_it"]
 MAX_BYTES = 300_000
 MAX_CELL_LINES = 25
 MAX_MEDIAN_LINES = 5
@@ -64,8 +64,8 @@ def printed(cell: nbformat.NotebookNode) -> str:
     return "\n".join(texts)
 
 
-def test_notebooks_are_the_four() -> None:
-    """The folder holds the notebooks that check, train, predict and compare, and nothing that no test looks at."""
+def test_notebooks_are_the_five() -> None:
+    """The folder holds the notebooks that check, train, predict, compare and ship, and none that no test looks at."""
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
 
 
@@ -85,7 +85,7 @@ def test_setup_cell_is_what_the_tool_writes(name: str) -> None:
     """The first code cell is the setup cell, to the letter what tools/write_setup_cell.py writes for this notebook."""
     written = runpy.run_path(str(FOLDER.parent / "tools" / "write_setup_cell.py"))["render"](read(name))
     assert written.startswith("#@title Setup\n")
-    assert ('installing.install("train")' in written) == (name != "00_check_your_photos")  # which needs no TensorFlow
+    assert ('installing.install("train"' in written) == (name != "00_check_your_photos")  # which needs no TensorFlow
     assert "installing.install(" in written
     assert code_cells(name)[0].source == written
 

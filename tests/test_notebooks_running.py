@@ -18,7 +18,7 @@ trains = pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "names",
     [
-        pytest.param(["01_train_tpu", "02_predict_gpu"], marks=trains),  # the second takes what the first makes
+        pytest.param(["01_train_tpu", "02_predict_gpu", "05_ship_it"], marks=trains),  # which take what the first makes
         pytest.param(["03_tune_and_compare"], marks=trains),
         ["00_check_your_photos"],
     ],

@@ -20,7 +20,10 @@ MODULES = {path.stem for path in (ROOT / "tfod_helpers").iterdir() if not path.s
 # Modules that load TensorFlow, or run what does: a notebook that uses one needs the extra [train].
 WITH_TENSORFLOW = {"detector", "doctor", "experiment", "exporting", "learning_curve", "runtime", "training"}
 # What the notebooks use of a module of this package, and where it is.
-INSIDE = {"Detector": "detector", "ExportFacts": "detector", "saved_model": "exporting"}
+INSIDE = {"Detector": "detector", "ExportFacts": "detector"} | dict.fromkeys(
+    ("edge_tpu", "onnx", "saved_model", "tfjs", "tflite", "web_page"), "exporting"
+)
+EXTRAS = {"onnx": "onnx", "web_page": "browser"}  # a name that is used -> the extra that it needs besides
 NAMES_PER_LINE = 8
 TITLE = "#@title Setup"
 CELL = f"""\
@@ -55,6 +58,8 @@ def render(notebook: nbformat.NotebookNode) -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = names_used(notebook)
     homes = {INSIDE[name] for name in names & INSIDE.keys()}
+    extras = ["train"] if (names | homes) & WITH_TENSORFLOW else []
+    extras += sorted(EXTRAS[name] for name in names & EXTRAS.keys())
     lines = {"tfod_helpers": sorted(names & MODULES)}
     lines |= {
         f"tfod_helpers.{home}": sorted(name for name in names if INSIDE.get(name) == home) for home in sorted(homes)
@@ -67,7 +72,7 @@ def render(notebook: nbformat.NotebookNode) -> str:
     return CELL.format(
         more="import os\n" if "os" in names else "",
         url=project["urls"]["Repository"],
-        extra='"train"' if (names | homes) & WITH_TENSORFLOW else "",
+        extra=", ".join(f'"{extra}"' for extra in extras),
         imports="\n".join(imports),
     )
 

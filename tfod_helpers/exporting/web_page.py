@@ -18,19 +18,23 @@ import json
 import os
 import re
 import shutil
+import sys
 from dataclasses import asdict
 from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tfod_helpers.annotations import appearance
-from tfod_helpers.detector import ANCHORS
+from tfod_helpers.detector import ANCHORS, ExportFacts
+from tfod_helpers.detector.runtimes import browser
 from tfod_helpers.detector.runtimes.tfjs import LICENSE, MODEL, SCRIPTS, WASM, WEIGHTS
 from tfod_helpers.exporting import network, tfjs
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.network import ExportNetwork
 from tfod_helpers.exporting.tfjs import Precision
+from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
 from tfod_helpers.photos import MEAN_RGB
 
@@ -82,6 +86,39 @@ def export(
         page = _in_one(part) if one_file else _in_several(part)
         (part / PAGE).write_text(_fill({"title": escape(title), "facts": _as_data(shown), **page}), encoding="utf-8")
     return Path(folder)
+
+
+def show(folder: str | os.PathLike[str], *, height: int = 760) -> Any:
+    """Show an exported page within a notebook, in Colab and where Jupyter runs on the reader's own machine.
+
+    It is served by this process, to this machine alone. Elsewhere, open ``index.html`` by a double click.
+
+    Args:
+        folder: the export folder, here or ``gs://``.
+        height: of the frame, in pixels.
+
+    Returns:
+        The frame that Jupyter shows; in Colab None, since Colab shows it by itself.
+
+    Raises:
+        FileNotFoundError: the folder is no export.
+        ValueError: it is an export of another format.
+    """
+    facts = ExportFacts.read(folder)
+    if facts.format != FORMAT:
+        raise ValueError(
+            f"{storage.address(folder)}: an export of the format {facts.format}, which has no page. Give the folder "
+            f"that exporting.web_page wrote."
+        )
+    address = browser.serve(storage.mirror(folder))
+    if "google.colab" in sys.modules:
+        from google.colab import output
+
+        output.serve_kernel_port_as_iframe(urlsplit(address).port, height=str(height))
+        return None
+    from IPython.display import IFrame
+
+    return IFrame(address, "100%", height, extras=['allow="camera"'])
 
 
 def _title(names: list[str]) -> str:
