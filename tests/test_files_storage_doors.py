@@ -54,6 +54,7 @@ ELSEWHERE = {
     "formats.yolo.layout.mirrored": "behind the door of YOLO",
     "formats.tfrecord.reading.sources": "behind the door of TFRecord",
     "annotations.label_map.read_file_ids": "behind annotations.label_map.read_numbered",
+    "exporting.network.save": "behind the doors of exporting",
     "photos.folder.existing_folder": "behind the doors of the formats",
 }
 
@@ -379,6 +380,41 @@ def an_export(ground: Ground) -> None:
     assert storage.address(made) == f"{ground.bucket}/out"
     assert {"saved_model.pb", "label_map.pbtxt", "export.json"} <= set(ground.written())
     assert json.loads(ground.written()["export.json"])["classes"] == 2
+
+
+@door("exporting.tflite.export", "exporting.onnx.export", "exporting.tfjs.export", tensorflow=True)
+@door("exporting.web_page.export", "exporting.web_page.show", "exporting.edge_tpu.export", tensorflow=True)
+@door("exporting.folder.whole_export", "exporting.edge_tpu.report", tensorflow=True)
+@door("exporting.edge_tpu.operators.read", tensorflow=True)
+    "exporting.folder.whole_export", "exporting.edge_tpu.report", "exporting.edge_tpu.operators.read", tensorflow=True
+)
+@door("exporting.tflite_metadata.add", "detector.tflite_metadata.read", tensorflow=True)
+@door("detector.tflite_metadata.content", tensorflow=True)
+def other_exports(ground: Ground) -> None:
+    """Every kind of export is made in a bucket, whole, and what reads one of its files reads it from there."""
+    from tfod_helpers.detector import Detector, tflite_metadata
+    from tfod_helpers.exporting import edge_tpu, network, onnx, tfjs, tflite, web_page
+
+    run = ground.get("trained").run
+    made = network.of_run(run, "best", "tests")
+    kinds = {
+        "onnx": (onnx, "model.onnx"),
+        "tfjs": (tfjs, "model.json"),
+        "tflite": (tflite, "model.tflite"),
+        "page": (web_page, "index.html"),
+        "edge_tpu": (edge_tpu, "edge_tpu.md"),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "of_run", lambda *_: made)  # once for all of them
+        for name, (module, file) in kinds.items():
+            folder = f"{ground.bucket}/{name}"
+            assert storage.address(module.export(run, folder)) == folder
+            assert {file, "export.json", "label_map.pbtxt"} <= set(ground.written(name))
+    file = f"{ground.bucket}/tflite/model.tflite"
+    assert tflite_metadata.read(file) == tflite_metadata.read(storage.read_bytes(file))
+    assert "by Coral's table" in str(edge_tpu.report(file))
+    assert "http://127.0.0.1:" in web_page.show(f"{ground.bucket}/page").data
+    assert Detector.load(f"{ground.bucket}/tflite").image_size == 64
 
 
 @door("exporting.certificate.certifying.certify", "exporting.certificate.result.Certificate.write")

@@ -40,7 +40,7 @@ if find_spec("tfod_helpers") is None:  # a fresh Colab tab, or a checkout that i
     importlib.invalidate_caches()
 from tfod_helpers import installing
 
-installing.install({{extra}})  # what this notebook needs and this machine lacks; where nothing is missing, nothing
+installing.install({{extra}})  # only what this notebook needs and this machine lacks
 
 {{imports}}"""
 

@@ -117,10 +117,14 @@ def content(tflite: bytes | str | os.PathLike[str]) -> tuple[str, bytes]:
 
     Raises:
         FileNotFoundError: there is no such file.
+        IsADirectoryError: it is a folder.
         ValueError: it is no ``.tflite`` file.
     """
     where = "these bytes" if isinstance(tflite, bytes) else storage.address(tflite)
-    data = tflite if isinstance(tflite, bytes) else storage.read_bytes(tflite)
+    try:
+        data = tflite if isinstance(tflite, bytes) else storage.read_bytes(tflite)
+    except IsADirectoryError as error:
+        raise IsADirectoryError(f"{where}: this is a folder. Give the .tflite file in it.") from error
     if data[4:8] != MODEL_IDENTIFIER:
         raise ValueError(
             f"{where}: no LiteRT (TensorFlow Lite) model: such a file has {MODEL_IDENTIFIER!r} as its bytes 5 to 8, "

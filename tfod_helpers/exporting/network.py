@@ -13,11 +13,8 @@ It computes what the trained network computes, in a form that converters and acc
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +27,7 @@ from tfod_helpers import training
 from tfod_helpers.detector import Nms
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files.run_folder import Checkpoint, Run
+from tfod_helpers.files.terminal import silent_stderr
 from tfod_helpers.network import inputs
 from tfod_helpers.network.model import build_model
 
@@ -201,21 +199,3 @@ def _without_half_pixels(frozen: Any, traced: Any) -> Any:
         name: wrapped.graph.get_tensor_by_name(out.name) for name, out in zip(names, frozen.outputs, strict=True)
     }
     return wrapped.prune(wrapped.graph.get_tensor_by_name(image.name), outputs)
-
-
-@contextlib.contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Let nothing reach the process' standard error, not even from C++.
-
-    The graph optimizer that freezes writes notes there which no log level turns off, and which a
-    reader takes for warnings. What goes wrong comes as an exception.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

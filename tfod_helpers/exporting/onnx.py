@@ -31,8 +31,8 @@ from tfod_helpers import training
 from tfod_helpers.detector.runtimes import onnx as runtime
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.exporting.folder import whole_export
-from tfod_helpers.exporting.network import silent_stderr
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.terminal import silent_stderr
 from tfod_helpers.network.model import detect_function
 
 FORMAT = "onnx"

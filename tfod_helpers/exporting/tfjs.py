@@ -35,6 +35,7 @@ from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.fusing import fuse
 from tfod_helpers.exporting.network import ExportNetwork
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.terminal import silent_stderr
 
 FORMAT = "tfjs"
 Precision = Literal["float32", "float16", "uint8"]
@@ -124,7 +125,7 @@ def _optimized(frozen: Any, signature: SignatureDef) -> GraphDef:
     config.graph_options.rewrite_options.optimizers.extend(_OPTIMIZERS)
     config.graph_options.rewrite_options.meta_optimizer_iterations = RewriterConfig.TWO
     meta_graph = MetaGraphDef(graph_def=frozen.graph.as_graph_def(), signature_def={"serving_default": signature})
-    with network.silent_stderr():
+    with silent_stderr():
         return fuse(tf_optimizer.OptimizeGraph(config, meta_graph))
 
 

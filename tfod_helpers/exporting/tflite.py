@@ -34,6 +34,7 @@ from tfod_helpers.exporting import calibration, network, tflite_metadata
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.network import BOXES, LOGITS, ExportNetwork
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.terminal import silent_stderr
 from tfod_helpers.presets import resizing
 from tfod_helpers.records import Records
 
@@ -148,7 +149,7 @@ def convert(made: ExportNetwork, precision: Precision, *, nms: bool, photos: np.
         input_signature=[images],
         autograph=False,
     )
-    with tempfile.TemporaryDirectory() as folder, network.silent_stderr(), warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, silent_stderr(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="(?s).*tf.lite.Interpreter is deprecated")  # calibration's own use
         # From a SavedModel: converted from the function itself, the file has no signature, and no post-processing.
         network.save(call, folder)

@@ -116,9 +116,10 @@ def show(folder: str | os.PathLike[str], *, height: int = 760) -> Any:
 
         output.serve_kernel_port_as_iframe(urlsplit(address).port, height=str(height))
         return None
-    from IPython.display import IFrame
+    from IPython.display import HTML
 
-    return IFrame(address, "100%", height, extras=['allow="camera"'])
+    frame = f'<iframe src="{address}" width="100%" height="{height}" frameborder="0" allow="camera"></iframe>'
+    return HTML(f"{frame}<p>An empty frame? Run this cell: the page lives as long as the notebook's kernel does.</p>")
 
 
 def _title(names: list[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 
 from tfod_helpers.detector.decoding import Outputs, decode
 from tfod_helpers.detector.facts import ANCHORS, ExportFacts
+from tfod_helpers.files import workers
+from tfod_helpers.files.terminal import silent_stderr
 
 MODEL = "model.tflite"
 
@@ -51,8 +52,9 @@ def _runner(path: Path) -> Any:
             name=error.name,
         ) from error
     try:
-        interpreter = Interpreter(str(path), num_threads=len(os.sched_getaffinity(0)))
-        return interpreter.get_signature_runner()
+        with silent_stderr():
+            interpreter = Interpreter(str(path), num_threads=workers.count(None))
+            return interpreter.get_signature_runner()
     except (ValueError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path}: the model in it cannot be loaded ({error}). Export the run again.") from error
 

@@ -6,12 +6,12 @@ import math
 import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_IDENTIFIER = slice(4, 8), b"TFL3"  # of every .tflite file
+from tfod_helpers.detector import tflite_metadata
+
 _DAMAGED = (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError, MemoryError, OverflowError)
 
 
@@ -106,18 +106,11 @@ def read(path: str | os.PathLike[str]) -> Model:
         FileNotFoundError: there is no such file.
         ValueError: it is no .tflite file, or a damaged one.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        what = "this is a folder, not a file" if path.is_dir() else "there is no such file"
-        raise FileNotFoundError(f"{path}: {what}. Give the .tflite file of an export.")
-    content = path.read_bytes()
-    place, identifier = _IDENTIFIER
-    if content[place] != identifier:
-        raise ValueError(f"{path}: this is no TensorFlow Lite file. Give the .tflite file of an export.")
+    where, data = tflite_metadata.content(path)
     try:
-        return parse(content)
+        return parse(data)
     except _DAMAGED as error:
-        raise ValueError(f"{path}: the file is damaged ({error}). Copy it again, or export the run again.") from error
+        raise tflite_metadata.damaged(where, error) from error
 
 
 def parse(content: bytes) -> Model:
