@@ -215,3 +215,20 @@ def test_each_format_says_how_it_is_run(name: str) -> None:
     assert ("anchors.npy" in text) == bool(form or kind == "tfjs")
     assert ("astype" in text) == (kind == "tflite" and form != "bytes")
     assert ("zero point" in text) == (form == "bytes")
+
+
+def test_apps_get_their_lines_with_the_models_numbers() -> None:
+    """Kotlin, Swift and JavaScript have side and threshold; a letterbox-trained model warns of MediaPipe's stretching."""
+    facts = dataclasses.replace(FACTS, format="tflite", threshold=0.414, image_size=320)
+    text = usage(facts)
+    assert [language for language in ("kotlin", "swift", "js") if f"```{language}\n" in text] == [
+        "kotlin",
+        "swift",
+        "js",
+    ]
+    assert text.count("0.41") == 3
+    assert "createScaledBitmap(bitmap, 320, 320, true)" in text
+    assert "${found.categories()[0].score()}" in text
+    assert "MediaPipe stretches each photo" in text
+    assert "MediaPipe stretches each photo" not in usage(dataclasses.replace(facts, resize="stretch"))
+    assert "kotlin" not in usage(dataclasses.replace(facts, decoded=False))

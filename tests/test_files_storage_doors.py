@@ -386,8 +386,6 @@ def an_export(ground: Ground) -> None:
 @door("exporting.web_page.export", "exporting.web_page.show", "exporting.edge_tpu.export", tensorflow=True)
 @door("exporting.folder.whole_export", "exporting.edge_tpu.report", tensorflow=True)
 @door("exporting.edge_tpu.operators.read", tensorflow=True)
-    "exporting.folder.whole_export", "exporting.edge_tpu.report", "exporting.edge_tpu.operators.read", tensorflow=True
-)
 @door("exporting.tflite_metadata.add", "detector.tflite_metadata.read", tensorflow=True)
 @door("detector.tflite_metadata.content", tensorflow=True)
 def other_exports(ground: Ground) -> None:

@@ -6,6 +6,7 @@ import textwrap
 from string import Template
 
 from tfod_helpers.detector import ANCHORS, ExportFacts
+from tfod_helpers.exporting.model_card.apps import in_apps
 from tfod_helpers.exporting.raspberry_pi import PROGRAM
 from tfod_helpers.photos.pixels import MEAN_RGB
 from tfod_helpers.presets.resizing import LETTERBOX, STRETCH
@@ -138,7 +139,8 @@ def usage(facts: ExportFacts) -> str:
     prepared = Template(f"{_WITHOUT} {_RESIZED[facts.resize]} {_NORMALIZED}").substitute(values)
     in_python = facts.format != "tfjs"
     code = Template(f"{_PREPARE}\n{own}" if in_python else own).substitute(values)
-    return f"{_WITH_US}\n{textwrap.fill(prepared, 120)}\n\n{code}"
+    apps = f"\n{in_apps(facts)}" if facts.format == "tflite" and facts.decoded else ""
+    return f"{_WITH_US}\n{textwrap.fill(prepared, 120)}\n\n{code}{apps}"
 
 
 def _lite(facts: ExportFacts) -> str:
