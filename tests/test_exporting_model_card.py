@@ -218,7 +218,7 @@ def test_each_format_says_how_it_is_run(name: str) -> None:
 
 
 def test_apps_get_their_lines_with_the_models_numbers() -> None:
-    """Kotlin, Swift and JavaScript have side and threshold; a letterbox-trained model warns of MediaPipe's stretching."""
+    """Kotlin, Swift and JavaScript have side and threshold; what was trained letterboxed warns of stretching."""
     facts = dataclasses.replace(FACTS, format="tflite", threshold=0.414, image_size=320)
     text = usage(facts)
     assert [language for language in ("kotlin", "swift", "js") if f"```{language}\n" in text] == [
