@@ -10,7 +10,7 @@ fresh_copy = rm -rf $(1) && mkdir -p $(1)/notebooks && cp $(2) $(1)/notebooks &&
 
 run_tests = $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-.PHONY: help demo test quick tpu newest env notebooks docs pins lint clean
+.PHONY: help demo test quick tpu newest env notebooks docs pins exports lint clean
 
 help:  ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command what; do \
@@ -43,6 +43,9 @@ notebooks: env  ## Write the setup cell, run the notebooks and keep their output
 	@$(call fresh_copy,build/notebooks,$(NOTEBOOKS))
 	@$(BIN)/python tools/execute_notebooks.py build/notebooks
 	cp $(NOTEBOOKS:%=build/notebooks/%) notebooks/
+
+exports: env  ## Take every preset to float32 and int8 for LiteRT; say which operators it has and what int8 changes
+	$(BIN)/python benchmarks/exports.py --presets
 
 docs: env  ## Make the documentation, which opens offline: build/docs/index.html
 	$(BIN)/python tools/write_docs.py build
