@@ -418,22 +418,29 @@ def other_exports(ground: Ground) -> None:
 @door("exporting.certificate.certifying.certify", "exporting.certificate.result.Certificate.write")
 @door("exporting.certificate.contenders.find_exports", "exporting.certificate.contenders.find_reference")
 @door("exporting.certificate.contenders.place", "detector.facts.ExportFacts.write")
+@door("exporting.model_card.writing.update")
 def a_certificate(ground: Ground) -> None:
     """An export in a bucket is certified there, beside one of this machine, and the page is written there."""
     from exports_made_up import make_export, patch_runtimes
     from small_training import draw_rectangles
 
     from tfod_helpers import exporting
+    from tfod_helpers.exporting import model_card
 
     with pytest.MonkeyPatch.context() as patch:
         patch_runtimes(patch)
         here = make_export(ground.here / "here")
-        make_export(ground.here / "there", model={"shift": 6})
+        other = make_export(ground.here / "there", model={"shift": 6})
+        marks = model_card.writing.BEGIN, "not judged", model_card.writing.END
+        (other / model_card.CARD).write_text("# Ours\n{}\n{}\n{}\n".format(*marks))
         there, drawn = ground.up("there"), draw_rectangles(ground.here / "drawn", 6, seed=5)
         made = exporting.certify([here, f"{there}/"], drawn, resamples=10)
         assert made.table.loc["there", "verdict"].startswith("unfit: AP fell by")
         kept = json.loads(ground.written("there")["export.json"])["certificate"]
         assert kept["verdict"] == made.table.loc["there", "verdict"]
+        card = ground.written("there")[model_card.CARD].decode()
+        assert card.startswith("# Ours\n")
+        assert "**unfit: AP fell by" in " ".join(card.split())
         page = made.write(f"{ground.bucket}/out")
         assert storage.address(page) == f"{ground.bucket}/out/certificate.html"
         assert set(ground.written()) == {"certificate.html", "certificate.json", "certificate.png"}

@@ -15,7 +15,7 @@ from tfod_helpers.exporting.model_card.usage import usage
 from tfod_helpers.files import storage
 
 CARD = "README.md"
-_BEGIN, _END = "<!-- what exporting.certify found: begin -->", "<!-- end -->"
+BEGIN, END = "<!-- what exporting.certify found: begin -->", "<!-- end -->"
 _FEW = 20  # training objects of a class, below which the card says so
 _MANY = 30  # classes, beyond which their table is folded up
 _TITLE = 4  # classes in it
@@ -86,8 +86,8 @@ def update(folder: storage.AnyPath) -> bool:
         text = storage.read_bytes(path).decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return False
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
     if not begin or not end:
         return False
     made = before + _marked(ExportFacts.read(folder)).rstrip("\n") + after
@@ -158,7 +158,7 @@ def _marked(facts: ExportFacts) -> str:
             f"({str(found.get('date', 'no date'))[:10]}), compared with {escape(str(found.get('reference', '?')))}: "
             f"**{escape(str(found.get('verdict', '?')))}**.{scored}{notes}"
         )
-    return f"{_BEGIN}\n\n{_filled(text)}\n{_END}\n"
+    return f"{BEGIN}\n\n{_filled(text)}\n{END}\n"
 
 
 def _data(label_map: LabelMap, origin: Origin) -> str:
