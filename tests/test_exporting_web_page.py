@@ -286,6 +286,6 @@ def test_a_notebook_shows_the_page(web_exports: Path, monkeypatch: pytest.Monkey
     (port, height) = shown[0]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/export.json") as answer:
         assert json.load(answer)["format"] == "web_page"
-    assert height == "760"
+    assert height == "640"
     with pytest.raises(ValueError, match=r"an export of the format tfjs, which has no page\. Give the folder"):
         web_page.show(web_exports / "float32")

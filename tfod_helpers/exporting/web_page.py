@@ -88,7 +88,7 @@ def export(
     return Path(folder)
 
 
-def show(folder: str | os.PathLike[str], *, height: int = 760) -> Any:
+def show(folder: str | os.PathLike[str], *, height: int = 640) -> Any:
     """Show an exported page within a notebook, in Colab and where Jupyter runs on the reader's own machine.
 
     It is served by this process, to this machine alone. Elsewhere, open ``index.html`` by a double click.

@@ -54,6 +54,7 @@ def _runner(path: Path) -> Any:
     try:
         with silent_stderr():
             interpreter = Interpreter(str(path), num_threads=workers.count(None))
+            interpreter.allocate_tensors()  # now, since LiteRT writes what it computes with to the terminal here
             return interpreter.get_signature_runner()
     except (ValueError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path}: the model in it cannot be loaded ({error}). Export the run again.") from error
