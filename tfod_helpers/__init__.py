@@ -1,4 +1,4 @@
-"""Photos with boxes in, a detector that you can trust, see and ship out.
+"""Photos with boxes in, a detector that you can trust, see and ship.
 
 A module is named for what comes out of it. You call, in the order of the trip::
 
@@ -17,7 +17,7 @@ A module is named for what comes out of it. You call, in the order of the trip::
     runs             a folder of runs -> a table of what differed and what came out
     evaluation       detections + ground truth -> Evaluation
     report           Evaluation -> an HTML page
-    exporting        a run -> an export folder (saved_model)
+    exporting        a run -> exports for servers, phones, browsers and the edge; how good each is
     detector         an export -> Detector -> supervision.Detections
     places           where results are kept: here, on Drive, in a bucket
     drive            Google Drive -> a folder of this machine

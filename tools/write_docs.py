@@ -23,7 +23,7 @@ TEXTS = {"README.md": "index.md", "dataset/README.md": "dataset.md"}
 TEXTS |= {name: name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")}
 # What a person imports from within a module; of all others the module itself offers everything.
 WITHIN = {
-    "exporting": ["saved_model"],
+    "exporting": ["saved_model", "onnx", "tflite", "edge_tpu", "tfjs", "web_page"],
     "files": ["run_folder", "storage", "workspace"],
     "formats": ["coco", "tfds"],
     "network": ["inputs"],
@@ -43,6 +43,8 @@ def write_texts(pages: Path) -> None:
     for name, page in TEXTS.items():
         (pages / page).write_text(linked((ROOT / name).read_text(encoding="utf-8")), encoding="utf-8")
     shutil.copy(ROOT / "dataset" / "sample.jpg", pages)
+    (pages / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "web_page.png", pages / "docs")
 
 
 def write_notebooks(pages: Path) -> None:
