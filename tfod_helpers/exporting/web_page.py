@@ -15,6 +15,7 @@ import base64
 import gzip
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -42,6 +43,7 @@ FORMAT, PAGE = "web_page", "index.html"
 _OWN = Path(str(resources.files("tfod_helpers.exporting") / "web"))
 _SCRIPTS = ("assets", "resize", "decode", "photo", "detector", "draw", "camera", "page")  # each builds upon the former
 _ASSETS = (MODEL, WEIGHTS, WASM.name, ANCHORS)
+_SCORES = ("threshold", "ap", "ap50", "step")
 _MOST_NAMED = 4  # classes in the title
 
 
@@ -81,7 +83,8 @@ def export(
         tfjs.write(made, part, precision)
         shutil.copyfile(WASM, part / WASM.name)
         scores = run.find_model(checkpoint)
-        shown = _facts(made, precision, {name: scores[name] for name in ("threshold", "ap", "ap50", "step")})
+        known = {name: scores[name] if math.isfinite(scores[name]) else None for name in _SCORES}
+        shown = _facts(made, precision, known)
         title = title if title is not None else _title(made.config.task.class_names)
         page = _in_one(part) if one_file else _in_several(part)
         (part / PAGE).write_text(_fill({"title": escape(title), "facts": _as_data(shown), **page}), encoding="utf-8")
@@ -195,7 +198,7 @@ def _hash(text: str) -> str:
 
 def _as_data(facts: dict[str, Any]) -> str:
     """Return JSON that no class name can end the script element of."""
-    return json.dumps(facts).replace("<", "\\u003c")
+    return json.dumps(facts, allow_nan=False).replace("<", "\\u003c")
 
 
 def _fill(parts: dict[str, str]) -> str:

@@ -133,8 +133,11 @@ function thumbnail(photo, bitmap) {
   button.append(canvas, element("span"));
   button.onclick = async () => {
     stopCamera();
-    const opened = await openPhoto(photo.blob, photo.name);
-    showPhoto(photo, opened);
+    try {
+      showPhoto(photo, await openPhoto(photo.blob, photo.name));
+    } catch (error) {
+      complain(error.message); // the file is gone, or another one by now
+    }
   };
   item.append(button);
   at("strip").append(item);
@@ -162,6 +165,7 @@ function moveInStrip(event) {
 async function startCamera(deviceId) {
   dismiss();
   say("Starting the camera …");
+  at("camera").disabled = true; // until it is clear what came of it
   try {
     const cameras = await camera.start(deviceId);
     const options = cameras.map((one, number) => element("option", one.label || `Camera ${number + 1}`, { value: one.deviceId }));
@@ -169,15 +173,21 @@ async function startCamera(deviceId) {
     at("cameras").value = camera.deviceId;
     at("cameras").hidden = cameras.length < 2;
   } catch (error) {
-    complain(error.message);
-    stopCamera();
-    say("The camera is off.");
-    return;
+    return loseCamera(error);
+  } finally {
+    at("camera").disabled = false;
   }
+  camera.stream.getVideoTracks()[0].onended = () => loseCamera(new Error("Camera: it was unplugged or taken away."));
   at("camera").textContent = "Stop camera";
   at("camera").classList.add("on");
   for (const { button } of photos) button.removeAttribute("aria-current");
-  watch(camera.stream);
+  watch(camera.stream).catch(loseCamera);
+}
+
+function loseCamera(error) {
+  complain(error.message);
+  stopCamera();
+  say("The camera is off.");
 }
 
 // Looks at frame after frame, as many as there is time for, while this stream is the camera's.
@@ -232,7 +242,7 @@ function describeModel() {
   at("advice").textContent = `${facts.threshold.toFixed(2)} gave the best balance of missed and false detections on the validation photos.`;
   const rows = {
     Classes: facts.classes.map(({ name }) => name).join(", "),
-    "Validation AP, AP50": `${facts.ap.toFixed(3)}, ${facts.ap50.toFixed(3)}`,
+    "Validation AP, AP50": [facts.ap, facts.ap50].map((one) => one?.toFixed(3) ?? "unknown").join(", "),
     "Trained from": facts.preset,
     Steps: facts.step.toLocaleString("en"),
     Input: `${facts.side} × ${facts.side} pixels`,
@@ -282,10 +292,12 @@ async function start() {
     throw error;
   }
   const { model } = state.detector;
-  const tell = () => (at("backend").textContent = BACKENDS[model.backend]);
+  const tell = () => {
+    at("backend").textContent = BACKENDS[model.backend];
+    at("slow").hidden = model.backend !== "cpu";
+  };
   tell();
   model.settled.then(tell);
-  if (model.backend === "cpu") complain("This browser has no WebAssembly with SIMD, so a photo takes ten times as long. A current Chrome, Edge, Firefox or Safari has it.");
   say("Ready.");
   return state.detector;
 }
