@@ -43,12 +43,13 @@ from tfod_helpers.detector import ANCHORS, Detector, ExportFacts
 from tfod_helpers.detector.loading import load_model
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.exporting.network import ExportNetwork
-from tfod_helpers.network.model import task_of
+from tfod_helpers.network.model import Task, task_of
 from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
 from tfod_helpers.training import schedule
 from tfod_helpers.training.claiming import find_records
 
 STEPS = 150
+_NORMALIZATION = "normalization"  # the layer's name
 _RATE = 0.03  # of the run's highest learning rate: the network is trained already
 _BATCHES = 8  # that the ranges are measured with
 _INSTEAD = (
@@ -82,7 +83,8 @@ def wrap(made: ExportNetwork) -> AwareNetwork:
         decoder = _quantized(_split(model.decoder))
         head = RetinaNetHeadQuantized.from_config(model.head.get_config())
         whole = RetinaNetModel(_with_normalization(backbone, made.side), decoder, head, model.detection_generator)
-        whole(tf.zeros([1, made.side, made.side, 3]), training=True)  # makes the head's variables
+        # It makes the head's variables; in training, it would move the statistics of batch norms.
+        head(decoder(whole.backbone(tf.zeros([1, made.side, made.side, 3]), training=False), training=False))
         helper.copy_original_weights(model.head, head)
     except _REFUSED as error:
         raise ValueError(
@@ -116,12 +118,23 @@ def train(made: ExportNetwork, *, steps: int = STEPS) -> AwareNetwork:
     highest = made.config.trainer.optimizer_config.learning_rate.get().initial_learning_rate
     rate = schedule.WarmupCosine(highest * _RATE, max(1, steps // 10), steps)
     optimizer = schedule.optimizer(config, rate, "float32")
-    step = tf.function(lambda batch: task.train_step(batch, aware.model, optimizer), autograph=False)
+    step = tf.function(lambda images, labels: _step(task, aware.model, optimizer, images, labels), autograph=False)
     with tqdm(total=steps, unit="step", desc="quantization-aware training") as bar:
         for batch in batches.take(steps):
-            bar.set_postfix(loss=f"{float(step(batch)[task.loss]):.3f}", refresh=False)
+            bar.set_postfix(loss=f"{float(step(*batch)):.3f}", refresh=False)
             bar.update()
     return aware
+
+
+def _step(task: Task, model: tf_keras.Model, optimizer: Any, images: tf.Tensor, labels: dict[str, Any]) -> tf.Tensor:
+    """Change a model's weights a little, but for the normalization of photos, and return the loss."""
+    with tf.GradientTape() as tape:
+        loss, *_ = task.build_losses(model(images, training=True), labels, aux_losses=model.losses)
+    # A wrapped layer's weights count as trainable whatever the layer says.
+    weights = [weight for weight in model.trainable_variables if f"quant_{_NORMALIZATION}/" not in weight.name]
+    pairs = zip(tape.gradient(loss, weights), weights, strict=True)
+    optimizer.apply_gradients([(gradient, weight) for gradient, weight in pairs if gradient is not None])
+    return loss
 
 
 def measure(aware: AwareNetwork, batches: tf.data.Dataset) -> None:
@@ -184,11 +197,7 @@ def _quantized(part: tf_keras.Model) -> tf_keras.Model:
     """Return a functional model with fake quantization of what it takes and of all layers."""
     with tfmot.quantization.keras.quantize_scope({"L2": tf_keras.regularizers.l2}):
         annotated = tfmot.quantization.keras.quantize_annotate_model(part)
-        applied = tfmot.quantization.keras.quantize_apply(annotated, scheme=schemes.Default8BitQuantizeScheme())
-    frozen = {f"quant_{layer.name}" for layer in part.layers if not layer.trainable}
-    for layer in applied.layers:
-        layer.trainable = layer.name not in frozen
-    return applied
+        return tfmot.quantization.keras.quantize_apply(annotated, scheme=schemes.Default8BitQuantizeScheme())
 
 
 def _with_normalization(backbone: tf_keras.Model, side: int) -> tf_keras.Model:
@@ -200,13 +209,11 @@ def _with_normalization(backbone: tf_keras.Model, side: int) -> tf_keras.Model:
             1,
             depthwise_initializer=tf.constant_initializer(1 / STDDEV_RGB),
             bias_initializer=tf.constant_initializer(-MEAN_RGB / STDDEV_RGB),
-            name="normalization",
+            name=_NORMALIZATION,
         ),
         configs.Default8BitConvQuantizeConfig(["depthwise_kernel"], [], False),
     )
-    normalized = layer(pixels)
-    layer.trainable = False
-    return tf_keras.Model(images, backbone(normalized))
+    return tf_keras.Model(images, backbone(layer(pixels)))
 
 
 def _split(decoder: tf_keras.Model) -> tf_keras.Model:
