@@ -153,3 +153,12 @@ def test_a_network_that_cannot_be_wrapped_is_refused_in_words(made: ExportNetwor
     odd = SimpleNamespace(decoder=made.model.decoder, backbone="no model")
     with pytest.raises(ValueError, match=r"mobilenet_v2_192: .* does not know this network \(.*quantize='calibrated'"):
         quantization_aware.wrap(replace(made, model=odd))
+
+
+def test_a_network_that_lost_something_is_refused(made: ExportNetwork, aware: AwareNetwork) -> None:
+    """What computes something else with fake quantization left aside is told from what computes the same."""
+    from tfod_helpers.exporting import quantization_aware
+
+    other = replace(aware, model=SimpleNamespace(backbone=lambda images, training: aware.model.backbone(images + 20)))
+    other.model.decoder, other.model.head = aware.model.decoder, aware.model.head
+    assert quantization_aware._differs(other, made)

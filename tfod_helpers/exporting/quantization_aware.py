@@ -51,6 +51,7 @@ from tfod_helpers.training.claiming import find_records
 STEPS = 150
 _NORMALIZATION = "normalization"  # the layer's name
 _RATE = 0.03  # of the run's highest learning rate: the network is trained already
+_SAME = 0.01  # of the span of a network's results
 _BATCHES = 8  # that the ranges are measured with
 _INSTEAD = (
     "Export it with quantize='calibrated', which takes any network, or train a preset such as 'mobilenet_v2_256'."
@@ -94,7 +95,18 @@ def wrap(made: ExportNetwork) -> AwareNetwork:
     for layer in whole.submodules:
         if isinstance(layer, tf_keras.layers.BatchNormalization):
             layer.trainable = False
-    return AwareNetwork(whole, made.config, made.anchors_yxhw)
+    aware = AwareNetwork(whole, made.config, made.anchors_yxhw)
+    if _differs(aware, made):  # of a MobileNetV3, for one
+        raise ValueError(f"{made.config.task.preset}: wrapped, this network computes something else. {_INSTEAD}")
+    return aware
+
+
+def _differs(aware: AwareNetwork, made: ExportNetwork) -> bool:
+    """Return whether a wrapped network computes something else than the trained one, rounding left aside."""
+    images = np.random.default_rng(0).integers(0, 256, (1, made.side, made.side, 3)).astype(np.float32)
+    with mock.patch.object(quant_ops, "_FakeQuantWithMinMaxVars", lambda values, *_, **__: values):
+        exact = aware(images)
+    return any(np.abs(exact[name] - values).max() > _SAME * np.ptp(values) for name, values in made(images).items())
 
 
 def train(made: ExportNetwork, *, steps: int = STEPS) -> AwareNetwork:
