@@ -30,7 +30,7 @@ import tensorflow as tf
 from tfod_helpers import experiment
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import ANCHORS
-from tfod_helpers.exporting import calibration, network, tflite_metadata
+from tfod_helpers.exporting import bias_correction, calibration, network, tflite_metadata
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.network import BOXES, LOGITS, ExportNetwork
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
@@ -125,7 +125,10 @@ def quantized(
     def converted(network: ExportNetwork) -> bytes:
         return convert(network, precision, nms=nms, photos=photos)
 
-    content = converted(made)
+    if photos is None:
+        return converted(made)
+    with bias_correction.corrected(made, convert(made, "int8", nms=False, photos=photos), photos):
+        content = converted(made)
     if quantize == "calibrated":
         return content
     from tfod_helpers.exporting import quantization_aware  # the Model Garden's part of it takes seconds to import
