@@ -13,7 +13,9 @@ from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.records import Records
 from tfod_helpers.training.claiming import find_records
 
-COUNT = 100  # photos; more change neither the ranges nor AP
+# Ranges reach from the least to the largest value seen, so more photos can only make the steps between coarser: on 330
+# photos of cats and dogs int8 lost .008 AP after 32 and .012 after 100.
+COUNT = 32
 
 
 def photos(config: ExperimentConfig, given: Records | Dataset | None) -> np.ndarray:

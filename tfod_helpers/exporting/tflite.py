@@ -64,7 +64,7 @@ def export(
             ``int8_full``: the same with uint8 in, for accelerators that know no floats.
         nms: with the post-processing operator inside, as apps expect it; without, for our own decoding, GPUs and
             browsers.
-        calibrate: the photos that show ``int8`` which values occur; left out, the run's training photos. A hundred
+        calibrate: the photos that show ``int8`` which values occur; left out, the run's training photos. Of them 32
             are taken, without augmentation.
         quantize: how ``int8`` comes about. ``calibrated``: by these photos, in seconds. ``aware``: the network is also
             trained for some minutes with its numbers rounded, on the run's training records, and the file that is
