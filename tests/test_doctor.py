@@ -397,7 +397,7 @@ def test_an_export_that_does_not_reload(
     monkeypatch.setattr(trial.saved_model, "export", damaged)
     check = examining._make("export", trial.look_at_export, case)
     assert not check.ok
-    assert "cannot be loaded" in check.found
+    assert "saved_model.pb: not the file that was exported" in check.found
     assert "Export the run again" in check.found
 
 

@@ -129,8 +129,11 @@ def test_onnx_detects_as_the_saved_model_does(
         ):
             assert len(found) == len(expected) > 0
             np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-5)
-            np.testing.assert_allclose(found.xyxy, expected.xyxy, atol=1e-3)
-            np.testing.assert_array_equal(found.class_id, expected.class_id)
+            # Those of equal scores may come in another order.
+            rows, others = (np.column_stack([one.xyxy, one.class_id, one.confidence]) for one in (found, expected))
+            alike = np.abs(rows[:, None] - others).max(axis=2) <= 1e-3
+            assert alike.any(axis=0).all()
+            assert alike.any(axis=1).all()
 
 
 @pytest.mark.tensorflow

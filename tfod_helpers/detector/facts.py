@@ -90,8 +90,12 @@ class ExportFacts:
         with storage.whole_file(storage.join(folder, FACTS)) as part:
             part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
-    def check_files(self, folder: Path) -> None:
+    def check_files(self, folder: Path, where: storage.AnyPath) -> None:
         """Compare an export's files with what they were when it was written.
+
+        Args:
+            folder: the export folder, on this machine.
+            where: the folder as it was given, for messages.
 
         Raises:
             FileNotFoundError: one is missing.
@@ -102,13 +106,14 @@ class ExportFacts:
                 found = sha256(folder / name)
             except FileNotFoundError as error:
                 raise FileNotFoundError(
-                    f"{folder}: the export has no {name}. Copy the whole export folder, or export the run again."
+                    f"{storage.address(where)}: the export has no {name}. Copy the whole export folder, or export the run "
+                    f"again."
                 ) from error
             if found != digest:
                 raise ValueError(
-                    f"{folder / name}: not the file that was exported: its SHA-256 begins with {found[:8]}, and in "
-                    f"{FACTS} with {digest[:8]}. It was changed, or copied in part. Copy the export folder again, or "
-                    f"export the run again."
+                    f"{storage.join(where, name)}: not the file that was exported: its SHA-256 begins with {found[:8]}, "
+                    f"and in {FACTS} with {digest[:8]}. It was changed, or copied in part. Copy the export folder again, "
+                    f"or export the run again."
                 )
 
     @classmethod
