@@ -105,15 +105,15 @@ class ExportFacts:
             try:
                 found = sha256(folder / name)
             except FileNotFoundError as error:
+                what = f"the export has no {name}"
                 raise FileNotFoundError(
-                    f"{storage.address(where)}: the export has no {name}. Copy the whole export folder, or export the run "
-                    f"again."
+                    f"{storage.address(where)}: {what}. Copy the whole export folder, or export the run again."
                 ) from error
             if found != digest:
+                what = f"its SHA-256 begins with {found[:8]}, and in {FACTS} with {digest[:8]}"
                 raise ValueError(
-                    f"{storage.join(where, name)}: not the file that was exported: its SHA-256 begins with {found[:8]}, "
-                    f"and in {FACTS} with {digest[:8]}. It was changed, or copied in part. Copy the export folder again, "
-                    f"or export the run again."
+                    f"{storage.join(where, name)}: not the file that was exported: {what}. It was changed, or copied in "
+                    f"part. Copy the export folder again, or export the run again."
                 )
 
     @classmethod
