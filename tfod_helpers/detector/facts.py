@@ -112,8 +112,8 @@ class ExportFacts:
             if found != digest:
                 what = f"its SHA-256 begins with {found[:8]}, and in {FACTS} with {digest[:8]}"
                 raise ValueError(
-                    f"{storage.join(where, name)}: not the file that was exported: {what}. It was changed, or copied in "
-                    f"part. Copy the export folder again, or export the run again."
+                    f"{storage.join(where, name)}: not the file that was exported: {what}. It was changed, or copied "
+                    f"in part. Copy the export folder again, or export the run again."
                 )
 
     @classmethod
