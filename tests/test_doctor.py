@@ -398,7 +398,7 @@ def test_an_export_that_does_not_reload(
     check = examining._make("export", trial.look_at_export, case)
     assert not check.ok
     assert "saved_model.pb: not the file that was exported" in check.found
-    assert "Export the run again" in check.found
+    assert "export the run again" in check.found
 
 
 def nothing(count: int) -> dict[str, np.ndarray]:

@@ -449,7 +449,7 @@ def a_certificate(ground: Ground) -> None:
 
 
 @door("detector.detector.Detector.load", "detector.facts.ExportFacts.read", tensorflow=True)
-@door("detector.detector.Detector.detect_folder", tensorflow=True)
+@door("detector.detector.Detector.detect_folder", "detector.facts.ExportFacts.check_files", tensorflow=True)
 @door("detector.detector.Detector.detect", "detector.detector.Detector.letterbox", tensorflow=True)
 def a_detector(ground: Ground) -> None:
     """An export is loaded from a bucket, and sees a photo and a folder of a bucket as those of this machine."""
