@@ -129,7 +129,9 @@ def test_chosen_photos_are_shown_and_told(visitor: Visitor, web_exports: Path, p
     visitor.choose(turned, *photos_at_hand[:3])
     names, scores, boxes = zip(*visitor.rows(), strict=True)
     ids = np.array([{"red": 1, "blue": 2}[name] for name in names])
-    assert_same(sv.Detections(np.array(boxes, float), None, np.array(scores), ids), expected, pixels=2, score=0.03, sure=0.3)
+    assert_same(
+        sv.Detections(np.array(boxes, float), None, np.array(scores), ids), expected, pixels=2, score=0.03, sure=0.3
+    )
     assert visitor.text("status").startswith(f"{turned.name}: {names[0]} {scores[0]:.2f}, ")
     width, height = visitor.run("return [picture.width, picture.height]")
     stored = Image.open(turned).size
