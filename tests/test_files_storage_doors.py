@@ -387,7 +387,7 @@ def an_export(ground: Ground) -> None:
 @door("exporting.folder.whole_export", "exporting.edge_tpu.report", tensorflow=True)
 @door("exporting.edge_tpu.operators.read", tensorflow=True)
 @door("exporting.tflite_metadata.add", "detector.tflite_metadata.read", tensorflow=True)
-@door("detector.tflite_metadata.content", tensorflow=True)
+@door("detector.tflite_file.content", tensorflow=True)
 def other_exports(ground: Ground) -> None:
     """Every kind of export is made in a bucket, whole, and what reads one of its files reads it from there."""
     from tfod_helpers.detector import Detector, tflite_metadata

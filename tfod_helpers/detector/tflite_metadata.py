@@ -14,12 +14,10 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-from ai_edge_litert.schema_py_generated import Model
-
-from tfod_helpers.files import storage
+from tfod_helpers.detector import tflite_file
 from tfod_helpers.files.flatbuffer import Schema
 
-MODEL_IDENTIFIER, IDENTIFIER, BUFFER = b"TFL3", b"M001", "TFLITE_METADATA"
+IDENTIFIER, BUFFER = b"M001", "TFLITE_METADATA"
 
 # As far as object detectors need it: github.com/google-ai-edge/mediapipe, mediapipe/tasks/metadata/metadata_schema.fbs,
 # version 1.5.0. Fields keep the places that they have there; those behind the last one needed are left out.
@@ -96,10 +94,12 @@ def read(tflite: bytes | str | os.PathLike[str]) -> TfliteMetadata | None:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is no ``.tflite`` file, or a damaged one.
+        ImportError: ai-edge-litert is not installed.
     """
-    where, data = content(tflite)
+    where, data = tflite_file.content(tflite)
+    schema = tflite_file.schema()
     try:
-        model = Model.GetRootAs(data)
+        model = schema.Model.GetRootAs(data)
         entries = (model.Metadata(number) for number in range(model.MetadataLength()))
         buffers = [entry.Buffer() for entry in entries if entry.Name() == BUFFER.encode()]
         if not buffers:
@@ -109,35 +109,7 @@ def read(tflite: bytes | str | os.PathLike[str]) -> TfliteMetadata | None:
             raise ValueError(f"its metadata is of the kind {metadata[4:8]!r}, not {IDENTIFIER!r}")
         return _of(SCHEMA.unpack("ModelMetadata", metadata), data)
     except (struct.error, ValueError, IndexError, TypeError, AttributeError) as error:
-        raise damaged(where, error) from error
-
-
-def content(tflite: bytes | str | os.PathLike[str]) -> tuple[str, bytes]:
-    """Return what to call a ``.tflite`` file in messages, and its bytes.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        IsADirectoryError: it is a folder.
-        ValueError: it is no ``.tflite`` file.
-    """
-    where = "these bytes" if isinstance(tflite, bytes) else storage.address(tflite)
-    try:
-        data = tflite if isinstance(tflite, bytes) else storage.read_bytes(tflite)
-    except IsADirectoryError as error:
-        raise IsADirectoryError(f"{where}: this is a folder. Give the .tflite file in it.") from error
-    if data[4:8] != MODEL_IDENTIFIER:
-        raise ValueError(
-            f"{where}: no LiteRT (TensorFlow Lite) model: such a file has {MODEL_IDENTIFIER!r} as its bytes 5 to 8, "
-            f"this one {data[4:8]!r}. Give the .tflite file that an export wrote."
-        )
-    return where, data
-
-
-def damaged(where: str, error: Exception) -> ValueError:
-    """Return the error that says that a ``.tflite`` file is damaged."""
-    return ValueError(
-        f"{where}: a damaged LiteRT (TensorFlow Lite) model ({error}). Copy it again, or export the run again."
-    )
+        raise tflite_file.damaged(where, error) from error
 
 
 def _of(values: dict[str, Any], data: bytes) -> TfliteMetadata:

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 
+from tfod_helpers.detector import tflite_file
 from tfod_helpers.exporting.network import BOXES, LOGITS, ExportNetwork
-from tfod_helpers.files.terminal import silent_stderr
 
 _SURE = -3.0  # logit, a score of 0.05: boxes of what is surely background are never seen, so their shift is no matter
 _ENOUGH = 100  # boxes, for a mean to mean something
@@ -43,10 +42,7 @@ def corrected(made: ExportNetwork, int8: bytes, photos: np.ndarray) -> Iterator[
 def _shift(made: ExportNetwork, int8: bytes, photos: np.ndarray) -> np.ndarray:
     """Return by how much int8 moves the encoded boxes of likely objects in the mean: ``[dy, dx, dh, dw]``."""
     frozen = made.frozen()
-    with silent_stderr():
-        interpreter = Interpreter(model_content=int8)
-        interpreter.allocate_tensors()
-    runner = interpreter.get_signature_runner()
+    runner = tflite_file.runner(model_content=int8)
     moved = []
     for photo in photos[:, None].astype(np.float32):
         exact = {name: value.numpy() for name, value in frozen(tf.constant(photo)).items()}

@@ -41,6 +41,7 @@ from tfod_helpers import evaluation, experiment, records
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import ANCHORS, Detector, ExportFacts
 from tfod_helpers.detector.loading import load_model
+from tfod_helpers.detector.tflite_file import MODEL
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.exporting.network import ExportNetwork
 from tfod_helpers.network.model import Task, task_of
@@ -199,7 +200,7 @@ def _evaluated(content: bytes, made: ExportNetwork, photos: Dataset, decoded: bo
     facts = replace(facts, decoded=decoded, nms=made.nms)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "model.tflite").write_bytes(content)
+        (folder / MODEL).write_bytes(content)
         np.save(folder / ANCHORS, made.anchors_yxhw, allow_pickle=False)
         detector = Detector(load_model(folder, facts), label_map, made.side, 0.0, resize=made.config.task.resize)
         return evaluation.evaluate(detector, photos, resamples=0)

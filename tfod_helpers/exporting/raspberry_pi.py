@@ -12,7 +12,7 @@ from string import Template
 
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.detector import ExportFacts
-from tfod_helpers.detector.runtimes.tflite import MODEL
+from tfod_helpers.detector.tflite_file import MODEL
 from tfod_helpers.photos.pixels import MEAN_RGB
 from tfod_helpers.presets.resizing import LETTERBOX, STRETCH
 

@@ -30,6 +30,7 @@ import tensorflow as tf
 from tfod_helpers import experiment
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import ANCHORS
+from tfod_helpers.detector.tflite_file import MODEL
 from tfod_helpers.exporting import bias_correction, calibration, network, tflite_metadata
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.network import BOXES, LOGITS, ExportNetwork
@@ -38,7 +39,7 @@ from tfod_helpers.files.terminal import silent_stderr
 from tfod_helpers.presets import resizing
 from tfod_helpers.records import Records
 
-FORMAT, MODEL = "tflite", "model.tflite"
+FORMAT = "tflite"
 Precision = Literal["float32", "float16", "dynamic", "int8", "int8_full"]
 INT8: tuple[Precision, ...] = ("int8", "int8_full")
 Quantize = Literal["calibrated", "aware"]

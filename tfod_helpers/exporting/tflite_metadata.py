@@ -19,6 +19,7 @@ from ai_edge_litert.schema_py_generated import BufferT, MetadataT, ModelT
 from flatbuffers import flexbuffers
 
 from tfod_helpers.annotations import LabelMap
+from tfod_helpers.detector import tflite_file
 from tfod_helpers.detector import tflite_metadata as reading
 from tfod_helpers.files.flatbuffer import Builder, Schema
 
@@ -87,13 +88,13 @@ def add(
         FileNotFoundError: there is no such file.
         ValueError: it is no ``.tflite`` file, damaged, or no detector; or the labels or anchors do not fit it.
     """
-    where, data = reading.content(tflite)
+    where, data = tflite_file.content(tflite)
     names = LabelMap(labels).names
     try:
         model = ModelT.InitFromPackedBuf(data)
         detector = _Detector(model)
     except (struct.error, IndexError, TypeError, AttributeError) as error:
-        raise reading.damaged(where, error) from error
+        raise tflite_file.damaged(where, error) from error
     if fault := detector.fault(names, anchors_yxhw):
         raise ValueError(f"{where}: {fault}")
     metadata = {
@@ -107,7 +108,7 @@ def add(
     }
     _put(model, reading.SCHEMA.pack("ModelMetadata", metadata, reading.IDENTIFIER))
     builder = Builder(len(data))
-    builder.Finish(model.Pack(builder), reading.MODEL_IDENTIFIER)
+    builder.Finish(model.Pack(builder), tflite_file.IDENTIFIER)
     return _followed_by(bytes(builder.Output()), LABELS, "".join(f"{label}\n" for label in names))
 
 

@@ -31,6 +31,7 @@ from tfod_helpers.annotations import appearance
 from tfod_helpers.detector import ANCHORS, ExportFacts
 from tfod_helpers.detector.runtimes import browser
 from tfod_helpers.detector.runtimes.tfjs import LICENSE, MODEL, SCRIPTS, WASM, WEIGHTS
+from tfod_helpers.detector.runtimes.web_page import PAGE
 from tfod_helpers.exporting import network, tfjs
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.network import ExportNetwork
@@ -39,7 +40,7 @@ from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
 from tfod_helpers.photos import MEAN_RGB
 
-FORMAT, PAGE = "web_page", "index.html"
+FORMAT = "web_page"
 _OWN = Path(str(resources.files("tfod_helpers.exporting") / "web"))
 _SCRIPTS = ("assets", "resize", "decode", "photo", "detector", "draw", "camera", "page")  # each builds upon the former
 _ASSETS = (MODEL, WEIGHTS, WASM.name, ANCHORS)

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tfod_helpers.detector import tflite_file
 from tfod_helpers.detector.decoding import Outputs, decode
 from tfod_helpers.detector.facts import ANCHORS, ExportFacts
-from tfod_helpers.files import workers
-from tfod_helpers.files.terminal import silent_stderr
-
-MODEL = "model.tflite"
+from tfod_helpers.detector.tflite_file import MODEL
 
 
 def load(folder: Path, facts: ExportFacts) -> Callable[[np.ndarray], Outputs]:
@@ -23,7 +21,7 @@ def load(folder: Path, facts: ExportFacts) -> Callable[[np.ndarray], Outputs]:
         ImportError: ai-edge-litert is not installed.
         ValueError: a file of it is damaged.
     """
-    runner = _runner(folder / MODEL)
+    runner = tflite_file.runner(model_path=str(folder / MODEL))
     [(name, image)] = runner.get_input_details().items()
     details = runner.get_output_details()
     anchors_yxhw = None if facts.decoded else np.load(folder / ANCHORS, allow_pickle=False)
@@ -41,23 +39,6 @@ def load(folder: Path, facts: ExportFacts) -> Callable[[np.ndarray], Outputs]:
         }
 
     return run
-
-
-def _runner(path: Path) -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"{path} is run by ai-edge-litert, which is not installed. Install it: pip install 'tfod_helpers[tflite]'",
-            name=error.name,
-        ) from error
-    try:
-        with silent_stderr():
-            interpreter = Interpreter(str(path), num_threads=workers.count(None))
-            interpreter.allocate_tensors()  # now, since LiteRT writes what it computes with to the terminal here
-            return interpreter.get_signature_runner()
-    except (ValueError, RuntimeError, KeyError) as error:
-        raise ValueError(f"{path}: the model in it cannot be loaded ({error}). Export the run again.") from error
 
 
 def _real(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:

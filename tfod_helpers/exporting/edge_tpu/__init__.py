@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfod_helpers.detector.tflite_file import MODEL
 from tfod_helpers.exporting.edge_tpu.compiling import compile_there
 from tfod_helpers.exporting.edge_tpu.operators import parse, read
 from tfod_helpers.exporting.edge_tpu.ordering import put_last
@@ -66,7 +67,7 @@ def export(
     content = tflite.quantized(made, "int8_full", nms=True, photos=photos, quantize=quantize)
     facts = {"precision": "int8_full", "decoded": True, "nms": made.nms}
     with whole_export(folder, run, made.config, checkpoint, tflite.FORMAT, **facts) as part:
-        path = part / tflite.MODEL
+        path = part / MODEL
         path.write_bytes(for_compiler(content))
         compilation = compile_there(path)
         found = replace(report(path), compilation=compilation)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfod_helpers.detector import tflite_metadata
+from tfod_helpers.detector import tflite_file
 
 _DAMAGED = (struct.error, IndexError, TypeError, ValueError, AttributeError, KeyError, MemoryError, OverflowError)
 
@@ -106,23 +106,16 @@ def read(path: str | os.PathLike[str]) -> Model:
         FileNotFoundError: there is no such file.
         ValueError: it is no .tflite file, or a damaged one.
     """
-    where, data = tflite_metadata.content(path)
+    where, data = tflite_file.content(path)
     try:
         return parse(data)
     except _DAMAGED as error:
-        raise tflite_metadata.damaged(where, error) from error
+        raise tflite_file.damaged(where, error) from error
 
 
 def parse(content: bytes) -> Model:
     """Return what the content of a .tflite file holds."""
-    try:
-        from ai_edge_litert import schema_py_generated as schema
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "A .tflite file is read by ai-edge-litert, which is not installed. Install it: pip install "
-            "'tfod_helpers[tflite]'",
-            name=error.name,
-        ) from error
+    schema = tflite_file.schema()
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     graph = model.subgraphs[0]
     types = {value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
+from tfod_helpers.detector import tflite_file
+
 _OPERATORS = 10  # SubGraph.operators in the schema, as flatc's accessor has it
 
 
@@ -21,9 +23,7 @@ def put_last(content: bytes, numbers: Iterable[int]) -> bytes:
         content: of the file.
         numbers: of these operators, from 1; whatever needs their results must be among them.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)._tab
+    graph = tflite_file.schema().Model.GetRootAs(content, 0).Subgraphs(0)._tab
     start = graph.Vector(graph.Offset(_OPERATORS))
     places = [start + 4 * number for number in range(graph.VectorLen(graph.Offset(_OPERATORS)))]
     targets = [place + struct.unpack_from("<I", content, place)[0] for place in places]  # a reference is relative
