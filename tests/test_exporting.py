@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import shutil
@@ -49,10 +50,13 @@ def test_run_and_export_resize_as_the_config_says(trained: Trained, small: Small
     from tfod_helpers.detector import ExportFacts
     from tfod_helpers.exporting import calibration
     from tfod_helpers.exporting.folder import whole_export
+    from tfod_helpers.files.run_folder import Run
     from tfod_helpers.training.detecting import load_model, of_model
 
     config = experiment.change(small.config, {"task.resize": "stretch"})
-    with whole_export(tmp_path / "export", trained.run, config, "best", "saved_model"):
+    stretched = Run(shutil.copytree(trained.run.folder, tmp_path / "run"))
+    experiment.save(config, stretched.config_path)
+    with whole_export(tmp_path / "export", stretched, "best", "saved_model"):
         pass  # the model's own files are of no interest here
     assert ExportFacts.read(tmp_path / "export").resize == "stretch"
     model, _ = load_model(trained.run)
@@ -108,6 +112,22 @@ def test_a_foreign_folder_is_left_alone(trained: Trained, tmp_path: Path) -> Non
         with pytest.raises(FileExistsError, match=r"no export\. Choose an empty or a new folder"):
             saved_model.export(trained.run, place)
     assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("kind", ["saved_model", "onnx", "tflite", "edge_tpu", "tfjs", "web_page"])
+def test_a_foreign_folder_is_refused_before_the_work(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """No model is loaded, converted or trained on for a folder that is not to be replaced."""
+    from tfod_helpers import training
+
+    def load(*_: object) -> None:
+        raise AssertionError("the model was loaded first")
+
+    monkeypatch.setattr(training, "load_model", load)
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="something here that is no export"):
+        importlib.import_module(f"tfod_helpers.exporting.{kind}").export(trained.run, tmp_path)
 
 
 def test_a_failing_export_leaves_the_old_one(

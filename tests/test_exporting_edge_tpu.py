@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -321,3 +323,15 @@ def test_a_runs_export_is_int8_up_to_its_end_and_detects(
     assert {"model_edgetpu.tflite", "edge_tpu.md", "edge_tpu.json"} <= {path.name for path in folder.iterdir()}
     detector = Detector.load(folder)
     assert all(len(detector.detect(image.path, threshold=0.0)) > 0 for image in small.dataset)
+
+
+def test_without_ai_edge_litert_the_report_says_what_to_install(network: Path) -> None:
+    """The module imports, and reading a file ends in the command that installs what is missing."""
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['ai_edge_litert', 'flatbuffers'])\n"
+        "from tfod_helpers.exporting import edge_tpu\n"
+        "try: edge_tpu.report(sys.argv[1])\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(network)], capture_output=True, text=True)
+    assert "Install it: pip install 'tfod_helpers[tflite]'" in done.stdout, done.stderr

@@ -87,7 +87,7 @@ class Detector:
         facts = ExportFacts.read(export)
         folder = storage.mirror(export)
         facts.check_files(folder, export)
-        path = folder / LABEL_MAP
+        path = storage.join(export, LABEL_MAP)
         try:
             label_map = LabelMap.read(path, renumber=False)
         except FileNotFoundError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfod_helpers import experiment
-from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts
+from tfod_helpers.detector import FACTS, LABEL_MAP, ExportFacts, Nms
 from tfod_helpers.detector.facts import sha256
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.exporting import model_card, raspberry_pi
@@ -23,17 +23,17 @@ from tfod_helpers.files.run_folder import Checkpoint, Run
 def whole_export(
     folder: str | os.PathLike[str],
     run: Run,
-    config: ExperimentConfig,
     checkpoint: Checkpoint,
     export_format: str,
     **facts: Any,
 ) -> Iterator[Path]:
     """Give a folder to write a model's files into; it becomes the export folder, whole or not at all.
 
+    What is known at once is refused at once, so the work belongs into the block.
+
     Args:
         folder: the export folder to make, or to replace; local or ``gs://``.
         run: the run.
-        config: the run's settings.
         checkpoint: which of its models this is.
         export_format: the format that ``export.json`` names.
         facts: what else `ExportFacts` takes.
@@ -42,14 +42,17 @@ def whole_export(
         Where to write.
 
     Raises:
+        FileNotFoundError: the run holds no model yet.
+        ValueError: it holds none of that step.
         FileExistsError: the folder holds something other than an export.
     """
+    scores = run.find_scores(checkpoint)
     if not storage.is_remote(folder):
         folder = Path(folder).expanduser()
         _refuse_others(folder)
+    config = experiment.load(run.config_path)
     task = config.task
-    scores = {name: value for name, value in run.find_model(checkpoint).items() if name != "checkpoint"}
-    facts |= scores | {"preset": task.preset, "resize": task.resize}
+    facts |= scores | {"preset": task.preset, "resize": task.resize, "nms": nms_of(config)}
     made = ExportFacts(export_format, task.model.input_size[0], len(task.class_names), **facts)
     with storage.whole_folder(folder, replaces=True) as part:
         yield part
@@ -63,6 +66,12 @@ def whole_export(
         model_card.write(part, made, label_map, gathering.of_run(run, config, checkpoint))
         if made.format == "tflite" and made.decoded:
             raspberry_pi.write(part, made, label_map)
+
+
+def nms_of(config: ExperimentConfig) -> Nms:
+    """Return a run's settings of non-maximum suppression."""
+    settings = config.task.model.detection_generator
+    return Nms(settings.nms_iou_threshold, settings.pre_nms_score_threshold, settings.max_num_detections)
 
 
 def _refuse_others(folder: Path) -> None:

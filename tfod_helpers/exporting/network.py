@@ -14,6 +14,7 @@ It computes what the trained network computes, in a form that converters and acc
 from __future__ import annotations
 
 import copy
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tfod_helpers import training
 from tfod_helpers.detector import Nms
 from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.exporting.folder import nms_of
 from tfod_helpers.files.run_folder import Checkpoint, Run
 from tfod_helpers.files.terminal import silent_stderr
 from tfod_helpers.network import inputs
@@ -61,8 +63,7 @@ class ExportNetwork:
     @property
     def nms(self) -> Nms:
         """The run's settings of non-maximum suppression."""
-        settings = self.config.task.model.detection_generator
-        return Nms(settings.nms_iou_threshold, settings.pre_nms_score_threshold, settings.max_num_detections)
+        return nms_of(self.config)
 
     def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return encoded boxes and logits.
@@ -152,14 +153,10 @@ def save(call: tf.types.experimental.PolymorphicFunction, folder: str | os.PathL
 
 def _joined(levels: dict[str, tf.Tensor], values: int) -> tf.Tensor:
     """Return what the levels say of each anchor, the finest level first: (n, anchors, values)."""
-    batch = next(iter(levels.values())).shape[0]
-    size = -1 if batch is None else batch
-    flat = [
-        tf.reshape(
-            levels[key], [size, levels[key].shape[1] * levels[key].shape[2] * levels[key].shape[3] // values, values]
-        )
-        for key in sorted(levels, key=int)
-    ]
+    flat = []
+    for key in sorted(levels, key=int):
+        batch, *place = levels[key].shape
+        flat.append(tf.reshape(levels[key], [batch or -1, math.prod(place) // values, values]))
     return tf.concat(flat, axis=1)
 
 

@@ -64,10 +64,10 @@ def export(
     _check_libraries()
     run = find_run(run)
     with tqdm(total=3, desc="loading the model", unit="step", bar_format="{l_bar}{bar}| {elapsed}") as bar:
-        model, config = training.load_model(run, checkpoint)
-        if getattr(config.task.model, "include_mask", False):
-            raise ValueError(f"{run}: tf2onnx converts a Mask R-CNN into a file that nothing can run. {_INSTEAD}")
-        with whole_export(folder, run, config, checkpoint, FORMAT) as part:
+        with whole_export(folder, run, checkpoint, FORMAT) as part:
+            model, config = training.load_model(run, checkpoint)
+            if getattr(config.task.model, "include_mask", False):
+                raise ValueError(f"{run}: tf2onnx converts a Mask R-CNN into a file that nothing can run. {_INSTEAD}")
             _next(bar, "converting")
             path = part / runtime.MODEL
             path.write_bytes(_convert(model, config, str(run)))

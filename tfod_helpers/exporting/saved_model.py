@@ -46,21 +46,21 @@ def export(
         FileExistsError: the folder holds something other than an export.
     """
     run = find_run(run)
-    model, config = training.load_model(run, checkpoint)
-    side = config.task.model.input_size[0]
-    detect = tf.function(
-        detect_function(model, config),
-        input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8, name="images")],
-        autograph=False,
-    )
-    # With weights as constants TensorFlow folds the batch norms into the convolutions, and without Keras'
-    # layers the folder is written in seconds and loads in half a second.
-    concrete = detect.get_concrete_function()
-    frozen = freeze(concrete)
-    call = tf.function(
-        lambda images: tf.nest.pack_sequence_as(concrete.structured_outputs, frozen(images)),
-        input_signature=detect.input_signature,
-    )
-    with whole_export(folder, run, config, checkpoint, FORMAT) as part:
+    with whole_export(folder, run, checkpoint, FORMAT) as part:
+        model, config = training.load_model(run, checkpoint)
+        side = config.task.model.input_size[0]
+        detect = tf.function(
+            detect_function(model, config),
+            input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8, name="images")],
+            autograph=False,
+        )
+        # With weights as constants TensorFlow folds the batch norms into the convolutions, and without Keras'
+        # layers the folder is written in seconds and loads in half a second.
+        concrete = detect.get_concrete_function()
+        frozen = freeze(concrete)
+        call = tf.function(
+            lambda images: tf.nest.pack_sequence_as(concrete.structured_outputs, frozen(images)),
+            input_signature=detect.input_signature,
+        )
         save(call, part)
     return Path(folder)

@@ -69,10 +69,8 @@ def export(
     """
     run = find_run(run)
     check_precision(precision)
-    made = network.of_run(run, checkpoint, "TensorFlow.js")
-    facts: dict[str, Any] = {"precision": precision, "decoded": False, "nms": made.nms}
-    with whole_export(folder, run, made.config, checkpoint, FORMAT, **facts) as part:
-        write(made, part, precision)
+    with whole_export(folder, run, checkpoint, FORMAT, precision=precision, decoded=False) as part:
+        write(network.of_run(run, checkpoint, "TensorFlow.js"), part, precision)
     return Path(folder)
 
 

@@ -88,12 +88,11 @@ def export(
             f"{quantize!r} with {precision}."
         )
     run = find_run(run)
-    made = network.of_run(run, checkpoint, "LiteRT")
-    photos = calibration.photos(made.config, calibrate) if precision in INT8 else None
-    content = quantized(made, precision, nms=nms, photos=photos, quantize=quantize)
-    facts: dict[str, Any] = {"precision": precision, "decoded": nms, "nms": made.nms}
-    with whole_export(folder, run, made.config, checkpoint, FORMAT, **facts) as part:
-        (part / MODEL).write_bytes(_described(content, made, run.find_model(checkpoint)))
+    with whole_export(folder, run, checkpoint, FORMAT, precision=precision, decoded=nms) as part:
+        made = network.of_run(run, checkpoint, "LiteRT")
+        photos = calibration.photos(made.config, calibrate) if precision in INT8 else None
+        content = quantized(made, precision, nms=nms, photos=photos, quantize=quantize)
+        (part / MODEL).write_bytes(_described(content, made, run.find_scores(checkpoint)))
         if not nms:
             np.save(part / ANCHORS, made.anchors_yxhw, allow_pickle=False)
     return Path(folder)

@@ -44,7 +44,6 @@ FORMAT = "web_page"
 _OWN = Path(str(resources.files("tfod_helpers.exporting") / "web"))
 _SCRIPTS = ("assets", "resize", "decode", "photo", "detector", "draw", "camera", "page")  # each builds upon the former
 _ASSETS = (MODEL, WEIGHTS, WASM.name, ANCHORS)
-_SCORES = ("threshold", "ap", "ap50", "step")
 _MOST_NAMED = 4  # classes in the title
 
 
@@ -78,13 +77,12 @@ def export(
     """
     run = find_run(run)
     tfjs.check_precision(precision)
-    made = network.of_run(run, checkpoint, "a web page")
-    facts: dict[str, Any] = {"precision": precision, "nms": made.nms}
-    with whole_export(folder, run, made.config, checkpoint, FORMAT, **facts) as part:
+    with whole_export(folder, run, checkpoint, FORMAT, precision=precision) as part:
+        made = network.of_run(run, checkpoint, "a web page")
         tfjs.write(made, part, precision)
         shutil.copyfile(WASM, part / WASM.name)
-        scores = run.find_model(checkpoint)
-        known = {name: scores[name] if math.isfinite(scores[name]) else None for name in _SCORES}
+        scores = run.find_scores(checkpoint)
+        known = {name: value if math.isfinite(value) else None for name, value in scores.items()}
         shown = _facts(made, precision, known)
         title = title if title is not None else _title(made.config.task.class_names)
         page = _in_one(part) if one_file else _in_several(part)

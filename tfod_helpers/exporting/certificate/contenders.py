@@ -127,9 +127,8 @@ def _run(run: Run, checkpoint: Checkpoint, name: str) -> Contender:
             f"{run}: neither a run nor an export (there is no run.json, and no export.json). Give reference= the "
             f"folder that training.train or an export wrote."
         )
-    model = {name: value for name, value in run.find_model(checkpoint).items() if name != "checkpoint"}
     classes = len(LabelMap.read(run.label_map_path))
-    facts = ExportFacts(_RUNS_FORMAT, 0, classes, preset=manifest["preset"], **model)
+    facts = ExportFacts(_RUNS_FORMAT, 0, classes, preset=manifest["preset"], **run.find_scores(checkpoint))
     return Contender(name, str(run), facts, run=run, checkpoint=checkpoint)
 
 

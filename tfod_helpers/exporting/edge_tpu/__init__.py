@@ -62,11 +62,10 @@ def export(
     from tfod_helpers.files.run_folder import find_run
 
     run = find_run(run)
-    made = network.of_run(run, checkpoint, "the Edge TPU")
-    photos = calibration.photos(made.config, calibrate)
-    content = tflite.quantized(made, "int8_full", nms=True, photos=photos, quantize=quantize)
-    facts = {"precision": "int8_full", "decoded": True, "nms": made.nms}
-    with whole_export(folder, run, made.config, checkpoint, tflite.FORMAT, **facts) as part:
+    with whole_export(folder, run, checkpoint, tflite.FORMAT, precision="int8_full") as part:
+        made = network.of_run(run, checkpoint, "the Edge TPU")
+        photos = calibration.photos(made.config, calibrate)
+        content = tflite.quantized(made, "int8_full", nms=True, photos=photos, quantize=quantize)
         path = part / MODEL
         path.write_bytes(for_compiler(content))
         compilation = compile_there(path)

@@ -13,6 +13,7 @@ from tfod_helpers.detector import ExportFacts
 from tfod_helpers.exporting.model_card.origin import Origin, Photos
 from tfod_helpers.exporting.model_card.usage import usage
 from tfod_helpers.files import storage
+from tfod_helpers.pictures import counted
 
 CARD = "README.md"
 BEGIN, END = "<!-- what exporting.certify found: begin -->", "<!-- end -->"
@@ -109,7 +110,7 @@ def _head(facts: ExportFacts, label_map: LabelMap) -> str:
 
 
 def _what(facts: ExportFacts, label_map: LabelMap, origin: Origin) -> str:
-    classes = f"{len(label_map)} class{'es' * (len(label_map) != 1)}"
+    classes = counted(len(label_map), "class", "classes")
     return _filled(
         f"It finds objects of {classes} in photos and says where they are: a box, a class and a confidence each. "
         f"It is a {origin.network}, trained for {facts.step:,} steps of {origin.batch_size:,} photos with tfod_helpers "
@@ -235,8 +236,8 @@ def escape(text: str) -> str:
 
 
 def _counted(photos: Photos) -> str:
-    objects = "" if photos.count is None else f" with {photos.count:,} object{'s' * (photos.count != 1)}"
-    return f"{photos.images:,} photo{'s' * (photos.images != 1)}{objects}"
+    objects = "" if photos.count is None else f" with {counted(photos.count, 'object')}"
+    return counted(photos.images, "photo") + objects
 
 
 def _with_interval(value: float, interval: tuple[float, float] | None) -> str:

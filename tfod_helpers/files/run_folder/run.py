@@ -112,6 +112,10 @@ class Run:
             )
         return max(chosen, key=lambda one: one["ap"])
 
+    def find_scores(self, checkpoint: Checkpoint = "best") -> dict[str, Any]:
+        """Return step, ap, ap50 and threshold of the model that `find_model` finds."""
+        return {name: value for name, value in self.find_model(checkpoint).items() if name != "checkpoint"}
+
     def prefix_of(self, model: dict[str, Any]) -> Path:
         """Return the path of a model's checkpoint as TensorFlow takes it, without an ending."""
         return self.models / model["checkpoint"]
