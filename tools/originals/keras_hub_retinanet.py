@@ -1,4 +1,4 @@
-"""KerasHub's RetinaNet ResNet-50 FPN -> what it makes of weights and images that a rule gives, for tests to compare with.
+"""KerasHub's RetinaNet ResNet-50 FPN -> what it makes of weights and images that a rule gives, for tests to compare.
 
 Run it in an environment of its own, made of keras_hub_retinanet.txt::
 
@@ -42,8 +42,9 @@ def value(key: str, shape: tuple[int, ...]) -> np.ndarray:
         shape: of the variable.
 
     The numbers are those of ``RandomState(zlib.crc32(key))``. Gamma is near 1, a variance between 0.5 and 2, a kernel
-    keeps the size of what it sees. What the heads put out last is made smaller, so that boxes stay near their anchors,
-    and the background's bias is -20, since training leaves that output at zero.
+    keeps the size of what it sees; a filter's mean is zero, or what all features share would drown the image. What the
+    heads put out last is smaller, so that boxes stay near their anchors, and the background's bias is -20, since
+    training leaves that output at zero.
     """
     random = np.random.RandomState(zlib.crc32(key.encode()))
     layer, _, index = key.split("/")[-3:]
