@@ -58,7 +58,7 @@ def value(key: str, shape: tuple[int, ...]) -> np.ndarray:
     elif kind == "gamma":
         values = random.uniform(0.6, 1.4, shape)
     elif kind == "kernel":
-        values = random.randn(*shape) * (0.1 if last else 1.4) / np.sqrt(np.prod(shape[:3]))
+        values = random.randn(*shape) * (0.3 if last else 1.15) / np.sqrt(np.prod(shape[:3]))
         values -= values.mean((0, 1, 2))
     else:
         values = random.randn(*shape) * (0.1 if kind == "bias" else 0.3)
