@@ -10,7 +10,7 @@ fresh_copy = rm -rf $(1) && mkdir -p $(1)/notebooks && cp $(2) $(1)/notebooks &&
 
 run_tests = $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-.PHONY: help demo test quick tpu newest env notebooks docs pins exports lint clean
+.PHONY: help demo test quick tpu newest env notebooks docs pins exports originals lint clean
 
 help:  ## Say what each command does
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r command what; do \
@@ -46,6 +46,20 @@ notebooks: env  ## Write the setup cell, run the notebooks and keep their output
 
 exports: env  ## Take every preset to float32 and int8 for LiteRT; say which operators it has and what int8 changes
 	$(BIN)/python benchmarks/exports.py --presets
+
+# The first of them is of 2022: it takes a Python of that time, PYTHON39=/path/to/python3.9.
+ORIGINALS = build/originals
+originals: env $(ORIGINALS)/object_detection_api/made  ## Train with the programs that others used; carry it over, compare
+	$(ORIGINALS)/object_detection_api/bin/python -W ignore tools/originals/object_detection_api.py trained $(ORIGINALS)/trained
+	$(BIN)/python tools/originals/compare.py $(ORIGINALS)/trained/*
+
+$(ORIGINALS)/object_detection_api/made: tools/originals/object_detection_api.txt
+	@$(or $(PYTHON39),python3.9) -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 9))' || { \
+	  echo "The TensorFlow Object Detection API needs Python 3.9 with its venv module; name one:" >&2; \
+	  echo "make originals PYTHON39=/path/to/python3.9" >&2; exit 1; }
+	rm -rf $(@D) && $(or $(PYTHON39),python3.9) -m venv $(@D)
+	$(@D)/bin/python -m pip install --no-deps --requirement $<
+	@touch $@
 
 docs: env  ## Make the documentation, which opens offline: build/docs/index.html
 	$(BIN)/python tools/write_docs.py build
