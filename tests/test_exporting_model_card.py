@@ -45,6 +45,8 @@ ORIGIN = Origin(
     weights="imagenet",
     started="The backbone, 260 of 300 tensors, started from Keras Applications' MobileNetV2 of width 0.35, trained "
     "on ImageNet; the rest from random values.",
+    licence="Keras' documentation gives these weights under the Apache License.",
+    citation="Howard et al. 2017",
     made_with={"tfod_helpers": "0.1.0"},
 )
 
@@ -122,26 +124,28 @@ def test_what_is_gone_is_unknown(
 def test_weights_of_others_have_their_terms(tmp_path: Path) -> None:
     """ImageNet's and COCO's terms are named where a run began with weights of theirs, as `network.weights` says it."""
     from tfod_helpers.exporting.model_card.gathering import _weights
-    from tfod_helpers.network.weights import published
+    from tfod_helpers.network.weights import networks, published
     from tfod_helpers.network.weights.networks import Network
 
     text = " ".join(model_card.write(tmp_path, FACTS, LabelMap(["cat", "dog"]), ORIGIN).read_text().split())
     assert "gives these weights under the Apache License." in text
+    assert "Cite Howard et al. 2017." in text
     assert "non-commercial research and education only" in text
     assert "Of these classes no validation photo shows an object, so how well they are found is unknown: dog." in text
     sentence = (
         f"The backbone, 9 of 12 tensors, starts from {Network('ResNet', 50)}, trained on ImageNet; the rest starts"
     )
     kind, started = _weights({"weights": f"{sentence} from random values.", "weights_source": "imagenet"})
-    other = dataclasses.replace(ORIGIN, weights=kind, started=started)
+    terms = networks.terms(Network("ResNet", 50))._asdict()
+    other = dataclasses.replace(ORIGIN, weights=kind, started=started, **terms)
     text = " ".join(model_card.write(tmp_path, FACTS, LabelMap(["cat", "dog"]), other).read_text().split())
     assert "9 of 12 tensors, started from Keras Applications' ResNet of 50, trained on ImageNet; the rest from" in text
     assert "MIT License" in text
     sentence = f"9 of 9 tensors start from the Model Garden's {published.COCO[0].words}, trained on COCO."
     kind, started = _weights({"weights": sentence, "weights_source": "coco"})
-    other = dataclasses.replace(ORIGIN, weights=kind, started=started)
+    other = dataclasses.replace(ORIGIN, weights=kind, started=started, **published.GARDEN_TERMS._asdict())
     text = " ".join(model_card.write(tmp_path, FACTS, LabelMap(["cat", "dog"]), other).read_text().split())
-    assert "RetinaNet MobileNetV2 256 (AP 23.3), trained on COCO. The [Model Garden]" in text
+    assert "RetinaNet MobileNetV2 256 (AP 23.3), trained on COCO. The files name no licence" in text
     assert "Creative Commons Attribution 4.0" in text
     assert "ImageNet" not in text
 

@@ -14,7 +14,7 @@ from small_training import Small
 
 from tfod_helpers import photos, records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
+from tfod_helpers.network.normalization import NORMALIZATIONS
 
 pytestmark = pytest.mark.tensorflow
 SIDE = 64
@@ -88,7 +88,7 @@ def boxes_in(inputs: Any, task: Any, labels: dict[str, Any], number: int = 0) ->
 
 def to_pixels(inputs: Any, image: Any) -> np.ndarray:
     """An image's values from 0 to 255 again."""
-    return np.asarray(image) * STDDEV_RGB + MEAN_RGB
+    return np.asarray(NORMALIZATIONS["imagenet"].undo(np.asarray(image)))
 
 
 def ramp(height: int, width: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tfod_helpers.network.normalization import NORMALIZATIONS
 from tfod_helpers.network.weights import networks, published
 from tfod_helpers.network.weights.networks import Network, Tensors
 
@@ -118,6 +119,14 @@ def save(model: Any, path: Path) -> Path:
     return path
 
 
+def fill(tensors: Tensors, backbone: Any, network: Network) -> int:
+    """Fill a backbone that takes images as the Model Garden normalizes them; return how many tensors were taken."""
+    values = networks.values(tensors, backbone, network, "a", NORMALIZATIONS["imagenet"])
+    for variable, value in values:
+        variable.assign(value)
+    return len(values)
+
+
 def far(ours: np.ndarray, theirs: np.ndarray) -> float:
     """Return the largest difference of two feature maps, as a share of the second's largest value."""
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
@@ -147,7 +156,7 @@ def test_features_are_equal(kind: str, size: Any, settings: dict, pixels: np.nda
     network = networks.of(backbone)
     assert (network.kind, network.size) == (kind, size)
     tensors = networks.read(save(source, tmp_path / "random.h5"), "random")
-    taken = networks.copy(tensors, backbone, network, "random")
+    taken = fill(tensors, backbone, network)
     assert taken == len(backbone.weights) - len(networks.unread(backbone, network))
     for stride, ours, theirs in zip(
         (4, 8, 16, 32), official_features(backbone, pixels), keras_features(kind, source, pixels), strict=True
@@ -165,7 +174,7 @@ def test_keras_own_padding_makes_a_small_difference(tmp_path: Path) -> None:
     photos = np.random.default_rng(1).integers(0, 256, (1, size, size, 3), np.uint8)
     source, backbone = make_keras_model("MobileNetV2", 0.35), make_backbone("MobileNetV2", 0.35, size)
     network = networks.of(backbone)
-    networks.copy(networks.read(save(source, tmp_path / "a.h5"), "a"), backbone, network, "a")
+    fill(networks.read(save(source, tmp_path / "a.h5"), "a"), backbone, network)
     outputs = [source.get_layer(name).output for name in ENDPOINTS["MobileNetV2"]]
     theirs = [f.numpy() for f in tf_keras.Model(source.input, outputs)(photos / np.float32(127.5) - 1)]
     ours = official_features(backbone, photos)
@@ -181,7 +190,7 @@ def test_resnet_as_the_model_garden_builds_it_is_refused(pixels: np.ndarray, tmp
     backbone = make_backbone("ResNet", 50)
     network = networks.of(backbone)
     source = make_keras_model("ResNet", 50)
-    networks.copy(networks.read(save(source, tmp_path / "a.h5"), "a"), backbone, network, "a")
+    fill(networks.read(save(source, tmp_path / "a.h5"), "a"), backbone, network)
     for block in backbone.layers:
         if hasattr(block, "_conv3") and block._strides == 2:
             block._conv1.strides, block._conv2.strides = (1, 1), (2, 2)
@@ -236,10 +245,12 @@ def test_misfitting_tensors_are_refused_whole(damage: str, v2: tuple[Any, Networ
             "Conv_1/kernel:0 holds NaN or infinite",
         ),
     }[damage]
-    for go in (networks.check, networks.copy):
-        with pytest.raises(ValueError, match="the file") as raised:
-            go(wrong, backbone, network, "the file")
-        assert words in str(raised.value)
+    with pytest.raises(ValueError, match="the file") as raised:
+        networks.check(wrong, backbone, network, "the file")
+    assert words in str(raised.value)
+    with pytest.raises(ValueError, match="the file") as raised:
+        networks.values(wrong, backbone, network, "the file", NORMALIZATIONS["imagenet"])
+    assert words in str(raised.value)
     assert all(np.array_equal(old, variable.numpy()) for old, variable in zip(before, backbone.weights, strict=True))
 
 

@@ -18,7 +18,7 @@ _BLOCK = 128  # boxes that are compared with each other at a time
 
 
 def decode(encoded: np.ndarray, logits: np.ndarray, anchors_yxhw: np.ndarray, side: int, nms: Nms) -> Outputs:
-    """Return the detections of a batch, as the Model Garden's `MultilevelDetectionGenerator` finds them.
+    """Return the detections of a batch, as the Model Garden's `MultilevelDetectionGenerator` finds them, then clipped.
 
     Args:
         encoded: boxes encoded by the anchors, float, (n, anchors, 4), ``[dy, dx, dh, dw]``.
@@ -56,24 +56,24 @@ def _decode_one(
     least = math.log(nms.least_score / (1 - nms.least_score)) if nms.least_score > 0 else -math.inf
     anchor, label = np.nonzero(logits >= least)
     scores = 1 / (1 + np.exp(-logits[anchor, label].astype(np.float32)))
-    boxes_xyxy = _corners(encoded[anchor].astype(np.float32), anchors_yxhw[anchor], side)
+    boxes_xyxy = _corners(encoded[anchor].astype(np.float32), anchors_yxhw[anchor])
     order = np.argsort(-scores, kind="stable")
     boxes_xyxy, scores, label = boxes_xyxy[order], scores[order], label[order]
     kept = np.sort(np.concatenate([_suppress(boxes_xyxy, of, nms) for of in _by_class(label)] or [order[:0]]))
     kept = kept[: nms.detections]
-    return boxes_xyxy[kept], scores[kept], label[kept] + 1
+    return np.clip(boxes_xyxy[kept], 0, side), scores[kept], label[kept] + 1
 
 
 def _by_class(label: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(label == one) for one in np.unique(label)]
 
 
-def _corners(encoded: np.ndarray, anchors_yxhw: np.ndarray, side: int) -> np.ndarray:
-    """Return encoded boxes as ``boxes_xyxy``, float32, clipped to the input: the formula of box_ops.decode_boxes."""
+def _corners(encoded: np.ndarray, anchors_yxhw: np.ndarray) -> np.ndarray:
+    """Return encoded boxes as ``boxes_xyxy``, float32: the formula of box_ops.decode_boxes."""
     centres = encoded[:, :2] * anchors_yxhw[:, 2:] + anchors_yxhw[:, :2]
     half = np.exp(np.minimum(encoded[:, 2:], _LARGEST)) * anchors_yxhw[:, 2:] / 2
     boxes_yxyx = np.concatenate([centres - half, centres + half], axis=1)
-    return np.clip(boxes_yxyx, 0, side)[:, [1, 0, 3, 2]].astype(np.float32)
+    return boxes_yxyx[:, [1, 0, 3, 2]].astype(np.float32)
 
 
 def _suppress(boxes_xyxy: np.ndarray, of: np.ndarray, nms: Nms) -> np.ndarray:

@@ -10,10 +10,39 @@ from typing import Any, ClassVar
 from official.core import config_definitions
 from official.core.config_definitions import ExperimentConfig
 from official.modeling import hyperparams, optimization
-from official.vision.configs import maskrcnn, retinanet
+from official.vision.configs import decoders, maskrcnn, retinanet
 
 from tfod_helpers.presets import Preset, find, keys, resizing
-from tfod_helpers.presets.models import FASTER_RCNN
+from tfod_helpers.presets.models import FASTER_RCNN, IDENTITY, SSD_FPN
+
+
+@dataclasses.dataclass
+class SsdFpn(hyperparams.Config):
+    """The Object Detection API's feature pyramid; see `network.ssd_fpn`.
+
+    Attributes:
+        num_filters: channels of every level.
+        use_separable_conv: whether its 3x3 convolutions are separable.
+        expansion: channels that the backbone's coarsest level is expanded to before; 0 leaves it alone.
+    """
+
+    num_filters: int = 256
+    use_separable_conv: bool = False
+    expansion: int = 0
+
+
+@dataclasses.dataclass
+class Decoder(decoders.Decoder):
+    """The Model Garden's choice of decoders, and `SsdFpn`."""
+
+    ssd_fpn: SsdFpn = dataclasses.field(default_factory=SsdFpn)
+
+
+@dataclasses.dataclass
+class RetinaNet(retinanet.RetinaNet):
+    """The Model Garden's settings of a RetinaNet with our `Decoder`."""
+
+    decoder: Decoder = dataclasses.field(default_factory=lambda: Decoder(type="fpn"))
 
 
 @dataclasses.dataclass
@@ -71,6 +100,19 @@ class Reason(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class KnownAs(hyperparams.Config):
+    """What a class is called among the classes of the weights that a model starts from.
+
+    Attributes:
+        name: the class.
+        theirs: its other name.
+    """
+
+    name: str = ""
+    theirs: str = ""
+
+
+@dataclasses.dataclass
 class _Facts(hyperparams.Config):
     """What a run must know besides the Model Garden's settings.
 
@@ -82,10 +124,14 @@ class _Facts(hyperparams.Config):
         resize: how a photo becomes the model's square input, in training and at prediction: ``letterbox``, scaled
             to fit, or ``stretch``, each axis by its own factor.
         weights: ``imagenet``, ``coco``, the path of an earlier run, or None to train from scratch.
+        known_as: classes that the weights know by another name.
         frozen_stride: backbone layers up to this stride keep their pretrained weights; what they
             see, edges and colours, is the same in all photos, and most of the time of a step is
             saved with them. 0 trains all layers, as training from scratch always does.
         strides_first: a ResNet's blocks shrink the image in their first convolution; see `presets.Preset`.
+        normalization: what becomes of a photo's values; see `network.normalization`.
+        padding: how a ResNet pads where it shrinks the image; see `network.padding`.
+        anchor_layout: whose rule places the anchors; see `network.inputs.anchors`.
         reasons: what `experiment.make` chose for this data, and why.
         is_rcnn: whether it is a Faster or Mask R-CNN, of two stages, and not a RetinaNet.
     """
@@ -98,8 +144,12 @@ class _Facts(hyperparams.Config):
     validation_images: int = 0
     resize: str = resizing.LETTERBOX
     weights: str | None = None
+    known_as: list[KnownAs] = dataclasses.field(default_factory=list)
     frozen_stride: int = 0
     strides_first: bool = False
+    normalization: str = "imagenet"
+    padding: str = "same"
+    anchor_layout: str = "garden"
     reasons: list[Reason] = dataclasses.field(default_factory=list)
 
 
@@ -107,6 +157,7 @@ class _Facts(hyperparams.Config):
 class DetectionTaskConfig(_Facts, retinanet.RetinaNetTask):
     """The Model Garden's RetinaNet task, and what a run must know besides."""
 
+    model: RetinaNet = dataclasses.field(default_factory=RetinaNet)
     train_data: DataConfig = dataclasses.field(default_factory=lambda: DataConfig(is_training=True))
     validation_data: DataConfig = dataclasses.field(default_factory=DataConfig)
 
@@ -152,6 +203,8 @@ def from_preset(name: str) -> ExperimentConfig:
     task = config.task
     task.preset, task.weights, task.frozen_stride = name, "imagenet", preset.frozen_stride
     task.strides_first, task.resize = preset.strides_first, preset.resize
+    task.normalization, task.padding = preset.normalization, preset.padding
+    task.anchor_layout = preset.anchor_layout
     _describe_model(task.model, preset)
     task.train_data.global_batch_size = preset.batch_size
     task.train_data.dtype = task.validation_data.dtype = "float32"
@@ -169,15 +222,31 @@ def from_preset(name: str) -> ExperimentConfig:
     return config
 
 
+def without_facts(name: str) -> ExperimentConfig:
+    """Return a preset's config in which our own settings of the task are at their defaults.
+
+    For a file that says all that it knows: a setting that it lacks came later, and its default is what was before.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
+    config = from_preset(name)
+    for field in dataclasses.fields(_Facts):
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        setattr(config.task, field.name, default)
+    return config
+
+
 def _describe_model(model: retinanet.RetinaNet | maskrcnn.MaskRCNN, preset: Preset) -> None:
     model.input_size = [preset.image_size, preset.image_size, 3]
     model.min_level, model.max_level = preset.levels
     _describe_backbone(model.backbone, preset)
-    if preset.backbone == "spinenet_mobile":
-        model.decoder.type = "identity"  # a SpineNet is backbone and pyramid in one
-    else:
-        model.decoder.type = "fpn"
-        model.decoder.fpn.num_filters, model.decoder.fpn.use_separable_conv = preset.filters, preset.separable
+    model.decoder.type = preset.pyramid
+    pyramid = model.decoder.get()
+    if preset.pyramid != IDENTITY:
+        pyramid.num_filters, pyramid.use_separable_conv = preset.filters, preset.separable
+    if preset.pyramid == SSD_FPN:
+        pyramid.expansion = preset.expansion
     model.anchor.num_scales, model.anchor.anchor_size = preset.anchor_scales, preset.anchor_size
     model.anchor.aspect_ratios = list(preset.aspect_ratios)
     model.norm_activation.activation = preset.activation

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
+from collections.abc import Mapping
 
 from tfod_helpers import presets
 from tfod_helpers.experiment import fitting, settings
-from tfod_helpers.experiment.config import ExperimentConfig, flatten, from_preset
+from tfod_helpers.experiment.config import ExperimentConfig, KnownAs, flatten, from_preset
 from tfod_helpers.experiment.settings import change, check
 from tfod_helpers.presets import keys, resizing
 from tfod_helpers.records import Records, counted, in_both
@@ -27,6 +28,7 @@ def make(
     augmentation: str | None = None,
     minutes: float | None = None,
     weights: str | os.PathLike[str] | None = "imagenet",
+    known_as: Mapping[str, str] | None = None,
 ) -> ExperimentConfig:
     """Return the settings of one experiment: the preset's, fitted to the data. `explain` says what was chosen and why.
 
@@ -44,7 +46,9 @@ def make(
         learning_rate: the highest one; left out, the preset's, scaled to the batch size.
         augmentation: how strongly training images vary: ``light``, ``standard`` or ``strong``; left out, the preset's.
         minutes: the time that training may take; the number of steps is then fitted to it.
-        weights: ``imagenet``, ``coco``, the folder of an earlier run, or None to train from scratch.
+        weights: ``imagenet``, ``coco``, the folder of an earlier run, or None to train from scratch. Of COCO's weights
+            and a run's the class outputs are taken too, for classes that they know by the same name.
+        known_as: what some of your classes are called there, such as ``{"kitty": "cat"}``.
 
     Raises:
         ValueError: there is no such preset or no such way to resize, the records share a photo, have different label
@@ -52,6 +56,7 @@ def make(
     """
     config = from_preset(preset)
     config.task.weights = None if weights is None else os.fspath(weights)
+    config.task.known_as = [KnownAs(name=name, theirs=theirs) for name, theirs in (known_as or {}).items()]
     wanted = {
         keys.IMAGE_SIZE: [image_size, image_size, 3] if image_size else None,
         keys.RESIZE: resizing.check(resize),

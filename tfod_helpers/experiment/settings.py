@@ -13,7 +13,7 @@ import yaml
 
 from tfod_helpers import presets
 from tfod_helpers.annotations import LabelMap
-from tfod_helpers.experiment.config import ExperimentConfig, assign, flatten, from_preset
+from tfod_helpers.experiment.config import ExperimentConfig, assign, flatten, from_preset, without_facts
 from tfod_helpers.files import storage
 from tfod_helpers.presets import keys, resizing
 from tfod_helpers.problems import did_you_mean
@@ -114,7 +114,7 @@ def load(path: str | os.PathLike[str]) -> ExperimentConfig:
     where = storage.address(path)
     try:
         settings = yaml.safe_load(storage.read_bytes(path).decode())
-        config = from_preset(settings["task"]["preset"])
+        config = without_facts(settings["task"]["preset"])
         config.override(settings)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise FileNotFoundError(f"{where}: there is no experiment config here. Check the path.") from error
@@ -129,7 +129,8 @@ def check(config: ExperimentConfig) -> None:
     Raises:
         ValueError: the message says which, and what to use.
     """
-    model, stride = config.task.model, 2**config.task.model.max_level
+    model = config.task.model
+    stride = presets.side_step(model.decoder.type, model.max_level)
     height, width = model.input_size[:2]
     if height != width or height < stride or height % stride:
         near = max(stride, round(height / stride) * stride)

@@ -30,7 +30,7 @@ from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.exporting.folder import nms_of
 from tfod_helpers.files.run_folder import Checkpoint, Run
 from tfod_helpers.files.terminal import silent_stderr
-from tfod_helpers.network import inputs
+from tfod_helpers.network import inputs, normalization
 from tfod_helpers.network.model import build_model
 
 BOXES, LOGITS = "boxes", "logits"
@@ -74,7 +74,8 @@ class ExportNetwork:
         Returns:
             ``boxes``: float32, (n, anchors, 4), ``[dy, dx, dh, dw]``; ``logits``: float32, (n, anchors, classes).
         """
-        return self.joined(self.model.backbone(inputs.normalize(images), training=False))
+        normalized = normalization.of(self.config.task).apply(tf.cast(images, tf.float32))
+        return self.joined(self.model.backbone(normalized, training=False))
 
     def joined(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Return what the network makes of its backbone's features, as a call does."""

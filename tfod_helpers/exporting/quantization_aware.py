@@ -44,8 +44,8 @@ from tfod_helpers.detector.loading import load_model
 from tfod_helpers.detector.tflite_file import MODEL
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.exporting.network import ExportNetwork
+from tfod_helpers.network import normalization
 from tfod_helpers.network.model import Task, task_of
-from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
 from tfod_helpers.training import schedule
 from tfod_helpers.training.claiming import find_records
 
@@ -84,7 +84,8 @@ def wrap(made: ExportNetwork) -> AwareNetwork:
         backbone = _quantized(model.backbone)
         decoder = _quantized(_split(model.decoder))
         head = RetinaNetHeadQuantized.from_config(model.head.get_config())
-        whole = RetinaNetModel(_with_normalization(backbone, made.side), decoder, head, model.detection_generator)
+        normalized = _with_normalization(backbone, made.side, normalization.of(made.config.task))
+        whole = RetinaNetModel(normalized, decoder, head, model.detection_generator)
         # It makes the head's variables; in training, it would move the statistics of batch norms.
         head(decoder(whole.backbone(tf.zeros([1, made.side, made.side, 3]), training=False), training=False))
         helper.copy_original_weights(model.head, head)
@@ -125,7 +126,10 @@ def train(made: ExportNetwork, *, steps: int = STEPS) -> AwareNetwork:
     config = copy.deepcopy(made.config)
     config.task.model.num_classes = made.classes
     task = task_of(config)
-    batches = task.build_inputs(config.task.train_data).map(_without_background, tf.data.AUTOTUNE)
+    pixels = normalization.of(config.task).undo
+    batches = task.build_inputs(config.task.train_data).map(
+        lambda images, labels: (pixels(images), _without_background(labels)), tf.data.AUTOTUNE
+    )
     aware = wrap(made)
     measure(aware, batches)
     highest = made.config.trainer.optimizer_config.learning_rate.get().initial_learning_rate
@@ -213,15 +217,15 @@ def _quantized(part: tf_keras.Model) -> tf_keras.Model:
         return tfmot.quantization.keras.quantize_apply(annotated, scheme=schemes.Default8BitQuantizeScheme())
 
 
-def _with_normalization(backbone: tf_keras.Model, side: int) -> tf_keras.Model:
+def _with_normalization(backbone: tf_keras.Model, side: int, of: normalization.Normalization) -> tf_keras.Model:
     """Return a backbone that takes values from 0 to 255."""
     images = tf_keras.Input([side, side, 3])
     pixels = tf.quantization.fake_quant_with_min_max_args(images, 0.0, 255.0)
     layer = tfmot.quantization.keras.QuantizeWrapperV2(
         tf_keras.layers.DepthwiseConv2D(
             1,
-            depthwise_initializer=tf.constant_initializer(1 / STDDEV_RGB),
-            bias_initializer=tf.constant_initializer(-MEAN_RGB / STDDEV_RGB),
+            depthwise_initializer=tf.constant_initializer(1 / of.scale),
+            bias_initializer=tf.constant_initializer(-of.mean / of.scale),
             name=_NORMALIZATION,
         ),
         configs.Default8BitConvQuantizeConfig(["depthwise_kernel"], [], False),
@@ -252,10 +256,11 @@ def _as_two(layer: tf_keras.layers.SeparableConv2D, taken: tf.Tensor) -> tf.Tens
     depthwise = tf_keras.layers.DepthwiseConv2D(
         layer.kernel_size, layer.strides, layer.padding, use_bias=False, name=f"{layer.name}_depthwise"
     )
-    pointwise = tf_keras.layers.Conv2D(layer.filters, 1, name=f"{layer.name}_pointwise")
+    pointwise = tf_keras.layers.Conv2D(layer.filters, 1, use_bias=layer.use_bias, name=f"{layer.name}_pointwise")
     made = pointwise(depthwise(taken))
-    depthwise.set_weights([layer.depthwise_kernel])
-    pointwise.set_weights([layer.pointwise_kernel, layer.bias])
+    depthwise_kernel, *others = layer.get_weights()
+    depthwise.set_weights([depthwise_kernel])
+    pointwise.set_weights(others)
     return made
 
 
@@ -268,13 +273,13 @@ def _as_convolution(layer: tf_keras.layers.BatchNormalization, taken: tf.Tensor)
     return made
 
 
-def _without_background(images: tf.Tensor, labels: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
-    """Return a training batch for a network without a background class, whose backbone takes values from 0 to 255.
+def _without_background(labels: dict[str, Any]) -> dict[str, Any]:
+    """Return a training batch's labels for a network without a background class.
 
     Classes count from 0 then, and the background, -1, is none of them: its one-hot vector is all zeros.
     """
     classes = tf.nest.map_structure(lambda level: level - 1, labels["cls_targets"])
-    return images * STDDEV_RGB + MEAN_RGB, labels | {"cls_targets": classes}
+    return labels | {"cls_targets": classes}
 
 
 @contextlib.contextmanager

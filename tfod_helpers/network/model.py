@@ -11,14 +11,17 @@ import tensorflow as tf
 import tf_keras
 from official.core import task_factory
 from official.vision.modeling import factory
+from official.vision.modeling.decoders import factory as decoders
 from official.vision.modeling.layers import detection_generator
 from official.vision.tasks import maskrcnn, retinanet
 
 from tfod_helpers.experiment.config import DetectionTaskConfig, ExperimentConfig, RCNNTaskConfig, TaskConfig
-from tfod_helpers.network import inputs
+from tfod_helpers.network import inputs, normalization, padding, ssd_fpn
+from tfod_helpers.presets.models import SSD_FPN
 
 # Keras says so of each backbone level that the pyramid does not read; that is by design.
 warnings.filterwarnings("ignore", message="Input dict contained keys")
+decoders.register_decoder_builder(SSD_FPN)(ssd_fpn.SsdFpn)
 
 
 @task_factory.register_task_cls(DetectionTaskConfig)
@@ -69,7 +72,7 @@ class _WholeDetections(detection_generator.DetectionGenerator):
 
 
 def _adapt(model: tf_keras.Model, task: TaskConfig) -> tf_keras.Model:
-    """Take what has no part in the network out of what is trained, and move a ResNet's strides where that is asked."""
+    """Take what has no part in the network out of what is trained; give a ResNet its strides and its padding."""
     if task.model.backbone.type == "mobilenet":
         # Its last convolution is for classification; no pyramid level reads it, so it has no gradient.
         [layer for layer in model.backbone.layers if layer.weights][-1].trainable = False
@@ -77,6 +80,7 @@ def _adapt(model: tf_keras.Model, task: TaskConfig) -> tf_keras.Model:
         for block in model.backbone.layers:
             if getattr(block, "_strides", 1) == 2 and hasattr(block, "_conv3"):
                 block._conv1.strides, block._conv2.strides = (2, 2), (1, 1)
+    padding.pad(model.backbone, task.padding)
     return model
 
 
@@ -128,20 +132,23 @@ def detect_function(model: tf_keras.Model, config: ExperimentConfig) -> Callable
     * ``count``: int32, (batch,), how many of the n are detections,
     * of a Mask R-CNN ``masks``: float32, (batch, n, m, m), how sure each pixel within the box is, 0 to 1.
     """
-    anchors = inputs.anchor_boxes(config.task)
-    height, width = config.task.model.input_size[:2]
+    anchors, normalize = inputs.anchor_boxes(config.task), normalization.of(config.task).apply
+    size = tf.constant([config.task.model.input_size[:2]], tf.float32)
 
     def detect(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
         batch = tf.shape(images)[0]
         found = model(
-            inputs.normalize(images),
+            normalize(tf.cast(images, tf.float32)),
             anchor_boxes={level: tf.tile(boxes[None], [batch, 1, 1, 1]) for level, boxes in anchors.items()},
-            image_shape=tf.tile(tf.constant([[height, width]], tf.float32), [batch, 1]),
+            # A RetinaNet's boxes are compared with each other whole, as LiteRT's operator and the Object Detection API
+            # do it, and clipped to the input then; an R-CNN crops what is within them, so they are clipped before.
+            image_shape=tf.tile(size, [batch, 1]) if config.task.is_rcnn else None,
             training=False,
         )
+        boxes_yxyx = tf.clip_by_value(found["detection_boxes"], 0.0, tf.tile(size, [1, 2]))
         masks = {"masks": tf.cast(found["detection_masks"], tf.float32)} if "detection_masks" in found else {}
         return masks | {
-            "boxes_xyxy": tf.gather(found["detection_boxes"], [1, 0, 3, 2], axis=-1),
+            "boxes_xyxy": tf.gather(boxes_yxyx, [1, 0, 3, 2], axis=-1),
             "scores": found["detection_scores"],
             "classes": found["detection_classes"],
             "count": found["num_detections"],

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfod_helpers.pipeline_config.draft import CARRIED, NO_COUNTERPART, REPLACED, Fate
+from tfod_helpers.files.protobuf_text import Setting
+from tfod_helpers.pipeline_config.draft import CARRIED, NO_COUNTERPART, REPLACED, Draft, Fate
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tfod_helpers.experiment import ExperimentConfig
+    from tfod_helpers.files.run_folder import Run
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Carried:
             ``look``, whether a person should look at it before they train.
         unconfigured: the settings in which a path was never filled in.
         notes: what follows from what the file does not say.
+        settings: every setting of the file as it was read.
     """
 
     path: Path
@@ -38,6 +42,38 @@ class Carried:
     table: pd.DataFrame
     unconfigured: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    settings: tuple[Setting, ...] = field(default=(), repr=False)
+
+    def carry(
+        self,
+        checkpoint: str | os.PathLike[str],
+        folder: str | os.PathLike[str],
+        *,
+        label_map: str | os.PathLike[str] | Sequence[str] | None = None,
+    ) -> Run:
+        """Make a run of a checkpoint that the Object Detection API trained with this config.
+
+        The network is built as the old program built it, so that the run detects what the old model detected, in
+        photos that are stretched to its input. Everything that takes a run takes it: `training.detector`,
+        `training.evaluate`, every export; `experiment.from_run` trains it on for other photos or classes.
+
+        Args:
+            checkpoint: ``ckpt-7``, or the folder or archive (.zip, .tar.gz) of checkpoints, of which the newest is
+                taken; also on Drive or ``gs://``. Of an exported model, its folder ``checkpoint``.
+            folder: the run folder to make, which must be new; local, on Drive or ``gs://``.
+            label_map: the label map that the model was trained with, or the names of its classes in their order; left
+                out, the file that the config names is looked for beside the config and beside the checkpoint.
+
+        Raises:
+            OldConfigError: no preset builds this network exactly; the message says which setting makes it so.
+            FileNotFoundError: there is no checkpoint, or no label map.
+            ValueError: the checkpoint is of another network or program, or damaged; the label map does not fit; the
+                folder holds a run.
+        """
+        from tfod_helpers.pipeline_config import carrying  # loads TensorFlow, which reading a config does not need
+
+        draft = Draft(str(self.path), list(self.settings))
+        return carrying.carry(draft, self.config, checkpoint, folder, label_map)
 
     def __str__(self) -> str:
         rows = list(self.table.itertuples(index=False))

@@ -15,7 +15,7 @@ import yaml
 from tfod_helpers.files.protobuf_text import Setting, TextFormatError
 from tfod_helpers.pipeline_config.draft import CARRIED, REPLACED, Draft, Fate
 from tfod_helpers.pipeline_config.values import SIDES, whole
-from tfod_helpers.presets import PRESETS, keys, resizing
+from tfod_helpers.presets import PRESETS, keys, resizing, side_step
 from tfod_helpers.problems import FixableError
 
 # Widths that Keras Applications has ImageNet weights for.
@@ -134,8 +134,9 @@ def _fitted(draft: Draft, name: str, model_id: str | int | None, side: int) -> d
     preset = PRESETS[name]
     top = draft.value("anchor_generator.multiscale_anchor_generator.max_level", preset.levels[1])
     levels = (top, 6) if not preset.is_rcnn and top in (6, 7) else (preset.levels[1], 6)
-    level = next((one for one in levels if side % 2**one == 0), 6)
-    side = max(1, round(side / 2**level)) * 2**level
+    level = next((one for one in levels if side % side_step(preset.pyramid, one) == 0), 6)
+    step = side_step(preset.pyramid, level)
+    side = max(1, round(side / step)) * step
     sets: dict[str, Any] = {keys.IMAGE_SIZE: [side, side, 3], keys.MAX_LEVEL: level}
     if any(".fixed_shape_resizer." in one.plain_name for one in draft.settings):
         sets[keys.RESIZE] = resizing.STRETCH

@@ -96,7 +96,7 @@ def _carry(where: str, settings: list[Setting]) -> Carried:
     ]
     table = pd.DataFrame(rows, columns=["setting", "value", "outcome", "to", "why", "line", "look"])
     unconfigured = tuple(one.name for one in settings if _PLACEHOLDER in str(one.value).lower())
-    return Carried(Path(where), preset, config, table, unconfigured, notes)
+    return Carried(Path(where), preset, config, table, unconfigured, notes, tuple(settings))
 
 
 def _check_once(settings: list[Setting]) -> None:

@@ -75,13 +75,14 @@ class Rule:
         return Fate(CARRIED, self.why, shows=self.ours) if alike else replaced
 
     def _carry(self, value: Any, draft: Draft) -> Fate:
-        before = draft.wanted.get(self.ours[0], value) if self.ours else value
+        ours = [name for name in self.ours if name in draft.ours]  # a preset has one kind of pyramid
+        before = draft.wanted.get(ours[0], value) if ours else value
         if self.of_several:
             value = _MERGE[self.of_several](before, value)
         elif before != value:
             here = f"Another setting of this file already says {before!r}, and there is one place for it here."
-            return Fate(REPLACED, here, shows=self.ours)
-        return Fate(CARRIED, self.why, dict.fromkeys(self.ours, value))
+            return Fate(REPLACED, here, shows=tuple(ours))
+        return Fate(CARRIED, self.why, dict.fromkeys(ours, value))
 
 
 @functools.cache

@@ -84,6 +84,6 @@ def finer(preset: Preset, largest: float) -> Iterator[tuple[str, Any, dict[str, 
     """
     smaller = preset.anchor_size / 2
     yield keys.ANCHOR_SIZE, smaller, {"anchor_size": smaller}
-    size, stride = preset.image_size, 2 ** preset.levels[1]
+    size, stride = preset.image_size, preset.side_step
     while (size := size + stride * max(1, round(size / 4 / stride))) <= largest * preset.image_size:
         yield keys.IMAGE_SIZE, [size, size, 3], {"image_size": size}

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RETINANET, FASTER_RCNN, MASK_RCNN = "retinanet", "faster_rcnn", "mask_rcnn"
+# The Model Garden's pyramid, the Object Detection API's, and none, as a SpineNet is backbone and pyramid in one.
+FPN, SSD_FPN, IDENTITY = "fpn", "ssd_fpn", "identity"
 PHOTOS = 1000  # the schedules are for about this many training photos; `experiment.make` fits them to others
 
 # How strongly training images vary. `standard` leaves the preset's own scale; the others replace it.
@@ -53,6 +55,12 @@ class Preset:
         backbone: the Model Garden's type of backbone, such as ``mobilenet``.
         model_id: which one of that type, such as ``MobileNetV2``, or a ResNet's depth.
         width: multiplier of the backbone's channels.
+        pyramid: ``fpn``, the Model Garden's, ``ssd_fpn``, the Object Detection API's, which the TF2 Detection Zoo's
+            weights fit, or ``identity``, none.
+        expansion: channels that the coarsest level of an ``ssd_fpn``'s backbone is expanded to; 0 leaves it alone.
+        normalization: what a backbone expects of pixels; see `network.normalization`.
+        padding: how a ResNet pads where it shrinks the image; see `network.padding`.
+        anchor_layout: whose rule places the anchors; see `network.inputs.anchors`.
         filters: channels of the feature pyramid and of the heads.
         head_convs: convolutions in each head.
         separable: pyramid and heads use separable convolutions, which are small and fast on phones.
@@ -62,7 +70,7 @@ class Preset:
         levels: lowest and highest pyramid level; level n has a stride of 2 to the n pixels.
         anchor_size: smallest side of an anchor on a level, in strides.
         anchor_scales: anchor sizes per octave.
-        aspect_ratios: of the anchors, width / height; every preset has the Model Garden's.
+        aspect_ratios: of the anchors, width / height; every preset has the Model Garden's three.
         batch_size: images a step.
         train_steps: steps in all.
         learning_rate: highest learning rate (Adam) at ``batch_size``, from pretrained weights.
@@ -81,6 +89,11 @@ class Preset:
     backbone: str = "mobilenet"
     model_id: str = "MobileNetV2"
     width: float = 1.0
+    pyramid: str = FPN
+    expansion: int = 0
+    normalization: str = "imagenet"
+    padding: str = "same"
+    anchor_layout: str = "garden"
     filters: int = 128
     head_convs: int = 4
     separable: bool = True
@@ -101,10 +114,36 @@ class Preset:
         """Whether it is a Faster or Mask R-CNN, of two stages, and not a RetinaNet."""
         return self.family != RETINANET
 
+    @property
+    def side_step(self) -> int:
+        """What the side of the input must be a multiple of, in pixels."""
+        return side_step(self.pyramid, self.levels[1])
+
+
+def side_step(pyramid: str, coarsest: int) -> int:
+    """Return what the side of a model's input must be a multiple of, in pixels.
+
+    The Model Garden's pyramid and its anchors want every level to have whole strides; of an ``ssd_fpn`` only those that
+    the backbone has, up to level 5.
+
+    Args:
+        pyramid: of a `Preset`.
+        coarsest: its highest level.
+    """
+    return int(2 ** (min(coarsest, 5) if pyramid == SSD_FPN else coarsest))
+
 
 _SMALL_SCHEDULE = "schedule: the sample's, longer"
 _LARGE_SCHEDULE = "schedule: Adam at a tenth of the small models' learning rate, not measured on photos by us"
 
+# What the TF2 zoo's SSDs with a feature pyramid have in common.
+_SSD: dict[str, Any] = {
+    "pyramid": SSD_FPN,
+    "anchor_layout": "ssd",
+    "anchor_size": 4.0,
+    "anchor_scales": 2,
+    "aspect_ratios": (1.0, 2.0, 0.5),
+}
 _RESNET: dict[str, Any] = {"backbone": "resnet", "filters": 256, "separable": False, "activation": "relu"}
 _RCNN = _RESNET | {
     "levels": (2, 6),
@@ -145,9 +184,10 @@ PRESETS = {
         image_size=320,
         coco_ap=22.2,
         coco_source=_ZOO,
-        source=f"architecture: the TF2 zoo's, less level 7, as 320 is no multiple of 128; {_SMALL_SCHEDULE}",
-        levels=(3, 6),
-        anchor_scales=2,
+        source=f"architecture: the TF2 zoo's; {_SMALL_SCHEDULE}",
+        **_SSD,
+        expansion=1280,
+        normalization="symmetric",
     ),
     "mobilenet_v1_fpn_640": Preset(
         purpose="what older tutorials call SSD MobileNetV1 FPN 640: small objects in large photos, on a GPU or TPU",
@@ -157,10 +197,10 @@ PRESETS = {
         coco_source=_ZOO,
         source=f"architecture: the TF2 zoo's; {_SMALL_SCHEDULE}",
         model_id="MobileNetV1",
+        **_SSD,
+        normalization="symmetric",
         filters=256,
         separable=False,
-        anchor_size=4.0,
-        anchor_scales=2,
         batch_size=16,
         learning_rate=7e-4,
     ),
@@ -203,10 +243,27 @@ PRESETS = {
         source=f"architecture: the Model Garden's retinanet_mobile_coco; {_SMALL_SCHEDULE}",
         backbone="spinenet_mobile",
         model_id="49",
+        pyramid=IDENTITY,
         filters=48,
         activation="swish",
         frozen_stride=0,
         batch_size=16,
+    ),
+    "resnet50_fpn_640": Preset(
+        purpose="what older tutorials call SSD ResNet50 FPN 640 or RetinaNet50; on a GPU or TPU server",
+        parameters=0.0,
+        image_size=640,
+        coco_ap=34.3,
+        coco_source=_ZOO,
+        source=f"architecture: the TF2 zoo's; {_LARGE_SCHEDULE}",
+        model_id="50",
+        **_RESNET | {"activation": "relu6"},
+        **_SSD,
+        normalization="mean",
+        padding="stem",
+        strides_first=True,
+        batch_size=8,
+        learning_rate=2e-4,
     ),
     "retinanet_resnet50_640": Preset(
         purpose="accuracy from a GPU or TPU server; one network, no second stage",

@@ -101,9 +101,10 @@ class Training:
         if resuming.restore(self.steps, self.checkpoints):
             self._resume(machine)
         else:
-            loaded = weights.load(self.steps.model, self.config.task.weights, classes=self.config.task.class_names)
+            loaded = weights.load_for(self.steps.model, self.config.task)
             frozen = 0 if loaded.source == "scratch" else self.config.task.frozen_stride
             facts = {"weights": str(loaded), "weights_source": loaded.source, "frozen_stride": frozen}
+            facts |= {"weights_terms": loaded.terms and loaded.terms._asdict()}
             self.run.update_manifest(**facts, step=0, best=None, models=[])
             resuming.add_machine(self.run, machine, 0)
             if self.config.trainer.minutes:

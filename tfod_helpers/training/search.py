@@ -185,7 +185,7 @@ def find_learning_rate(
         tf_keras.utils.set_random_seed(config.task.train_data.seed or 0)
         rate = tf.Variable(_RATES[0], trainable=False, dtype=tf.float32)
         made = Steps(config, rate=rate)
-        loaded = weights.load(made.model, config.task.weights, classes=config.task.class_names)
+        loaded = weights.load_for(made.model, config.task)
         freeze(made.model, 0 if loaded.source == "scratch" else config.task.frozen_stride)
         rows = list(_rise(made, rate, steps))
     frame = pd.DataFrame(rows)

@@ -25,6 +25,7 @@ def of_run(run: Run, config: ExperimentConfig, checkpoint: Checkpoint) -> Origin
     best = manifest.get("best") or {}
     is_best = run.find_model(checkpoint)["step"] == best.get("step")
     weights, started = _weights(manifest)
+    terms = manifest.get("weights_terms") or {}
     return Origin(
         network=_network(task.model, is_rcnn=task.is_rcnn),
         parts={which: _photos(manifest, config, which) for which in ("train", "validation")},
@@ -32,6 +33,8 @@ def of_run(run: Run, config: ExperimentConfig, checkpoint: Checkpoint) -> Origin
         intervals=_intervals(manifest) if is_best else {},
         weights=weights,
         started=started,
+        licence=terms.get("licence", ""),
+        citation=terms.get("citation", ""),
         made_with=manifest.get("versions", {}),
     )
 

@@ -34,6 +34,8 @@ class Origin:
         intervals: 95 % intervals of ``ap`` and ``ap50``, where this model has them.
         weights: what it started from: ``coco``, ``imagenet``, ``scratch`` or ``other``; empty where that is not known.
         started: the same in a sentence.
+        licence: of these weights, in a sentence, where they are published.
+        citation: whom to cite for them.
         made_with: the versions of libraries.
     """
 
@@ -44,3 +46,5 @@ class Origin:
     weights: str
     started: str
     made_with: dict[str, str]
+    licence: str = ""
+    citation: str = ""

@@ -31,12 +31,7 @@ _RESIZED = {"letterbox": "letterboxed", "stretch": "stretched"}
 _ESCAPABLE, _MARKUP = "\\`*_[]#{}", "<>&|~$@"  # what Markdown, its dialects and HTML could take for markup
 _FEW_WORDS = f"Of these classes there were fewer than {_FEW} training objects: {{}}."
 _UNTESTED = "Of these classes no validation photo shows an object, so how well they are found is unknown: {}."
-_PUBLISHES = "which publishes them, is under the Apache License 2.0."
-_KERAS = {
-    "MobileNetV1": "Apache License",
-    "MobileNetV2": "Apache License",
-    "ResNet": "MIT License, as Kaiming He released them",
-}
+_UNKNOWN = "Their licence is not known to this card."
 _TRAINED_ON = {
     "coco": "COCO's annotations are under the Creative Commons Attribution 4.0 License; its photos belong to others, "
     "and their use has to follow Flickr's terms ([terms of use](https://cocodataset.org/#termsofuse)).",
@@ -211,20 +206,13 @@ def _licences(origin: Origin) -> str:
         "owner gives this model.",
     ]
     if origin.weights in _TRAINED_ON:
-        terms[1:1] = [f"{origin.started} {_publisher(origin.started)}", _TRAINED_ON[origin.weights]]
+        terms[1:1] = [f"{origin.started} {origin.licence or _UNKNOWN}", _TRAINED_ON[origin.weights]]
     elif origin.weights != "scratch":
         words = origin.started or "Which weights the training started from is not known."
-        terms.insert(1, f"{words} Their licence is not known to this card.")
+        terms.insert(1, f"{words} {_UNKNOWN}")
+    if origin.citation:
+        terms.append(f"Cite {origin.citation}.")
     return "## Licences\n\n" + "".join(_filled(text, indent="- ") for text in terms)
-
-
-def _publisher(started: str) -> str:
-    if "Keras Applications" not in started:
-        return f"The [Model Garden](https://github.com/tensorflow/models), {_PUBLISHES}"
-    for name, licence in _KERAS.items():
-        if name in started:
-            return f"Keras' documentation gives these weights under the {licence}."
-    return f"[Keras](https://github.com/keras-team/keras), {_PUBLISHES}"
 
 
 # --- words and Markdown ---------------------------------------------------------------------------

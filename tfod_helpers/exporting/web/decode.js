@@ -14,19 +14,21 @@ function decode({ boxes, logits }, anchors, side, nms) {
   for (let at = 0; at < logits.length; at++) {
     if (logits[at] < least) continue;
     const first = Math.floor(at / classes) * 4;
-    const corners = cornersOf(boxes.subarray(first, first + 4), anchors.subarray(first, first + 4), side);
+    const corners = cornersOf(boxes.subarray(first, first + 4), anchors.subarray(first, first + 4));
     found.push({ ...corners, score: 1 / (1 + Math.exp(-logits[at])), classId: (at % classes) + 1 });
   }
   found.sort((one, other) => other.score - one.score);
-  return suppress(found, nms).slice(0, nms.detections);
+  const clip = (value) => Math.min(Math.max(value, 0), side);
+  const clipped = ({ xmin, ymin, xmax, ymax, ...box }) =>
+    ({ ...box, xmin: clip(xmin), ymin: clip(ymin), xmax: clip(xmax), ymax: clip(ymax) });
+  return suppress(found, nms).slice(0, nms.detections).map(clipped);
 }
 
-function cornersOf([dy, dx, dh, dw], [ycenter, xcenter, height, width], side) {
+function cornersOf([dy, dx, dh, dw], [ycenter, xcenter, height, width]) {
   const x = dx * width + xcenter, y = dy * height + ycenter;
   const halfWidth = (Math.exp(Math.min(dw, LARGEST)) * width) / 2;
   const halfHeight = (Math.exp(Math.min(dh, LARGEST)) * height) / 2;
-  const clip = (value) => Math.min(Math.max(value, 0), side);
-  return { xmin: clip(x - halfWidth), ymin: clip(y - halfHeight), xmax: clip(x + halfWidth), ymax: clip(y + halfHeight) };
+  return { xmin: x - halfWidth, ymin: y - halfHeight, xmax: x + halfWidth, ymax: y + halfHeight };
 }
 
 // Keeps, class by class, each box that overlaps no kept one of a higher score by more than nms.iou.

@@ -5,8 +5,7 @@ the whole set fits. Every epoch then crops another window out of the canvas, so 
 colours vary at the cost of one resize of a small image.
 """
 
+from tfod_helpers.network.inputs.anchors import anchor_boxes
 from tfod_helpers.network.inputs.batches import examples, to_dataset, train_batches
-from tfod_helpers.network.inputs.canvas import normalize
-from tfod_helpers.network.inputs.targets import anchor_boxes
 
-__all__ = ["anchor_boxes", "examples", "normalize", "to_dataset", "train_batches"]
+__all__ = ["anchor_boxes", "examples", "to_dataset", "train_batches"]

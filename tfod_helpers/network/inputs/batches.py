@@ -13,10 +13,10 @@ from PIL import Image
 
 from tfod_helpers import records
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.network import normalization
 from tfod_helpers.network.inputs import targets
 from tfod_helpers.network.inputs.augment import Augmenter, Seen
-from tfod_helpers.network.inputs.canvas import Canvas, normalize, read_canvas, side_of
-from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
+from tfod_helpers.network.inputs.canvas import Canvas, read_canvas, side_of
 from tfod_helpers.records.encoding import source_ids
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def to_dataset(images: np.ndarray, seen: list[dict[str, tf.Tensor]], task: TaskC
         task: names the classes.
     """
     names = _names(task)
-    pixels = np.clip(images * STDDEV_RGB + MEAN_RGB, 0, 255).round().astype(np.uint8)
+    pixels = np.clip(normalization.of(task).undo(images), 0, 255).round().astype(np.uint8)
     found = []
     for rgb, one in zip(pixels, seen, strict=True):
         there = one["labels"].numpy() > 0
@@ -110,6 +110,7 @@ def _augmented(images: tf.data.Dataset, task: TaskConfig) -> tf.data.Dataset:
     """Return single examples, endlessly: (image, labels)."""
     augmenter = Augmenter(task.train_data.parser, task.model.input_size[0])
     label, share = targets.for_task(task), task.train_data.parser.aug_mosaic
+    normalize = normalization.of(task).apply
     room = task.train_data.parser.max_num_instances * (_GROUP if share else 1)
 
     def example(seen: Seen, source: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:

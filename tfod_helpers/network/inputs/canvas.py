@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
 from tfod_helpers.presets import resizing
 
 SCALE = 1.25  # canvas side over input side: room for zooming in without blur
 MASK_SIDE = 56  # pixels of a mask, which is kept as what lies within its box; twice what the mask head learns
 
 Canvas = dict[str, tf.Tensor]
-
-
-def normalize(image: tf.Tensor) -> tf.Tensor:
-    """Scale RGB values of 0..255, shape (..., 3), to what the backbones expect."""
-    return (tf.cast(image, tf.float32) - MEAN_RGB) / STDDEV_RGB
 
 
 def side_of(image_size: int) -> int:

@@ -8,30 +8,13 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 from official.vision.ops import anchor
 
+from tfod_helpers.network.inputs.anchors import anchor_boxes
 from tfod_helpers.network.inputs.augment import Seen
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment.config import TaskConfig
 
 Targets = dict[str, Any]
-
-
-def anchor_boxes(task: TaskConfig) -> dict[str, tf.Tensor]:
-    """Return the anchors of every level.
-
-    Returns:
-        level -> float32, shape (height, width, 4 * anchors per place), ``[ymin, xmin, ymax, xmax]``
-        in pixels of the model's input.
-    """
-    model = task.model
-    generate = anchor.build_anchor_generator(
-        min_level=model.min_level,
-        max_level=model.max_level,
-        num_scales=model.anchor.num_scales,
-        aspect_ratios=model.anchor.aspect_ratios,
-        anchor_size=model.anchor.anchor_size,
-    )
-    return generate(image_size=tuple(model.input_size[:2]))
 
 
 def for_task(task: TaskConfig) -> Callable[[Seen, int], Targets]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from tfod_helpers.files import archives, storage, workspace
 from tfod_helpers.files.run_folder import Run, find_run
+from tfod_helpers.network.weights import class_outputs
 
 _ADVICE = "Give 'coco', 'imagenet', None, or a run folder, a folder of checkpoints, one checkpoint or a .tar.gz of one."
 # official/vision/modeling/heads: what has a channel for each class, in RetinaNet, Faster R-CNN and Mask R-CNN.
@@ -53,7 +55,8 @@ def find(weights: str | os.PathLike[str]) -> str:
 def _find_packed(path: Path) -> str:
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     folder = archives.unpack(path, workspace.cache_folder() / "unpacked" / digest)
-    folders = sorted({index.parent for index in folder.rglob("*.index")})
+    # Beside a checkpoint of the Object Detection API lies a SavedModel, whose variables have no names that tell.
+    folders = sorted({index.parent for index in folder.rglob("*.index") if index.stem != "variables"})
     if not folders:
         names = ", ".join(sorted(entry.name for entry in folder.rglob("*") if entry.is_file())[:10])
         raise FileNotFoundError(f"weights {str(path)!r}: no checkpoint in this archive, which holds {names}. {_ADVICE}")
@@ -85,20 +88,31 @@ def is_class_output(variable: Any) -> bool:
     return bool(_CLASS_OUTPUT.search(variable.name))
 
 
-def read(model: Any, prefix: str, *, other_classes: bool) -> Values:
+def read(
+    model: Any,
+    prefix: str,
+    names: Sequence[str],
+    theirs: Sequence[str | None] | None,
+    known_as: Mapping[str, str] | None = None,
+) -> Values:
     """Return the values of a checkpoint for a model's tensors: the same place, the same shape.
 
     Args:
         model: a Model Garden detector.
         prefix: from `find`.
-        other_classes: whether the checkpoint's classes are others, so that its class outputs mean nothing here.
+        names: the model's classes; empty where its class outputs are to stay as they are.
+        theirs: the checkpoint's classes; None where they are not known, and taken for the model's own then.
+        known_as: what some classes of the model are called in the checkpoint.
 
     Raises:
         ValueError: it cannot be read, is of another architecture, or holds NaN or infinite values.
     """
     values = _matching(model, prefix)
-    if other_classes:
+    if theirs is not None and list(theirs) != list(names):
+        others = [(variable, value) for variable, value in values if is_class_output(variable)]
         values = [(variable, value) for variable, value in values if not is_class_output(variable)]
+        values += _shared(model, others, class_outputs.places(names, theirs, known_as))
+    values = [(variable, value) for variable, value in values if value.shape == tuple(variable.shape)]
     taken = {id(variable) for variable, _ in values}
     misfits = [variable.name for variable in model.backbone.weights if id(variable) not in taken]
     if misfits:
@@ -113,8 +127,21 @@ def read(model: Any, prefix: str, *, other_classes: bool) -> Values:
     return values
 
 
+def _shared(model: Any, values: Values, places: Mapping[int, int]) -> Values:
+    """Return the class outputs of a RetinaNet in which those of shared classes are the checkpoint's."""
+    if not places or not hasattr(model.head, "_classifier"):
+        return []
+    anchors = model.head.get_config()["num_anchors_per_location"]
+    return [
+        (variable, value)
+        if "depthwise_kernel" in variable.name
+        else (variable, class_outputs.merged(variable.numpy(), value, anchors, places))
+        for variable, value in values
+    ]
+
+
 def _matching(model: Any, prefix: str) -> Values:
-    """Return what a checkpoint holds for a model.
+    """Return what a checkpoint holds for a model; of class outputs also those of another number of classes.
 
     ``Checkpoint.read`` refuses a checkpoint in which one shape differs, so the object graph that every checkpoint
     carries is walked here beside the model's own.
@@ -137,7 +164,9 @@ def _matching(model: Any, prefix: str) -> Values:
         for node, trackable in view.match(root).items():
             key = next((attribute.checkpoint_key for attribute in graph.nodes[node].attributes), None)
             variable = variables.get(id(trackable))
-            if variable is not None and key in shapes and tuple(shapes[key]) == tuple(variable.shape):
+            if variable is None or key not in shapes:
+                continue
+            if is_class_output(variable) or tuple(shapes[key]) == tuple(variable.shape):
                 values[id(variable)] = variable, reader.get_tensor(key)
         return list(values.values())
     except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:

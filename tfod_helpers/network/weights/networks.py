@@ -1,6 +1,6 @@
 """Which networks of Keras Applications are the Model Garden's too, their files, and how their tensors are carried over.
 
-Both build the same networks out of differently named layers, and feed them differently normalised images. `copy` puts
+Both build the same networks out of differently named layers, and feed them differently normalised images. `values` puts
 each tensor in its place and makes up for all that differs, so that the features are the same. Where that cannot be,
 `of` says why. What was read in both sources:
 
@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from tfod_helpers.network.normalization import MEAN_RGB, STDDEV_RGB
-from tfod_helpers.network.weights.published import PLAIN_RESNET, Published, describe
+from tfod_helpers.network.normalization import NORMALIZATIONS, Normalization
+from tfod_helpers.network.weights.published import PLAIN_RESNET, Published, Terms, describe
 
 Tensors = list[tuple[str, np.ndarray]]
 Kinds = dict[str, list[tuple[str, Any]]]  # kind of leaf -> (name, array or variable), in creation order
@@ -33,8 +33,15 @@ Kinds = dict[str, list[tuple[str, Any]]]  # kind of leaf -> (name, array or vari
 _KINDS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 _EPSILON, _RESNET_EPSILON = 1e-3, 1.001e-5  # of Keras' batch norms
 _GATE = (1 / 6) / 0.16667  # Keras' hard sigmoid over official/modeling/activations/sigmoid.py's
-_CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, keras/src/applications/imagenet_utils.py
-_MEAN, _STD = MEAN_RGB / 255, STDDEV_RGB / 255
+
+
+_TERMS = {
+    "MobileNet": ("Apache License", "Howard et al. 2017, MobileNets; Sandler et al. 2018, MobileNetV2"),
+    "ResNet": (
+        "MIT License, as Kaiming He released them",
+        "He et al. 2016, Deep Residual Learning for Image Recognition",
+    ),
+}
 
 
 def _file(where: str, sha256: str | None = None, md5: str | None = None) -> Published:
@@ -122,7 +129,7 @@ def of(backbone: Any) -> Network:
 
 
 def _resnet(backbone: Any, settings: dict[str, Any]) -> Network:
-    for setting, value in {**PLAIN_RESNET, "activation": "relu", "se_ratio": None}.items():
+    for setting, value in {**PLAIN_RESNET, "se_ratio": None}.items():
         if settings[setting] != value:
             raise ValueError(f"this ResNet has {setting}={settings[setting]!r}, Keras' has {value!r}")
     if not strides_come_first(backbone):
@@ -161,24 +168,26 @@ def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
 
 
-def copy(tensors: Tensors, backbone: Any, network: Network, origin: str) -> int:
-    """Fill a backbone with the tensors of the same network of Keras Applications.
+def values(
+    tensors: Tensors, backbone: Any, network: Network, origin: str, ours: Normalization
+) -> list[tuple[Any, np.ndarray]]:
+    """Return what the tensors of a network of Keras Applications give the same backbone of the Model Garden.
 
-    Afterwards it gives Keras' features for images that are normalised as the Model Garden does it, but for what the
-    padding adds: zeros are grey to Keras' MobileNets, nearly ImageNet's mean colour to its ResNets, and exactly that
-    colour here.
+    With these values it gives Keras' features for images that are normalized in our way, but for what the padding adds:
+    zeros are another colour where another normalization is folded into the first convolution.
 
     Args:
         tensors: all tensors with their names, in Keras' order.
         backbone: of a Model Garden detector.
         network: what `of` says that it is.
         origin: what to call the tensors in messages.
+        ours: how images are normalized for the backbone.
 
     Returns:
-        How many of the backbone's tensors were filled.
+        Pairs of variable and array.
 
     Raises:
-        ValueError: a tensor does not fit. The backbone is left as it was.
+        ValueError: a tensor does not fit.
     """
     wanted, arrays = _fitted(tensors, backbone, network, origin)
     resnet = network.kind == "ResNet"
@@ -190,11 +199,26 @@ def copy(tensors: Tensors, backbone: Any, network: Network, origin: str) -> int:
     if network.kind == "MobileNetV3Large":
         _scale_gates(arrays["kernel"], [name for name, _ in wanted["kernel"]])
     _match_epsilon(arrays, _RESNET_EPSILON if resnet else _EPSILON, backbone.get_config()["norm_epsilon"])
-    _fold_normalization(arrays, *((255.0, -np.array(_CAFFE_MEAN)) if resnet else (2.0, -1.0)))
-    for kind in _KINDS:
-        for (_, variable), array in zip(wanted[kind], arrays[kind], strict=True):
-            variable.assign(array.astype(np.float32))
-    return sum(map(len, wanted.values()))
+    # keras/src/applications/imagenet_utils.py
+    _fold_normalization(arrays, NORMALIZATIONS["mean" if resnet else "symmetric"], ours)
+    return [
+        (variable, array.astype(np.float32))
+        for kind in _KINDS
+        for (_, variable), array in zip(wanted[kind], arrays[kind], strict=True)
+    ]
+
+
+def terms(network: Network) -> Terms:
+    """Return the terms of a network's published weights, as the documentation of Keras Applications gives them."""
+    licence, citation = _TERMS["MobileNet" if network.kind.startswith("MobileNet") else network.kind]
+    return Terms(f"Keras' documentation gives these weights under the {licence}.", citation)
+
+
+def difference(backbone: Any, network: Network) -> str:
+    """Return what the same weights do otherwise in a backbone, as the end of a sentence; empty where nothing."""
+    if network.kind == "ResNet" and backbone.get_config()["activation"] != "relu":
+        return f", with {backbone.get_config()['activation']} in place of its relu, which training has to adapt to"
+    return ""
 
 
 def unread(backbone: Any, network: Network) -> list[Any]:
@@ -281,14 +305,14 @@ def _match_epsilon(arrays: dict[str, list[np.ndarray]], theirs: float, ours: flo
         ]
 
 
-def _fold_normalization(arrays: dict[str, list[np.ndarray]], scale: float, offset: float | np.ndarray) -> None:
+def _fold_normalization(arrays: dict[str, list[np.ndarray]], theirs: Normalization, ours: Normalization) -> None:
     """Let the first convolution and its batch norm make up for another normalization.
 
-    For a pixel p from 0 to 1, Keras feeds ``k = scale p + offset`` and the Model Garden ``o = (p - mean) / std``, hence
-    ``k = scale std o + (scale mean + offset)``. The convolution is linear: its kernel takes the factor, and the moving
-    mean of the batch norm behind it takes the constant.
+    Of the same pixel Keras sees ``k`` and this network ``o``, and ``k = o our_scale / their_scale + (our_mean -
+    their_mean) / their_scale``. The convolution is linear: its kernel takes the factor, and the moving mean of the
+    batch norm behind it takes the constant.
     """
     kernel = arrays["kernel"][0]  # (height, width, 3 colours, filters)
-    constant = np.einsum("hwcf,c->f", kernel, scale * _MEAN + offset)
-    arrays["kernel"][0] = kernel * (scale * _STD)[:, None]
+    constant = np.einsum("hwcf,c->f", kernel, (ours.mean - theirs.mean) / theirs.scale.astype(np.float64))
+    arrays["kernel"][0] = kernel * (ours.scale / theirs.scale.astype(np.float64))[:, None]
     arrays["moving_mean"][0] = arrays["moving_mean"][0] - constant

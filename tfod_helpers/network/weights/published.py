@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tfod_helpers.files import downloads, storage, workspace
 from tfod_helpers.files.downloads.fetching import Check
@@ -20,6 +20,18 @@ from tfod_helpers.files.downloads.fetching import Check
 GOOGLE = "https://storage.googleapis.com"
 _GARDEN = "tf_model_garden/vision"
 SECOND_PLACE = "TFOD_HELPERS_CACHE"
+
+
+class Terms(NamedTuple):
+    """What is known of the terms of weights.
+
+    Attributes:
+        licence: a sentence.
+        citation: whom to cite.
+    """
+
+    licence: str
+    citation: str
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,12 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return storage.stamp(path) if path.exists() else None
 
 
+GARDEN_TERMS = Terms(
+    "The files name no licence; the repository that publishes them, tensorflow/models, is under the Apache License "
+    "2.0.",
+    "Yu et al. 2020, TensorFlow Model Garden",
+)
+
 # --- the Model Garden -----------------------------------------------------------------------------
 
 
@@ -190,18 +208,12 @@ def is_plain_resnet_50(backbone: Any) -> bool:
     return {**PLAIN_RESNET, "model_id": 50}.items() <= describe(backbone).items()
 
 
-def coco_checkpoint(model: Any) -> CocoCheckpoint:
-    """Return the published COCO checkpoint of a detector's network.
-
-    Raises:
-        ValueError: none is published for it; the message says for which there are some.
-    """
+def coco_checkpoint(model: Any) -> CocoCheckpoint | None:
+    """Return the Model Garden's COCO checkpoint of a detector's network; None where there is none."""
     backbone, settings = describe(model.backbone), model.get_config()
     levels = (settings.get("min_level"), settings.get("max_level"))
     for one in COCO:
         same = all(backbone.get(name) == value for name, value in one.backbone.items())
         if same and levels == one.levels and type(model).__name__.startswith("RetinaNet"):
             return one
-    raise ValueError(
-        f"no COCO checkpoint is published for this network, only for {', '.join(one.words for one in COCO)}"
-    )
+    return None

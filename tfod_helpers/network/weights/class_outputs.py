@@ -1,0 +1,61 @@
+"""The outputs of a model that tell classes apart: which of them another model's classes can take over, by name.
+
+A channel of these outputs belongs to one class, so those of a class that both models know mean the same in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+
+def places(
+    names: Sequence[str], theirs: Sequence[str | None], known_as: Mapping[str, str] | None = None
+) -> dict[int, int]:
+    """Return where the classes that two models share stand.
+
+    Args:
+        names: the classes of the model that is filled.
+        theirs: those of the model that it is filled from; None for a channel that no class has.
+        known_as: what a class of the first is called in the second, where that is not its own name.
+
+    Returns:
+        The number of a class among ``names`` -> its number among ``theirs``, both from 0. Names are compared without
+        regard to case, spaces, hyphens and underscores.
+
+    Raises:
+        ValueError: ``known_as`` names a class that is not there.
+    """
+    known_as = known_as or {}
+    numbers = {_key(name): number for number, name in reversed(list(enumerate(theirs))) if name is not None}
+    for name, other in known_as.items():
+        missing, where = (name, names) if name not in names else (other, [one for one in theirs if one])
+        if name not in names or _key(other) not in numbers:
+            shown = ", ".join(map(repr, where[:90]))
+            raise ValueError(f"known_as says that {name!r} is {other!r}: there is no class {missing!r}, only {shown}.")
+    found = {number: numbers.get(_key(known_as.get(name, name))) for number, name in enumerate(names)}
+    return {ours: other for ours, other in found.items() if other is not None}
+
+
+def merged(ours: np.ndarray, theirs: np.ndarray, anchors: int, shared: Mapping[int, int]) -> np.ndarray:
+    """Return a kernel or a bias of class outputs in which the channels of shared classes are the other model's.
+
+    Args:
+        ours: float, (..., anchors * (classes + 1)), the background first.
+        theirs: the same with the other model's classes.
+        anchors: of a place.
+        shared: from `places`; where it is empty, nothing changes.
+    """
+    if not shared:
+        return ours
+    made = ours.reshape(*ours.shape[:-1], anchors, -1).copy()
+    found = theirs.reshape(*theirs.shape[:-1], anchors, -1)
+    made[..., 0] = found[..., 0]
+    for number, other in shared.items():
+        made[..., number + 1] = found[..., other + 1]
+    return made.reshape(ours.shape)
+
+
+def _key(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter not in " -_")

@@ -1,0 +1,144 @@
+"""Which published weights there are for a network, in the order of what they bring, and how each gets into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfod_helpers.network.normalization import Normalization
+from tfod_helpers.network.weights import checkpoints, networks, object_detection_api, published, zoo
+from tfod_helpers.network.weights.checkpoints import Values
+from tfod_helpers.network.weights.coco_classes import COCO_CLASSES
+from tfod_helpers.network.weights.published import Published, Terms
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be filled.
+
+    Attributes:
+        model: a freshly built detector.
+        classes: its classes; empty where its class outputs are to stay as they are.
+        known_as: what some of them are called among those of the weights.
+        normalization: how images are normalized for it.
+    """
+
+    model: Any
+    classes: tuple[str, ...]
+    known_as: Mapping[str, str]
+    normalization: Normalization
+
+
+@dataclass(frozen=True)
+class Source:
+    """Published weights for one network.
+
+    Attributes:
+        words: what they are.
+        files: what is fetched for them, the first of which leads to the others.
+        terms: under which they may be used, and whom to cite.
+        values: what of the first file goes where; raises ValueError where it does not fit.
+        check: raises ValueError where the first file is none of these weights; it is not kept then.
+    """
+
+    words: str
+    files: tuple[Published, ...]
+    terms: Terms
+    values: Callable[[Path], Values]
+    check: Callable[[Path], None] | None = None
+
+    def fetch(self) -> Values:
+        """Return what goes where, out of the cache or downloaded.
+
+        Raises:
+            OSError: it could not be had.
+            ValueError: it is damaged, or does not fit.
+        """
+        path, *_ = [file.fetch(self.check) for file in self.files]
+        return self.values(path)
+
+
+def coco(wanted: Wanted) -> list[Source]:
+    """Return the detectors that were trained on COCO and fit a model, the best first.
+
+    Raises:
+        ValueError: there is none; the message says for which networks there are some.
+    """
+    found = [*_zoo(wanted), *_garden(wanted)]
+    if not found:
+        known = ", ".join([*(one.words for one in zoo.DETECTORS), *(one.words for one in published.COCO)])
+        raise ValueError(f"no COCO checkpoint is published for this network, only for {known}")
+    return found
+
+
+def imagenet(wanted: Wanted) -> list[Source]:
+    """Return the classifiers whose backbone a model has.
+
+    Raises:
+        ValueError: there is none; the message says what differs.
+    """
+    backbone = wanted.model.backbone
+    if published.is_plain_resnet_50(backbone) and not networks.strides_come_first(backbone):
+        words = "the Model Garden's ResNet-50, trained on ImageNet"
+        files = published.RESNET_50_IMAGENET
+        return [Source(words, files, published.GARDEN_TERMS, lambda path: _garden_values(path, wanted))]
+    network = networks.of(backbone)
+
+    def values(path: Path) -> Values:
+        tensors = networks.read(path, str(path))
+        return _expanded(wanted.model, networks.values(tensors, backbone, network, str(path), wanted.normalization))
+
+    def check(path: Path) -> None:
+        name = network.file.name
+        try:
+            networks.check(networks.read(path, name), backbone, network, name)
+        except ValueError as error:
+            raise ValueError(str(error).removesuffix(" Fetch it again.")) from error
+
+    words = f"{network}, trained on ImageNet{networks.difference(backbone, network)}"
+    return [Source(words, (network.file,), networks.terms(network), values, check)]
+
+
+def unread(model: Any) -> set[int]:
+    """Return the variables of a model that have no part in its detections, by their `id`."""
+    if type(model.backbone).__name__ != "MobileNet":
+        return set()
+    return {id(variable) for variable in [one for one in model.backbone.layers if one.weights][-1].weights}
+
+
+def _zoo(wanted: Wanted) -> Iterator[Source]:
+    detector = zoo.find(wanted.model)
+    if detector is None:
+        return
+
+    def values(path: Path) -> Values:
+        original = object_detection_api.Original(COCO_CLASSES)
+        prefix = checkpoints.find(path)
+        return object_detection_api.read(wanted.model, prefix, original, names=wanted.classes, known_as=wanted.known_as)
+
+    yield Source(f"the {detector.words}", (detector.file,), zoo.TERMS, values, detector.check)
+
+
+def _garden(wanted: Wanted) -> Iterator[Source]:
+    one = published.coco_checkpoint(wanted.model)
+    if one is not None:
+        words = f"the Model Garden's {one.words}, trained on COCO"
+        yield Source(words, (one.file,), published.GARDEN_TERMS, lambda path: _garden_values(path, wanted))
+
+
+def _garden_values(path: Path, wanted: Wanted) -> Values:
+    prefix = checkpoints.find(path)
+    return checkpoints.read(wanted.model, prefix, wanted.classes, COCO_CLASSES, wanted.known_as)
+
+
+def _expanded(model: Any, values: Values) -> Values:
+    """Return a backbone's values, and its last convolution's for the pyramid that has the same one."""
+    layers = {layer.name: layer for layer in getattr(model.decoder, "layers", ()) if layer.name.startswith("expansion")}
+    last = [value for variable, value in values if id(variable) in unread(model)]
+    by_shape = {"kernel": last[:1], "norm": last[1:]}
+    if not layers or not last or by_shape["kernel"][0].shape != tuple(layers["expansion"].kernel.shape):
+        return values
+    pairs = zip([*layers["expansion"].weights, *layers["expansion_norm"].weights], last, strict=True)
+    return [*values, *pairs]
