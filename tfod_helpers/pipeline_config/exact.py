@@ -68,17 +68,17 @@ def settings(draft: Draft, preset: str) -> dict[str, Any]:
     width = float(draft.value(f"{_EXTRACTOR}.depth_multiplier", 1.0))
     side = int(draft.value("fixed_shape_resizer.height", 0))
     ratios = draft.value(f"{_ANCHORS}.aspect_ratios", (1.0, 2.0, 0.5))
-    depth = max(int(draft.value(f"{_EXTRACTOR}.fpn.additional_layer_depth", 256) * width), _MIN_DEPTH)
+    lowest, highest, depth = _pyramid(draft, preset)
     pyramid, head, nms = f"{model}.decoder.ssd_fpn", f"{model}.head", f"{model}.detection_generator"
     found = {
         keys.IMAGE_SIZE: [side, side, 3],
         keys.RESIZE: resizing.STRETCH,
-        f"{model}.min_level": int(draft.value(f"{_EXTRACTOR}.fpn.min_level", 3)),
-        keys.MAX_LEVEL: int(draft.value(f"{_EXTRACTOR}.fpn.max_level", 7)),
+        f"{model}.min_level": lowest,
+        keys.MAX_LEVEL: highest,
         keys.ANCHOR_SIZE: float(draft.value(f"{_ANCHORS}.anchor_scale", 4.0)),
         f"{model}.anchor.num_scales": int(draft.value(f"{_ANCHORS}.scales_per_octave", 2)),
         keys.ASPECT_RATIOS: [float(one) for one in (ratios if isinstance(ratios, tuple) else (ratios,))],
-        f"{pyramid}.num_filters": depth,
+        f"{pyramid}.num_filters": max(int(depth * width), _MIN_DEPTH),
         f"{pyramid}.use_separable_conv": extractor != "resnet" and draft.value(f"{_EXTRACTOR}.use_depthwise", False),
         f"{head}.num_filters": int(draft.value(f"{_PREDICTOR}.depth", 0)),
         f"{head}.num_convs": int(draft.value(f"{_PREDICTOR}.num_layers_before_predictor", 0)),
@@ -89,7 +89,7 @@ def settings(draft: Draft, preset: str) -> dict[str, Any]:
         f"{nms}.max_num_detections": int(draft.value(f"{_NMS}.max_total_detections", 100)),
     }
     if extractor == "mobilenet":
-        found[f"{model}.backbone.mobilenet.filter_size_scale"] = width
+        found[f"{model}.backbone.mobilenet.filter_size_scale"] = _width(draft, preset)
     if PRESETS[preset].expansion:
         found[f"{pyramid}.expansion"] = _divisible(PRESETS[preset].expansion * width)
     return found
@@ -127,11 +127,12 @@ def _differences(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, st
     pad = draft.find(f"{_EXTRACTOR}.pad_to_multiple")
     if side % max(_number(pad), 1):
         yield pad, "its input is padded to a multiple"
-    for name in ("min_level", "max_level"):
-        default = 3 if name == "min_level" else 7
-        anchors, fpn = (draft.value(f"{where}.{name}", default) for where in (_ANCHORS, f"{_EXTRACTOR}.fpn"))
-        if anchors != fpn:
-            yield draft.find(f"{_ANCHORS}.{name}"), f"its anchors have {name} {anchors}, its pyramid {fpn}"
+    for name, default, level in zip(("min_level", "max_level"), (3, 7), _pyramid(draft, preset), strict=False):
+        if (anchors := draft.value(f"{_ANCHORS}.{name}", default)) != level:
+            yield draft.find(f"{_ANCHORS}.{name}"), f"its anchors have {name} {anchors}, its pyramid {level}"
+    narrowest = {"MobileNetV1": 32, "MobileNetV2": 16}.get(PRESETS[preset].model_id)
+    if narrowest and _divisible(narrowest * _width(draft, preset)) < draft.value(f"{_EXTRACTOR}.min_depth", _MIN_DEPTH):
+        yield draft.find(f"{_EXTRACTOR}.depth_multiplier"), "its MobileNet is so narrow that min_depth widens layers"
     if draft.value(f"{_PREDICTOR}.kernel_size", 3) != 3:
         yield draft.find(f"{_PREDICTOR}.kernel_size"), "the convolutions of its heads are not 3 by 3"
     if draft.find(f"{_PREDICTOR}.depth") is None:
@@ -142,6 +143,21 @@ def _differences(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, st
     if any(".box_coder." in one.name and ".faster_rcnn_box_coder" not in one.name for one in draft.settings):
         yield draft.find("model.ssd.box_coder"), "its boxes are coded otherwise than by faster_rcnn_box_coder"
     yield from _other_activations(draft, preset)
+
+
+def _pyramid(draft: Draft, preset: str) -> tuple[int, int, int]:
+    """Return lowest and highest level, and channels; the API's ResNets take these for granted, whatever a config says."""
+    if PRESETS[preset].backbone == "resnet":
+        return 3, 7, 256
+    names = {"min_level": 3, "max_level": 7, "additional_layer_depth": 256}
+    lowest, highest, depth = (int(draft.value(f"{_EXTRACTOR}.fpn.{name}", default)) for name, default in names.items())
+    return lowest, highest, depth
+
+
+def _width(draft: Draft, preset: str) -> float:
+    """Return the width of a MobileNet's backbone; the API's MobileNetV1 applies its multiplier twice."""
+    multiplier = float(draft.value(f"{_EXTRACTOR}.depth_multiplier", 1.0))
+    return multiplier**2 if PRESETS[preset].model_id == "MobileNetV1" else multiplier
 
 
 def _number(setting: Setting | None) -> int:
