@@ -86,7 +86,7 @@ class Model:
 FIXTURES = {
     "fpnlite_320": Model("ssd_mobilenet_v2_fpn_keras", 320, pyramid_depth=128, head_depth=128),
     "fpnlite_75": Model("ssd_mobilenet_v2_fpn_keras", 192, width=0.75, pyramid_depth=64, head_depth=64),
-    "v1_fpn_50": Model("ssd_mobilenet_v1_fpn_keras", 128, width=0.5, pyramid_depth=64, head_depth=64),
+    "v1_fpn_75": Model("ssd_mobilenet_v1_fpn_keras", 128, width=0.75, pyramid_depth=64, head_depth=64),
     "r50_fpn": Model("ssd_resnet50_v1_fpn_keras", 256),
     "r101_fpn": Model("ssd_resnet101_v1_fpn_keras", 192, pyramid_depth=64, head_depth=64),
 }
@@ -94,8 +94,8 @@ FIXTURES = {
 TRAINED = {
     "fpnlite_320": Model("ssd_mobilenet_v2_fpn_keras", 320, pyramid_depth=128, head_depth=128, stddev=0.2),
     "fpnlite_75": Model("ssd_mobilenet_v2_fpn_keras", 192, width=0.75, pyramid_depth=64, head_depth=64, stddev=0.2),
-    "v1_fpn_50": Model(
-        "ssd_mobilenet_v1_fpn_keras", 192, width=0.5, pyramid_depth=64, head_depth=64, stddev=0.06, optimizer=MOMENTUM
+    "v1_fpn_75": Model(
+        "ssd_mobilenet_v1_fpn_keras", 192, width=0.75, pyramid_depth=64, head_depth=64, stddev=0.06, optimizer=MOMENTUM
     ),
     "r50_fpn": Model("ssd_resnet50_v1_fpn_keras", 192, pyramid_depth=64, head_depth=64, stddev=0.06),
     "r101_fpn": Model("ssd_resnet101_v1_fpn_keras", 192, pyramid_depth=64, head_depth=64, stddev=0.06),
