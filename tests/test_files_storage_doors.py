@@ -51,6 +51,8 @@ ELSEWHERE = {
     "network.weights.chain.load": "test_network_weights.py",
     "network.weights.checkpoints.find": "behind network.weights.chain.load",
     "experiment.making.make": "keeps the text of the weights for weights.load",
+    "pipeline_config.carried.Carried.carry": "test_pipeline_config_carrying.py",
+    "pipeline_config.carrying": "behind pipeline_config.carried.Carried.carry",
     "formats.yolo.layout.mirrored": "behind the door of YOLO",
     "formats.tfrecord.reading.sources": "behind the door of TFRecord",
     "annotations.label_map.read_file_ids": "behind annotations.label_map.read_numbered",

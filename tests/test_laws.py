@@ -21,9 +21,22 @@ MAX_FUNCTION_LINES = 40
 ODDS_AND_ENDS = {"util", "utils", "helper", "helpers", "misc", "common"}
 TENSORFLOW = ("tensorflow", "tensorflow_models", "official", "tf_keras", "keras", "orbit", "tensorboard", "h5py")
 # These train or run a model, or ask what there is to train on.
-NEED_TENSORFLOW = {"doctor", "experiment", "exporting", "learning_curve", "network", "runtime", "training"}
+NEED_TENSORFLOW = {
+    "doctor",
+    "experiment",
+    "exporting",
+    "learning_curve",
+    "network",
+    "pipeline_config",
+    "runtime",
+    "training",
+}
 IMPORT_FAST = {"annotations", "checks", "files", "formats", "photos", "presets", "problems", "records", "sources"}
-LIGHT = ("tfod_helpers.exporting.certificate",)  # of modules that need TensorFlow otherwise
+# Of modules that need TensorFlow otherwise.
+LIGHT = ("tfod_helpers.exporting.certificate", "tfod_helpers.pipeline_config")
+    "tfod_helpers.exporting.certificate",
+    "tfod_helpers.pipeline_config",
+)  # of modules that need TensorFlow otherwise
 # Run in a Python of its own: imports the modules named after the first argument, in which no blocked one can be found.
 IMPORTING = """
 import importlib, sys

@@ -1,4 +1,4 @@
-"""A checkpoint of the Object Detection API becomes a run that detects the same; what cannot be carried over says why."""
+"""A checkpoint of the Object Detection API becomes a run that detects the same, or an error says why it cannot."""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ def test_the_table_says_what_each_is_for() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sizes_fit_each_other(name: str) -> None:
-    """The image size is a multiple of the coarsest stride, the batch is drawn from, and rates are Adam's."""
+    """The image size fits the strides that have to be whole, the batch is drawn from, and rates are Adam's."""
     preset = presets.find(name)
-    assert preset.image_size % 2 ** preset.levels[1] == 0
+    assert preset.image_size % preset.side_step == 0
     assert 0 < preset.learning_rate <= 0.01
     assert preset.scale[0] < 1 < preset.scale[1]
 

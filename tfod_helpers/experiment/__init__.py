@@ -7,7 +7,7 @@ number of steps, so that a change of one does not silently spoil the others.
 
 from tfod_helpers.experiment.config import ExperimentConfig, from_preset
 from tfod_helpers.experiment.explaining import explain
-from tfod_helpers.experiment.making import make, with_records
+from tfod_helpers.experiment.making import from_run, make, with_records
 from tfod_helpers.experiment.settings import augment, change, changes, differences, label_map, load, save
 from tfod_helpers.presets import presets
 
@@ -19,6 +19,7 @@ __all__ = [
     "differences",
     "explain",
     "from_preset",
+    "from_run",
     "label_map",
     "load",
     "make",

@@ -6,11 +6,13 @@ import copy
 import dataclasses
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from tfod_helpers import presets
 from tfod_helpers.experiment import fitting, settings
 from tfod_helpers.experiment.config import ExperimentConfig, KnownAs, flatten, from_preset
 from tfod_helpers.experiment.settings import change, check
+from tfod_helpers.files.run_folder import Run, find_run
 from tfod_helpers.presets import keys, resizing
 from tfod_helpers.records import Records, counted, in_both
 
@@ -55,21 +57,87 @@ def make(
             maps or a class without an example, or a number cannot be used.
     """
     config = from_preset(preset)
-    config.task.weights = None if weights is None else os.fspath(weights)
-    config.task.known_as = [KnownAs(name=name, theirs=theirs) for name, theirs in (known_as or {}).items()]
-    wanted = {
+    given = {
         keys.IMAGE_SIZE: [image_size, image_size, 3] if image_size else None,
         keys.RESIZE: resizing.check(resize),
+        keys.WEIGHTS: None if weights is None else os.fspath(weights),
+    }
+    choices = _choices(batch_size, train_steps, learning_rate, augmentation, minutes)
+    return _fitted(config, train, validation, given | choices, known_as)
+
+
+def from_run(
+    run: str | os.PathLike[str] | Run,
+    *,
+    train: Records,
+    validation: Records,
+    batch_size: int | None = None,
+    train_steps: int | None = None,
+    learning_rate: float | None = None,
+    augmentation: str | None = None,
+    minutes: float | None = None,
+    known_as: Mapping[str, str] | None = None,
+) -> ExperimentConfig:
+    """Return the settings that train a run's model on, for other photos, also of other classes.
+
+    The network is the run's own, and its best model gives the first weights: all of them for the same classes, else
+    those of the classes that it knows by the same name. The schedule is the preset's, fitted to the new photos.
+
+    Args:
+        run: the run folder, local, on Drive or ``gs://``; one of `training.train`, or carried over from an old program.
+        train: the records to train on; their boxes are read.
+        validation: the records to evaluate on, never trained on.
+        batch_size: images a step, over all devices together.
+        train_steps: steps in all; left out, they follow the number of photos.
+        learning_rate: the highest one; left out, the preset's, scaled to the batch size.
+        augmentation: ``light``, ``standard`` or ``strong``; left out, the preset's.
+        minutes: the time that training may take; the number of steps is then fitted to it.
+        known_as: what some of your classes are called in the run.
+
+    Raises:
+        FileNotFoundError: there is no run.
+        ValueError: as `make`.
+    """
+    found = find_run(run)
+    old = settings.load(found.config_path)
+    config = from_preset(old.task.preset)
+    for name in ("model", "resize", "normalization", "padding", "strides_first", "anchor_layout"):
+        setattr(config.task, name, copy.deepcopy(getattr(old.task, name)))
+    given = {keys.IMAGE_SIZE: list(old.task.model.input_size), keys.WEIGHTS: str(found)}
+    choices = _choices(batch_size, train_steps, learning_rate, augmentation, minutes)
+    return _fitted(config, train, validation, given | choices, known_as)
+
+
+def _choices(
+    batch_size: int | None,
+    train_steps: int | None,
+    learning_rate: float | None,
+    augmentation: str | None,
+    minutes: float | None,
+) -> dict[str, Any]:
+    """Return what a person chose of a training, None where they did not, by the names of the settings."""
+    choices = {
         keys.BATCH_SIZE: batch_size,
         keys.STEPS: train_steps,
         keys.LEARNING_RATE: learning_rate,
         keys.MINUTES: None if minutes is None else float(minutes),
     }
-    given = {key: value for key, value in wanted.items() if value is not None}
-    if augmentation is not None:
-        given |= settings.augmentation(augmentation)
+    return choices | (settings.augmentation(augmentation) if augmentation is not None else {})
+
+
+def _fitted(
+    config: ExperimentConfig,
+    train: Records,
+    validation: Records,
+    choices: Mapping[str, Any],
+    known_as: Mapping[str, str] | None,
+) -> ExperimentConfig:
+    """Return a preset's config fitted to the data, and to what a person chose: what is None they did not."""
+    config.task.weights = choices[keys.WEIGHTS]
+    config.task.known_as = [KnownAs(name=name, theirs=theirs) for name, theirs in (known_as or {}).items()]
+    given = {key: value for key, value in choices.items() if value is not None}
     boxes = _check_records(train, validation)
-    model = dataclasses.replace(presets.find(preset), resize=resize)
+    model = dataclasses.replace(presets.find(config.task.preset), resize=given.get(keys.RESIZE, config.task.resize))
     reasons = fitting.choose(model, train, boxes, config.task.weights, set(given))
     fitted = {one.setting: one.value for one in reasons}
     # Steps and rate are chosen for the preset's batch, and follow another one like the preset's own.

@@ -17,7 +17,7 @@ from tfod_helpers.annotations import LabelMap
 from tfod_helpers.annotations.label_map import read_file_ids
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files import storage
-from tfod_helpers.files.run_folder import Keeper, Run, open_run
+from tfod_helpers.files.run_folder import CARRIED, Keeper, Run, open_run
 from tfod_helpers.network.model import build_model
 from tfod_helpers.network.weights import checkpoints, object_detection_api
 from tfod_helpers.pipeline_config import exact
@@ -137,7 +137,7 @@ def _write(folder: str | os.PathLike[str], config: ExperimentConfig, model: Any,
         machines=[],
         data={},
         weights=weights,
-        weights_source="carried",
+        weights_source=CARRIED,
         frozen_stride=0,
         step=step,
         models=[kept],

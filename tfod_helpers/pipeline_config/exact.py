@@ -146,7 +146,7 @@ def _differences(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, st
 
 
 def _pyramid(draft: Draft, preset: str) -> tuple[int, int, int]:
-    """Return lowest and highest level, and channels; the API's ResNets take these for granted, whatever a config says."""
+    """Return lowest and highest level, and channels; the API's ResNets pay no heed to what a config says of them."""
     if PRESETS[preset].backbone == "resnet":
         return 3, 7, 256
     names = {"min_level": 3, "max_level": 7, "additional_layer_depth": 256}

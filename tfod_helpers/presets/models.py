@@ -180,7 +180,7 @@ PRESETS = {
     ),
     "mobilenet_v2_fpnlite_320": Preset(
         purpose="what older tutorials call SSD MobileNetV2 FPNLite 320: smaller objects than 256 finds",
-        parameters=2.58,
+        parameters=2.70,
         image_size=320,
         coco_ap=22.2,
         coco_source=_ZOO,
@@ -191,7 +191,7 @@ PRESETS = {
     ),
     "mobilenet_v1_fpn_640": Preset(
         purpose="what older tutorials call SSD MobileNetV1 FPN 640: small objects in large photos, on a GPU or TPU",
-        parameters=12.67,
+        parameters=11.02,
         image_size=640,
         coco_ap=29.1,
         coco_source=_ZOO,
@@ -251,7 +251,7 @@ PRESETS = {
     ),
     "resnet50_fpn_640": Preset(
         purpose="what older tutorials call SSD ResNet50 FPN 640 or RetinaNet50; on a GPU or TPU server",
-        parameters=0.0,
+        parameters=32.84,
         image_size=640,
         coco_ap=34.3,
         coco_source=_ZOO,

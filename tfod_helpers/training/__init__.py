@@ -9,7 +9,7 @@ from tfod_helpers.network.inputs import examples
 from tfod_helpers.training.detecting import detector, load_model
 from tfod_helpers.training.events import show_tensorboard
 from tfod_helpers.training.history import History
-from tfod_helpers.training.running import evaluate, train
+from tfod_helpers.training.running import evaluate, start, train
 from tfod_helpers.training.search import BatchTrial, RateTrial, find_batch_size, find_learning_rate
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "find_learning_rate",
     "load_model",
     "show_tensorboard",
+    "start",
     "train",
 ]

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfod_helpers import __version__, experiment, records
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.files.run_folder import Run
+from tfod_helpers.files.run_folder import CARRIED, Run
 from tfod_helpers.presets import keys
 from tfod_helpers.records import Records
 
@@ -26,6 +26,11 @@ def claim(run: Run, config: ExperimentConfig) -> bool:
         ValueError: it holds a training of other data or settings; they are named.
     """
     data = {which: _describe(find_records(config, which)) for which in ("train", "validation")}
+    if run.read_manifest().get("weights_source") == CARRIED:
+        raise ValueError(
+            f"{run}: this run was carried over from an old program, and stays as it is. Train on in another folder: "
+            f"training.train(experiment.from_run({str(run)!r}, train=..., validation=...), 'runs/new')."
+        )
     if tf.train.latest_checkpoint(run.checkpoints) is None:  # nothing is lost; a failed start may be corrected
         versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official", "numpy")}
         run.update_manifest(

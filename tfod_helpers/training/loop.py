@@ -70,6 +70,18 @@ class Training:
             self.validation = Validation(self.steps.eval_model, photos, run, keep)
             self.hooks: list[Hook] = [Curves(), Events(run.events, PhotoSet(detector, shown), photos)]
 
+    def begin(self, machine: dict[str, Any]) -> History:
+        """Evaluate and save the model as it is before the first step; where steps were made, change nothing."""
+        self.start(machine)
+        if not self.steps.done and not self.rows:
+            no_step = {"loss": math.nan, "learning_rate": 0.0, PLANNED: self.total, "steps_per_second": math.nan}
+            self.rows = [{"step": 0, **no_step, **self._evaluate(0)}]
+            self._save()
+        for hook in self.hooks:
+            hook.on_end()
+        self.keeper.finish()
+        return history.of(self.run)
+
     def go(self, machine: dict[str, Any]) -> History:
         """Train to the end, and return what happened; `machine` is what the run is to remember of this one."""
         self.start(machine)
@@ -177,7 +189,7 @@ class Training:
     def _limit(self, step: int) -> float:
         """Return the loss from which on training has exploded; while it warms up, no loss before is compared with."""
         warm = self.config.trainer.optimizer_config.warmup.linear.warmup_steps
-        losses = [row["loss"] for row in self.rows]
+        losses = [row["loss"] for row in self.rows if row["step"]]
         return min(_ABSURD, _EXPLODED * float(np.median(losses))) if losses and step >= warm else _ABSURD
 
     def _describe(self, bad: BadLossError) -> str:

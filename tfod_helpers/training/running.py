@@ -6,6 +6,8 @@ import contextlib
 import gc
 import itertools
 import os
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -54,6 +56,38 @@ def train(
     """
     if keep != "all" and keep < 1:
         raise ValueError(f"keep must be 1 or more, or 'all', got {keep!r}.")
+    return _run(config, run, keep, strategy, lambda training, machine: training.go(machine))
+
+
+def start(
+    config: ExperimentConfig, run: str | os.PathLike[str] | Run, *, strategy: tf.distribute.Strategy | None = None
+) -> History:
+    """Make a run whose model has not been trained yet: its first weights are loaded, evaluated and kept, as step 0.
+
+    What a detector finds in your photos before it has seen any of them: of COCO's weights the classes that COCO knows,
+    of a run's those that it knows. `evaluate`, `detector` and the exports take the run as any other, and `train` with
+    the same config goes on from it.
+
+    Args:
+        config: from `experiment.make` or `experiment.from_run`.
+        run: the run folder, as `train` takes it.
+        strategy: from `runtime.connect`; left out, the best device is taken.
+
+    Raises:
+        ValueError: as `train`.
+        OSError: as `train`.
+    """
+    return _run(config, run, 1, strategy, lambda training, machine: training.begin(machine))
+
+
+def _run(
+    config: ExperimentConfig,
+    run: str | os.PathLike[str] | Run,
+    keep: Keep,
+    strategy: tf.distribute.Strategy | None,
+    act: Callable[[Training, dict[str, Any]], History],
+) -> History:
+    """Open a run folder, build what trains in it, and let it act."""
     strategy = strategy or runtime.connect().strategy
     with machines.own_folder(run, strategy, config.trainer.minutes) as run, contextlib.closing(Keeper(run)) as keeper:
         if claiming.claim(run, config):
@@ -65,7 +99,7 @@ def train(
         now = resuming.machine(strategy, precision_of(config, strategy), config.task.train_data.global_batch_size)
         try:
             with scope(config, strategy):
-                return Training(config, run, keeper, *sets, keep=keep).go(now)
+                return act(Training(config, run, keeper, *sets, keep=keep), now)
         finally:
             # Models are reference cycles, so only the garbage collector frees them, and it seldom runs that far: after
             # ten trainings in one notebook their graphs would fill the memory.

@@ -8,6 +8,6 @@
 
 from tfod_helpers.files.run_folder.keeping import Keeper
 from tfod_helpers.files.run_folder.opening import find_run, open_run, runs_in
-from tfod_helpers.files.run_folder.run import Checkpoint, Run
+from tfod_helpers.files.run_folder.run import CARRIED, Checkpoint, Run
 
-__all__ = ["Checkpoint", "Keeper", "Run", "find_run", "open_run", "runs_in"]
+__all__ = ["CARRIED", "Checkpoint", "Keeper", "Run", "find_run", "open_run", "runs_in"]

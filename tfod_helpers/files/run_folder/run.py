@@ -23,6 +23,9 @@ from tfod_helpers.files import workspace
 Checkpoint = int | Literal["best", "last"]  # how one of a run's evaluated models is given
 
 
+CARRIED = "carried"  # a manifest's ``weights_source``: an old program's checkpoint, not trained here
+
+
 @dataclass(frozen=True)
 class Run:
     """One training run's folder.
