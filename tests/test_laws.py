@@ -34,9 +34,6 @@ NEED_TENSORFLOW = {
 IMPORT_FAST = {"annotations", "checks", "files", "formats", "photos", "presets", "problems", "records", "sources"}
 # Of modules that need TensorFlow otherwise.
 LIGHT = ("tfod_helpers.exporting.certificate", "tfod_helpers.pipeline_config")
-    "tfod_helpers.exporting.certificate",
-    "tfod_helpers.pipeline_config",
-)  # of modules that need TensorFlow otherwise
 # Run in a Python of its own: imports the modules named after the first argument, in which no blocked one can be found.
 IMPORTING = """
 import importlib, sys
