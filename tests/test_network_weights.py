@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import originals
 import pytest
 
 from tests.test_network_weights_networks import make_backbone, make_keras_model
 from tfod_helpers.files import run_folder, storage
 from tfod_helpers.network import weights
-from tfod_helpers.network.weights import networks, published
+from tfod_helpers.network.weights import networks, published, zoo
 
 pytestmark = pytest.mark.tensorflow
 SIZE = 64
@@ -232,7 +233,8 @@ def test_file_fetched_by_hand_is_enough(wide: Any, coco: tuple[Path, list[np.nda
 def test_network_without_a_coco_checkpoint_says_so(model: Any, keras_files: dict[float, Path], serve: Serve) -> None:
     """Where none is published, nothing is asked for, and the reason names those that are."""
     asked = serve(**{V2 + "0.35": keras_files[0.35]})
-    with pytest.warns(UserWarning, match="no COCO checkpoint is published for this network, only for RetinaNet Mobile"):
+    words = "no COCO checkpoint is published for this network, only for TF2 Detection Zoo's SSD .*, RetinaNet Mobile"
+    with pytest.warns(UserWarning, match=words):
         loaded = weights.load(model, "coco")
     assert loaded.source == "imagenet"
     assert asked == [keras_files[0.35].name]
@@ -497,11 +499,32 @@ def test_run_of_other_classes_gives_all_but_the_class_output(
 def test_run_of_as_many_other_classes_gives_no_class_output(earlier: Earlier, model: Any) -> None:
     """Three other classes fit the shapes and mean something else: the class output is left out where that is known."""
     before = renew(model, seed=31)
-    loaded = weights.load(model, earlier[0].folder, classes=["dog", "cat", "hen"])
+    loaded = weights.load(model, earlier[0].folder, classes=["ox", "ass", "ewe"])
     assert told_truly(loaded, model, before)
     assert len(loaded.left) == 3
     assert all("/scores/" in name for name in loaded.left)
     assert "are of other classes" in loaded.sentence
+
+
+def test_class_outputs_of_shared_classes_are_taken(earlier: Earlier, model: Any) -> None:
+    """By name, however it is written, or by a name that is given; what only one of both knows stays as it was."""
+    import tensorflow as tf
+
+    run, tensors, _ = earlier
+    before = renew(model, seed=33)
+    loaded = weights.load(model, run.folder, classes=["Hen", "ox", "puss"], known_as={"puss": "cat"})
+    assert loaded.left == ()
+    for variable, old, theirs in zip(model.weights, before, tensors, strict=True):
+        if "/scores/" not in variable.name or "depthwise" in variable.name:
+            np.testing.assert_array_equal(variable, theirs)
+            continue
+        found, old, theirs = (tf.reshape(one, [*one.shape[:-1], 9, 4]).numpy() for one in (variable, old, theirs))
+        np.testing.assert_array_equal(found[..., 0], theirs[..., 0], "background")
+        np.testing.assert_array_equal(found[..., 1], theirs[..., 3], "hen")
+        np.testing.assert_array_equal(found[..., 2], old[..., 2], "ox is not known there")
+        np.testing.assert_array_equal(found[..., 3], theirs[..., 1], "puss is their cat")
+    with pytest.raises(ValueError, match="known_as says that 'puss' is 'lion': there is no class 'lion', only 'cat'"):
+        weights.load(model, run.folder, classes=["Hen", "ox", "puss"], known_as={"puss": "lion"})
 
 
 def test_run_with_another_neck_gives_its_backbone(earlier: Earlier) -> None:
@@ -593,3 +616,64 @@ def test_class_outputs_are_known_by_their_names() -> None:
         "retina_net_head/classnet-conv_0/kernel:0": False,
     }
     assert {name: checkpoints.is_class_output(SimpleNamespace(name=name)) for name in names} == names
+
+
+# --- the TF2 Detection Zoo -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def light() -> Any:
+    """The network of SSD MobileNetV2 FPNLite, of two classes that COCO knows and one that it does not."""
+    from tfod_helpers.experiment.config import from_preset
+    from tfod_helpers.network.model import build_model
+
+    config = from_preset("mobilenet_v2_fpnlite_320")
+    config.task.model.input_size, config.task.model.num_classes = [64, 64, 3], 4
+    return build_model(config)
+
+
+@pytest.fixture(scope="module")
+def zoo_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zoo's archive, laid out as it is there, with values that a rule gives in place of COCO's."""
+    folder = tmp_path_factory.mktemp("zoo") / "ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8"
+    fixture = originals.load("fpnlite_320")
+    predictor = "_box_predictor/_prediction_heads/class_predictions_with_background/_class_predictor_layers/0"
+    shapes = {f"{predictor}/pointwise_kernel": [1, 1, 128, 6 * 91], f"{predictor}/bias": [6 * 91]}
+    originals.write_checkpoint(
+        fixture, folder / "checkpoint" / "ckpt-0", **{key: originals.value(key, shape) for key, shape in shapes.items()}
+    )
+    (folder / "saved_model" / "variables").mkdir(parents=True)
+    (folder / "saved_model" / "variables" / "variables.index").write_bytes(b"other names")
+    (folder / "pipeline.config").write_text(fixture["config"])
+    path = folder.with_name(f"{folder.name}.tar.gz")
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder, folder.name)
+    return path
+
+
+def test_the_zoo_gives_all_of_it_and_the_classes_that_coco_knows(
+    light: Any, zoo_archive: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every tensor of pyramid, heads and backbone; of the class outputs a dog's and a person's, at COCO's ids."""
+    monkeypatch.setattr(zoo, "DETECTORS", (dataclasses.replace(zoo.DETECTORS[0], blobs={}),))
+    asked, before = serve(ssd_mobilenet_v2=zoo_archive), renew(light, seed=40)
+    loaded = weights.load(light, "coco", classes=["dog", "gadget", "Person"])
+    assert asked == [zoo_archive.name]
+    assert (loaded.source, loaded.left) == ("coco", ())
+    assert "the TF2 Detection Zoo's SSD MobileNetV2 FPNLite 320 (AP 22.2), trained on COCO" in loaded.sentence
+    assert "Apache License" in loaded.terms.licence
+    (bias,) = [n for n, variable in enumerate(light.weights) if variable.name.endswith("/scores/bias:0")]
+    key = "_box_predictor/_prediction_heads/class_predictions_with_background/_class_predictor_layers/0/bias"
+    theirs, found = originals.value(key, [6 * 91]).reshape(6, 91), light.weights[bias].numpy().reshape(6, 4)
+    np.testing.assert_array_equal(found[:, [0, 1, 3]], theirs[:, [0, 18, 1]])
+    np.testing.assert_array_equal(found[:, 2], before[bias].reshape(6, 4)[:, 2])
+
+
+def test_another_file_than_the_zoos_is_refused(light: Any, zoo_archive: Path, serve: Serve) -> None:
+    """What public repositories hold of an archive is known by git's hash of it, and nothing else is taken for it."""
+    serve(ssd_mobilenet_v2=zoo_archive)
+    before = renew(light, seed=41)
+    with pytest.warns(UserWarning, match=r"its ckpt-0\.\S+ is not the file that public copies of it"):
+        loaded = weights.load(light, "coco")
+    assert loaded.source == "scratch"
+    assert unchanged(light, before)

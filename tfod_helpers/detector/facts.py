@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -46,8 +47,8 @@ class ExportFacts:
         threshold: the confidence that gave the best F1 on the validation images.
         preset: what it was made from.
         step: how many steps it was trained for.
-        ap: COCO AP on the validation images, before the export.
-        ap50: AP50 on the validation images, before the export.
+        ap: COCO AP on the validation images, before the export; NaN, in the file null, where it was never measured.
+        ap50: AP50 likewise.
         precision: of the weights, and of int8 ones also of what is computed, such as ``float32``.
         decoded: whether the model's outputs are detections; otherwise they are encoded boxes and logits, and
             ``anchors.npy`` beside it is needed, float32, (anchors, 4), ``[ycenter, xcenter, height, width]`` in pixels.
@@ -88,7 +89,8 @@ class ExportFacts:
     def write(self, folder: storage.AnyPath) -> None:
         """Write ``export.json`` into a folder, here or in a bucket, whole or not at all."""
         with storage.whole_file(storage.join(folder, FACTS)) as part:
-            part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+            facts = asdict(self) | {name: None for name in ("ap", "ap50") if math.isnan(getattr(self, name))}
+            part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
     def check_files(self, folder: Path, where: storage.AnyPath) -> None:
         """Compare an export's files with what they were when it was written.
@@ -129,7 +131,8 @@ class ExportFacts:
             values = json.loads(storage.read_bytes(path))
             version = int(values.setdefault("version", 1))
             if version <= VERSION:
-                return cls(**values | {"nms": Nms(**values.get("nms", {}))})
+                unknown = {name: math.nan for name in ("ap", "ap50") if name in values and values[name] is None}
+                return cls(**values | unknown | {"nms": Nms(**values.get("nms", {}))})
         except (FileNotFoundError, NotADirectoryError) as error:
             where = storage.address(folder)
             there = storage.is_remote(folder) or os.path.isdir(where)

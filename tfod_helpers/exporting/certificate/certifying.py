@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -186,7 +187,8 @@ def _notes(found: _Judged, best: _Judged) -> Iterator[str]:
 
 
 def _origin(facts: ExportFacts) -> str:
-    return f"{facts.preset}, step {facts.step:,}, AP {facts.ap:.3f} in training"
+    known = "AP not measured before" if math.isnan(facts.ap) else f"AP {facts.ap:.3f} in training"
+    return f"{facts.preset}, step {facts.step:,}, {known}"
 
 
 def _keep(one: Contender, row: dict[str, Any], facts: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from tfod_helpers import records
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.exporting.model_card.origin import Origin, Photos
-from tfod_helpers.files.run_folder import Checkpoint, Run
+from tfod_helpers.files.run_folder import CARRIED, Checkpoint, Run
 from tfod_helpers.presets import resizing
 from tfod_helpers.training.claiming import find_records
 
@@ -95,6 +95,8 @@ def _weights(manifest: dict[str, Any]) -> tuple[str, str]:
     if sentence.startswith("Everything starts from random values"):
         return "scratch", "Everything started from random values."
     source = manifest.get("weights_source", "")
+    if source == CARRIED:
+        return CARRIED, ""
     if source in ("coco", "imagenet"):
         what, rest, _ = sentence.partition(";")
         what = re.sub(r" starts? from ", " started from ", what.removesuffix("."))

@@ -13,6 +13,7 @@ from tfod_helpers.detector import ExportFacts
 from tfod_helpers.exporting.model_card.origin import Origin, Photos
 from tfod_helpers.exporting.model_card.usage import usage
 from tfod_helpers.files import storage
+from tfod_helpers.files.run_folder import CARRIED
 from tfod_helpers.pictures import counted
 
 CARD = "README.md"
@@ -106,10 +107,17 @@ def _head(facts: ExportFacts, label_map: LabelMap) -> str:
 
 def _what(facts: ExportFacts, label_map: LabelMap, origin: Origin) -> str:
     classes = counted(len(label_map), "class", "classes")
+    version = f"tfod_helpers {origin.made_with.get('tfod_helpers', __version__)}"
+    if origin.weights == CARRIED:
+        trained = (
+            f"trained for {facts.step:,} steps with the TensorFlow Object Detection API and carried over by {version}"
+        )
+    else:
+        steps = f"{facts.step:,} steps of {origin.batch_size:,} photos"
+        trained = f"trained for {steps} with {version} from the preset `{facts.preset}`. {origin.started}"
     return _filled(
         f"It finds objects of {classes} in photos and says where they are: a box, a class and a confidence each. "
-        f"It is a {origin.network}, trained for {facts.step:,} steps of {origin.batch_size:,} photos with tfod_helpers "
-        f"{origin.made_with.get('tfod_helpers', __version__)} from the preset `{facts.preset}`. {origin.started}"
+        f"It is a {origin.network}, {trained.rstrip('.')}."
     )
 
 
@@ -127,6 +135,11 @@ def _table(facts: ExportFacts, origin: Origin) -> str:
 
 
 def _scores(facts: ExportFacts, origin: Origin) -> str:
+    if math.isnan(facts.ap):
+        return "## How good it is\n\n" + _filled(
+            f"Nobody has measured it with this package. The confidence threshold, {facts.threshold:.2f}, is a first "
+            f"guess: choose your own on photos that it was not trained on."
+        )
     photos = _counted(origin.parts["validation"])
     known = " The intervals come from resampling these photos." if origin.intervals else ""
     exact = facts.precision == "float32" and facts.format in ("saved_model", "onnx")
@@ -178,9 +191,9 @@ def _of(photos: Photos, name: str) -> str:
 
 def _limits(facts: ExportFacts, label_map: LabelMap, origin: Origin) -> str:
     train, validation = origin.parts["train"], origin.parts["validation"]
+    known = f"{train.images:,} training photos" if train.images else "training photos"
     limits = [
-        f"It knows objects as its {train.images:,} training photos show them. Photos of other places, cameras, weather "
-        f"or light than those were not tested, unless the validation photos hold them.",
+        f"It knows objects as its {known} show them. Photos of other places, cameras, weather or light than those were not tested, unless the validation photos hold them.",
         "It names only its own classes, and can take other things for one of them.",
     ]
     if train.sides:
@@ -212,6 +225,8 @@ def _licences(origin: Origin) -> str:
         terms.insert(1, f"{words} {_UNKNOWN}")
     if origin.citation:
         terms.append(f"Cite {origin.citation}.")
+    if origin.weights == CARRIED:
+        terms[1:2] = ["Its weights are those of an older training, whose terms are not known to this card."]
     return "## Licences\n\n" + "".join(_filled(text, indent="- ") for text in terms)
 
 
@@ -224,11 +239,15 @@ def escape(text: str) -> str:
 
 
 def _counted(photos: Photos) -> str:
+    if not photos.images:
+        return "Photos that this card does not know"
     objects = "" if photos.count is None else f" with {counted(photos.count, 'object')}"
     return counted(photos.images, "photo") + objects
 
 
 def _with_interval(value: float, interval: tuple[float, float] | None) -> str:
+    if math.isnan(value):
+        return "not measured"
     return f"{value:.3f}" + (f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
 
 

@@ -26,7 +26,11 @@ _INSTEAD = (
 
 def is_original(prefix: str) -> bool:
     """Return whether a checkpoint is one of the Object Detection API's, TF1's or TF2's."""
-    return any(name.startswith(("model/_feature_extractor/", "FeatureExtractor/")) for name in _shapes(prefix))
+    try:
+        names = _shapes(prefix)
+    except ValueError:  # whoever reads it will say so
+        return False
+    return any(name.startswith(("model/_feature_extractor/", "FeatureExtractor/")) for name in names)
 
 
 class Tensors:
@@ -64,7 +68,7 @@ class Tensors:
         self._left.discard(key)
         try:
             value = np.asarray(self._reader.get_tensor(f"{_ROOT}{key}{_LEAF}"))
-        except (tf.errors.OpError, RuntimeError) as error:
+        except (tf.errors.OpError, RuntimeError, LookupError) as error:
             raise ValueError(
                 f"{self._prefix}: {key} cannot be read; the file is damaged or not whole ({error}). Copy it again: "
                 f"the .index and every .data file."

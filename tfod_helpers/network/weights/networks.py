@@ -129,7 +129,10 @@ def of(backbone: Any) -> Network:
 
 
 def _resnet(backbone: Any, settings: dict[str, Any]) -> Network:
-    for setting, value in {**PLAIN_RESNET, "se_ratio": None}.items():
+    activation = (
+        settings["activation"] if settings["activation"] == "relu6" else "relu"
+    )  # relu6 is told by `difference`
+    for setting, value in {**PLAIN_RESNET, "activation": activation, "se_ratio": None}.items():
         if settings[setting] != value:
             raise ValueError(f"this ResNet has {setting}={settings[setting]!r}, Keras' has {value!r}")
     if not strides_come_first(backbone):

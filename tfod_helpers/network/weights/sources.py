@@ -118,7 +118,7 @@ def _zoo(wanted: Wanted) -> Iterator[Source]:
         prefix = checkpoints.find(path)
         return object_detection_api.read(wanted.model, prefix, original, names=wanted.classes, known_as=wanted.known_as)
 
-    yield Source(f"the {detector.words}", (detector.file,), zoo.TERMS, values, detector.check)
+    yield Source(f"the {detector.words}, trained on COCO", (detector.file,), zoo.TERMS, values, detector.check)
 
 
 def _garden(wanted: Wanted) -> Iterator[Source]:

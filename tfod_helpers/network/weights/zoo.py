@@ -49,7 +49,7 @@ class Detector:
     @property
     def words(self) -> str:
         """What it is, with its published AP."""
-        return f"TF2 Detection Zoo's {self.title} {self.side} (AP {self.ap}), trained on COCO"
+        return f"TF2 Detection Zoo's {self.title} {self.side} (AP {self.ap})"
 
     @property
     def file(self) -> Published:
