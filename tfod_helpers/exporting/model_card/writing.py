@@ -193,7 +193,8 @@ def _limits(facts: ExportFacts, label_map: LabelMap, origin: Origin) -> str:
     train, validation = origin.parts["train"], origin.parts["validation"]
     known = f"{train.images:,} training photos" if train.images else "training photos"
     limits = [
-        f"It knows objects as its {known} show them. Photos of other places, cameras, weather or light than those were not tested, unless the validation photos hold them.",
+        f"It knows objects as its {known} show them. Photos of other places, cameras, weather or light than those "
+        f"were not tested, unless the validation photos hold them.",
         "It names only its own classes, and can take other things for one of them.",
     ]
     if train.sides:
