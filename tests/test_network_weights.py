@@ -618,6 +618,14 @@ def test_class_outputs_are_known_by_their_names() -> None:
     assert {name: checkpoints.is_class_output(SimpleNamespace(name=name)) for name in names} == names
 
 
+def test_classes_that_differ_in_case_alone_are_two() -> None:
+    """The very same name comes before one that only looks alike."""
+    from tfod_helpers.network.weights import class_outputs
+
+    theirs = ["cat", "Cat", "traffic light", None, "traffic_light"]
+    assert class_outputs.places(["Cat", "traffic_light", "cat", "TRAFFIC-LIGHT"], theirs) == {0: 1, 1: 4, 2: 0, 3: 2}
+
+
 # --- the TF2 Detection Zoo -------------------------------------------------------------------------
 
 

@@ -240,3 +240,22 @@ def test_other_and_damaged_checkpoints_are_refused(small: tuple[dict[str, Any], 
     with pytest.raises(FileNotFoundError, match=r"label_map\.pbtxt: not found in .*carry\(\.\.\., label_map="):
         pipeline_config.read(tmp_path / "alone" / "pipeline.config").carry(other, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_near_but_not_this_training_is_refused(small: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+    """A checkpoint of fewer or more classes than the config's, one from before the first step, the SavedModel."""
+    import tensorflow as tf
+
+    fixture, old = small
+    (tmp_path / "pipeline.config").write_text(fixture["config"].replace("num_classes: 3", "num_classes: 2"))
+    config = pipeline_config.read(tmp_path / "pipeline.config")
+    with pytest.raises(ValueError, match=r"it tells 3 classes apart, and its pipeline\.config says num_classes: 2"):
+        config.carry(old, tmp_path / "run", label_map=CLASSES[:2])
+    tf.train.Checkpoint(step=tf.Variable(0)).save(str(tmp_path / "ckpt"))
+    with pytest.raises(ValueError, match="before the first step and holds no network"):
+        config.carry(tmp_path / "ckpt-1", tmp_path / "run", label_map=CLASSES[:2])
+    (tmp_path / "saved_model").mkdir()
+    (tmp_path / "saved_model" / "saved_model.pb").touch()
+    with pytest.raises(ValueError, match=r"an exported model has no tensors by name.*in its folder 'checkpoint'"):
+        config.carry(tmp_path / "saved_model", tmp_path / "run", label_map=CLASSES[:2])
+    assert not (tmp_path / "run").exists()

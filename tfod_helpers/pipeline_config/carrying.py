@@ -48,7 +48,12 @@ def carry(
     """
     preset = old.task.preset
     exact.check(draft, preset)
-    count = int(draft.value("model.ssd.num_classes", 0))
+    of_a_class, total, count = exact.detections(draft)
+    if of_a_class < total and count > 1:
+        print(
+            f"max_detections_per_class is {of_a_class}, and no detector here limits a class: a photo with more of one "
+            f"class has up to {total} of it."
+        )
     prefix = _find(checkpoint)
     by_id = _classes(draft, prefix, label_map, count)
     original = exact.original(draft, preset, [by_id.get(id) for id in range(1, count + 1)])
@@ -67,7 +72,7 @@ def carry(
 def _find(checkpoint: str | os.PathLike[str]) -> str:
     """Return the prefix of a checkpoint on this machine."""
     path = storage.mirror(checkpoint, around=True) if storage.is_remote(checkpoint) else Path(checkpoint).expanduser()
-    if path.suffix in (".pb", ".tflite", ".h5", ".onnx"):
+    if path.suffix in (".pb", ".tflite", ".h5", ".onnx") or (path / "saved_model.pb").is_file():
         raise ValueError(
             f"{storage.address(checkpoint)}: a frozen graph or an exported model has no tensors by name. Give the "
             f"checkpoint that it was made of (ckpt-N.index and .data); an export of the TF2 Object Detection API has "

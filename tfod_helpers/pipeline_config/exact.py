@@ -38,10 +38,17 @@ _LACKING: dict[str, tuple[str, tuple[Any, ...]]] = {
     "convolutional_box_predictor": ("its heads are those of a plain SSD", ()),
     "graph_rewriter.quantization": ("it was trained with quantization in its graph", ()),
     "use_explicit_padding": ("its convolutions are padded by hand", (False,)),
+    "weight_shared_convolutional_box_predictor.conv_hyperparams.sync_batch_norm": (
+        "the API gives such heads no batch norm",
+        (),
+    ),
     "box_encodings_clip_range": ("its box codes are clipped", ()),
     "apply_batch_norm": ("its heads have no batch norm", (True,)),
     "convert_to_grayscale": ("it sees photos in grey", (False,)),
     "add_background_class": ("its classes have no background beside them", (True,)),
+    "explicit_background_class": ("its labels have a background among them", (False,)),
+    "logit_scale": ("its class outputs are scaled before the sigmoid", (1, 1.0)),
+    "calibration_config": ("its scores are calibrated after the sigmoid", ()),
     "soft_nms_sigma": ("it lowers the scores of overlapping boxes (soft NMS)", (0, 0.0)),
     "use_class_agnostic_nms": ("it compares boxes of all classes with each other", (False,)),
     "share_box_across_classes": ("it has one box for all classes", (False,)),
@@ -54,11 +61,10 @@ def original(draft: Draft, preset: str, classes: list[str | None]) -> Original:
     coder = "model.ssd.box_coder.faster_rcnn_box_coder"
     scales = [
         float(draft.value(f"{coder}.{name}_scale", default))
-        for name, default in zip("yxhw", (10, 10, 5, 5), strict=True)
+        for name, default in {"y": 10, "x": 10, "height": 5, "width": 5}.items()
     ]
     own = 1e-5 if PRESETS[preset].backbone == "resnet" else 1e-3  # of its backbones where the file does not override it
-    behind = float(draft.value(f"{_EXTRACTOR}.{_HYPER}.batch_norm.epsilon", 1e-3))
-    in_heads = float(draft.value(f"{_PREDICTOR}.{_HYPER}.batch_norm.epsilon", 1e-3))
+    behind, in_heads = (_epsilon(draft, where) for where in (_EXTRACTOR, _PREDICTOR))
     return Original(classes, tuple(scales), (behind if _overrides(draft) else own, behind, in_heads))
 
 
@@ -69,6 +75,7 @@ def settings(draft: Draft, preset: str) -> dict[str, Any]:
     side = int(draft.value("fixed_shape_resizer.height", 0))
     ratios = draft.value(f"{_ANCHORS}.aspect_ratios", (1.0, 2.0, 0.5))
     lowest, highest, depth = _pyramid(draft, preset)
+    of_a_class, total, count = detections(draft)
     pyramid, head, nms = f"{model}.decoder.ssd_fpn", f"{model}.head", f"{model}.detection_generator"
     found = {
         keys.IMAGE_SIZE: [side, side, 3],
@@ -86,13 +93,21 @@ def settings(draft: Draft, preset: str) -> dict[str, Any]:
         f"{model}.norm_activation.activation": _activation(draft, _EXTRACTOR),
         f"{nms}.nms_iou_threshold": float(draft.value(f"{_NMS}.iou_threshold", 0.6)),
         f"{nms}.pre_nms_score_threshold": float(draft.value(f"{_NMS}.score_threshold", 0.0)),
-        f"{nms}.max_num_detections": int(draft.value(f"{_NMS}.max_total_detections", 100)),
+        f"{nms}.max_num_detections": min(of_a_class * count, total),
     }
     if extractor == "mobilenet":
         found[f"{model}.backbone.mobilenet.filter_size_scale"] = _width(draft, preset)
     if PRESETS[preset].expansion:
-        found[f"{pyramid}.expansion"] = _divisible(PRESETS[preset].expansion * width)
+        found[f"{pyramid}.expansion"] = _divisible(PRESETS[preset].expansion * min(width, 1.0))
     return found
+
+
+def detections(draft: Draft) -> tuple[int, int, int]:
+    """Return how many detections a photo has at most, of one class and in all, and how many classes there are."""
+    of_a_class, total = (
+        int(draft.value(f"{_NMS}.max_{name}", 100)) for name in ("detections_per_class", "total_detections")
+    )
+    return of_a_class, total, int(draft.value("model.ssd.num_classes", 0))
 
 
 def check(draft: Draft, preset: str) -> None:
@@ -133,6 +148,11 @@ def _differences(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, st
     narrowest = {"MobileNetV1": 32, "MobileNetV2": 16}.get(PRESETS[preset].model_id)
     if narrowest and _divisible(narrowest * _width(draft, preset)) < draft.value(f"{_EXTRACTOR}.min_depth", _MIN_DEPTH):
         yield draft.find(f"{_EXTRACTOR}.depth_multiplier"), "its MobileNet is so narrow that min_depth widens layers"
+    if PRESETS[preset].model_id == "MobileNetV1" and draft.value(f"{_EXTRACTOR}.use_depthwise", False):
+        yield (
+            draft.find(f"{_EXTRACTOR}.use_depthwise"),
+            "its MobileNetV1 ends in narrower layers than the published one",
+        )
     if draft.value(f"{_PREDICTOR}.kernel_size", 3) != 3:
         yield draft.find(f"{_PREDICTOR}.kernel_size"), "the convolutions of its heads are not 3 by 3"
     if draft.find(f"{_PREDICTOR}.depth") is None:
@@ -178,6 +198,13 @@ def _other_activations(draft: Draft, preset: str) -> Iterator[tuple[Setting | No
     multiplier = draft.find(f"{_EXTRACTOR}.depth_multiplier")
     if PRESETS[preset].backbone == "resnet" and multiplier and multiplier.value != 1:
         yield multiplier, "its ResNet is narrower or wider than the published ones"
+
+
+def _epsilon(draft: Draft, where: str) -> float:
+    found = draft.value(
+        f"{where}.{_HYPER}.batch_norm.epsilon", draft.value(f"{where}.{_HYPER}.sync_batch_norm.epsilon")
+    )
+    return 1e-3 if found is None else float(found)
 
 
 def _activation(draft: Draft, where: str) -> str:

@@ -110,6 +110,11 @@ def _refuse_others(prefix: str, names: list[str], keys: list[str]) -> None:
             f"{prefix}: this is a checkpoint of the TF1 Object Detection API, whose layers have no counterpart here. "
             f"{_INSTEAD}"
         )
+    if not keys and {f"step{_LEAF}", f"save_counter{_LEAF}"} & set(names):
+        raise ValueError(
+            f"{prefix}: it was written before the first step and holds no network yet. Give a later checkpoint of "
+            f"this training."
+        )
     for part, what in _OTHERS.items():
         if any(part in key for key in keys):
             raise ValueError(f"{prefix}: this is a checkpoint of {what}, and no preset builds that network. {_INSTEAD}")

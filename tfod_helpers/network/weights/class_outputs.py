@@ -21,20 +21,22 @@ def places(
         known_as: what a class of the first is called in the second, where that is not its own name.
 
     Returns:
-        The number of a class among ``names`` -> its number among ``theirs``, both from 0. Names are compared without
-        regard to case, spaces, hyphens and underscores.
+        The number of a class among ``names`` -> its number among ``theirs``, both from 0. Where no name is the very
+        same, case, spaces, hyphens and underscores make no difference.
 
     Raises:
         ValueError: ``known_as`` names a class that is not there.
     """
     known_as = known_as or {}
     numbers = {_key(name): number for number, name in reversed(list(enumerate(theirs))) if name is not None}
+    same = {name: number for number, name in enumerate(theirs) if name is not None}
     for name, other in known_as.items():
         missing, where = (name, names) if name not in names else (other, [one for one in theirs if one])
         if name not in names or _key(other) not in numbers:
             shown = ", ".join(map(repr, where[:90]))
             raise ValueError(f"known_as says that {name!r} is {other!r}: there is no class {missing!r}, only {shown}.")
-    found = {number: numbers.get(_key(known_as.get(name, name))) for number, name in enumerate(names)}
+    wanted = [known_as.get(name, name) for name in names]
+    found = {number: same.get(name, numbers.get(_key(name))) for number, name in enumerate(wanted)}
     return {ours: other for ours, other in found.items() if other is not None}
 
 

@@ -72,6 +72,7 @@ def read(model: Any, prefix: str, original: Original, *, names: Sequence[str], k
     for name, variable in _leaves(model.head._classifier):
         found = tensors.take(f"{_CLASSES}/{name}")
         if name != "depthwise_kernel":
+            _check_classes(found.shape[-1] / anchors - 1, original, prefix)
             found = class_outputs.merged(variable.numpy(), found, anchors, places)
         if places:
             values.append((variable, found))
@@ -218,6 +219,14 @@ def _leaves(layer: Any) -> list[tuple[str, Any]]:
 def _kind(variable: Any) -> str:
     """Return a variable's own name, such as ``depthwise_kernel``."""
     return str(variable.name.rsplit("/", 1)[-1].split(":")[0])
+
+
+def _check_classes(count: float, original: Original, prefix: str) -> None:
+    if count != len(original.classes):
+        raise ValueError(
+            f"{prefix}: it tells {count:g} classes apart, and its pipeline.config says num_classes: "
+            f"{len(original.classes)}, so it is another model's. Give the pipeline.config of this checkpoint."
+        )
 
 
 def _check(values: Values, prefix: str) -> None:
