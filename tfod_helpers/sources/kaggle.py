@@ -1,7 +1,8 @@
-"""A data set's name on Kaggle -> where its archive is, and whom Kaggle takes us for.
+"""A name on Kaggle -> where its files are, and whom Kaggle takes us for.
 
 Addresses and keys are those of Kaggle's own clients (github.com/Kaggle/kaggle-cli, github.com/Kaggle/kagglehub). Public
-data sets need no account. A key is sent to Kaggle alone: not to where Kaggle keeps its files, nor into any message.
+data sets and models need no account. A key is sent to Kaggle alone: not to where Kaggle keeps its files, nor into any
+message.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class KaggleArchive(Archive):
             return self._asked
         address = f"{_KAGGLE}/api/v1/datasets/view/{self.owner}/{self.name}"
         request = urllib.request.Request(address, headers={"User-Agent": "tfod_helpers"})
-        for name, value in _signed().items():
+        for name, value in signed().items():
             request.add_unredirected_header(name, value)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
@@ -85,7 +86,7 @@ class KaggleArchive(Archive):
             address += f"?datasetVersionNumber={self._version}"
         path = path.with_name(f"{self.name}.zip")
         try:
-            return downloads.fetch(address, path, headers=_signed())
+            return downloads.fetch(address, path, headers=signed())
         except downloads.DownloadError as error:
             cause = error.__cause__
             code = cause.code if isinstance(cause, urllib.error.HTTPError) else 0
@@ -94,24 +95,39 @@ class KaggleArchive(Archive):
             raise self._refused(code) or SourceError(self.shown, error.what, fix) from None
 
     def _refused(self, code: int) -> SourceError | None:
-        signed = bool(_signed())
-        if code == http.HTTPStatus.UNAUTHORIZED and signed:
-            return SourceError(self.shown, "Kaggle does not know the key that it was given", f"{_GET_KEY}.")
-        if code in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN) and not signed:
-            return SourceError(self.shown, "Kaggle gives this data set to those only who are signed in", f"{_GET_KEY}.")
-        if code == http.HTTPStatus.FORBIDDEN:
-            what = "Kaggle does not give you this data set, which is private, or whose terms you did not accept"
-            fix = f"Open {self.page}, press Download once, accept what it asks for, and run the cell again"
-            return SourceError(self.shown, what, fix)
-        if code == http.HTTPStatus.NOT_FOUND:
-            fix = (
-                f"Compare the name with the address of its page, {self.page}. A private one needs your key: {_GET_KEY}"
-            )
-            return SourceError(self.shown, "there is no such data set on Kaggle", fix)
-        return None
+        return refusal(code, self.shown, self.page, "data set")
 
 
-def _signed() -> dict[str, str]:
+def url_of(path: str) -> str:
+    """Return the address of one of Kaggle's pages, or of what is behind its interface for programs."""
+    return f"{_KAGGLE}/{path}"
+
+
+def refusal(code: int, where: str, page: str, kind: str) -> SourceError | None:
+    """Return what Kaggle's refusal means; None for an answer that says nothing of its own.
+
+    Args:
+        code: of the answer.
+        where: what was asked for.
+        page: of it on Kaggle, for people.
+        kind: ``data set`` or ``model``.
+    """
+    known = bool(signed())
+    if code == http.HTTPStatus.UNAUTHORIZED and known:
+        return SourceError(where, "Kaggle does not know the key that it was given", f"{_GET_KEY}.")
+    if code in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN) and not known:
+        return SourceError(where, f"Kaggle gives this {kind} to those only who are signed in", f"{_GET_KEY}.")
+    if code == http.HTTPStatus.FORBIDDEN:
+        what = f"Kaggle does not give you this {kind}, which is private, or whose terms you did not accept"
+        fix = f"Open {page}, press Download once, accept what it asks for, and run the cell again"
+        return SourceError(where, what, fix)
+    if code == http.HTTPStatus.NOT_FOUND:
+        fix = f"Compare the name with the address of its page, {page}. A private one needs your key: {_GET_KEY}"
+        return SourceError(where, f"there is no such {kind} on Kaggle", fix)
+    return None
+
+
+def signed() -> dict[str, str]:
     """Return the header that says who we are, or none, in the order in which Kaggle's own clients look."""
     folder = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle")
     token = os.environ.get("KAGGLE_API_TOKEN", "").strip()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfod_helpers.network.normalization import NORMALIZATIONS, Normalization
 from tfod_helpers.network.normalization import of as normalization_of
-from tfod_helpers.network.weights import api_tensors, checkpoints, sources
+from tfod_helpers.network.weights import api_tensors, checkpoints, keras_hub_preset, sources
 from tfod_helpers.network.weights.checkpoints import Values
 from tfod_helpers.network.weights.published import Terms
 from tfod_helpers.network.weights.sources import Source, Wanted
@@ -53,6 +53,8 @@ def load(
     classes: Sequence[str] | None = None,
     known_as: Mapping[str, str] | None = None,
     normalization: Normalization = NORMALIZATIONS["imagenet"],
+    padding: str = "same",
+    anchor_layout: str = "garden",
 ) -> Loaded:
     """Fill a freshly built Model Garden detector with pretrained weights, and print what was loaded.
 
@@ -67,11 +69,14 @@ def load(
               Where they cannot be had, a banner and a warning say so, and the model stays random.
             - a run folder (its best model, else its newest checkpoint), also one in a bucket (``gs://``), a folder of
               checkpoints, one checkpoint, or a packed one (``.tar.gz``). Tensors are matched by place and shape.
+            - the folder of KerasHub's retinanet_resnet50_fpn_coco, as kagglehub leaves it, or a file of such weights.
             - None: nothing is loaded.
         classes: the model's classes. A detector's class outputs are taken for those that it knows by the same name;
             where it knows none, or ``classes`` is None, it gives all but its class outputs.
         known_as: what a class of the model is called among those of the weights, where that is not its own name.
         normalization: how images are normalized for the model.
+        padding: how its ResNet pads, by `network.padding`.
+        anchor_layout: whose rule places its anchors, by `network.inputs.anchors`.
 
     Returns:
         What was really loaded. It goes into ``run.json``.
@@ -81,11 +86,13 @@ def load(
         ValueError: the weights of a path do not fit the model, or are damaged; or ``known_as`` names a class that is
             not there. The model is left as it was.
     """
-    wanted = Wanted(model, tuple(classes or ()), dict(known_as or {}), normalization)
+    wanted = Wanted(model, tuple(classes or ()), dict(known_as or {}), normalization, padding, anchor_layout)
     if weights is None:
         loaded = _scratch(model, f"{_RANDOM}, as weights=None asks.")
     elif weights in _CHAIN:
         loaded = _go_down(wanted, str(weights))
+    elif files := keras_hub_preset.find(weights):
+        loaded = _filled(wanted, sources.keras_hub_values(files, wanted), str(weights), str(weights))
     else:
         prefix = checkpoints.find(weights)
         if api_tensors.is_original(prefix):
@@ -108,6 +115,8 @@ def load_for(model: Any, task: TaskConfig) -> Loaded:
         classes=task.class_names,
         known_as={one.name: one.theirs for one in task.known_as},
         normalization=normalization_of(task),
+        padding=task.padding,
+        anchor_layout=task.anchor_layout,
     )
 
 

@@ -52,9 +52,14 @@ def find(weights: str | os.PathLike[str]) -> str:
     raise FileNotFoundError(f"weights {str(path)!r}: no checkpoint in this folder, which holds {entries}. {_ADVICE}")
 
 
-def _find_packed(path: Path) -> str:
+def unpacked(path: Path) -> Path:
+    """Return the folder of this machine's cache that an archive is unpacked into, once."""
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-    folder = archives.unpack(path, workspace.cache_folder() / "unpacked" / digest)
+    return archives.unpack(path, workspace.cache_folder() / "unpacked" / digest)
+
+
+def _find_packed(path: Path) -> str:
+    folder = unpacked(path)
     # Beside a checkpoint of the Object Detection API lies a SavedModel, whose variables have no names that tell.
     folders = sorted({index.parent for index in folder.rglob("*.index") if index.stem != "variables"})
     if not folders:

@@ -67,6 +67,11 @@ class Published:
         """Where it is kept, whether it is there or not."""
         return (keras_folder() if self.keras else workspace.cache_folder()) / self.folder / self.name
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is said to its server besides, such as a key."""
+        return {}
+
     def fetch(self, check: Check | None = None) -> Path:
         """Return the path of the file, from the cache or downloaded into it.
 
@@ -81,7 +86,7 @@ class Published:
         if second and not self.path.exists():
             _take(second, self.path)
         before = _stamp(self.path)
-        downloads.fetch(self.url, self.path, sha256=self.sha256, md5=self.md5, check=check)
+        downloads.fetch(self.url, self.path, sha256=self.sha256, md5=self.md5, check=check, headers=self.headers)
         if second and _stamp(self.path) != before:
             _give(self.path, second)
         return self.path

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tfod_helpers.network.normalization import Normalization
-from tfod_helpers.network.weights import checkpoints, networks, object_detection_api, published, zoo
+from tfod_helpers.network.weights import (
+    checkpoints,
+    keras_hub,
+    keras_hub_preset,
+    networks,
+    object_detection_api,
+    published,
+    zoo,
+)
 from tfod_helpers.network.weights.checkpoints import Values
 from tfod_helpers.network.weights.coco_classes import COCO_CLASSES
 from tfod_helpers.network.weights.published import Published, Terms
@@ -23,12 +31,16 @@ class Wanted:
         classes: its classes; empty where its class outputs are to stay as they are.
         known_as: what some of them are called among those of the weights.
         normalization: how images are normalized for it.
+        padding: how it pads, if it is a ResNet; see `network.padding`.
+        anchor_layout: whose rule places its anchors; see `network.inputs.anchors`.
     """
 
     model: Any
     classes: tuple[str, ...]
     known_as: Mapping[str, str]
     normalization: Normalization
+    padding: str = "same"
+    anchor_layout: str = "garden"
 
 
 @dataclass(frozen=True)
@@ -39,14 +51,14 @@ class Source:
         words: what they are.
         files: what is fetched for them, the first of which leads to the others.
         terms: under which they may be used, and whom to cite.
-        values: what of the first file goes where; raises ValueError where it does not fit.
-        check: raises ValueError where the first file is none of these weights; it is not kept then.
+        values: what of the files goes where; raises ValueError where it does not fit.
+        check: raises ValueError where a file is none of these weights; it is not kept then.
     """
 
     words: str
     files: tuple[Published, ...]
     terms: Terms
-    values: Callable[[Path], Values]
+    values: Callable[..., Values]
     check: Callable[[Path], None] | None = None
 
     def fetch(self) -> Values:
@@ -56,8 +68,7 @@ class Source:
             OSError: it could not be had.
             ValueError: it is damaged, or does not fit.
         """
-        path, *_ = [file.fetch(self.check) for file in self.files]
-        return self.values(path)
+        return self.values(*[file.fetch(self.check) for file in self.files])
 
 
 def coco(wanted: Wanted) -> list[Source]:
@@ -66,9 +77,11 @@ def coco(wanted: Wanted) -> list[Source]:
     Raises:
         ValueError: there is none; the message says for which networks there are some.
     """
-    found = [*_zoo(wanted), *_garden(wanted)]
+    found = [*_zoo(wanted), *_keras_hub(wanted), *_garden(wanted)]
     if not found:
-        known = ", ".join([*(one.words for one in zoo.DETECTORS), *(one.words for one in published.COCO)])
+        known = ", ".join(
+            [*(one.words for one in zoo.DETECTORS), keras_hub_preset.WORDS, *(one.words for one in published.COCO)]
+        )
         raise ValueError(f"no COCO checkpoint is published for this network, only for {known}")
     return found
 
@@ -82,8 +95,10 @@ def imagenet(wanted: Wanted) -> list[Source]:
     backbone = wanted.model.backbone
     if published.is_plain_resnet_50(backbone) and not networks.strides_come_first(backbone):
         words = "the Model Garden's ResNet-50, trained on ImageNet"
+        if wanted.padding != "same":
+            words += f", with {wanted.padding} padding in place of its own, which training has to adapt to"
         files = published.RESNET_50_IMAGENET
-        return [Source(words, files, published.GARDEN_TERMS, lambda path: _garden_values(path, wanted))]
+        return [Source(words, files, published.GARDEN_TERMS, lambda path, *_: _garden_values(path, wanted))]
     network = networks.of(backbone)
 
     def values(path: Path) -> Values:
@@ -121,9 +136,28 @@ def _zoo(wanted: Wanted) -> Iterator[Source]:
     yield Source(f"the {detector.words}, trained on COCO", (detector.file,), zoo.TERMS, values, detector.check)
 
 
+def _keras_hub(wanted: Wanted) -> Iterator[Source]:
+    if not keras_hub.misfit(wanted.model, wanted.padding, wanted.anchor_layout):
+        terms, check = keras_hub_preset.TERMS, keras_hub.check
+        yield Source(
+            keras_hub_preset.WORDS, keras_hub_preset.FILES, terms, lambda *files: keras_hub_values(files, wanted), check
+        )
+
+
+def keras_hub_values(files: Sequence[Path], wanted: Wanted) -> Values:
+    """Return what of KerasHub's weights, trained on COCO's classes, goes where.
+
+    Raises:
+        ValueError: they are damaged, another network's, or for other settings of the network.
+    """
+    if misfit := keras_hub.misfit(wanted.model, wanted.padding, wanted.anchor_layout):
+        raise ValueError(f"{files[0]}: {misfit}")
+    return keras_hub.read(wanted.model, files, names=wanted.classes, theirs=COCO_CLASSES, known_as=wanted.known_as)
+
+
 def _garden(wanted: Wanted) -> Iterator[Source]:
     one = published.coco_checkpoint(wanted.model)
-    if one is not None:
+    if one is not None and wanted.anchor_layout == "garden":
         words = f"the Model Garden's {one.words}, trained on COCO"
         yield Source(words, (one.file,), published.GARDEN_TERMS, lambda path: _garden_values(path, wanted))
 
