@@ -223,6 +223,29 @@ def test_one_file_of_the_preset_leads_to_both(preset: Path, tmp_path: Path) -> N
     assert keras_hub_preset.find("gs://bucket/run") is None
 
 
+@pytest.mark.tensorflow
+def test_training_starts_where_the_weights_are(filled: Any, original: ModuleType) -> None:
+    """With the batch norms frozen a network says the same in training; else those that did nothing change all."""
+    from tfod_helpers.network.model import freeze
+
+    images = np.stack([original.image(seed) for seed in original.SEEDS]) / 128 - 1.0
+
+    def change() -> float:
+        outputs = [filled(images.astype(np.float32), training=training) for training in (False, True)]
+        scores = [np.concatenate([values.numpy().ravel() for values in one["cls_outputs"].values()]) for one in outputs]
+        return float(np.abs(scores[0] - scores[1]).max())
+
+    before = [variable.numpy() for variable in filled.weights]
+    freeze(filled, 0, norms=True)
+    assert change() < 1e-4
+    assert not [variable.name for variable in filled.trainable_variables if "gamma" in variable.name]
+    for layer in filled.submodules:
+        layer.trainable = True
+    assert change() > 0.5
+    for variable, value in zip(filled.weights, before, strict=True):
+        variable.assign(value)
+
+
 # --- what does not fit ----------------------------------------------------------------------------
 
 
@@ -419,4 +442,6 @@ def test_coco_starts_from_kaggle(site: Server, preset: Path, model: Any, capsys:
     loaded = weights.load(model, "coco", **settings)
     assert (loaded.source, loaded.taken, loaded.left) == ("coco", len(model.weights), ())
     assert "KerasHub's RetinaNet ResNet50 FPN" in loaded.sentence
+    assert "Batch norms stay as they are" in loaded.sentence
+    assert loaded.norms_stay
     assert loaded.terms == keras_hub_preset.TERMS

@@ -105,13 +105,17 @@ def build_model(config: ExperimentConfig) -> tf_keras.Model:
     return task_of(config).build_model()
 
 
-def freeze(model: tf_keras.Model, stride: int) -> None:
+def freeze(model: tf_keras.Model, stride: int, *, norms: bool = False) -> None:
     """Keep the backbone's layers up to a stride as they are; their batch norms keep their statistics too.
 
     Args:
         model: the network, changed in place.
         stride: in pixels, such as 4; 0 freezes nothing.
+        norms: whether all batch norms stay as they are, as weights want it that were trained without them.
     """
+    for layer in model.submodules if norms else ():
+        if isinstance(layer, tf_keras.layers.BatchNormalization):
+            layer.trainable = False  # in training too it works with the statistics that it has
     side = model.backbone.input_shape[1]
     for layer in model.backbone.layers:
         shape = layer.output_shape[0] if isinstance(layer.output_shape, list) else layer.output_shape

@@ -116,7 +116,7 @@ class Training:
             loaded = weights.load_for(self.steps.model, self.config.task)
             frozen = 0 if loaded.source == "scratch" else self.config.task.frozen_stride
             facts = {"weights": str(loaded), "weights_source": loaded.source, "frozen_stride": frozen}
-            facts |= {"weights_terms": loaded.terms and loaded.terms._asdict()}
+            facts |= {"frozen_norms": loaded.norms_stay, "weights_terms": loaded.terms and loaded.terms._asdict()}
             self.run.update_manifest(**facts, step=0, best=None, models=[])
             resuming.add_machine(self.run, machine, 0)
             if self.config.trainer.minutes:
@@ -124,7 +124,8 @@ class Training:
             if self.steps.average:
                 self.steps.average.reset()
         machines.check_same_step(self.steps)
-        freeze(self.steps.model, self.run.read_manifest()["frozen_stride"])
+        manifest = self.run.read_manifest()
+        freeze(self.steps.model, manifest["frozen_stride"], norms=manifest.get("frozen_norms", False))
 
     def _resume(self, machine: dict[str, Any]) -> None:
         fitted = bool(self.config.trainer.minutes) and self.steps.done >= _MEASURED

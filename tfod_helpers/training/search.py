@@ -186,7 +186,8 @@ def find_learning_rate(
         rate = tf.Variable(_RATES[0], trainable=False, dtype=tf.float32)
         made = Steps(config, rate=rate)
         loaded = weights.load_for(made.model, config.task)
-        freeze(made.model, 0 if loaded.source == "scratch" else config.task.frozen_stride)
+        frozen = 0 if loaded.source == "scratch" else config.task.frozen_stride
+        freeze(made.model, frozen, norms=loaded.norms_stay)
         rows = list(_rise(made, rate, steps))
     frame = pd.DataFrame(rows)
     frame["smoothed"] = frame["loss"].ewm(span=max(5, steps // 10)).mean()

@@ -34,6 +34,7 @@ class Loaded:
         left: the names of the tensors that keep their random values.
         sentence: the same in words, and what was wanted before and could not be had; also what ``str()`` gives.
         terms: of published weights.
+        norms_stay: whether its batch norms are to stay as they are, since it was trained without those of the heads.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Loaded:
     left: tuple[str, ...]
     sentence: str
     terms: Terms | None = None
+    norms_stay: bool = False
 
     def __str__(self) -> str:
         return self.sentence
@@ -92,7 +94,7 @@ def load(
     elif weights in _CHAIN:
         loaded = _go_down(wanted, str(weights))
     elif files := keras_hub_preset.find(weights):
-        loaded = _filled(wanted, sources.keras_hub_values(files, wanted), str(weights), str(weights))
+        loaded = _filled(wanted, sources.keras_hub_values(files, wanted), str(weights), str(weights), norms_stay=True)
     else:
         prefix = checkpoints.find(weights)
         if api_tensors.is_original(prefix):
@@ -102,7 +104,7 @@ def load(
             )
         theirs = None if classes is None else checkpoints.classes(prefix)
         values = checkpoints.read(model, prefix, wanted.classes, theirs, wanted.known_as)
-        loaded = _filled(wanted, values, prefix, prefix)
+        loaded = _filled(wanted, values, prefix, prefix, norms_stay=checkpoints.norms_stay(prefix))
     print(f"Weights: {loaded}")
     return loaded
 
@@ -124,7 +126,9 @@ def _scratch(model: Any, sentence: str) -> Loaded:
     return Loaded("scratch", 0, tuple(variable.name for variable in model.weights), sentence)
 
 
-def _filled(wanted: Wanted, values: Values, source: str, words: str, terms: Terms | None = None) -> Loaded:
+def _filled(
+    wanted: Wanted, values: Values, source: str, words: str, terms: Terms | None = None, norms_stay: bool = False
+) -> Loaded:
     """Fill a model with the values found for it, and say what came of it."""
     for variable, value in values:
         variable.assign(value)
@@ -138,7 +142,9 @@ def _filled(wanted: Wanted, values: Values, source: str, words: str, terms: Term
         shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
         why = f"; {len(names)} are of other classes, or differ in place or shape, and start from random values: {shown}"
         sentence = f"{share} start from {words}{why if names else ''}."
-    return Loaded(source, len(values), names, sentence, terms)
+    if norms_stay:
+        sentence += " Batch norms stay as they are, as in their own training."
+    return Loaded(source, len(values), names, sentence, terms, norms_stay)
 
 
 # --- the chain ------------------------------------------------------------------------------------
@@ -156,7 +162,7 @@ def _go_down(wanted: Wanted, first: str) -> Loaded:
         try:
             for source in _CHAIN[name](wanted):
                 try:
-                    loaded = _filled(wanted, source.fetch(), name, source.words, source.terms)
+                    loaded = _filled(wanted, source.fetch(), name, source.words, source.terms, source.norms_stay)
                     break
                 except (OSError, ValueError) as error:
                     failed.append((name, str(error)))

@@ -81,11 +81,20 @@ def _newest(folder: Path) -> str | None:
 
 def classes(prefix: str) -> list[str] | None:
     """Return the classes of the run that a checkpoint belongs to; None where it belongs to none."""
+    return _manifest(prefix).get("classes")
+
+
+def norms_stay(prefix: str) -> bool:
+    """Return whether batch norms stayed as they were in the run that a checkpoint belongs to."""
+    return bool(_manifest(prefix).get("frozen_norms"))
+
+
+def _manifest(prefix: str) -> dict[str, Any]:
     run = Run(Path(prefix).absolute().parent.parent)
     try:
-        return run.read_manifest().get("classes")
+        return run.read_manifest()
     except (ValueError, OSError):
-        return None
+        return {}
 
 
 def is_class_output(variable: Any) -> bool:

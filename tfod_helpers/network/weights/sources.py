@@ -53,6 +53,7 @@ class Source:
         terms: under which they may be used, and whom to cite.
         values: what of the files goes where; raises ValueError where it does not fit.
         check: raises ValueError where a file is none of these weights; it is not kept then.
+        norms_stay: whether batch norms are to stay as they are in training, since some do nothing.
     """
 
     words: str
@@ -60,6 +61,7 @@ class Source:
     terms: Terms
     values: Callable[..., Values]
     check: Callable[[Path], None] | None = None
+    norms_stay: bool = False
 
     def fetch(self) -> Values:
         """Return what goes where, out of the cache or downloaded.
@@ -137,11 +139,14 @@ def _zoo(wanted: Wanted) -> Iterator[Source]:
 
 
 def _keras_hub(wanted: Wanted) -> Iterator[Source]:
-    if not keras_hub.misfit(wanted.model, wanted.padding, wanted.anchor_layout):
-        terms, check = keras_hub_preset.TERMS, keras_hub.check
-        yield Source(
-            keras_hub_preset.WORDS, keras_hub_preset.FILES, terms, lambda *files: keras_hub_values(files, wanted), check
-        )
+    if keras_hub.misfit(wanted.model, wanted.padding, wanted.anchor_layout):
+        return
+
+    def values(*files: Path) -> Values:
+        return keras_hub_values(files, wanted)
+
+    preset = keras_hub_preset
+    yield Source(preset.WORDS, preset.FILES, preset.TERMS, values, keras_hub.check, norms_stay=True)
 
 
 def keras_hub_values(files: Sequence[Path], wanted: Wanted) -> Values:
