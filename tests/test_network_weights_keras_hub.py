@@ -28,7 +28,7 @@ from tfod_helpers.sources import SourceError, kaggle
 ROOT = Path(__file__).parents[1]
 DOWNLOAD = "/api/v1/models/keras/retinanet/keras/retinanet_resnet50_fpn_coco/4/download"
 NUMBERS = tuple(map(str, range(1, 91)))  # names for all 90 ids, the ten included that COCO does not use
-BEGINNINGS = {BACKBONE: "lateral_conv_P3", HEADS: "logits_layer"}
+BOTH = (BACKBONE, HEADS)
 
 
 @pytest.fixture(scope="module")
@@ -172,15 +172,6 @@ def test_class_outputs_are_taken_by_name(model: Any, preset: Path) -> None:
         read(model, preset, ("newt",), theirs=COCO_CLASSES, known_as={"newt": "salamander"})
 
 
-def without_names(preset: Path, folder: Path) -> Path:
-    """As Keras before 3.8 wrote it: the layers have no names."""
-    shutil.copytree(preset, folder)
-    for name in (BACKBONE, HEADS):
-        with h5py.File(folder / name, "r+") as file:
-            file.visititems(lambda _, item: item.attrs.clear())
-    return folder
-
-
 def as_one_file(preset: Path, folder: Path) -> Path:
     """As `save_weights` of the whole detector writes it."""
     folder.mkdir()
@@ -193,6 +184,15 @@ def as_one_file(preset: Path, folder: Path) -> Path:
     return folder / "mine.weights.h5"
 
 
+def with_all_in_both(preset: Path, folder: Path) -> Path:
+    """As KerasHub before 0.20 wrote a preset: the file of the heads holds the backbone too, which nobody reads."""
+    as_one_file(preset, folder).rename(folder / HEADS)
+    with h5py.File(folder / HEADS, "r+") as file:
+        file["layers/retina_net_backbone/layers/functional/layers/conv2d/vars/0"][:] = 7.0
+    (folder / BACKBONE).symlink_to(preset / BACKBONE)
+    return folder
+
+
 def packed(preset: Path, folder: Path) -> Path:
     """As an archive with the folder in it."""
     folder.mkdir()
@@ -202,11 +202,11 @@ def packed(preset: Path, folder: Path) -> Path:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("way", [without_names, as_one_file, packed])
+@pytest.mark.parametrize("way", [as_one_file, with_all_in_both, packed])
 def test_every_way_of_keeping_them_gives_the_same(
     way: Callable[[Path, Path], Path], filled: Any, preset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files without names of layers, one file of all, and an archive are read as the preset's folder is."""
+    """One file of the whole detector, a preset of an older KerasHub and an archive are read as the preset is."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     values = read(filled, way(preset, tmp_path / "other"))
     assert len(values) == len(filled.weights)
@@ -228,7 +228,7 @@ def test_training_starts_where_the_weights_are(filled: Any, original: ModuleType
     """With the batch norms frozen a network says the same in training; else those that did nothing change all."""
     from tfod_helpers.network.model import freeze
 
-    images = np.stack([original.image(seed) for seed in original.SEEDS]) / 128 - 1.0
+    images = original.image(7)[None] / 128 - 1.0
 
     def change() -> float:
         outputs = [filled(images.astype(np.float32), training=training) for training in (False, True)]
@@ -263,7 +263,7 @@ def second_version(folder: Path) -> None:
 
 def other_layers(folder: Path) -> None:
     """A network that is no RetinaNet."""
-    for name in (BACKBONE, HEADS):
+    for name in BOTH:
         with h5py.File(folder / name, "w") as file:
             file["layers/d_fine_decoder/vars/0"] = np.ones(3)
 
@@ -361,18 +361,18 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """Files with the first layers alone, which is enough to know them by."""
-    for name, layer in BEGINNINGS.items():
+    """Files with one layer each, which is enough to know them by."""
+    for name, path in {BACKBONE: "lateral_conv_P3", HEADS: "prediction_head_1/logits_layer"}.items():
         with h5py.File(tmp_path / name, "w") as file:
-            head = "layers/prediction_head_1/prediction_layer" if name == HEADS else "layers/conv2d"
-            file[f"{head}/vars/0"] = np.ones(3)
-            file[f"{head}/vars"].attrs["name"] = layer
+            file[f"layers/{path}/vars/0"] = np.ones(3)
+            file[f"layers/{path}/vars"].attrs["name"] = path.rpartition("/")[2]
+            file.create_group("layers/prediction_head_1/vars").attrs["name"] = "classification_head"
     return tmp_path
 
 
 def test_files_come_from_kaggle_once(site: Server, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both files come into the cache with the key that this machine has, broken off and gone on with, once."""
-    site.files = {f"{DOWNLOAD}/{name}": (small / name).read_bytes() for name in BEGINNINGS}
+    site.files = {f"{DOWNLOAD}/{name}": (small / name).read_bytes() for name in BOTH}
     site.cut = [1000]
     monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
     for _ in range(2):
@@ -389,7 +389,7 @@ def test_what_kagglehub_keeps_is_taken(
     """A preset in the cache of Kaggle's own client is not fetched again, unless it is damaged."""
     kept = tmp_path / "kagglehub_cache" / "models" / "keras/retinanet/keras/retinanet_resnet50_fpn_coco/4"
     kept.mkdir(parents=True)
-    for name in BEGINNINGS:
+    for name in BOTH:
         shutil.copy(small / name, kept)
     (kept / HEADS).write_bytes(b"half")
     site.files = {f"{DOWNLOAD}/{HEADS}": (small / HEADS).read_bytes()}
@@ -438,7 +438,7 @@ def test_coco_starts_from_kaggle(site: Server, preset: Path, model: Any, capsys:
     told = capsys.readouterr().out
     assert f"fetch {site.address}{DOWNLOAD}/{BACKBONE}" in told
     assert f"into  {keras_hub_preset.FILES[0].path.parent}" in told
-    site.files = {f"{DOWNLOAD}/{name}": (preset / name).read_bytes() for name in BEGINNINGS}
+    site.files = {f"{DOWNLOAD}/{name}": (preset / name).read_bytes() for name in BOTH}
     loaded = weights.load(model, "coco", **settings)
     assert (loaded.source, loaded.taken, loaded.left) == ("coco", len(model.weights), ())
     assert "KerasHub's RetinaNet ResNet50 FPN" in loaded.sentence

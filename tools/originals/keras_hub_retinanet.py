@@ -206,13 +206,12 @@ def _rounded(array: np.ndarray) -> Any:
 
 
 def _write_trained(folder: Path, steps: int) -> None:
-    """Train on noise for a few steps, and keep the preset and what it makes of the images."""
+    """Train on noise for a few steps, from the rule's values, and keep the preset and what it makes of the images."""
     import keras
 
-    model = _model(SIDE)
-    for head in (model.box_head, model.classification_head):  # its first kernels make boxes of e to the 8th anchors
-        for layer in (*head.conv_layers, head.prediction_layer):
-            layer.kernel.assign(layer.kernel * 0.2)
+    _model(SIDE).save_to_preset(str(folder))
+    fill(folder)
+    model = _reload(folder)
     random = np.random.RandomState(0)
     count = 2 * steps
     corners = random.uniform(0, SIDE * 0.6, (count, 3, 2))
@@ -226,7 +225,6 @@ def _write_trained(folder: Path, steps: int) -> None:
     )
     inputs = np.array(model.preprocessor(photos))
     model.fit(inputs, {"boxes": boxes.astype(np.float32), "labels": labels.astype(np.float32)}, batch_size=2, verbose=2)
-    folder.mkdir(parents=True, exist_ok=True)
     model.save_to_preset(str(folder))
     model = _reload(folder)
     model.prediction_decoder.confidence_threshold = 0.01  # a few steps make nobody sure

@@ -14,7 +14,6 @@ Layers and their names were read in keras_hub/src/models/{resnet,retinanet}, and
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,8 +40,6 @@ _HEAD = {
 _EPSILON = 1e-5  # of its batch norms
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 _FITTING = "retinanet_resnet50_fpn_coco"
-_STAGES = (3, 4, 6, 3)  # blocks of a ResNet-50
-_HEADS = {"prediction_head": "box_head", "prediction_head_1": "classification_head"}
 
 Layers = dict[str, list[Any]]  # name -> its datasets, in Keras' order
 
@@ -143,53 +140,15 @@ def _add(layers: Layers, file: Any) -> None:
             found.setdefault(_name(file, path.removesuffix("/vars").split("/")), {})[int(number)] = item
 
     file.visititems(visit)
-    for name, datasets in found.items():
-        layers[name] = [datasets[number] for number in sorted(datasets)]
+    for name, datasets in found.items():  # what is in the backbone's file counts, as in KerasHub
+        layers.setdefault(name, [datasets[number] for number in sorted(datasets)])
 
 
 def _name(file: Any, path: list[str]) -> str:
-    """Return the name of a layer, of one in a head with the head's name before it.
-
-    Keras writes the names of the layers since 3.8. Before that only their paths tell, in which layers of one class are
-    numbered in the order of the graph.
-    """
-    leaf = _own_name(file, path) or _by_place("/".join(path))
-    for depth, part in enumerate(path, start=1):
-        if part in _HEADS:
-            return f"{_own_name(file, path[:depth]) or _HEADS[part]}/{leaf}"
-    return leaf
-
-
-def _own_name(file: Any, path: list[str]) -> str:
-    variables = file["/".join(path)].get("vars")
-    return str(variables.attrs.get("name", "")) if variables else ""
-
-
-def _by_place(path: str) -> str:
-    """Return the name that KerasHub gives the layer of a path."""
-    group, leaf = ("", *path.split("/"))[-2:]
-    kind, _, count = re.sub(r"_?(\d*)$", r"|\1", leaf, count=1).partition("|")
-    number = int(count or 0)
-    if leaf == "prediction_layer":
-        return "logits_layer"
-    if group == "conv_layers":
-        return f"conv2d_{number}"
-    if group == "lateral_conv_layers":
-        return f"lateral_conv_P{number + 3}"
-    if group == "output_conv_layers":
-        return f"{'output_conv' if number < 3 else 'coarser'}_P{number + 3}"
-    ending = {"conv2d": "conv", "batch_normalization": "bn"}.get(kind)
-    graph = list(_graph())
-    return f"{graph[number]}_{ending}" if ending and number < len(graph) else path
-
-
-def _graph() -> Iterator[str]:
-    """Yield the beginnings of the layers' names of a ResNet-50 in the order in which Keras goes through its graph."""
-    yield "conv1"
-    for stage, blocks in enumerate(_STAGES):
-        for block in range(blocks):
-            for number in (1, 2, 0, 3) if block == 0 else (1, 2, 3):
-                yield f"stack{stage}_block{block}_{number}"
+    """Return the name of a layer, of one in a head with the head's name before it; Keras writes names since 3.8."""
+    in_head = [depth for depth, part in enumerate(path, start=1) if part.startswith("prediction_head")]
+    own, *above = [file["/".join(path[:depth])].get("vars") for depth in (len(path), *in_head)]
+    return "/".join(str(group.attrs.get("name", path[-1])) for group in [*above, own] if group)
 
 
 def _check_kind(layers: Layers, origin: str) -> None:
