@@ -1,4 +1,4 @@
-"""Anchors: they are the Model Garden's, and the best overlap is what comparing with every one of them gives."""
+"""Anchors: they are the network's, and the best overlap is what comparing with every one of them gives."""
 
 from __future__ import annotations
 
@@ -14,19 +14,14 @@ from tfod_helpers.presets import anchors
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", presets.PRESETS)
-def test_best_overlap_is_that_with_the_model_gardens_anchors(name: str) -> None:
+def test_best_overlap_is_that_with_the_networks_anchors(name: str) -> None:
     """For boxes of any size and place, the overlap is the highest among all anchors that training uses."""
-    from official.vision.ops import anchor
-
     from tfod_helpers import experiment
     from tfod_helpers.experiment import config
+    from tfod_helpers.network import inputs
 
     preset = presets.find(name)
-    settings = config.from_preset(name).task.model.anchor
-    generator = anchor.build_anchor_generator(
-        *preset.levels, settings.num_scales, settings.aspect_ratios, settings.anchor_size
-    )
-    levels = generator((preset.image_size, preset.image_size)).values()
+    levels = inputs.anchor_boxes(config.from_preset(name).task).values()
     every_yxyx = np.concatenate([np.asarray(level).reshape(-1, 4) for level in levels])
     every_xyxy = every_yxyx[:, [1, 0, 3, 2]]
     random = np.random.default_rng(0)

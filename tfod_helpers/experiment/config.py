@@ -13,7 +13,7 @@ from official.modeling import hyperparams, optimization
 from official.vision.configs import decoders, maskrcnn, retinanet
 
 from tfod_helpers.presets import Preset, find, keys, resizing
-from tfod_helpers.presets.models import FASTER_RCNN, IDENTITY, SSD_FPN
+from tfod_helpers.presets.models import FASTER_RCNN, GARDEN, IDENTITY, SSD_FPN
 
 
 @dataclasses.dataclass
@@ -149,7 +149,7 @@ class _Facts(hyperparams.Config):
     strides_first: bool = False
     normalization: str = "imagenet"
     padding: str = "same"
-    anchor_layout: str = "garden"
+    anchor_layout: str = GARDEN
     reasons: list[Reason] = dataclasses.field(default_factory=list)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfod_helpers.presets import keys, resizing
-from tfod_helpers.presets.models import Preset
+from tfod_helpers.presets.models import SSD, TORCHVISION, Preset
 
 MATCHED = 0.5  # from this overlap on a RetinaNet takes an anchor for a box's
 GOOD_SHARE = 0.9  # of the boxes of a dataset that some anchor should match
@@ -21,8 +21,9 @@ GOOD_SHARE = 0.9  # of the boxes of a dataset that some anchor should match
 def shapes(preset: Preset) -> np.ndarray:
     """Return the anchors' widths and heights.
 
-    As in ``official.vision.ops.anchor``: on level n, sides of ``anchor_size`` times the stride of 2 to
-    the n pixels, in steps of an equal factor within the octave, each in every aspect ratio.
+    On level n, sides of ``anchor_size`` times the stride of 2 to the n pixels, in steps of an equal factor within the
+    octave, each in every aspect ratio; cut and rounded to pixels where they are torchvision's, see
+    `network.inputs.anchors`.
 
     Returns:
         float32, shape (levels, k, 2), ``[width, height]`` in pixels of the model's input.
@@ -31,7 +32,8 @@ def shapes(preset: Preset) -> np.ndarray:
     octave = 2.0 ** (np.arange(preset.anchor_scales) / preset.anchor_scales)
     roots = np.sqrt(np.array(preset.aspect_ratios))  # an aspect ratio is width / height
     sides = preset.anchor_size * strides[:, None, None, None] * octave[:, None, None]
-    shaped = sides * np.stack([roots, 1 / roots], axis=-1)
+    factors = np.stack([roots, 1 / roots], axis=-1)
+    shaped = np.round(np.floor(sides) * factors / 2) * 2 if preset.anchor_layout == TORCHVISION else sides * factors
     return shaped.reshape(len(strides), -1, 2).astype(np.float32)
 
 
@@ -54,12 +56,19 @@ def best_overlap(boxes_xyxy: np.ndarray, sizes: np.ndarray, preset: Preset) -> n
     for level, shaped in enumerate(shapes(preset), start=preset.levels[0]):
         stride = 2**level
         # Of anchors of one shape the one with the nearest centre overlaps most.
-        cell = np.clip(np.floor(centres / stride), 0, -(-preset.image_size // stride) - 1)
-        away = np.abs(centres - (cell + 0.5) * stride)[:, None]
+        offset = _offset(preset, stride)
+        cell = np.clip(np.round(centres / stride - offset), 0, -(-preset.image_size // stride) - 1)
+        away = np.abs(centres - (cell + offset) * stride)[:, None]
         both = np.clip((sides[:, None] + shaped) / 2 - away, 0, np.minimum(sides[:, None], shaped)).prod(axis=2)
         union = sides.prod(axis=1)[:, None] + shaped.prod(axis=1) - both
         best = np.maximum(best, (both / union).max(axis=1))
     return best
+
+
+def _offset(preset: Preset, stride: int) -> float:
+    """Return how far from a cell's corner its anchors are, in strides."""
+    at_corner = preset.anchor_layout == TORCHVISION or (preset.anchor_layout == SSD and preset.image_size % stride)
+    return 0.0 if at_corner else 0.5
 
 
 def matched(boxes_xyxy: np.ndarray, sizes: np.ndarray, preset: Preset) -> np.ndarray:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 RETINANET, FASTER_RCNN, MASK_RCNN = "retinanet", "faster_rcnn", "mask_rcnn"
 # The Model Garden's pyramid, the Object Detection API's, and none, as a SpineNet is backbone and pyramid in one.
 FPN, SSD_FPN, IDENTITY = "fpn", "ssd_fpn", "identity"
+GARDEN, SSD, TORCHVISION = "garden", "ssd", "torchvision"  # whose rule places the anchors
 PHOTOS = 1000  # the schedules are for about this many training photos; `experiment.make` fits them to others
 
 # How strongly training images vary. `standard` leaves the preset's own scale; the others replace it.
@@ -93,7 +94,7 @@ class Preset:
     expansion: int = 0
     normalization: str = "imagenet"
     padding: str = "same"
-    anchor_layout: str = "garden"
+    anchor_layout: str = GARDEN
     filters: int = 128
     head_convs: int = 4
     separable: bool = True
@@ -139,7 +140,7 @@ _LARGE_SCHEDULE = "schedule: Adam at a tenth of the small models' learning rate,
 # What the TF2 zoo's SSDs with a feature pyramid have in common.
 _SSD: dict[str, Any] = {
     "pyramid": SSD_FPN,
-    "anchor_layout": "ssd",
+    "anchor_layout": SSD,
     "anchor_size": 4.0,
     "anchor_scales": 2,
     "aspect_ratios": (1.0, 2.0, 0.5),
@@ -276,7 +277,7 @@ PRESETS = {
         model_id="50",
         **_RESNET,
         padding="symmetric",
-        anchor_layout="torchvision",
+        anchor_layout=TORCHVISION,
         anchor_size=4.0,
         aspect_ratios=(2.0, 1.0, 0.5),
         batch_size=8,

@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 from official.vision.ops import anchor
 
+from tfod_helpers.presets.models import SSD, TORCHVISION
+
 if TYPE_CHECKING:
     from tfod_helpers.experiment.config import TaskConfig
-
-LAYOUTS = ("garden", "ssd", "torchvision")
 
 
 def anchor_boxes(task: TaskConfig) -> dict[str, tf.Tensor]:
@@ -29,7 +29,7 @@ def anchor_boxes(task: TaskConfig) -> dict[str, tf.Tensor]:
         in pixels of the model's input.
     """
     model = task.model
-    if own := {"ssd": _ssd, "torchvision": _torchvision}.get(task.anchor_layout):
+    if own := {SSD: _ssd, TORCHVISION: _torchvision}.get(task.anchor_layout):
         levels = range(model.min_level, model.max_level + 1)
         return {str(level): tf.constant(own(task, level)) for level in levels}
     generate = anchor.build_anchor_generator(

@@ -16,6 +16,7 @@ from tfod_helpers.network.weights import api_tensors, checkpoints, keras_hub_pre
 from tfod_helpers.network.weights.checkpoints import Values
 from tfod_helpers.network.weights.published import Terms
 from tfod_helpers.network.weights.sources import Source, Wanted
+from tfod_helpers.presets.models import GARDEN
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment.config import TaskConfig
@@ -56,7 +57,7 @@ def load(
     known_as: Mapping[str, str] | None = None,
     normalization: Normalization = NORMALIZATIONS["imagenet"],
     padding: str = "same",
-    anchor_layout: str = "garden",
+    anchor_layout: str = GARDEN,
 ) -> Loaded:
     """Fill a freshly built Model Garden detector with pretrained weights, and print what was loaded.
 

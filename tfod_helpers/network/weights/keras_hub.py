@@ -25,9 +25,10 @@ from tfod_helpers.network.weights import class_outputs
 from tfod_helpers.network.weights.checkpoints import Values
 from tfod_helpers.network.weights.networks import strides_come_first
 from tfod_helpers.network.weights.published import PLAIN_RESNET, describe
+from tfod_helpers.presets.models import TORCHVISION
 
 BACKBONE, HEADS = "model.weights.h5", "task.weights.h5"  # the names that KerasHub gives the files of a preset
-PADDING, ANCHOR_LAYOUT = "symmetric", "torchvision"
+_PADDING = "symmetric"
 _HEAD = {
     "min_level": 3,
     "max_level": 7,
@@ -100,15 +101,15 @@ def misfit(model: Any, padding: str, anchor_layout: str) -> str:
         return _only("this network's backbone is another one")
     if type(model.decoder).__name__ != "FPN" or not _HEAD.items() <= model.head.get_config().items():
         return _only("this network's pyramid or its heads are others")
-    if (padding, anchor_layout) != (PADDING, ANCHOR_LAYOUT):
+    if (padding, anchor_layout) != (_PADDING, TORCHVISION):
         return _only(f"this network has task.padding={padding!r} and task.anchor_layout={anchor_layout!r}")
     return ""
 
 
 def _only(what: str) -> str:
     return (
-        f"{what}. KerasHub's weights are for a RetinaNet with a ResNet-50, task.padding={PADDING!r} and "
-        f"task.anchor_layout={ANCHOR_LAYOUT!r}, as the preset retinanet_resnet50_640 has it."
+        f"{what}. KerasHub's weights are for a RetinaNet with a ResNet-50, task.padding={_PADDING!r} and "
+        f"task.anchor_layout={TORCHVISION!r}, as the preset retinanet_resnet50_640 has it."
     )
 
 

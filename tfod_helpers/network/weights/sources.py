@@ -20,6 +20,7 @@ from tfod_helpers.network.weights import (
 from tfod_helpers.network.weights.checkpoints import Values
 from tfod_helpers.network.weights.coco_classes import COCO_CLASSES
 from tfod_helpers.network.weights.published import Published, Terms
+from tfod_helpers.presets.models import GARDEN
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Wanted:
     known_as: Mapping[str, str]
     normalization: Normalization
     padding: str = "same"
-    anchor_layout: str = "garden"
+    anchor_layout: str = GARDEN
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def keras_hub_values(files: Sequence[Path], wanted: Wanted) -> Values:
 
 def _garden(wanted: Wanted) -> Iterator[Source]:
     one = published.coco_checkpoint(wanted.model)
-    if one is not None and wanted.anchor_layout == "garden":
+    if one is not None and wanted.anchor_layout == GARDEN:
         words = f"the Model Garden's {one.words}, trained on COCO"
         yield Source(words, (one.file,), published.GARDEN_TERMS, lambda path: _garden_values(path, wanted))
 
