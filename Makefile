@@ -49,8 +49,9 @@ exports: env  ## Take every preset to float32 and int8 for LiteRT; say which ope
 
 # The first of them is of 2022: it takes a Python of that time, PYTHON39=/path/to/python3.9.
 ORIGINALS = build/originals
-originals: env $(ORIGINALS)/object_detection_api/made  ## Train with the programs that others used; carry it over, compare
+originals: env $(ORIGINALS)/object_detection_api/made $(ORIGINALS)/keras_hub_retinanet/made  ## Train with the programs that others used; carry it over, compare
 	$(ORIGINALS)/object_detection_api/bin/python -W ignore tools/originals/object_detection_api.py trained $(ORIGINALS)/trained
+	$(ORIGINALS)/keras_hub_retinanet/bin/python -W ignore tools/originals/keras_hub_retinanet.py trained $(ORIGINALS)/trained/keras_hub_retinanet
 	$(BIN)/python tools/originals/compare.py $(ORIGINALS)/trained/*
 
 $(ORIGINALS)/object_detection_api/made: tools/originals/object_detection_api.txt
@@ -58,6 +59,11 @@ $(ORIGINALS)/object_detection_api/made: tools/originals/object_detection_api.txt
 	  echo "The TensorFlow Object Detection API needs Python 3.9 with its venv module; name one:" >&2; \
 	  echo "make originals PYTHON39=/path/to/python3.9" >&2; exit 1; }
 	rm -rf $(@D) && $(or $(PYTHON39),python3.9) -m venv $(@D)
+	$(@D)/bin/python -m pip install --no-deps --requirement $<
+	@touch $@
+
+$(ORIGINALS)/keras_hub_retinanet/made: tools/originals/keras_hub_retinanet.txt
+	rm -rf $(@D) && $(or $(PYTHON),python3.12) -m venv $(@D)
 	$(@D)/bin/python -m pip install --no-deps --requirement $<
 	@touch $@
 

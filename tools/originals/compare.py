@@ -1,10 +1,11 @@
 """Carry trainings of the original programs over, and compare what this package makes of them with what those made.
 
-Usage: ``python tools/originals/compare.py FOLDER...``; each folder is one that ``object_detection_api.py trained``
-wrote. Each is carried over in a process of its own: ``seconds`` is the whole way, from the import of TensorFlow to the
-detections of the first photo. The other columns: the largest difference of the class logits, the largest difference of
-a side of a decoded box, in pixels and as a fraction of the input, and how many of the original's detections have a
-counterpart, of the same class, each side within half a pixel, the score within 0.001.
+Usage: ``python tools/originals/compare.py FOLDER...``; each folder is one that ``object_detection_api.py trained`` or
+``keras_hub_retinanet.py trained`` wrote. Each is carried over in a process of its own: ``seconds`` is the whole way,
+from the import of TensorFlow to the detections of the first photo. The other columns: the largest difference of the
+class logits, the largest difference of a side of a decoded box, in pixels and as a fraction of the input, and how many
+of the original's detections have a counterpart, of the same class, each side within half a pixel, the score within
+0.001.
 
 It ends with an error where a figure misses its limit. Photos that are no square as large as the input are told apart:
 the two programs resize them by different filters.
@@ -111,6 +112,49 @@ def object_detection_api(folder: Path) -> Compared:
     )
 
 
+def keras_hub_retinanet(folder: Path) -> Compared:
+    """Fill the preset's network from a preset of KerasHub's, and compare."""
+    started = time.monotonic()
+    import tensorflow as tf
+
+    from tfod_helpers.experiment.config import from_preset
+    from tfod_helpers.network.model import build_model, detect_function
+    from tfod_helpers.network.weights import keras_hub, keras_hub_preset
+
+    expected = dict(np.load(folder / "expected.npz"))
+    pixels, side = expected["pixels"], expected["pixels"].shape[1]
+    names = [str(number) for number in range(1, expected["logits"].shape[2])]
+    config = from_preset("retinanet_resnet50_640")
+    config.task.model.input_size, config.task.model.num_classes = [side, side, 3], 1 + len(names)
+    # KerasHub compares near boxes of all classes with each other, each with its best class.
+    settings = config.task.model.detection_generator
+    settings.nms_version, settings.use_class_agnostic_nms = "v2", True
+    model = build_model(config)
+    for variable, value in keras_hub.read(model, keras_hub_preset.find(folder), names=names, theirs=names):
+        variable.assign(value)
+    detect = tf.function(detect_function(model, config))
+    detect(pixels[:1])
+    seconds = time.monotonic() - started
+    found = {name: value.numpy() for name, value in detect(pixels).items()}
+    logits, boxes_yxyx = raw_outputs(model, config, pixels)
+    counts = []
+    for number, count in enumerate(found["count"]):
+        ours = (found[name][number, :count] for name in ("boxes_xyxy", "scores", "classes"))
+        theirs = [expected[f"found_{name}"][number] for name in ("boxes_yxyx", "scores", "classes")]
+        clipped_xyxy = np.clip(theirs[0][:, [1, 0, 3, 2]], 0, side)
+        counts.append(matches((clipped_xyxy, *theirs[1:]), tuple(ours)))
+    return Compared(
+        logits=float(np.abs(logits - expected["logits"]).max()),
+        boxes=float(np.abs(boxes_yxyx - expected["boxes_yxyx"]).max()) / side,
+        side=side,
+        same=sum(same for same, _ in counts),
+        different=sum(different for _, different in counts),
+        detections=expected["found_scores"].size,
+        seconds=seconds,
+        notes=[],
+    )
+
+
 def raw_outputs(model: Any, config: Any, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return class logits with the background, (n, anchors, 1 + classes), and decoded boxes in pixels, not clipped.
 
@@ -163,7 +207,10 @@ def matches(theirs: tuple[np.ndarray, ...], ours: tuple[np.ndarray, ...]) -> tup
 
 
 # What tells whose a folder is -> the program it is from. One more is one line, and its function above.
-PROGRAMS: dict[str, Callable[[Path], Compared]] = {"pipeline.config": object_detection_api}
+PROGRAMS: dict[str, Callable[[Path], Compared]] = {
+    "pipeline.config": object_detection_api,
+    "task.weights.h5": keras_hub_retinanet,
+}
 
 
 def main(folders: list[Path]) -> None:

@@ -228,8 +228,8 @@ def _write_trained(folder: Path, steps: int) -> None:
     model.save_to_preset(str(folder))
     model = _reload(folder)
     model.prediction_decoder.confidence_threshold = 0.01  # a few steps make nobody sure
-    arrays = {f"{name}_{seed}": array for seed in SEEDS for name, array in _outputs(model, image(seed)).items()}
-    np.savez_compressed(folder / "expected.npz", **arrays)
+    made = [{"pixels": image(seed)} | _outputs(model, image(seed)) for seed in SEEDS]
+    np.savez_compressed(folder / "expected.npz", **{name: np.stack([one[name] for one in made]) for name in made[0]})
     print(f"{folder}: {', '.join(sorted(entry.name for entry in folder.iterdir()))}")
 
 
