@@ -17,7 +17,14 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NAMES = ["00_check_your_photos", "01_train_tpu", "02_predict_gpu", "03_tune_and_compare", "05_ship_it"]
+NAMES = [
+    "00_check_your_photos",
+    "01_train_tpu",
+    "02_predict_gpu",
+    "03_tune_and_compare",
+    "05_ship_it",
+    "06_old_checkpoint",
+]
 MAX_BYTES = 300_000
 MAX_CELL_LINES = 25
 MAX_MEDIAN_LINES = 5
@@ -64,8 +71,8 @@ def printed(cell: nbformat.NotebookNode) -> str:
     return "\n".join(texts)
 
 
-def test_notebooks_are_the_five() -> None:
-    """The folder holds the notebooks that check, train, predict, compare and ship, and none that no test looks at."""
+def test_notebooks_are_the_six() -> None:
+    """The folder holds those to check, train, predict, compare, ship and carry over, and none that no test reads."""
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
 
 

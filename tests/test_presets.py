@@ -53,8 +53,8 @@ def test_a_misspelt_preset_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_are_the_built_networks(name: str) -> None:
-    """With COCO's 90 classes the network has as many trainable parameters as the table says, to a hundredth."""
+def test_parameters_and_first_weights_are_the_built_networks(name: str) -> None:
+    """With COCO's 90 classes the network has the parameters that the table says, to a hundredth, and its weights."""
     from tfod_helpers import experiment
     from tfod_helpers.network import model
 
@@ -63,9 +63,22 @@ def test_parameters_are_the_built_networks(name: str) -> None:
     size = 2**config.task.model.max_level
     config.task.model.input_size = [size, size, 3]  # the number of parameters does not depend on it
     network = model.build_model(config)
+    assert presets.find(name).first_weights == _first_weights(network, config.task)
     last = sum(int(np.prod(weight.shape)) for layer in _unread(network) for weight in layer.weights)
     found = (sum(int(np.prod(weight.shape)) for weight in network.trainable_weights) + last) / 1e6
     assert found == pytest.approx(presets.find(name).parameters, abs=0.02)
+
+
+def _first_weights(network: Any, task: Any) -> str:
+    """What is published for a network: a detector, if not only the Model Garden's, whose address is reported closed."""
+    from tfod_helpers.network.normalization import of
+    from tfod_helpers.network.weights import published, sources
+
+    try:
+        found = sources.coco(sources.Wanted(network, (), {}, of(task)))
+    except ValueError:
+        return "imagenet"
+    return "coco" if any(one.terms is not published.GARDEN_TERMS for one in found) else "imagenet"
 
 
 def _unread(network: Any) -> list:  # type: ignore[no-untyped-def,type-arg]

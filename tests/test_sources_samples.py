@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tfod_helpers import checks, formats, photos, pictures, sources
+from tfod_helpers.annotations import LabelMap
 from tfod_helpers.formats import voc
 from tfod_helpers.formats.raw import Part
 
@@ -129,3 +130,15 @@ def test_contact_sheet_of_the_notebook_shows_the_wrong_class(folder: Path) -> No
     dataset = checks.mend(formats.read(folder, on_problem="skip")).dataset
     page = pictures.show_classes(dataset, classes=["dog"], seed=seed)
     assert "train_042" in {text.get_text() for axes in page.axes for text in axes.texts}
+
+
+def test_an_old_training_comes_along(tmp_path: Path) -> None:
+    """A config, its label map and one checkpoint of the classes of the sample, as the old exporter leaves them."""
+    folder = sources.local("old_training", tmp_path)
+    assert folder == sources.local("old_training", tmp_path)
+    assert list(LabelMap.read(folder / "label_map.pbtxt")) == ["cat", "dog"]
+    assert sorted(path.name for path in (folder / "checkpoint").glob("ckpt-*")) == [
+        "ckpt-0.data-00000-of-00001",
+        "ckpt-0.index",
+    ]
+    assert "num_classes: 2" in (folder / "pipeline.config").read_text(encoding="utf-8")

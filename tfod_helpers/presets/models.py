@@ -77,6 +77,8 @@ class Preset:
         learning_rate: highest learning rate (Adam) at ``batch_size``, from pretrained weights.
         frozen_stride: with pretrained weights, backbone layers up to this stride stay as they are.
         scale: how far training images shrink and grow.
+        first_weights: the best that are published for this very network, at an address that answers: ``coco``, a whole
+            detector, or ``imagenet``, its backbone.
     """
 
     purpose: str
@@ -109,6 +111,7 @@ class Preset:
     learning_rate: float = 1e-3
     frozen_stride: int = 4
     scale: tuple[float, float] = (0.5, 2.0)
+    first_weights: str = "imagenet"
 
     @property
     def is_rcnn(self) -> bool:
@@ -144,6 +147,7 @@ _SSD: dict[str, Any] = {
     "anchor_size": 4.0,
     "anchor_scales": 2,
     "aspect_ratios": (1.0, 2.0, 0.5),
+    "first_weights": "coco",
 }
 _RESNET: dict[str, Any] = {"backbone": "resnet", "filters": 256, "separable": False, "activation": "relu"}
 _RCNN = _RESNET | {

@@ -32,7 +32,8 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
             * ``kaggle:owner/name``: a data set on Kaggle, or the address of its page;
             * ``upload``: files of your own computer, which Colab asks for in the browser;
             * ``sample``: the drawn sample of this package; ``broken_sample``: a copy of it with mistakes of the sort
-              that people make, see `mistakes`.
+              that people make, see `mistakes`; ``old_training``: what the Object Detection API left when it trained
+              on half of it, for `pipeline_config`.
 
         folder: where the new folder is made, on the local disk. It is called as the archive or folder is.
 
@@ -62,6 +63,8 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
         return samples.sample()
     if text == samples.BROKEN and not os.path.exists(text):
         return samples.broken_sample(folder)
+    if text == samples.OLD and not os.path.exists(text):
+        return samples.old_training(folder)
     if text == uploads.NAME and not os.path.exists(text):
         return uploads.upload(folder)
     if kaggle.is_kaggle(text):

@@ -1,4 +1,4 @@
-"""The drawn sample, as it is and with the mistakes that people make, to see what is found and what can be fixed.
+"""The drawn sample: as it is, with the mistakes that people make, and with an old training on it.
 
 Each mistake stands in a photo of its own, so that what is found can be told apart, and is the same
 every time. One of them no program can find: a cat that is labelled as a dog.
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tfod_helpers.files import workspace
 from tfod_helpers.files.archives import marks
-from tfod_helpers.sources import bringing
+from tfod_helpers.sources import bringing, places
 
-SAMPLE, BROKEN = "sample", "broken_sample"  # the sources' names
+SAMPLE, BROKEN, OLD = "sample", "broken_sample", "old_training"  # the sources' names
 _VERSION = 1  # of the mistakes
 _SPLITS = ("train", "test")
 _NOTE = "README.md"  # no format takes it for an annotation
@@ -52,6 +52,22 @@ def sample() -> Path:
         if (folder / "train").is_dir():
             return folder
     raise FileNotFoundError(f"{package / 'sample'}: the drawn sample is missing. Install the package again.")
+
+
+def old_training(folder: Path) -> Path:
+    """Unpack what the Object Detection API left when it trained on half of the sample; what is there already is kept.
+
+    Args:
+        folder: the folder that the new one, ``old_training``, is made in: a ``pipeline.config``, its label map and the
+            folder ``checkpoint``, as the API's exporter leaves them.
+
+    Raises:
+        FileExistsError: there are other files in the new folder.
+        FileNotFoundError: the package was installed without the sample.
+    """
+    archive = places.LocalArchive(sample() / "data" / f"{OLD}.zip")
+    archive.shown = "an old training on the drawn sample"
+    return bringing.bring(archive, folder)
 
 
 def broken_sample(folder: Path) -> Path:
