@@ -75,7 +75,8 @@ def _first_weights(network: Any, task: Any) -> str:
     from tfod_helpers.network.weights import published, sources
 
     try:
-        found = sources.coco(sources.Wanted(network, (), {}, of(task)))
+        wanted = sources.Wanted(network, (), {}, of(task), task.padding, task.anchor_layout)
+        found = sources.coco(wanted)
     except ValueError:
         return "imagenet"
     return "coco" if any(one.terms is not published.GARDEN_TERMS for one in found) else "imagenet"

@@ -284,6 +284,7 @@ PRESETS = {
         anchor_layout=TORCHVISION,
         anchor_size=4.0,
         aspect_ratios=(2.0, 1.0, 0.5),
+        first_weights="coco",
         batch_size=8,
         learning_rate=2e-4,
     ),
