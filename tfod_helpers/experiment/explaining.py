@@ -9,6 +9,7 @@ from tfod_helpers import presets
 from tfod_helpers.experiment.config import ExperimentConfig, flatten
 from tfod_helpers.experiment.settings import changes
 from tfod_helpers.presets import keys, mirroring, resizing
+from tfod_helpers.presets.models import FPN, GARDEN, SSD_FPN
 
 
 def explain(config: ExperimentConfig) -> str:
@@ -48,7 +49,20 @@ def _model(config: ExperimentConfig) -> list[str]:
             start = f"It starts from weights that have seen {known}{frozen}."
         case path:
             start = f"It starts from {os.path.basename(path) or path}."
-    return [*lines, start]
+    return [*lines, *_origin(config), start]
+
+
+def _origin(config: ExperimentConfig) -> list[str]:
+    """Return whose network it is in its details, where it is not the Model Garden's, so that others' weights fit it."""
+    task = config.task
+    details = {
+        "values are normalized": (task.normalization, "imagenet"),
+        "a ResNet's strided convolutions pad": (task.padding, "same"),
+        "anchors are placed": (task.anchor_layout, GARDEN),
+        "the pyramid is built": (task.model.decoder.type if task.model.decoder.type == SSD_FPN else FPN, FPN),
+    }
+    told = [f"{words} as {value!r} says" for words, (value, usual) in details.items() if value != usual]
+    return [f"Its network is another program's, so that weights trained there fit it: {', '.join(told)}."] * bool(told)
 
 
 def _training(config: ExperimentConfig, flat: dict[str, Any]) -> list[str]:

@@ -163,8 +163,10 @@ def keras_hub_values(files: Sequence[Path], wanted: Wanted) -> Values:
 
 def _garden(wanted: Wanted) -> Iterator[Source]:
     one = published.coco_checkpoint(wanted.model)
-    if one is not None and wanted.anchor_layout == GARDEN:
+    if one is not None:
         words = f"the Model Garden's {one.words}, trained on COCO"
+        if wanted.anchor_layout != GARDEN:
+            words += ", whose anchors lie half a stride away and whose padding is another: training has to adapt to it"
         yield Source(words, (one.file,), published.GARDEN_TERMS, lambda path: _garden_values(path, wanted))
 
 
