@@ -452,3 +452,21 @@ def test_run_folder_is_whole_after_a_kill(killed: Killed) -> None:
     assert manifest["step"] >= 2 * INTERVAL
     assert len(pd.read_csv(killed.run.history_path)) >= manifest["step"] // 8
     assert LabelMap.read(killed.run.label_map_path) == LabelMap(["red", "blue"])
+
+
+def test_a_run_is_begun_without_a_step_and_trained_on(trained: Trained, small: Small, tmp_path: Path) -> None:
+    """From another run, step 0 detects what that run does, and training goes on from there."""
+    from tfod_helpers import experiment, training
+
+    config = experiment.from_run(trained.run, train=small.train, validation=small.validation, train_steps=2)
+    assert config.task.model.as_dict() == small.config.task.model.as_dict()
+    assert config.task.weights == str(trained.run)
+    begun = training.start(config, tmp_path / "run")
+    assert (begun.best["step"], begun.frame["step"].tolist()) == (0, [0])
+    assert begun.best["ap"] == pytest.approx(trained.history.best["ap"], abs=1e-6)
+    found = training.evaluate(tmp_path / "run", small.dataset, checkpoint=0)
+    assert found.ap == pytest.approx(begun.best["ap"], abs=1e-6)
+    assert training.start(config, tmp_path / "run").frame["step"].tolist() == [0], "nothing is done twice"
+    ended = training.train(config, tmp_path / "run", keep="all")
+    assert ended.frame["step"].tolist() == [0, 1, 2]
+    assert [one["step"] for one in ended.run.kept_models()] == [0, 1, 2]
