@@ -681,7 +681,7 @@ def test_another_file_than_the_zoos_is_refused(light: Any, zoo_archive: Path, se
     """What public repositories hold of an archive is known by git's hash of it, and nothing else is taken for it."""
     serve(ssd_mobilenet_v2=zoo_archive)
     before = renew(light, seed=41)
-    with pytest.warns(UserWarning, match=r"its ckpt-0\.\S+ is not the file that public copies of it"):
+    with pytest.warns(UserWarning, match=r"ckpt-0\.\S+ is not the file that public copies of it"):
         loaded = weights.load(light, "coco")
     assert loaded.source == "scratch"
     assert unchanged(light, before)
