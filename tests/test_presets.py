@@ -83,9 +83,13 @@ def _first_weights(network: Any, task: Any) -> str:
 
 
 def _unread(network: Any) -> list:  # type: ignore[no-untyped-def,type-arg]
-    """The backbone's last convolution, which no level reads and nothing trains, but which is part of the network."""
+    """The backbone's last convolution, which no level reads and nothing trains, but which is part of the network.
+
+    The pyramid of the Object Detection API has it too, as its expansion.
+    """
     layers = [layer for layer in network.backbone.layers if layer.weights]
-    return [] if layers[-1].trainable else [layers[-1]]
+    expanded = network.decoder and any(layer.name == "expansion" for layer in network.decoder.layers)
+    return [] if layers[-1].trainable or expanded else [layers[-1]]
 
 
 @pytest.mark.tensorflow

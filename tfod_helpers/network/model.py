@@ -74,8 +74,11 @@ class _WholeDetections(detection_generator.DetectionGenerator):
 def _adapt(model: tf_keras.Model, task: TaskConfig) -> tf_keras.Model:
     """Take what has no part in the network out of what is trained; give a ResNet its strides and its padding."""
     if task.model.backbone.type == "mobilenet":
-        # Its last convolution is for classification; no pyramid level reads it, so it has no gradient.
-        [layer for layer in model.backbone.layers if layer.weights][-1].trainable = False
+        # The last convolution of most is for classification; no pyramid level reads it, so it has no gradient.
+        levels = [model.backbone.output[level] for level in model.backbone.output_specs]
+        read = {id(layer) for layer in tf_keras.Model(model.backbone.input, levels).layers}
+        for layer in model.backbone.layers:
+            layer.trainable = id(layer) in read
     if task.strides_first:
         for block in model.backbone.layers:
             if getattr(block, "_strides", 1) == 2 and hasattr(block, "_conv3"):

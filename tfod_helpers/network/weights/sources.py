@@ -120,10 +120,8 @@ def imagenet(wanted: Wanted) -> list[Source]:
 
 
 def unread(model: Any) -> set[int]:
-    """Return the variables of a model that have no part in its detections, by their `id`."""
-    if type(model.backbone).__name__ != "MobileNet":
-        return set()
-    return {id(variable) for variable in [one for one in model.backbone.layers if one.weights][-1].weights}
+    """Return the variables of a freshly built model that have no part in its detections, by their `id`."""
+    return {id(variable) for layer in model.backbone.layers if not layer.trainable for variable in layer.weights}
 
 
 def _zoo(wanted: Wanted) -> Iterator[Source]:
