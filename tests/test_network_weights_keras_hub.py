@@ -172,6 +172,30 @@ def test_class_outputs_are_taken_by_name(model: Any, preset: Path) -> None:
         read(model, preset, ("newt",), theirs=COCO_CLASSES, known_as={"newt": "salamander"})
 
 
+@pytest.mark.tensorflow
+def test_outputs_for_the_model_gardens_anchors_say_the_same_boxes(model: Any, config: Any) -> None:
+    """Reordered and moved, each anchor's outputs mean the box that they meant, but for sizes cut to whole pixels."""
+    from tfod_helpers.experiment import change
+    from tfod_helpers.network import inputs
+    from tfod_helpers.network.weights import anchor_orders
+
+    settings = {"task.anchor_layout": "garden", "task.model.anchor.aspect_ratios": [0.5, 1.0, 2.0]}
+    theirs, ours = (
+        np.concatenate([one.numpy().reshape(-1, 9, 4) for one in inputs.anchor_boxes(which.task).values()])
+        for which in (change(config, settings), config)
+    )
+    codes, scores = np.random.default_rng(0).normal(0, 0.3, (9, 4)), np.repeat(np.arange(9.0), 91)
+    boxes, classes = model.head._box_regressor.bias, model.head._classifier.bias
+    made = anchor_orders.in_torchvisions(model, [(boxes, codes.ravel()), (classes, scores)])
+    (_, moved), (_, order) = made
+    order = order.reshape(9, 91)[:, 0].astype(int)
+    assert sorted(order) == list(range(9))
+    before = decoded(np.tile(codes, (len(theirs), 1)), theirs.reshape(-1, 4)).reshape(theirs.shape)[:, order]
+    after = decoded(np.tile(moved.reshape(9, 4), (len(ours), 1)), ours.reshape(-1, 4)).reshape(ours.shape)
+    side = (before[..., 2:] - before[..., :2]).max(-1, keepdims=True)
+    assert (np.abs(after - before) / side).max() < 0.06, "half a stride would be 0.1, another order more"
+
+
 def as_one_file(preset: Path, folder: Path) -> Path:
     """As `save_weights` of the whole detector writes it."""
     folder.mkdir()

@@ -5,6 +5,7 @@
 * `sources` says which published weights fit a network, in which order, and how each gets into it.
 * `zoo` has those of the TF2 Detection Zoo; `object_detection_api` reads them, and every other checkpoint like them.
 * `keras_hub` reads what KerasHub trained, `keras_hub_preset` knows where its files are.
+* `anchor_orders` gives outputs for one program's anchors the order and the places of another's.
 * `published` says which files there are for which network, and where they are kept.
 * `networks` knows which networks of Keras Applications are the Model Garden's too, and carries their tensors over.
 * `checkpoints` reads an earlier run, and what the Model Garden publishes.

@@ -9,6 +9,7 @@ from typing import Any
 
 from tfod_helpers.network.normalization import Normalization
 from tfod_helpers.network.weights import (
+    anchor_orders,
     checkpoints,
     keras_hub,
     keras_hub_preset,
@@ -20,7 +21,7 @@ from tfod_helpers.network.weights import (
 from tfod_helpers.network.weights.checkpoints import Values
 from tfod_helpers.network.weights.coco_classes import COCO_CLASSES
 from tfod_helpers.network.weights.published import Published, Terms
-from tfod_helpers.presets.models import GARDEN
+from tfod_helpers.presets.models import GARDEN, TORCHVISION
 
 
 @dataclass(frozen=True)
@@ -164,13 +165,14 @@ def _garden(wanted: Wanted) -> Iterator[Source]:
     if one is not None:
         words = f"the Model Garden's {one.words}, trained on COCO"
         if wanted.anchor_layout != GARDEN:
-            words += ", whose anchors lie half a stride away and whose padding is another: training has to adapt to it"
+            words += ", whose padding is another and whose anchors are up to 3 % larger: training has to adapt to it"
         yield Source(words, (one.file,), published.GARDEN_TERMS, lambda path: _garden_values(path, wanted))
 
 
 def _garden_values(path: Path, wanted: Wanted) -> Values:
     prefix = checkpoints.find(path)
-    return checkpoints.read(wanted.model, prefix, wanted.classes, COCO_CLASSES, wanted.known_as)
+    values = checkpoints.read(wanted.model, prefix, wanted.classes, COCO_CLASSES, wanted.known_as)
+    return anchor_orders.in_torchvisions(wanted.model, values) if wanted.anchor_layout == TORCHVISION else values
 
 
 def _expanded(model: Any, values: Values) -> Values:
