@@ -124,7 +124,7 @@ def test_boxes_are_checked_as_the_photos_are_to_be_resized(sound: Dataset) -> No
         changed(sound, 3, boxes_xyxy=[*BOXES_XYXY, [20, 50, 320, 60]], labels=[1, 2, 1]), resize="stretch"
     ).problems
     assert "at 192 pixels the box is 180 x 8" in flat.what
-    with pytest.raises(ValueError, match="resize must be 'letterbox' or 'stretch', got 'fit'"):
+    with pytest.raises(ValueError, match="resize must be one of 'letterbox', 'stretch', 'stretch_bilinear', got 'fit'"):
         checks.check(broken, resize="fit")
     assert set(presets.PRESETS) >= {"mobilenet_v2_fpnlite_320"}
 

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.detector import Detector, ExportFacts
+from tfod_helpers.presets.resizing import RESIZES
 from tfod_helpers.problems import DatasetError
 
 LABEL_MAP = LabelMap(["cat", "dog"])
@@ -63,7 +64,7 @@ def test_boxes_are_in_the_pixels_of_the_photo(detector: Detector, size: tuple[in
     np.testing.assert_allclose(found.xyxy[0], expected_box(*size), atol=1.01 * max(size) / SIDE)
 
 
-@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+@pytest.mark.parametrize("resize", RESIZES)
 @pytest.mark.parametrize("size", [(200, 50), (70, 500), (30, 40), (1600, 1200)])
 def test_boxes_come_back_in_their_place_however_the_photo_is_resized(
     resize: str, size: tuple[int, int], tmp_path: Path
@@ -72,19 +73,24 @@ def test_boxes_come_back_in_their_place_however_the_photo_is_resized(
     detector = Detector(bright_spot, LABEL_MAP, SIDE, 0.5, resize=resize)
     Image.fromarray(spotted(*size)).save(tmp_path / "photo.jpg", quality=95)
     longest = max(size)
-    a_pixel = 1.01 * np.tile(size if resize == "stretch" else [longest, longest], 2) / SIDE
+    a_pixel = 1.01 * np.tile([longest, longest] if resize == "letterbox" else size, 2) / SIDE
+    if resize == "stretch_bilinear":  # it counts from the pixels' corners, so that a photo moves by up to half a pixel
+        a_pixel = a_pixel + 0.5
     for photo in (spotted(*size), tmp_path / "photo.jpg"):
         (box_xyxy,) = detector.detect(photo).xyxy
         assert (np.abs(box_xyxy - expected_box(*size)) <= a_pixel).all()
     seen = detector.letterbox(spotted(*size))
     is_padding = (seen.pixels == photos.MEAN_RGB).all(axis=-1)
     assert is_padding.any() == (resize == "letterbox")
-    assert seen.scale == pytest.approx(SIDE / np.array(size if resize == "stretch" else [longest, longest]), abs=0.01)
+    assert seen.scale == pytest.approx(SIDE / np.array([longest, longest] if resize == "letterbox" else size), abs=0.01)
 
 
 def test_an_unknown_way_to_resize_is_refused_in_words() -> None:
     """A slip of the pen is told with what is allowed and what was probably meant."""
-    with pytest.raises(ValueError, match=r"resize must be 'letterbox' or 'stretch', got 'strech'\. Did you mean 'str"):
+    with pytest.raises(
+        ValueError,
+        match=r"resize must be one of 'letterbox', 'stretch', 'stretch_bilinear', got 'strech'\. Did you mean 'str",
+    ):
         Detector(bright_spot, LABEL_MAP, SIDE, 0.5, resize="strech")
 
 
@@ -100,7 +106,8 @@ def test_an_export_says_how_its_photos_are_resized(tmp_path: Path, monkeypatch: 
     written = json.loads((tmp_path / "export.json").read_text())
     (tmp_path / "export.json").write_text(json.dumps(written | {"resize": "crop"}))
     with pytest.raises(
-        ValueError, match=r"export\.json: damaged \(resize must be 'letterbox' or 'stretch', got 'crop'"
+        ValueError,
+        match=r"export\.json: damaged \(resize must be one of 'letterbox', 'stretch', 'stretch_bilinear', got 'crop'",
     ):
         Detector.load(tmp_path)
     del written["resize"]
@@ -342,7 +349,7 @@ def test_importing_it_loads_no_tensorflow() -> None:
 # --- masks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+@pytest.mark.parametrize("resize", RESIZES)
 def test_masks_lie_in_their_boxes_in_the_pixels_of_the_photo(resize: str) -> None:
     """A disc within its box comes back as that disc in the photo, for whole photos and for boxes over the edge."""
     y, x = (np.mgrid[0:28, 0:28] + 0.5) / 28 - 0.5

@@ -298,7 +298,10 @@ def test_a_photo_is_stretched_where_that_is_asked(make: Callable[..., Any], tmp_
     assert "stretched to the whole square" not in experiment.explain(make())
     assert experiment.load(experiment.save(config, tmp_path / "config.yaml")).task.resize == "stretch"
     for refused in (lambda: make(resize="strech"), lambda: experiment.change(config, {"task.resize": "strech"})):
-        with pytest.raises(ValueError, match=r"resize must be 'letterbox' or 'stretch', got 'strech'\. Did you mean"):
+        with pytest.raises(
+            ValueError,
+            match=r"resize must be one of 'letterbox', 'stretch', 'stretch_bilinear', got 'strech'\. Did you mean",
+        ):
             refused()
 
 

@@ -19,6 +19,7 @@ from tfod_helpers.detector import ExportFacts
 from tfod_helpers.exporting import model_card
 from tfod_helpers.exporting.model_card import Origin, Photos
 from tfod_helpers.exporting.model_card.usage import usage
+from tfod_helpers.presets.resizing import RESIZES
 
 FACTS = ExportFacts("onnx", 128, 2, 0.398, "mobilenet_v2_192", 1200, 0.5118, 0.8587)
 CERTIFICATE = {
@@ -195,7 +196,7 @@ def test_code_for_a_saved_model_runs(
     """As it stands on the card it finds what `Detector` finds, in a letterboxed and in a stretched photo."""
     folder = shutil.copytree(export_folder, tmp_path / "export")
     shutil.copy(small.dataset[3].path, folder / "photo.jpg")
-    for resize in ("letterbox", "stretch"):
+    for resize in RESIZES:
         dataclasses.replace(ExportFacts.read(folder), resize=resize).write(folder)
         found = run_lines(folder, monkeypatch)
         scale = np.tile([found["width"] / found["photo"].width, found["height"] / found["photo"].height], 2)

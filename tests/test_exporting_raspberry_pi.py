@@ -116,6 +116,7 @@ def lite(once: Once) -> Path:
             ("floats", "float32", "letterbox"),
             ("bytes", "uint8", "letterbox"),
             ("stretch", "float32", "stretch"),
+            ("sampled", "float32", "stretch_bilinear"),
         ):
             (folder / name).mkdir()
             (folder / name / "model.tflite").write_bytes(convert(kind))
@@ -129,7 +130,7 @@ def lite(once: Once) -> Path:
 @pytest.mark.tensorflow
 def test_it_finds_what_the_detector_finds(lite: Path, tmp_path: Path) -> None:
     """Names, scores and boxes are `Detector`'s, for models of floats and of bytes, letterboxed and stretched photos."""
-    for name, photos in (("floats", 4), ("bytes", 1), ("stretch", 1)):
+    for name, photos in (("floats", 4), ("bytes", 1), ("stretch", 1), ("sampled", 1)):
         check(lite / name, tmp_path, [sys.executable, "-c", ALONE], photos=photos)
 
 

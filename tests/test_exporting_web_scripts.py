@@ -16,6 +16,7 @@ from tfod_helpers import photos
 from tfod_helpers.detector import Nms
 from tfod_helpers.detector.decoding import decode
 from tfod_helpers.detector.runtimes import tfjs
+from tfod_helpers.presets.resizing import RESIZES
 
 WEB = Path(tfod_helpers.__file__).parent / "exporting" / "web"
 RUNTIME = tfjs.JAVASCRIPT / "tensorflow"
@@ -37,7 +38,7 @@ return decode(outputs, numbers(given.anchors), given.side, given.nms)
 
 
 @needs_node
-@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+@pytest.mark.parametrize("resize", RESIZES)
 def test_the_page_resizes_as_pillow_does(resize: str) -> None:
     """A photo of any size becomes the same square as in training; where blocks are averaged first, to a level."""
     rng = np.random.default_rng(0)

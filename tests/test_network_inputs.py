@@ -231,7 +231,9 @@ def test_a_stretched_photo_fills_the_canvas(small: Small, inputs: ModuleType, tm
     assert canvas["content"].numpy().tolist() == [1, 1]
     np.testing.assert_allclose(canvas["boxes_yxyx"], [[0.25, 0.1, 1, 0.5]], atol=1e-6)
     np.testing.assert_allclose(canvas["image"], ramp(80, 80), atol=4)
-    with pytest.raises(ValueError, match="resize must be 'letterbox' or 'stretch', got 'fill'"):
+    with pytest.raises(
+        ValueError, match="resize must be one of 'letterbox', 'stretch', 'stretch_bilinear', got 'fill'"
+    ):
         read_canvas(record, 80, 1, False, "fill")
 
 

@@ -211,6 +211,19 @@ def test_values_of_more_than_8_bits_are_scaled_by_what_is_used(kind: str, dtype:
     assert np.abs(photos.look(data).thumbnail.astype(int) - np.asarray(small)).max() <= 1
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("size", [(100, 37), (64, 64), (30, 200), (1, 90)])
+def test_a_photo_is_sampled_as_the_object_detection_api_did(size: tuple[int, int]) -> None:
+    """Each pixel is TensorFlow 1's bilinear interpolation, rounded, of a photo that is larger or smaller."""
+    import tensorflow as tf
+
+    rgb = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    found = photos.letterbox(rgb, 64, resize="stretch_bilinear")
+    expected = tf.compat.v1.image.resize_bilinear(rgb[None].astype(np.float32), (64, 64))[0]
+    assert np.abs(found.pixels - expected.numpy()).max() <= 0.501
+    assert found.scale == pytest.approx((64 / size[0], 64 / size[1]))
+
+
 @pytest.mark.parametrize("size", [(2000, 180), (180, 2000), (1600, 900), (50, 30)])
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_a_stretched_photo_fills_the_square_and_loses_no_detail(size: tuple[int, int], orientation: int) -> None:

@@ -107,7 +107,7 @@ def test_sizes_of_boxes_follow_how_the_photo_is_resized(tmp_path: Path) -> None:
     for resize, seen in (("letterbox", [96, 48]), ("stretch", [96, 96])):
         boxes = pictures.plot_sizes(dataset, resize=resize).axes[1]
         assert [dots.get_offsets().tolist() for dots in boxes.collections[:2]] == [[seen], []]
-    with pytest.raises(ValueError, match="resize must be 'letterbox' or 'stretch', got 'fit'"):
+    with pytest.raises(ValueError, match="resize must be one of 'letterbox', 'stretch', 'stretch_bilinear', got 'fit'"):
         pictures.plot_sizes(dataset, resize="fit")
 
 

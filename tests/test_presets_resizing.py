@@ -22,7 +22,9 @@ def test_factors_are_those_that_photos_are_scaled_by(resize: str) -> None:
 @pytest.mark.parametrize("name", ["Stretch", "crop", "", None, True])
 def test_another_name_is_refused_with_what_is_allowed(name: object) -> None:
     """The message says what there is and what was given; of a near miss, what was meant."""
-    with pytest.raises(ValueError, match=r"resize must be 'letterbox' or 'stretch', got ") as caught:
+    with pytest.raises(
+        ValueError, match=r"resize must be one of 'letterbox', 'stretch', 'stretch_bilinear', got "
+    ) as caught:
         resizing.check(name)  # type: ignore[arg-type]
     assert repr(name) in str(caught.value)
     assert ("Did you mean 'stretch'?" in str(caught.value)) == (name == "Stretch")

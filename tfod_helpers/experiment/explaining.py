@@ -34,7 +34,9 @@ def _model(config: ExperimentConfig) -> list[str]:
     task, preset = config.task, presets.find(config.task.preset)
     names = task.class_names
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    stretched = " Each photo is stretched to the whole square." if task.resize == resizing.STRETCH else ""
+    stretched = " Each photo is stretched to the whole square." if task.resize != resizing.LETTERBOX else ""
+    if task.resize == resizing.STRETCH_BILINEAR:
+        stretched = stretched.replace("square.", "square, as the Object Detection API did it, without averaging.")
     lines = [
         f"{task.preset}: {preset.purpose}.",
         f"The model sees squares of {task.model.input_size[0]} pixels and tells {len(names)} "

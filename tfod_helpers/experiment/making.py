@@ -41,8 +41,8 @@ def make(
         image_size: side of the model's square input in pixels, a multiple of the coarsest stride; left out, the
             preset's, or larger where the objects are too small for it.
         resize: how a photo becomes that square: ``letterbox`` scales it to fit and pads the rest; ``stretch`` scales
-            it to the whole square, each axis by its own factor, as phone apps with MediaPipe Tasks do. An export
-            remembers it.
+            it to the whole square, each axis by its own factor, as phone apps with MediaPipe Tasks do;
+            ``stretch_bilinear`` as the Object Detection API did. An export remembers it.
         batch_size: images a step, over all devices together.
         train_steps: steps in all; left out, they follow the number of photos.
         learning_rate: the highest one; left out, the preset's, scaled to the batch size.

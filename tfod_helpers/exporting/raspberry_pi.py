@@ -14,7 +14,7 @@ from tfod_helpers.annotations import LabelMap
 from tfod_helpers.detector import ExportFacts
 from tfod_helpers.detector.tflite_file import MODEL
 from tfod_helpers.photos.pixels import MEAN_RGB
-from tfod_helpers.presets.resizing import LETTERBOX, STRETCH
+from tfod_helpers.presets.resizing import LETTERBOX, STRETCH, STRETCH_BILINEAR
 
 PROGRAM = "detect.py"
 
@@ -22,7 +22,20 @@ PROGRAM = "detect.py"
 _FITS = {
     LETTERBOX: "tuple(max(1, round(length * side / max(size))) for length in size)  # as large as fits, in its shape",
     STRETCH: "(side, side)  # stretched, whatever its shape",
+    STRETCH_BILINEAR: "(side, side)  # stretched, whatever its shape",
 }
+
+_DRAFT = """\
+    small.draft("RGB", fit(small.size))  # the model needs no more pixels of a JPEG than these
+"""
+_RESIZE = "small.resize(fit(photo.size), Image.Resampling.BILINEAR, reducing_gap=2.0)"
+_SAMPLE = """\
+small.transform(
+    (side, side),
+    Image.Transform.AFFINE,  # each pixel between four of the photo, as in the training
+    (photo.width / side, 0, (1 - photo.width / side) / 2, 0, photo.height / side, (1 - photo.height / side) / 2),
+    Image.Resampling.BILINEAR,
+)"""
 
 _TEXT = Template('''\
 """Find objects in a photo:  python detect.py photo.jpg
@@ -57,13 +70,12 @@ def fit(size):
 try:
     photo = ImageOps.exif_transpose(Image.open(path)).convert("RGB")  # upright, as viewers show it
     small = Image.open(path)
-    small.draft("RGB", fit(small.size))  # the model needs no more pixels of a JPEG than these
-    small = ImageOps.exif_transpose(small).convert("RGB")
+$draft    small = ImageOps.exif_transpose(small).convert("RGB")
 except FileNotFoundError:
     sys.exit(f"{path}: there is no such file.")
 except OSError as error:
     sys.exit(f"{path}: not a photo that Pillow can read ({error}).")
-small = small.resize(fit(photo.size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+small = $resized
 square = np.full((1, side, side, 3), $mean, model.get_input_details()["images"]["dtype"])
 square[0, : small.height, : small.width] = small
 found = {name: values[0] for name, values in model(images=square).items()}
@@ -104,6 +116,15 @@ def write(folder: Path, facts: ExportFacts, label_map: LabelMap) -> Path:
         )
     path = folder / PROGRAM
     names = pprint.pformat(list(label_map.names), width=112, compact=True).replace("\n", "\n        ")
-    text = _TEXT.substitute(names=names, threshold=facts.threshold, model=MODEL, fit=_FITS[facts.resize], mean=MEAN_RGB)
+    sampled = facts.resize == STRETCH_BILINEAR
+    text = _TEXT.substitute(
+        names=names,
+        threshold=facts.threshold,
+        model=MODEL,
+        fit=_FITS[facts.resize],
+        draft="" if sampled else _DRAFT,
+        resized=_SAMPLE if sampled else _RESIZE,
+        mean=MEAN_RGB,
+    )
     path.write_text(text, encoding="utf-8")
     return path

@@ -79,7 +79,7 @@ def settings(draft: Draft, preset: str) -> dict[str, Any]:
     pyramid, head, nms = f"{model}.decoder.ssd_fpn", f"{model}.head", f"{model}.detection_generator"
     found = {
         keys.IMAGE_SIZE: [side, side, 3],
-        keys.RESIZE: resizing.STRETCH,
+        keys.RESIZE: resizing.STRETCH_BILINEAR,
         f"{model}.min_level": lowest,
         keys.MAX_LEVEL: highest,
         keys.ANCHOR_SIZE: float(draft.value(f"{_ANCHORS}.anchor_scale", 4.0)),

@@ -1,4 +1,4 @@
-"""How a photo of any shape becomes a model's square input: the two ways, and by what factors each scales it."""
+"""How a photo of any shape becomes a model's square input: the ways, and by what factors each scales it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from tfod_helpers.problems import did_you_mean
 
 LETTERBOX = "letterbox"  # scaled to fit from the top left corner; the rest of the square gets the mean colour
 STRETCH = "stretch"  # scaled to the whole square, each axis by its own factor, as MediaPipe Tasks does
-RESIZES = (LETTERBOX, STRETCH)
+# As `STRETCH`, but each pixel is interpolated between four of the photo, and what lies between is skipped: the Object
+# Detection API's fixed_shape_resizer, for models that it trained.
+STRETCH_BILINEAR = "stretch_bilinear"
+RESIZES = (LETTERBOX, STRETCH, STRETCH_BILINEAR)
 
 
 def check(resize: str) -> str:
@@ -19,7 +22,7 @@ def check(resize: str) -> str:
     """
     if resize not in RESIZES:
         near = did_you_mean(resize, RESIZES) if isinstance(resize, str) else ""
-        raise ValueError(f"resize must be {' or '.join(map(repr, RESIZES))}, got {resize!r}{near}")
+        raise ValueError(f"resize must be one of {', '.join(map(repr, RESIZES))}, got {resize!r}{near}")
     return resize
 
 

@@ -9,7 +9,7 @@ from tfod_helpers.detector import ANCHORS, ExportFacts
 from tfod_helpers.exporting.model_card.apps import in_apps
 from tfod_helpers.exporting.raspberry_pi import PROGRAM
 from tfod_helpers.photos.pixels import MEAN_RGB
-from tfod_helpers.presets.resizing import LETTERBOX, STRETCH
+from tfod_helpers.presets.resizing import LETTERBOX, STRETCH, STRETCH_BILINEAR
 
 _WITH_US = """\
 With `tfod_helpers`, which takes photos of any size and kind and gives boxes in their pixels, in this folder:
@@ -26,7 +26,17 @@ print(found.xyxy, found.confidence, found["class_name"])
 _SIZES = {
     LETTERBOX: "[max(1, round(length * $side / max(photo.size))) for length in photo.size]",
     STRETCH: "$side, $side",
+    STRETCH_BILINEAR: "$side, $side",
 }
+_RESIZE = "photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)"
+# Pixel x of the square lies at x * scale in the photo, between two of its pixels; Pillow counts from pixels' corners.
+_SAMPLE = """\
+photo.transform(
+    (width, height),
+    Image.Transform.AFFINE,
+    (photo.width / width, 0, (1 - photo.width / width) / 2, 0, photo.height / height, (1 - photo.height / height) / 2),
+    Image.Resampling.BILINEAR,
+)"""
 _PREPARE = """\
 ```python
 import numpy as np
@@ -35,13 +45,15 @@ from PIL import Image, ImageOps
 photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
 width, height = $size
 square = np.full(($side, $side, 3), $mean, np.uint8)
-square[:height, :width] = photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+square[:height, :width] = $resized
 ```
 """
 _RESIZED = {
     LETTERBOX: "The photo is scaled to fit into a square of $side x $side pixels, keeps its shape and lies in its top "
     "left corner; the rest has the colour $mean.",
     STRETCH: "The photo is stretched to a square of $side x $side pixels, whatever its shape.",
+    STRETCH_BILINEAR: "The photo is stretched to a square of $side x $side pixels, whatever its shape, each pixel "
+    "between four of the photo's; what lies between is skipped, as in the training.",
 }
 _WITHOUT = "Without it, the photo has to be prepared first."
 _NORMALIZED = (
@@ -134,6 +146,7 @@ def usage(facts: ExportFacts) -> str:
         "mean": MEAN_RGB,
         "anchors": ANCHORS,
         "iou": f"{facts.nms.iou:g}",
+        "resized": _SAMPLE if facts.resize == STRETCH_BILINEAR else _RESIZE,
         "size": Template(_SIZES[facts.resize]).substitute(side=facts.image_size),
     }
     prepared = Template(f"{_WITHOUT} {_RESIZED[facts.resize]} {_NORMALIZED}").substitute(values)

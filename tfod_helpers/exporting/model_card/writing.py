@@ -28,7 +28,11 @@ _KINDS = {
     "tfjs": "TensorFlow.js",
     "web_page": "web page",
 }
-_RESIZED = {"letterbox": "letterboxed", "stretch": "stretched"}
+_RESIZED = {
+    "letterbox": "letterboxed",
+    "stretch": "stretched",
+    "stretch_bilinear": "stretched, without averaging",
+}
 _ESCAPABLE, _MARKUP = "\\`*_[]#{}", "<>&|~$@"  # what Markdown, its dialects and HTML could take for markup
 _FEW_WORDS = f"Of these classes there were fewer than {_FEW} training objects: {{}}."
 _UNTESTED = "Of these classes no validation photo shows an object, so how well they are found is unknown: {}."

@@ -13,9 +13,9 @@ function roundHalfEven(value) {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-// The size that a photo has within the square: its own shape ("letterbox"), or the whole square ("stretch").
+// The size that a photo has within the square: its own shape ("letterbox"), or the whole square.
 function fittedSize(width, height, side, how) {
-  if (how === "stretch") return { width: side, height: side };
+  if (how !== "letterbox") return { width: side, height: side };
   const longest = Math.max(width, height);
   const fit = (length) => Math.max(1, roundHalfEven((length * side) / longest));
   return { width: fit(width), height: fit(height) };
@@ -115,9 +115,10 @@ function resizeRgb(image, covered, size) {
 // Makes the model's input of a photo.
 //
 // readRows(top, count) returns {data}, the RGBA pixels of some rows, so that a large photo is never held whole;
-// how = {side, resize: "letterbox" or "stretch", mean: [r, g, b] of what a letterbox is padded with}.
+// how = {side, resize: "letterbox", "stretch" or "stretch_bilinear", mean: [r, g, b] of a letterbox's padding}.
 // Returns {pixels: RGB of the square, scaleX, scaleY: from the photo's pixels to the square's}.
 function toSquare(width, height, readRows, how) {
+  if (how.resize === "stretch_bilinear") return sample(width, height, readRows, how.side);
   const size = fittedSize(width, height, how.side, how.resize);
   const factorX = reducingFactor(width, size.width), factorY = reducingFactor(height, size.height);
   const reduced = { width: Math.ceil(width / factorX), height: Math.ceil(height / factorY) };
@@ -136,4 +137,28 @@ function toSquare(width, height, readRows, how) {
     pixels.set(fitted.data.subarray(row * size.width * 3, (row + 1) * size.width * 3), row * how.side * 3);
   }
   return { pixels, scaleX: size.width / width, scaleY: size.height / height };
+}
+
+// Makes the square of pixels that each lie between four of the photo, as the Object Detection API did.
+function sample(width, height, readRows, side) {
+  const scaleX = width / side, scaleY = height / side, pixels = new Uint8ClampedArray(side * side * 3);
+  for (let row = 0; row < side; row++) {
+    const top = Math.trunc(row * scaleY), count = Math.min(2, height - top), down = row * scaleY - top;
+    const { data } = readRows(top, count);
+    const below = (count - 1) * width * 4; // in the last row the same pixels once more
+    for (let column = 0; column < side; column++) {
+      const left = Math.trunc(column * scaleX), across = column * scaleX - left;
+      const at = left * 4, beside = left + 1 < width ? 4 : 0;
+      for (let colour = 0; colour < 3; colour++) {
+        const upper = mix(data[at + colour], data[at + beside + colour], across);
+        const lower = mix(data[below + at + colour], data[below + at + beside + colour], across);
+        pixels[(row * side + column) * 3 + colour] = Math.round(mix(upper, lower, down));
+      }
+    }
+  }
+  return { pixels, scaleX: side / width, scaleY: side / height };
+}
+
+function mix(one, other, share) {
+  return one + (other - one) * share;
 }

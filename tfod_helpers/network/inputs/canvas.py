@@ -36,10 +36,10 @@ def read_canvas(record: tf.Tensor, side: int, max_boxes: int, with_masks: bool, 
     # The accurate one gives Pillow's pixels, which prediction sees; the default is darker by a level in red and blue.
     image = tf.io.decode_jpeg(example["image/encoded"], channels=3, dct_method="INTEGER_ACCURATE")
     size = tf.cast(tf.shape(image)[:2], tf.float32)
-    stretched = resizing.check(resize) == resizing.STRETCH
+    stretched = resizing.check(resize) != resizing.LETTERBOX
     content = tf.maximum(tf.round(size * side / (size if stretched else tf.reduce_max(size))), 1.0)
-    # antialias: without it, shrinking a 500-pixel photo to 192 drops two pixels of three.
-    image = tf.image.resize(image, tf.cast(content, tf.int32), antialias=True)
+    # antialias: without it, shrinking a 500-pixel photo to 192 drops two pixels of three; one way to resize wants that.
+    image = tf.image.resize(image, tf.cast(content, tf.int32), antialias=resize != resizing.STRETCH_BILINEAR)
     image = tf.cast(tf.round(tf.clip_by_value(image, 0, 255)), tf.uint8)
     image = tf.image.pad_to_bounding_box(image, 0, 0, side, side)
     edges = [tf.sparse.to_dense(example[f"image/object/bbox/{edge}"]) for edge in ("ymin", "xmin", "ymax", "xmax")]
