@@ -290,6 +290,17 @@ def test_small_objects_get_smaller_anchors_or_larger_images(
     assert experiment.changes(make(train=written(60))).keys().isdisjoint(chosen.keys() & {"task.model.input_size"})
 
 
+def test_an_unknown_detail_of_the_network_is_refused(make: Callable[..., Any]) -> None:
+    """The error names what there is and the nearest; what the settings know is what the network knows."""
+    from tfod_helpers.network import normalization
+    from tfod_helpers.presets.models import DETAILS
+
+    assert DETAILS["task.normalization"] == (*normalization.NORMALIZATIONS,)
+    for key in DETAILS:
+        with pytest.raises(ValueError, match=rf"{key} must be one of .*, got 'symetric'"):
+            experiment.change(make(), {key: "symetric"})
+
+
 def test_a_photo_is_stretched_where_that_is_asked(make: Callable[..., Any], tmp_path: Path) -> None:
     """It is one setting, which explain tells, the file keeps, and a slip of the pen does not get past."""
     config = make(resize="stretch")

@@ -16,6 +16,7 @@ from tfod_helpers.annotations import LabelMap
 from tfod_helpers.experiment.config import ExperimentConfig, assign, flatten, from_preset, without_facts
 from tfod_helpers.files import storage
 from tfod_helpers.presets import keys, resizing
+from tfod_helpers.presets.models import DETAILS
 from tfod_helpers.problems import did_you_mean
 
 
@@ -140,6 +141,10 @@ def check(config: ExperimentConfig) -> None:
         )
     resizing.check(config.task.resize)
     flat, photos = flatten(config), config.task.train_images
+    for key, known in DETAILS.items():
+        if flat[key] not in known:
+            near = did_you_mean(flat[key], known)
+            raise ValueError(f"{key} must be one of {', '.join(map(repr, known))}, got {flat[key]!r}{near}")
     batch, steps, warmup = flat[keys.BATCH_SIZE], flat[keys.STEPS], flat[keys.WARMUP_STEPS]
     for key in (keys.BATCH_SIZE, keys.STEPS, keys.LEARNING_RATE):
         if not flat[key] > 0:  # also refuses NaN

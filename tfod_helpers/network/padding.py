@@ -16,15 +16,13 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-PADDINGS = ("same", "stem", "symmetric")
-
 
 def pad(backbone: tf_keras.Model, padding: str) -> None:
     """Let a ResNet of the Model Garden pad in another way than ``same``.
 
     Args:
         backbone: the ResNet, changed in place.
-        padding: one of `PADDINGS`.
+        padding: one of those above.
     """
     if padding == "same":
         return

@@ -15,6 +15,12 @@ RETINANET, FASTER_RCNN, MASK_RCNN = "retinanet", "faster_rcnn", "mask_rcnn"
 # The Model Garden's pyramid, the Object Detection API's, and none, as a SpineNet is backbone and pyramid in one.
 FPN, SSD_FPN, IDENTITY = "fpn", "ssd_fpn", "identity"
 GARDEN, SSD, TORCHVISION = "garden", "ssd", "torchvision"  # whose rule places the anchors
+# Details in which others' networks differ from the Model Garden's, and what each can be.
+DETAILS = {
+    "task.normalization": ("imagenet", "symmetric", "mean"),
+    "task.padding": ("same", "stem", "symmetric"),
+    "task.anchor_layout": (GARDEN, SSD, TORCHVISION),
+}
 PHOTOS = 1000  # the schedules are for about this many training photos; `experiment.make` fits them to others
 
 # How strongly training images vary. `standard` leaves the preset's own scale; the others replace it.
