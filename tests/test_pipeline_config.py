@@ -192,11 +192,11 @@ def test_placeholders_are_named(all_read: dict[Path, Carried | NoCounterpartErro
         (
             "ssd_mobilenet_v1_0.75_depth_300x300_coco14_sync",
             "mobilenet_v2_fpnlite_320",
-            {SIZE: [320, 320, 3], WIDTH: 0.75, BATCH: 2048, RATE: 0.008},
+            {SIZE: [288, 288, 3], WIDTH: 0.75, BATCH: 2048, RATE: 0.008},
         ),
         (
             "ssd_mobilenet_v2_fpnlite_quantized_shared_box_predictor_256x256_depthmultiplier_75_coco14_sync",
-            "mobilenet_v2_256",
+            "mobilenet_v2_fpnlite_320",
             {SIZE: [256, 256, 3], WIDTH: 0.75, f"{MODEL}.max_level": 7},
         ),
         ("embedded_ssd_mobilenet_v1_coco", "mobilenet_v2_256", {WIDTH: 0.35}),
@@ -217,7 +217,7 @@ def test_placeholders_are_named(all_read: dict[Path, Carried | NoCounterpartErro
         ),
         (
             "ssd_resnet101_v1_fpn_1024x1024_coco17_tpu-8",
-            "retinanet_resnet50_640",
+            "resnet50_fpn_640",
             {SIZE: [1024, 1024, 3], RESNET: 101, f"{LOSSES}.l2_weight_decay": 0.0004, BATCH: 64},
         ),
         (
@@ -406,7 +406,7 @@ def test_photos_are_not_flipped_where_the_file_does_not(tmp_path: Path) -> None:
         ),
         (
             "anchor_generator { ssd_anchor_generator { aspect_ratios: [1.0, 2.0, 0.5, 3.0, 0.3333] } }",
-            {f"{MODEL}.anchor.aspect_ratios": [0.5, 1.0, 2.0]},
+            {f"{MODEL}.anchor.aspect_ratios": [1.0, 2.0, 0.5]},
         ),
         (
             "normalize_loc_loss_by_codesize: true loss { localization_weight: 3 classification_weight: 2 "

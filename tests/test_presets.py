@@ -83,13 +83,12 @@ def _first_weights(network: Any, task: Any) -> str:
 
 
 def _unread(network: Any) -> list:  # type: ignore[no-untyped-def,type-arg]
-    """The backbone's last convolution, which no level reads and nothing trains, but which is part of the network.
+    """The backbone's last convolutions, which no level reads and nothing trains, but which are part of the network.
 
-    The pyramid of the Object Detection API has it too, as its expansion.
+    The pyramid of the Object Detection API has the last one too, as its expansion.
     """
-    layers = [layer for layer in network.backbone.layers if layer.weights]
     expanded = network.decoder and any(layer.name == "expansion" for layer in network.decoder.layers)
-    return [] if layers[-1].trainable or expanded else [layers[-1]]
+    return [] if expanded else [layer for layer in network.backbone.layers if not layer.trainable]
 
 
 @pytest.mark.tensorflow

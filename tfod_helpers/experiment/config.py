@@ -24,11 +24,13 @@ class SsdFpn(hyperparams.Config):
         num_filters: channels of every level.
         use_separable_conv: whether its 3x3 convolutions are separable.
         expansion: channels that the backbone's coarsest level is expanded to before; 0 leaves it alone.
+        use_keras_layer: whether levels are enlarged by resizing, which exports want and TPUs cannot train.
     """
 
     num_filters: int = 256
     use_separable_conv: bool = False
     expansion: int = 0
+    use_keras_layer: bool = False
 
 
 @dataclasses.dataclass

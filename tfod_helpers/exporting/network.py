@@ -126,10 +126,9 @@ def of_model(trained: tf_keras.Model, config: ExperimentConfig) -> ExportNetwork
     changed = copy.deepcopy(config)
     model = changed.task.model
     model.num_classes = len(config.task.class_names)
-    model.decoder.fpn.use_keras_layer = True
-    backbone = model.backbone.get()
-    if hasattr(backbone, "use_keras_upsampling_2d"):
-        backbone.use_keras_upsampling_2d = True
+    for part, name in ((model.decoder.get(), "use_keras_layer"), (model.backbone.get(), "use_keras_upsampling_2d")):
+        if hasattr(part, name):
+            setattr(part, name, True)
     network = build_model(changed)
     anchors = model.anchor.num_scales * len(model.anchor.aspect_ratios)
     for weight, values in zip(_as_made(network), _as_made(trained), strict=True):

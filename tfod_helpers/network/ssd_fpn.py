@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
+from official.vision.ops.spatial_transform_ops import nearest_upsampling
 
 from tfod_helpers.experiment.config import RetinaNet
 
@@ -54,7 +55,7 @@ class SsdFpn(tf_keras.Model):
         down = self._lateral(coarsest, top)
         levels = {str(top): down}
         for level in range(top - 1, model_config.min_level - 1, -1):
-            larger = tf_keras.layers.UpSampling2D(name=f"upsample_{level}")(down)
+            larger = nearest_upsampling(down, 2, use_keras_layer=self._pyramid.use_keras_layer)
             down = tf_keras.layers.Add(name=f"sum_{level}")([larger, self._lateral(inputs[str(level)], level)])
             down = levels[str(level)] = self._smooth(down, level)
         for level in range(top + 1, model_config.max_level + 1):
