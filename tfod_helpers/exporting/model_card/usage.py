@@ -28,15 +28,20 @@ _SIZES = {
     STRETCH: "$side, $side",
     STRETCH_BILINEAR: "$side, $side",
 }
-_RESIZE = "photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)"
-# Pixel x of the square lies at x * scale in the photo, between two of its pixels; Pillow counts from pixels' corners.
+_RESIZE = """\
+square[:height, :width] = photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+"""
+# As photos.letterbox does it, to the last bit.
 _SAMPLE = """\
-photo.transform(
-    (width, height),
-    Image.Transform.AFFINE,
-    (photo.width / width, 0, (1 - photo.width / width) / 2, 0, photo.height / height, (1 - photo.height / height) / 2),
-    Image.Resampling.BILINEAR,
-)"""
+# Each pixel lies between four of the photo, as in the training; what lies between those is skipped.
+def between(pixels, length):
+    at = np.arange(length, dtype=np.float32) * np.float32(len(pixels) / length)
+    low, high = at.astype(int), np.minimum(at.astype(int) + 1, len(pixels) - 1)
+    return pixels[low] + (pixels[high] - pixels[low]) * (at - low)[:, None, None]
+
+across = between(np.asarray(photo, np.float32).swapaxes(0, 1), width).swapaxes(0, 1)
+square[:height, :width] = between(across, height) + 0.5
+"""
 _PREPARE = """\
 ```python
 import numpy as np
@@ -45,8 +50,7 @@ from PIL import Image, ImageOps
 photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
 width, height = $size
 square = np.full(($side, $side, 3), $mean, np.uint8)
-square[:height, :width] = $resized
-```
+$resized```
 """
 _RESIZED = {
     LETTERBOX: "The photo is scaled to fit into a square of $side x $side pixels, keeps its shape and lies in its top "
