@@ -11,6 +11,12 @@ from tfod_helpers.experiment.settings import changes
 from tfod_helpers.presets import keys, mirroring, resizing
 from tfod_helpers.presets.models import FPN, GARDEN, SSD_FPN
 
+_STRETCHED = {
+    resizing.STRETCH: " Each photo is stretched to the whole square.",
+    resizing.STRETCH_BILINEAR: " Each photo is stretched to the whole square, as the Object Detection API did it, "
+    "without averaging.",
+}
+
 
 def explain(config: ExperimentConfig) -> str:
     """Return in plain words what a config will do, what was chosen for the data and why, and what you changed.
@@ -34,9 +40,7 @@ def _model(config: ExperimentConfig) -> list[str]:
     task, preset = config.task, presets.find(config.task.preset)
     names = task.class_names
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    stretched = " Each photo is stretched to the whole square." if task.resize != resizing.LETTERBOX else ""
-    if task.resize == resizing.STRETCH_BILINEAR:
-        stretched = stretched.replace("square.", "square, as the Object Detection API did it, without averaging.")
+    stretched = _STRETCHED.get(task.resize, "")
     lines = [
         f"{task.preset}: {preset.purpose}.",
         f"The model sees squares of {task.model.input_size[0]} pixels and tells {len(names)} "

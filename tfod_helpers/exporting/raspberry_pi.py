@@ -28,14 +28,20 @@ _FITS = {
 _DRAFT = """\
     small.draft("RGB", fit(small.size))  # the model needs no more pixels of a JPEG than these
 """
-_RESIZE = "small.resize(fit(photo.size), Image.Resampling.BILINEAR, reducing_gap=2.0)"
-_SAMPLE = """\
-small.transform(
-    (side, side),
-    Image.Transform.AFFINE,  # each pixel between four of the photo, as in the training
-    (photo.width / side, 0, (1 - photo.width / side) / 2, 0, photo.height / side, (1 - photo.height / side) / 2),
-    Image.Resampling.BILINEAR,
-)"""
+_RESIZE = "small = small.resize(fit(photo.size), Image.Resampling.BILINEAR, reducing_gap=2.0)"
+# Lines that sample a photo to the last bit as photos.letterbox does it; a model card has them too.
+BETWEEN = """\
+# Each pixel lies between four of the photo, as in the training; what lies between those is skipped.
+def between(pixels, length):
+    at = np.arange(length, dtype=np.float32) * np.float32(len(pixels) / length)
+    low, high = at.astype(int), np.minimum(at.astype(int) + 1, len(pixels) - 1)
+    return pixels[low] + (pixels[high] - pixels[low]) * (at - low)[:, None, None]
+"""
+_SAMPLE = f"""\
+{BETWEEN}
+
+across = between(np.asarray(small, np.float32).swapaxes(0, 1), side).swapaxes(0, 1)
+small = Image.fromarray((between(across, side) + 0.5).astype(np.uint8))"""
 
 _TEXT = Template('''\
 """Find objects in a photo:  python detect.py photo.jpg
@@ -75,7 +81,7 @@ except FileNotFoundError:
     sys.exit(f"{path}: there is no such file.")
 except OSError as error:
     sys.exit(f"{path}: not a photo that Pillow can read ({error}).")
-small = $resized
+$resized
 square = np.full((1, side, side, 3), $mean, model.get_input_details()["images"]["dtype"])
 square[0, : small.height, : small.width] = small
 found = {name: values[0] for name, values in model(images=square).items()}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import platform
 import uuid
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from tfod_helpers import __version__, experiment
+from tfod_helpers import experiment
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.annotations.label_map import read_file_ids
 from tfod_helpers.experiment import ExperimentConfig
@@ -22,6 +21,7 @@ from tfod_helpers.network.model import build_model
 from tfod_helpers.network.weights import checkpoints, object_detection_api
 from tfod_helpers.pipeline_config import exact
 from tfod_helpers.pipeline_config.draft import Draft
+from tfod_helpers.training import claiming
 
 THRESHOLD = 0.5  # of the detector, where no photos have said which is best; what the API's own pictures show from
 _NO_LABEL_MAP = (
@@ -132,14 +132,9 @@ def _write(folder: str | os.PathLike[str], config: ExperimentConfig, model: Any,
     tf.train.Checkpoint(model=model).write(str(run.prefix_of(kept)))
     experiment.label_map(config).write(run.label_map_path)
     experiment.save(config, run.config_path)
-    versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official", "numpy")}
-    run.update_manifest(
+    run.update_manifest(  # last: where it is missing, nothing was carried over
+        **claiming.facts(config),
         id=uuid.uuid4().hex,
-        preset=config.task.preset,
-        classes=list(config.task.class_names),
-        changes={name: list(pair) for name, pair in experiment.changes(config).items()},
-        versions={"python": platform.python_version(), "tfod_helpers": __version__, **versions},
-        machines=[],
         data={},
         weights=weights,
         weights_source=CARRIED,
@@ -151,8 +146,7 @@ def _write(folder: str | os.PathLike[str], config: ExperimentConfig, model: Any,
         saves=1,
         finished=True,
     )
-    keeper = Keeper(run)
-    keeper.keep()
-    keeper.finish()
-    keeper.close()
+    with contextlib.closing(Keeper(run)) as keeper:
+        keeper.keep()
+        keeper.finish()
     return run

@@ -32,17 +32,8 @@ def claim(run: Run, config: ExperimentConfig) -> bool:
             f"training.train(experiment.from_run({str(run)!r}, train=..., validation=...), 'runs/new')."
         )
     if tf.train.latest_checkpoint(run.checkpoints) is None:  # nothing is lost; a failed start may be corrected
-        versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official", "numpy")}
-        run.update_manifest(
-            id=run.read_manifest().get("id") or uuid.uuid4().hex,
-            preset=config.task.preset,
-            classes=list(config.task.class_names),
-            data=data,
-            changes={name: list(pair) for name, pair in experiment.changes(config).items()},
-            versions={"python": platform.python_version(), "tfod_helpers": __version__, **versions},
-            machines=[],
-            finished=False,
-        )
+        id = run.read_manifest().get("id") or uuid.uuid4().hex
+        run.update_manifest(**facts(config), id=id, data=data, finished=False)
         experiment.label_map(config).write(run.label_map_path)
         experiment.save(config, run.config_path)  # last: where it is missing, the claim is not finished
         return False
@@ -61,6 +52,18 @@ def claim(run: Run, config: ExperimentConfig) -> bool:
             f"delete this one."
         )
     return bool(manifest.get("finished"))
+
+
+def facts(config: ExperimentConfig) -> dict[str, Any]:
+    """Return what ``run.json`` says of a run's settings, and of what it was made with."""
+    versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official", "numpy")}
+    return {
+        "preset": config.task.preset,
+        "classes": list(config.task.class_names),
+        "changes": {name: list(pair) for name, pair in experiment.changes(config).items()},
+        "versions": {"python": platform.python_version(), "tfod_helpers": __version__, **versions},
+        "machines": [],
+    }
 
 
 def find_records(config: ExperimentConfig, which: str) -> Records:

@@ -222,7 +222,7 @@ def filled(model: Any) -> list[tuple[str, list[int]]]:
         shapes = reader.get_variable_to_shape_map()
         names = sorted(key[len("model/") : -len(SUFFIX)] for key in shapes if key.startswith("model/"))
         keys = [f"model/{name}{SUFFIX}" for name in names]
-        values = [value_of(name, shapes[key]) for name, key in zip(names, keys)]  # noqa: B905 (Python 3.9 has no strict)
+        values = [value_of(name, shapes[key]) for name, key in zip(names, keys)]
         tf.raw_ops.SaveV2(
             prefix=folder + "/rule",
             tensor_names=[*keys, OBJECT_GRAPH],
@@ -255,7 +255,7 @@ def image_of(model: Any, seed: int, size: int) -> tuple[dict[str, Any], int]:
     pick = picked(size, seed)
     detections = [
         {"box_yxyx": box, "score": score, "label": int(label)}
-        for box, score, label in zip(  # noqa: B905 (Python 3.9 has no strict)
+        for box, score, label in zip(
             rounded(found["detection_boxes_yxyx"][0]),
             rounded(found["detection_scores"][0]),
             found["detection_labels"][0],
@@ -295,7 +295,7 @@ def scene(random: np.random.RandomState, height: int, width: int) -> tuple[np.nd
     corners = random.uniform(0, 0.6, (count, 2))
     boxes = np.concatenate([corners, corners + random.uniform(0.15, 0.4, (count, 2))], axis=1)
     labels = random.randint(1, 1 + len(CLASSES), count)
-    for (top, left, bottom, right), label in zip(boxes * [height, width, height, width], labels):  # noqa: B905 (Python 3.9)
+    for (top, left, bottom, right), label in zip(boxes * [height, width, height, width], labels):
         area = pixels[int(top) : int(bottom), int(left) : int(right)]
         area[:] = area // 4 + np.multiply(COLORS[label - 1], 3) // 4
     return pixels.astype(np.uint8), boxes, labels
@@ -313,14 +313,14 @@ def example_of(encoded: bytes, kind: str, boxes: np.ndarray, labels: Sequence[in
         "image/object/class/text": of_bytes(*(names[label - 1].encode() for label in labels)),
         "image/object/class/label": tf.train.Feature(int64_list=tf.train.Int64List(value=labels)),
     }
-    for side, values in zip(("ymin", "xmin", "ymax", "xmax"), boxes.T):  # noqa: B905 (Python 3.9 has no strict)
+    for side, values in zip(("ymin", "xmin", "ymax", "xmax"), boxes.T):
         features[f"image/object/bbox/{side}"] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
 def write_label_map(folder: Path, names: Sequence[str]) -> None:
     """Write the label map of some classes into a folder."""
-    items = ['item {\n  id: %d\n  name: "%s"\n}\n' % (number + 1, name) for number, name in enumerate(names)]  # noqa: UP031
+    items = [f'item {{\n  id: {number}\n  name: "{name}"\n}}\n' for number, name in enumerate(names, start=1)]
     (folder / "label_map.pbtxt").write_text("".join(items), encoding="utf-8")
 
 

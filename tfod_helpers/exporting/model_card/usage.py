@@ -7,7 +7,7 @@ from string import Template
 
 from tfod_helpers.detector import ANCHORS, ExportFacts
 from tfod_helpers.exporting.model_card.apps import in_apps
-from tfod_helpers.exporting.raspberry_pi import PROGRAM
+from tfod_helpers.exporting.raspberry_pi import BETWEEN, PROGRAM
 from tfod_helpers.photos.pixels import MEAN_RGB
 from tfod_helpers.presets.resizing import LETTERBOX, STRETCH, STRETCH_BILINEAR
 
@@ -31,14 +31,8 @@ _SIZES = {
 _RESIZE = """\
 square[:height, :width] = photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
 """
-# As photos.letterbox does it, to the last bit.
-_SAMPLE = """\
-# Each pixel lies between four of the photo, as in the training; what lies between those is skipped.
-def between(pixels, length):
-    at = np.arange(length, dtype=np.float32) * np.float32(len(pixels) / length)
-    low, high = at.astype(int), np.minimum(at.astype(int) + 1, len(pixels) - 1)
-    return pixels[low] + (pixels[high] - pixels[low]) * (at - low)[:, None, None]
-
+_SAMPLE = f"""\
+{BETWEEN}
 across = between(np.asarray(photo, np.float32).swapaxes(0, 1), width).swapaxes(0, 1)
 square[:height, :width] = between(across, height) + 0.5
 """

@@ -27,7 +27,7 @@ _INSTEAD = (
 def is_original(prefix: str) -> bool:
     """Return whether a checkpoint is one of the Object Detection API's, TF1's or TF2's."""
     try:
-        names = _shapes(prefix)
+        names = _reader(prefix).get_variable_to_shape_map()
     except ValueError:  # whoever reads it will say so
         return False
     return any(name.startswith(("model/_feature_extractor/", "FeatureExtractor/")) for name in names)
@@ -42,10 +42,8 @@ class Tensors:
         Raises:
             ValueError: it is no checkpoint, or one of a network that cannot be carried over.
         """
-        import tensorflow as tf
-
-        shapes = _shapes(prefix)
-        self._prefix, self._reader = prefix, tf.train.load_checkpoint(prefix)
+        self._prefix, self._reader = prefix, _reader(prefix)
+        shapes = self._reader.get_variable_to_shape_map()
         keys = [key.removeprefix(_ROOT).removesuffix(_LEAF) for key in shapes if key.startswith(_ROOT)]
         self._left = {key for key in keys if key.startswith(("_feature_extractor/", "_box_predictor/"))}
         self._left = {key for key in self._left if ".OPTIMIZER_SLOT" not in key}
@@ -77,10 +75,10 @@ class Tensors:
             raise ValueError(f"{self._prefix}: {key} holds NaN or infinite values. Choose an earlier checkpoint.")
         return value
 
-    def numbers(self, start: str, end: str = "") -> list[int]:
-        """Return the numbers that stand between a beginning and an ending in its keys, rising."""
-        found = (re.fullmatch(rf"{re.escape(start)}(\d+)(/.*)?", key) for key in self.keys)
-        return sorted({int(one[1]) for one in found if one and (one[2] or "").startswith(end)})
+    def numbers(self, start: str) -> list[int]:
+        """Return the numbers that stand behind a beginning in its keys, rising."""
+        found = (re.match(rf"{re.escape(start)}(\d+)(/|$)", key) for key in self.keys)
+        return sorted({int(one[1]) for one in found if one})
 
     def check_all_read(self) -> None:
         """Raise ValueError where a tensor was never taken: the network has no place for it."""
@@ -91,17 +89,16 @@ class Tensors:
             )
 
 
-def _shapes(prefix: str) -> dict[str, Any]:
+def _reader(prefix: str) -> Any:
     import tensorflow as tf
 
     try:
-        shapes: dict[str, Any] = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+        return tf.train.load_checkpoint(prefix)
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"{prefix}: cannot be read as a checkpoint, it is damaged or not whole ({error}). Copy it again: the "
             f".index and every .data file."
         ) from error
-    return shapes
 
 
 def _refuse_others(prefix: str, names: list[str], keys: list[str]) -> None:

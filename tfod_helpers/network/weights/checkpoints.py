@@ -125,7 +125,9 @@ def read(
     if theirs is not None and list(theirs) != list(names):
         others = [(variable, value) for variable, value in values if is_class_output(variable)]
         values = [(variable, value) for variable, value in values if not is_class_output(variable)]
-        values += _shared(model, others, class_outputs.places(names, theirs, known_as))
+        head = getattr(model, "head", None)
+        if hasattr(head, "_classifier"):  # an R-CNN's are of two stages, and boxes have classes too
+            values += class_outputs.shared(head, others, class_outputs.places(names, theirs, known_as))
     values = [(variable, value) for variable, value in values if value.shape == tuple(variable.shape)]
     taken = {id(variable) for variable, _ in values}
     misfits = [variable.name for variable in model.backbone.weights if id(variable) not in taken]
@@ -139,19 +141,6 @@ def read(
         if not np.isfinite(value).all():
             raise ValueError(f"{prefix}: {variable.name} holds NaN or infinite values. Choose another checkpoint.")
     return values
-
-
-def _shared(model: Any, values: Values, places: Mapping[int, int]) -> Values:
-    """Return the class outputs of a RetinaNet in which those of shared classes are the checkpoint's."""
-    if not places or not hasattr(model.head, "_classifier"):
-        return []
-    anchors = model.head.get_config()["num_anchors_per_location"]
-    return [
-        (variable, value)
-        if "depthwise_kernel" in variable.name
-        else (variable, class_outputs.merged(variable.numpy(), value, anchors, places))
-        for variable, value in values
-    ]
 
 
 def _matching(model: Any, prefix: str) -> Values:

@@ -5,7 +5,8 @@ A channel of these outputs belongs to one class, so those of a class that both m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,21 +41,31 @@ def places(
     return {ours: other for ours, other in found.items() if other is not None}
 
 
-def merged(ours: np.ndarray, theirs: np.ndarray, anchors: int, shared: Mapping[int, int]) -> np.ndarray:
-    """Return a kernel or a bias of class outputs in which the channels of shared classes are the other model's.
+def shared(
+    head: Any, theirs: Iterable[tuple[Any, np.ndarray]], places: Mapping[int, int]
+) -> list[tuple[Any, np.ndarray]]:
+    """Return the class outputs of a RetinaNet in which the channels of shared classes are the other model's.
 
     Args:
-        ours: float, (..., anchors * (classes + 1)), the background first.
-        theirs: the same with the other model's classes.
-        anchors: of a place.
-        shared: from `places`; where it is empty, nothing changes.
+        head: of the RetinaNet that is filled.
+        theirs: pairs of a variable of its class outputs, and what the other model has there; of a kernel or a bias
+            (..., anchors * (classes + 1)), the background first.
+        places: from the function of this name; where it is empty, nothing is taken.
     """
-    if not shared:
-        return ours
+    if not places:
+        return []
+    anchors = head.get_config()["num_anchors_per_location"]
+    return [
+        (variable, value if "depthwise_kernel" in variable.name else _merged(variable.numpy(), value, anchors, places))
+        for variable, value in theirs
+    ]
+
+
+def _merged(ours: np.ndarray, theirs: np.ndarray, anchors: int, places: Mapping[int, int]) -> np.ndarray:
     made = ours.reshape(*ours.shape[:-1], anchors, -1).copy()
     found = theirs.reshape(*theirs.shape[:-1], anchors, -1)
     made[..., 0] = found[..., 0]
-    for number, other in shared.items():
+    for number, other in places.items():
         made[..., number + 1] = found[..., other + 1]
     return made.reshape(ours.shape)
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from tfod_helpers.network.weights import class_outputs
+from tfod_helpers.network.weights import class_outputs, networks
 from tfod_helpers.network.weights.checkpoints import Values
-from tfod_helpers.network.weights.networks import strides_come_first
+from tfod_helpers.network.weights.networks import NORM
 from tfod_helpers.network.weights.published import PLAIN_RESNET, describe
 from tfod_helpers.presets.models import TORCHVISION
 
@@ -39,7 +39,6 @@ _HEAD = {
     "share_level_convs": True,
 }
 _EPSILON = 1e-5  # of its batch norms
-_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 _FITTING = "retinanet_resnet50_fpn_coco"
 
 Layers = dict[str, list[Any]]  # name -> its datasets, in Keras' order
@@ -97,7 +96,7 @@ def misfit(model: Any, padding: str, anchor_layout: str) -> str:
     if not hasattr(getattr(model, "head", None), "_box_regressor"):
         return _only("this network is no RetinaNet")
     backbone = {**PLAIN_RESNET, "model_id": 50, "activation": "relu"}
-    if not backbone.items() <= describe(model.backbone).items() or strides_come_first(model.backbone):
+    if not backbone.items() <= describe(model.backbone).items() or networks.strides_come_first(model.backbone):
         return _only("this network's backbone is another one")
     if type(model.decoder).__name__ != "FPN" or not _HEAD.items() <= model.head.get_config().items():
         return _only("this network's pyramid or its heads are others")
@@ -170,7 +169,7 @@ def _check_kind(layers: Layers, origin: str) -> None:
 def _values(model: Any, layers: Layers, origin: str, classes: tuple[Any, ...]) -> Values:
     values: Values = []
     for name, layer in _pairs(model):
-        variables = [getattr(layer, kind) for kind in (_NORM if hasattr(layer, "gamma") else ("kernel", "bias"))]
+        variables = [getattr(layer, kind) for kind in (NORM if hasattr(layer, "gamma") else ("kernel", "bias"))]
         variables = [variable for variable in variables if variable is not None]
         if name is None:
             values += zip(variables, _identity(layer), strict=True)
@@ -178,8 +177,7 @@ def _values(model: Any, layers: Layers, origin: str, classes: tuple[Any, ...]) -
         is_class = name == "classification_head/logits_layer"
         arrays = _arrays(layers, name, [None if is_class else tuple(one.shape) for one in variables], origin)
         if hasattr(layer, "gamma"):
-            variance = arrays[3].astype(np.float64)
-            arrays[0] = arrays[0] * np.sqrt((variance + layer.epsilon) / (variance + _EPSILON))
+            arrays[0] = networks.gamma_for(arrays[0], arrays[3], _EPSILON, layer.epsilon)
         elif name == "box_head/logits_layer":
             arrays = [
                 array.reshape(*array.shape[:-1], -1, 4)[..., [1, 0, 3, 2]].reshape(array.shape) for array in arrays
@@ -195,11 +193,9 @@ def _values(model: Any, layers: Layers, origin: str, classes: tuple[Any, ...]) -
 
 def _pairs(model: Any) -> Iterator[tuple[str | None, Any]]:
     """Yield each layer of a network with its name in KerasHub; None for a batch norm that is to do nothing."""
-    blocks = [layer for layer in model.backbone.layers if hasattr(layer, "_conv3")]
-    stem, stem_norm = (layer for layer in model.backbone.layers if layer.weights and layer not in blocks)
-    yield from (("conv1_conv", stem), ("conv1_bn", stem_norm))
+    yield from zip(("conv1_conv", "conv1_bn"), networks.resnet_stem(model.backbone), strict=True)
     stage = block_number = -1
-    for block in blocks:
+    for block in networks.resnet_blocks(model.backbone):
         stage, block_number = (stage + 1, 0) if block._use_projection else (stage, block_number + 1)
         start = f"stack{stage}_block{block_number}"
         if block._use_projection:
@@ -256,12 +252,7 @@ def _class_values(
     anchors = model.head.get_config()["num_anchors_per_location"]
     known = theirs if arrays[-1].shape == (anchors * (len(theirs) + 1),) else ()
     places = class_outputs.places(names, known, known_as)
-    if not places:
-        return []
-    return [
-        (variable, class_outputs.merged(variable.numpy(), array, anchors, places))
-        for variable, array in zip(variables, arrays, strict=True)
-    ]
+    return class_outputs.shared(model.head, zip(variables, arrays, strict=True), places)
 
 
 def _other() -> str:

@@ -30,7 +30,8 @@ from tfod_helpers.network.weights.published import PLAIN_RESNET, Published, Term
 Tensors = list[tuple[str, np.ndarray]]
 Kinds = dict[str, list[tuple[str, Any]]]  # kind of leaf -> (name, array or variable), in creation order
 
-_KINDS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+NORM = ("gamma", "beta", "moving_mean", "moving_variance")  # the variables of a batch norm, in Keras' order
+_KINDS = ("kernel", "bias", *NORM)
 _EPSILON, _RESNET_EPSILON = 1e-3, 1.001e-5  # of Keras' batch norms
 _GATE = (1 / 6) / 0.16667  # Keras' hard sigmoid over official/modeling/activations/sigmoid.py's
 
@@ -143,9 +144,27 @@ def _resnet(backbone: Any, settings: dict[str, Any]) -> Network:
     return Network("ResNet", settings["model_id"])
 
 
+def resnet_blocks(backbone: Any) -> list[Any]:
+    """Return the bottleneck blocks of a ResNet, the first one first; none of another backbone."""
+    return [layer for layer in backbone.layers if hasattr(layer, "_conv3")]
+
+
+def resnet_stem(backbone: Any) -> tuple[Any, Any]:
+    """Return the convolution and the batch norm that a ResNet begins with."""
+    blocks = resnet_blocks(backbone)
+    convolution, norm = (layer for layer in backbone.layers if layer.weights and layer not in blocks)
+    return convolution, norm
+
+
+def gamma_for(gamma: np.ndarray, variance: np.ndarray, theirs: float, ours: float) -> np.ndarray:
+    """Let a batch norm's gamma make up for another epsilon: it divides by ``sqrt(variance + epsilon)``."""
+    variance = variance.astype(np.float64)
+    return gamma if ours == theirs else gamma * np.sqrt((variance + ours) / (variance + theirs))
+
+
 def strides_come_first(backbone: Any) -> bool:
     """Return whether a ResNet has its strides where Keras has them, in the first convolution of a block."""
-    blocks = [layer for layer in backbone.layers if getattr(layer, "_strides", 1) == 2 and hasattr(layer, "_conv3")]
+    blocks = [block for block in resnet_blocks(backbone) if block._strides == 2]
     return bool(blocks) and all((*block._conv1.strides, *block._conv2.strides) == (2, 2, 1, 1) for block in blocks)
 
 
@@ -201,7 +220,9 @@ def values(
         arrays |= {"moving_mean": [mean - bias for mean, bias in pairs], "bias": []}
     if network.kind == "MobileNetV3Large":
         _scale_gates(arrays["kernel"], [name for name, _ in wanted["kernel"]])
-    _match_epsilon(arrays, _RESNET_EPSILON if resnet else _EPSILON, backbone.get_config()["norm_epsilon"])
+    theirs, epsilon = (_RESNET_EPSILON if resnet else _EPSILON), backbone.get_config()["norm_epsilon"]
+    pairs = zip(arrays["gamma"], arrays["moving_variance"], strict=True)
+    arrays["gamma"] = [gamma_for(gamma, variance, theirs, epsilon) for gamma, variance in pairs]
     # keras/src/applications/imagenet_utils.py
     _fold_normalization(arrays, NORMALIZATIONS["mean" if resnet else "symmetric"], ours)
     return [
@@ -297,15 +318,6 @@ def _scale_gates(kernels: list[np.ndarray], names: list[str]) -> None:
     for place, (name, following) in enumerate(itertools.pairwise(names)):
         if "squeeze_excitation" in name and "squeeze_excitation" not in following:
             kernels[place + 1] = kernels[place + 1] * _GATE
-
-
-def _match_epsilon(arrays: dict[str, list[np.ndarray]], theirs: float, ours: float) -> None:
-    """Let each gamma make up for another epsilon: a batch norm divides by ``sqrt(variance + epsilon)``."""
-    if ours != theirs:
-        arrays["gamma"] = [
-            gamma * np.sqrt((variance + ours) / (variance + theirs))
-            for gamma, variance in zip(arrays["gamma"], arrays["moving_variance"], strict=True)
-        ]
 
 
 def _fold_normalization(arrays: dict[str, list[np.ndarray]], theirs: Normalization, ours: Normalization) -> None:

@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from tfod_helpers.network.weights import class_outputs
+from tfod_helpers.network.weights import class_outputs, networks
 from tfod_helpers.network.weights.api_tensors import PYRAMID, Tensors
 from tfod_helpers.network.weights.checkpoints import Values
+from tfod_helpers.network.weights.networks import NORM
 
 _BACKBONE = "_feature_extractor/classification_backbone/layer_with_weights-"
 _COARSE = "_feature_extractor/_coarse_feature_layers"
 _TOWERS, _NORMS = "_box_predictor/_head_scope_conv_layers", "_box_predictor/_base_tower_layers_for_heads"
 _BOXES = "_box_predictor/_box_prediction_head/_box_encoder_layers/0"
 _CLASSES = "_box_predictor/_prediction_heads/class_predictions_with_background/_class_predictor_layers/0"
-_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,11 @@ def read(model: Any, prefix: str, original: Original, *, names: Sequence[str], k
     tensors = Tensors(prefix)
     values = [*_backbone(model, tensors, original.epsilon[0]), *_pyramid(model.decoder, tensors, original)]
     values += _heads(model.head, tensors, original)
-    anchors = model.head.get_config()["num_anchors_per_location"]
+    outputs = [(variable, tensors.take(f"{_CLASSES}/{name}")) for name, variable in _leaves(model.head._classifier)]
+    bias = outputs[-1][1]
+    _check_classes(len(bias) / model.head.get_config()["num_anchors_per_location"] - 1, original, prefix)
     places = class_outputs.places(names, original.classes, known_as)
-    for name, variable in _leaves(model.head._classifier):
-        found = tensors.take(f"{_CLASSES}/{name}")
-        if name != "depthwise_kernel":
-            _check_classes(found.shape[-1] / anchors - 1, original, prefix)
-            found = class_outputs.merged(variable.numpy(), found, anchors, places)
-        if places:
-            values.append((variable, found))
+    values += class_outputs.shared(model.head, outputs, places)
     tensors.check_all_read()
     _check(values, prefix)
     return values
@@ -92,7 +88,7 @@ def _backbone(model: Any, tensors: Tensors, epsilon: float) -> Iterator[tuple[An
     expansion = {layer.name: layer for layer in model.decoder.layers if layer.name.startswith("expansion")}
     if expansion:  # the API's backbone ends with it, and so does ours, where nothing reads it
         norm = expansion["expansion_norm"]
-        pairs[-1] = expansion["expansion"].kernel, [getattr(norm, name) for name in _NORM]
+        pairs[-1] = expansion["expansion"].kernel, [getattr(norm, name) for name in NORM]
     if not len(norms) == len(kernels) == len(pairs):
         raise ValueError(
             f"The checkpoint's backbone has {len(kernels)} convolutions and {len(norms)} batch norms, this network's "
@@ -110,20 +106,19 @@ def _layers(backbone: Any) -> list[tuple[Any, list[Any]]]:
     Keras orders a ResNet's layers by their depth in the graph, in which a block's shortcut comes before its third
     convolution; in a MobileNet they follow one another.
     """
-    norms: dict[str, list[Any]] = {name: [] for name in _NORM}
-    blocks = [layer for layer in backbone.layers if hasattr(layer, "_conv3")]
+    norms: dict[str, list[Any]] = {name: [] for name in NORM}
+    blocks = networks.resnet_blocks(backbone)
     if not blocks:
         kernels: list[Any] = []
         for variable in backbone.weights:
             norms.get(_kind(variable), kernels).append(variable)
         return list(zip(kernels, map(list, zip(*norms.values(), strict=True)), strict=True))
-    stem, stem_norm = (layer for layer in backbone.layers if layer.weights and layer not in blocks)
-    layers = [(stem, stem_norm)]
+    layers = [networks.resnet_stem(backbone)]
     for block in blocks:
         layers += [(block._conv1, block._norm1), (block._conv2, block._norm2)]
         layers += [(block._shortcut, block._norm0)] if block._use_projection else []
         layers += [(block._conv3, block._norm3)]
-    return [(conv.kernel, [getattr(norm, name) for name in _NORM]) for conv, norm in layers]
+    return [(conv.kernel, [getattr(norm, name) for name in NORM]) for conv, norm in layers]
 
 
 def _pyramid(decoder: Any, tensors: Tensors, original: Original) -> Iterator[tuple[Any, np.ndarray]]:
@@ -144,7 +139,7 @@ def _pyramid(decoder: Any, tensors: Tensors, original: Original) -> Iterator[tup
             conv, norm = _two(tensors, f"{start}/{number}/")
             places.append((smooth[level], conv))
             layer = decoder.get_layer(f"norm_{level}")
-            yield from _batch_norm([getattr(layer, name) for name in _NORM], norm, tensors, epsilon, ours)
+            yield from _batch_norm([getattr(layer, name) for name in NORM], norm, tensors, epsilon, ours)
     for layer, key in places:
         for name, variable in _leaves(layer):
             yield variable, tensors.take(f"{key}/{name}")
@@ -175,7 +170,7 @@ def _heads(head: Any, tensors: Tensors, original: Original) -> Iterator[tuple[An
         for level, of_level in enumerate(norms):
             start = f"{_NORMS}/{'box_encodings' if shared else kind}/{level}/"
             for norm, number in _paired(of_level, tensors.numbers(start), start):
-                variables = [getattr(norm, name) for name in _NORM]
+                variables = [getattr(norm, name) for name in NORM]
                 yield from _batch_norm(variables, f"{start}{number}", tensors, original.epsilon[2], norm.epsilon)
     for name, variable in _leaves(head._box_regressor):
         value = tensors.take(f"{_BOXES}/{name}")
@@ -206,9 +201,7 @@ def _batch_norm(
         tensors.take(f"{key}/{name}") if f"{key}/{name}" in tensors.keys else np.full_like(mean, if_none)
         for name, if_none in (("gamma", 1), ("beta", 0))
     )
-    if ours != epsilon:
-        gamma = gamma * np.sqrt((variance + ours) / (variance + epsilon))
-    yield from zip(variables, (gamma, beta, mean, variance), strict=True)
+    yield from zip(variables, (networks.gamma_for(gamma, variance, epsilon, ours), beta, mean, variance), strict=True)
 
 
 def _leaves(layer: Any) -> list[tuple[str, Any]]:

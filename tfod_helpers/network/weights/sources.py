@@ -177,10 +177,10 @@ def _garden_values(path: Path, wanted: Wanted) -> Values:
 
 def _expanded(model: Any, values: Values) -> Values:
     """Return a backbone's values, and its last convolution's for the pyramid that has the same one."""
-    layers = {layer.name: layer for layer in getattr(model.decoder, "layers", ()) if layer.name.startswith("expansion")}
-    last = [value for variable, value in values if id(variable) in unread(model)]
-    by_shape = {"kernel": last[:1], "norm": last[1:]}
-    if not layers or not last or by_shape["kernel"][0].shape != tuple(layers["expansion"].kernel.shape):
+    layers = {layer.name: layer for layer in getattr(model.decoder, "layers", ())}
+    apart = unread(model)
+    last = [value for variable, value in values if id(variable) in apart]
+    if "expansion" not in layers or not last or last[0].shape != tuple(layers["expansion"].kernel.shape):
         return values
-    pairs = zip([*layers["expansion"].weights, *layers["expansion_norm"].weights], last, strict=True)
-    return [*values, *pairs]
+    variables = [*layers["expansion"].weights, *layers["expansion_norm"].weights]
+    return [*values, *zip(variables, last, strict=True)]
