@@ -23,7 +23,7 @@ NAMES = [
     "02_predict_gpu",
     "03_tune_and_compare",
     "05_ship_it",
-    "06_old_checkpoint",
+    "08_old_checkpoint",
 ]
 MAX_BYTES = 300_000
 MAX_CELL_LINES = 25
