@@ -13,6 +13,7 @@ A module is named for what comes out of it. You call, in the order of the trip::
     runtime          what this machine is (TPU, GPU, CPU) -> a tf.distribute strategy
     doctor           a config and a run folder -> whether a long training would go well
     training         ExperimentConfig -> a run: checkpoints, best model, history
+    jobs             a config and a run folder -> a training on machines that others keep
     learning_curve   a training set in parts -> how AP grows with the photos
     runs             a folder of runs -> a table of what differed and what came out
     evaluation       detections + ground truth -> Evaluation
