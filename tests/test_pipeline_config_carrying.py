@@ -165,7 +165,7 @@ WORDS = {
     "not square": "its input is not square",
     "odd side": "no multiple of 32",
     "padded": "its input is padded to a multiple",
-    "narrow": "its MobileNet is so narrow that min_depth widens layers",
+    "narrow": "makes it so narrow that min_depth widens its first layers",
     "softmax": "its scores are no sigmoids",
     "listed anchors": "its anchors are listed one by one",
     "levels": "its anchors have max_level 6, its pyramid 7",
@@ -233,7 +233,7 @@ def test_other_and_damaged_checkpoints_are_refused(small: tuple[dict[str, Any], 
     refused(tmp_path / "half", "damaged or not whole|cannot be read")
     (tmp_path / "frozen_inference_graph.pb").write_bytes(b"graph")
     refused(tmp_path / "frozen_inference_graph.pb", "a frozen graph or an exported model has no tensors by name")
-    refused(tmp_path / "gone", "there is nothing here")
+    refused(tmp_path / "gone", r"there is nothing here\. Give what the old training left: one checkpoint")
     refused(old, "label_map: it has the ids 1 to 4, the config's num_classes is 3", [*CLASSES, "four"])
     (tmp_path / "alone").mkdir()
     shutil.copy(old / "pipeline.config", tmp_path / "alone")

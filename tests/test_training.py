@@ -461,6 +461,9 @@ def test_a_run_is_begun_without_a_step_and_trained_on(trained: Trained, small: S
     config = experiment.from_run(trained.run, train=small.train, validation=small.validation, train_steps=2)
     assert config.task.model.as_dict() == small.config.task.model.as_dict()
     assert config.task.weights == str(trained.run)
+    told, yours = experiment.explain(config).split("Changed by you:")
+    assert "goes on from:\n- task.model." in told
+    assert "task.model." not in yours
     begun = training.start(config, tmp_path / "run")
     assert (begun.best["step"], begun.frame["step"].tolist()) == (0, [0])
     assert begun.best["ap"] == pytest.approx(trained.history.best["ap"], abs=1e-6)

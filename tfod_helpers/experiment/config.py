@@ -15,6 +15,8 @@ from official.vision.configs import decoders, maskrcnn, retinanet
 from tfod_helpers.presets import Preset, find, keys, resizing
 from tfod_helpers.presets.models import FASTER_RCNN, GARDEN, IDENTITY, SSD_FPN
 
+OF_RUN = "as in the run that it goes on from"  # the reason of a setting that no data chose
+
 
 @dataclasses.dataclass
 class SsdFpn(hyperparams.Config):

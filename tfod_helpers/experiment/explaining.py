@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from tfod_helpers import presets
-from tfod_helpers.experiment.config import ExperimentConfig, flatten
+from tfod_helpers.experiment.config import OF_RUN, ExperimentConfig, flatten
 from tfod_helpers.experiment.settings import changes
 from tfod_helpers.presets import keys, mirroring, resizing
 from tfod_helpers.presets.models import FPN, GARDEN, SSD_FPN
@@ -29,10 +29,14 @@ def explain(config: ExperimentConfig) -> str:
     settled = {*chosen, *keys.FOLLOWING_STEPS}
     yours = {name: pair for name, pair in changes(config).items() if name not in settled}
     parts = [*_model(config), *_training(config, flat), *_augmentation(config)]
-    if chosen:
-        parts += ["", "Chosen for your data:", *(f"- {name} = {one.value}: {one.why}." for name, one in chosen.items())]
-    if yours:
-        parts += ["", "Changed by you:", *(f"- {name}: {old!r} -> {new!r}" for name, (old, new) in yours.items())]
+    lists = {
+        "Chosen for your data:": [f"{n} = {one.value}: {one.why}." for n, one in chosen.items() if one.why != OF_RUN],
+        f"Otherwise than in the preset, {OF_RUN}:": [f"{n} = {o.value}" for n, o in chosen.items() if o.why == OF_RUN],
+        "Changed by you:": [f"{name}: {old!r} -> {new!r}" for name, (old, new) in yours.items()],
+    }
+    for heading, lines in lists.items():
+        if lines:
+            parts += ["", heading, *(f"- {line}" for line in lines)]
     return "\n".join(parts)
 
 
@@ -54,7 +58,7 @@ def _model(config: ExperimentConfig) -> list[str]:
             frozen = f"; what they see first, up to stride {task.frozen_stride}, stays" if task.frozen_stride else ""
             start = f"It starts from weights that have seen {known}{frozen}."
         case path:
-            start = f"It starts from {os.path.basename(path) or path}."
+            start = f"It starts from the weights in {os.path.basename(path) or path}."
     return [*lines, *_origin(config), start]
 
 

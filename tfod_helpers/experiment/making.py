@@ -10,7 +10,7 @@ from typing import Any
 
 from tfod_helpers import presets
 from tfod_helpers.experiment import fitting, settings
-from tfod_helpers.experiment.config import ExperimentConfig, KnownAs, flatten, from_preset
+from tfod_helpers.experiment.config import OF_RUN, ExperimentConfig, KnownAs, Reason, flatten, from_preset
 from tfod_helpers.experiment.settings import change, check
 from tfod_helpers.files.run_folder import Run, find_run
 from tfod_helpers.presets import keys, resizing
@@ -103,9 +103,12 @@ def from_run(
     config = from_preset(old.task.preset)
     for name in ("model", "resize", "normalization", "padding", "strides_first", "anchor_layout"):
         setattr(config.task, name, copy.deepcopy(getattr(old.task, name)))
+    own = [Reason(setting=name, value=value, why=OF_RUN) for name, (_, value) in settings.changes(config).items()]
     given = {keys.IMAGE_SIZE: list(old.task.model.input_size), keys.WEIGHTS: str(found)}
     choices = _choices(batch_size, train_steps, learning_rate, augmentation, minutes)
-    return _fitted(config, train, validation, given | choices, known_as)
+    fitted = _fitted(config, train, validation, given | choices, known_as)
+    fitted.task.reasons = [*fitted.task.reasons, *own]
+    return fitted
 
 
 def _choices(

@@ -24,6 +24,9 @@ from tfod_helpers.pipeline_config.draft import Draft
 from tfod_helpers.training import claiming
 
 THRESHOLD = 0.5  # of the detector, where no photos have said which is best; what the API's own pictures show from
+_NO_CHECKPOINT = (
+    "Give what the old training left: one checkpoint (ckpt-N), the folder that holds it, or a .zip or .tar.gz of that."
+)
 _NO_LABEL_MAP = (
     "Give the label map that the model was trained with, carry(..., label_map='label_map.pbtxt'), or the names of its "
     "classes in the order of their ids."
@@ -79,7 +82,7 @@ def _find(checkpoint: str | os.PathLike[str]) -> str:
             f"it in its folder 'checkpoint'."
         )
     inside = path / "checkpoint"
-    return checkpoints.find(inside if inside.is_dir() else path)
+    return checkpoints.find(inside if inside.is_dir() else path, _NO_CHECKPOINT)
 
 
 def _classes(draft: Draft, prefix: str, given: Any, count: int) -> dict[int, str]:

@@ -147,7 +147,11 @@ def _differences(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, st
             yield draft.find(f"{_ANCHORS}.{name}"), f"its anchors have {name} {anchors}, its pyramid {level}"
     narrowest = {"MobileNetV1": 32, "MobileNetV2": 16}.get(PRESETS[preset].model_id)
     if narrowest and _divisible(narrowest * _width(draft, preset)) < draft.value(f"{_EXTRACTOR}.min_depth", _MIN_DEPTH):
-        yield draft.find(f"{_EXTRACTOR}.depth_multiplier"), "its MobileNet is so narrow that min_depth widens layers"
+        twice = "which the API's MobileNetV1 applies twice, " * (PRESETS[preset].model_id == "MobileNetV1")
+        yield (
+            draft.find(f"{_EXTRACTOR}.depth_multiplier"),
+            f"its depth_multiplier, {twice}makes it so narrow that min_depth widens its first layers again",
+        )
     if PRESETS[preset].model_id == "MobileNetV1" and draft.value(f"{_EXTRACTOR}.use_depthwise", False):
         yield (
             draft.find(f"{_EXTRACTOR}.use_depthwise"),

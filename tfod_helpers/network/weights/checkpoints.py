@@ -22,12 +22,13 @@ _CLASS_OUTPUT = re.compile(r"(^|/)(scores(-\d+)?|detection-scores|detection-boxe
 Values = list[tuple[Any, np.ndarray]]
 
 
-def find(weights: str | os.PathLike[str]) -> str:
+def find(weights: str | os.PathLike[str], advice: str = _ADVICE) -> str:
     """Return the prefix of the checkpoint that a path means.
 
     Args:
         weights: a run folder (its best model, else its newest checkpoint), also ``gs://``; a folder of checkpoints, one
             checkpoint, or a packed one.
+        advice: the sentence that says what can be given.
 
     Raises:
         FileNotFoundError: there is none; the message says what is there.
@@ -35,13 +36,13 @@ def find(weights: str | os.PathLike[str]) -> str:
     """
     path = find_run(weights).folder if storage.is_remote(weights) else Path(weights).expanduser()
     if path.is_file() and archives.is_archive(path):
-        return _find_packed(path)
+        return _find_packed(path, advice)
     prefix = path.with_suffix("") if path.suffix == ".index" else path
     if prefix.with_name(f"{prefix.name}.index").is_file():
         return str(prefix)
     if not path.is_dir():
         what = "this file is no checkpoint" if path.exists() else "there is nothing here"
-        raise FileNotFoundError(f"weights {str(path)!r}: {what}. {_ADVICE}")
+        raise FileNotFoundError(f"weights {str(path)!r}: {what}. {advice}")
     run = Run(path)
     if run.kept_models():
         return str(run.prefix_of(run.find_model("best")))
@@ -49,7 +50,7 @@ def find(weights: str | os.PathLike[str]) -> str:
         if newest := _newest(folder):
             return newest
     entries = ", ".join(sorted(entry.name for entry in path.iterdir())[:10]) or "nothing"
-    raise FileNotFoundError(f"weights {str(path)!r}: no checkpoint in this folder, which holds {entries}. {_ADVICE}")
+    raise FileNotFoundError(f"weights {str(path)!r}: no checkpoint in this folder, which holds {entries}. {advice}")
 
 
 def unpacked(path: Path) -> Path:
@@ -58,13 +59,13 @@ def unpacked(path: Path) -> Path:
     return archives.unpack(path, workspace.cache_folder() / "unpacked" / digest)
 
 
-def _find_packed(path: Path) -> str:
+def _find_packed(path: Path, advice: str) -> str:
     folder = unpacked(path)
     # Beside a checkpoint of the Object Detection API lies a SavedModel, whose variables have no names that tell.
     folders = sorted({index.parent for index in folder.rglob("*.index") if index.stem != "variables"})
     if not folders:
         names = ", ".join(sorted(entry.name for entry in folder.rglob("*") if entry.is_file())[:10])
-        raise FileNotFoundError(f"weights {str(path)!r}: no checkpoint in this archive, which holds {names}. {_ADVICE}")
+        raise FileNotFoundError(f"weights {str(path)!r}: no checkpoint in this archive, which holds {names}. {advice}")
     return str(_newest(folders[0]))
 
 
