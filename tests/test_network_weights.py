@@ -18,7 +18,7 @@ import originals
 import pytest
 
 from tests.test_network_weights_networks import make_backbone, make_keras_model
-from tfod_helpers.files import run_folder, storage
+from tfod_helpers.files import downloads, run_folder, storage
 from tfod_helpers.network import weights
 from tfod_helpers.network.weights import networks, published, zoo
 
@@ -131,7 +131,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(published.SECOND_PLACE, raising=False)
+    monkeypatch.delenv(downloads.SECOND_PLACE, raising=False)
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(fetching, "_WAIT_SECONDS", 0)
     v2 = networks.FILES["MobileNetV2"]

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from served import Server
 
+from tfod_helpers.files import downloads
 from tfod_helpers.network.weights import keras_hub, keras_hub_preset, published
 from tfod_helpers.network.weights.coco_classes import COCO_CLASSES
 from tfod_helpers.network.weights.keras_hub import BACKBONE, HEADS
@@ -374,7 +375,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(kaggle, "_KAGGLE", server.address)
     monkeypatch.setattr(published, "GOOGLE", "http://127.0.0.1:9")
     monkeypatch.setattr(fetching, "_WAIT_SECONDS", 0)
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", published.SECOND_PLACE):
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", downloads.SECOND_PLACE):
         monkeypatch.delenv(name, raising=False)
     for name in ("KAGGLE_CONFIG_DIR", "XDG_CACHE_HOME", "KAGGLEHUB_CACHE"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))

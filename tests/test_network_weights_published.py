@@ -41,7 +41,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(published.SECOND_PLACE, raising=False)
+    monkeypatch.delenv(downloads.SECOND_PLACE, raising=False)
     yield paths
     server.shutdown()
     server.server_close()
@@ -78,7 +78,7 @@ def test_second_place_outlives_the_machine(
 ) -> None:
     """What was downloaded once on another machine is taken from the Drive or bucket folder that is named."""
     place = str(tmp_path / "drive") if kind == "drive" else f"{request.getfixturevalue('bucket')}/weights"
-    monkeypatch.setenv(published.SECOND_PLACE, place)
+    monkeypatch.setenv(downloads.SECOND_PLACE, place)
     file = Published("garden/a.index", folder="deep", md5=hashlib.md5(DATA).hexdigest())
     file.fetch()
     assert "no help" not in capsys.readouterr().out, "that the file is not there yet is no news"
@@ -96,12 +96,12 @@ def test_second_place_that_is_damaged_or_full_stops_nobody(
     file = Published("garden/a.h5", sha256=hashlib.sha256(DATA).hexdigest())
     (tmp_path / "drive").mkdir()
     (tmp_path / "drive" / "a.h5").write_bytes(DATA[:100])
-    monkeypatch.setenv(published.SECOND_PLACE, str(tmp_path / "drive"))
+    monkeypatch.setenv(downloads.SECOND_PLACE, str(tmp_path / "drive"))
     assert file.fetch().read_bytes() == DATA
     assert (tmp_path / "drive" / "a.h5").read_bytes() == DATA
     assert "Downloading it anew" in capsys.readouterr().out
     (tmp_path / "no folder").write_text("a file")
-    monkeypatch.setenv(published.SECOND_PLACE, str(tmp_path / "no folder"))
+    monkeypatch.setenv(downloads.SECOND_PLACE, str(tmp_path / "no folder"))
     file.path.unlink()
     assert file.fetch().read_bytes() == DATA
     out = capsys.readouterr().out

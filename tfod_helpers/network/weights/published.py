@@ -1,25 +1,22 @@
 """The weights that others publish: which file is for which network, where it comes from, and where it is kept.
 
-Keras' files are kept where Keras keeps them, the others in ``~/.cache/tfod_helpers``. A second place that outlives
-this machine, a Drive folder or a ``gs://`` folder, can be named in ``$TFOD_HELPERS_CACHE``: it is looked into before
-anything is downloaded, and gets a copy of what was.
+Keras' files are kept where Keras keeps them, the others in ``~/.cache/tfod_helpers``; `downloads.fetch_kept` says which
+second place there may be.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tfod_helpers.files import downloads, storage, workspace
+from tfod_helpers.files import downloads, workspace
 from tfod_helpers.files.downloads.fetching import Check
 
 GOOGLE = "https://storage.googleapis.com"
 _GARDEN = "tf_model_garden/vision"
-SECOND_PLACE = "TFOD_HELPERS_CACHE"
 
 
 class Terms(NamedTuple):
@@ -81,46 +78,16 @@ class Published:
         Raises:
             OSError: it could not be had; the message says why.
         """
-        place = os.environ.get(SECOND_PLACE)
-        second = place and storage.join(storage.join(place, self.folder) if self.folder else place, self.name)
-        if second and not self.path.exists():
-            _take(second, self.path)
-        before = _stamp(self.path)
-        downloads.fetch(self.url, self.path, sha256=self.sha256, md5=self.md5, check=check, headers=self.headers)
-        if second and _stamp(self.path) != before:
-            _give(self.path, second)
-        return self.path
+        kept = f"{self.folder}/{self.name}" if self.folder else self.name
+        return downloads.fetch_kept(
+            self.url, self.path, kept=kept, sha256=self.sha256, md5=self.md5, check=check, headers=self.headers
+        )
 
 
 def keras_folder() -> Path:
     """Return the folder in which Keras keeps weights: ``models`` in ``$KERAS_HOME``, else in ``~/.keras``."""
     home = Path.home() if os.access(Path.home(), os.W_OK) else Path(tempfile.gettempdir())
     return Path(os.environ.get("KERAS_HOME") or home / ".keras").expanduser() / "models"
-
-
-def _take(source: str, path: Path) -> None:
-    try:
-        _copy(source, path)
-    except FileNotFoundError:
-        pass  # not there yet
-    except OSError as error:
-        print(f"The second cache was no help ({error}). Looking on the web.")
-
-
-def _give(path: Path, target: str) -> None:
-    try:
-        _copy(path, target)
-    except OSError as error:
-        print(f"The second cache got no copy ({error}). Training continues without.")
-
-
-def _copy(source: storage.AnyPath, target: storage.AnyPath) -> None:
-    with storage.local_copy(source) as local, storage.whole_file(target) as part:
-        shutil.copyfile(local, part)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    return storage.stamp(path) if path.exists() else None
 
 
 GARDEN_TERMS = Terms(
