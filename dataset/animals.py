@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from coats import Coat, fur, marked_fur
+from coats import FURS, PATTERNS, Coat, fur, marked_fur
 from drawing import Colour, Dice, Part, both_sides, dark, ellipse, flat, place, smooth, trace, tube
 from heads import draw_head
 
@@ -17,6 +17,30 @@ CAT_TAILS = ("0,0 0.9,0.1 1.3,-0.7 1.05,-1.5 1.5,-2.1", "0,0 1,-0.2 1.1,-1.3 1.6
 CAT_TAIL_LYING = "0,0 0.7,0.32 1.4,0.1 1.7,-0.6 1.4,-1.1"
 DOG_TAILS = ("0,0 0.5,-0.3 0.75,-0.95", "0,0 0.55,-0.5 0.45,-1 0.1,-0.9", "0,0 0.6,-0.1 1.1,-0.5")
 COLLARS: tuple[Colour, ...] = ((190, 50, 54), (50, 96, 170), (60, 140, 96), (222, 170, 50), (140, 70, 150))
+
+
+@dataclass(frozen=True)
+class Breed:
+    """A breed that has a coat of its own.
+
+    Attributes:
+        kind: ``cat`` or ``dog``.
+        fur: its colour.
+        pattern: of `coats.PATTERNS`.
+    """
+
+    kind: str
+    fur: Colour
+    pattern: str
+
+
+GREY, BLACK, WHITE, GINGER = FURS[:4]
+BREEDS = {  # whose coats these drawings come near
+    "Bombay": Breed("cat", BLACK, "plain"),
+    "Egyptian_Mau": Breed("cat", GREY, "spots"),
+    "samoyed": Breed("dog", WHITE, "plain"),
+    "shiba_inu": Breed("dog", GINGER, "bib"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +59,10 @@ class Animal:
 
 
 def draw_animal(kind: str, dice: Dice) -> Animal:
-    """Draw a ``cat`` or a ``dog`` in a pose, colour and build of the dice's choosing."""
-    coat = Coat.draw(dice)
+    """Draw a ``cat``, a ``dog`` or one of `BREEDS` in a pose and build, and a coat, of the dice's choosing."""
+    breed = BREEDS.get(kind)
+    coat = Coat.draw(dice, (breed.fur,), (breed.pattern,)) if breed else Coat.draw(dice, FURS, PATTERNS)
+    kind = breed.kind if breed else kind
     draw = dice.pick((_sitting, _sitting, _walking, _lying, _bust))
     pose = "Left" if draw in (_walking, _lying) else "Frontal"
     return Animal(draw(kind, dice, coat), pose, draw is _bust)

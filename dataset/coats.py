@@ -47,9 +47,9 @@ class Coat:
     outlined: bool
 
     @classmethod
-    def draw(cls, dice: Dice) -> Coat:
-        """Choose a coat."""
-        base, pattern = dice.near(dice.pick(FURS)), dice.pick(PATTERNS)
+    def draw(cls, dice: Dice, furs: tuple[Colour, ...] = FURS, patterns: tuple[str, ...] = PATTERNS) -> Coat:
+        """Choose a coat of some colours and patterns."""
+        base, pattern = dice.near(dice.pick(furs)), dice.pick(patterns)
         bright = is_bright(base)
         mark = dark(base, 0.45) if bright else light(base, 0.35)
         if pattern in ("patches", "spots"):  # the one of three that stands out most

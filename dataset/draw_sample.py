@@ -74,16 +74,29 @@ def plan(split: str) -> list[tuple[str, ...]]:
 
 
 def draw_picture(split: str, index: int, kinds: tuple[str, ...]) -> tuple[Image.Image, list[Box]]:
-    """Draw picture ``index`` of a split, again and again until every animal in it shows well enough."""
+    """Draw picture ``index`` of a split."""
+    picture, layers = draw_layers((SEED, list(SPLITS).index(split), index), kinds)
+    return picture, find_boxes(layers, *picture.size)
+
+
+def draw_layers(
+    seed: tuple[int, ...], kinds: tuple[str, ...], frames: tuple[tuple[int, int], ...] = FRAMES
+) -> tuple[Image.Image, list[Layer]]:
+    """Draw a picture, again and again until every animal in it shows well enough; return what is in it, too.
+
+    Args:
+        seed: of this picture.
+        kinds: of the animals.
+        frames: the sizes that it may have, width and height.
+    """
     for attempt in range(1000):
-        dice = Dice(SEED, list(SPLITS).index(split), index, attempt)
-        width, height = dice.pick(FRAMES)
+        dice = Dice(*seed, attempt)
+        width, height = dice.pick(frames)
         scene = draw_scene(dice, width, height)
         layers = _arrange(dice, width, height, scene.ground, kinds)
-        boxes = find_boxes(layers, width, height)
-        if boxes:
-            return _photograph(dice, _compose(dice, scene.parts, layers, width, height)), boxes
-    raise RuntimeError(f"{split} picture {index}: no arrangement of {', '.join(kinds)} shows every animal.")
+        if find_boxes(layers, width, height):
+            return _photograph(dice, _compose(dice, scene.parts, layers, width, height)), layers
+    raise RuntimeError(f"picture {seed}: no arrangement of {', '.join(kinds)} shows every animal.")
 
 
 # --- what stands where -------------------------------------------------------------------------------------------
@@ -229,10 +242,24 @@ def write_picture(folder: Path, split: str, index: int, kinds: tuple[str, ...]) 
     path = folder / split / f"{split}_{index + 1:03}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, quality=Dice(SEED, index).whole(75, 87))
+    write_annotation(path, split, "drawn by draw_sample.py", image.size, boxes)
+    return path
+
+
+def write_annotation(photo: Path, folder: str, source: str, size: tuple[int, int], boxes: list[Box]) -> None:
+    """Write the XML of a photo beside it, as LabelImg does.
+
+    Args:
+        photo: its path.
+        folder: what the XML says of its folder.
+        source: what it says of where the photo is from.
+        size: of the photo, width and height.
+        boxes: what is in it.
+    """
     root = ElementTree.Element("annotation")
-    _texts(root, folder=split, filename=path.name)
-    _texts(ElementTree.SubElement(root, "source"), database="drawn by draw_sample.py")
-    _texts(ElementTree.SubElement(root, "size"), width=image.width, height=image.height, depth=3)
+    _texts(root, folder=folder, filename=photo.name)
+    _texts(ElementTree.SubElement(root, "source"), database=source)
+    _texts(ElementTree.SubElement(root, "size"), width=size[0], height=size[1], depth=3)
     _texts(root, segmented=0)
     for box in boxes:
         item = ElementTree.SubElement(root, "object")
@@ -240,8 +267,7 @@ def write_picture(folder: Path, split: str, index: int, kinds: tuple[str, ...]) 
         corners = zip(("xmin", "ymin", "xmax", "ymax"), box.xyxy, strict=True)
         _texts(ElementTree.SubElement(item, "bndbox"), **dict(corners))
     ElementTree.indent(root, "\t")
-    path.with_suffix(".xml").write_text(ElementTree.tostring(root, "unicode") + "\n", "utf-8", newline="\n")
-    return path
+    photo.with_suffix(".xml").write_text(ElementTree.tostring(root, "unicode") + "\n", "utf-8", newline="\n")
 
 
 def _texts(parent: ElementTree.Element, **values: str | int) -> None:

@@ -175,7 +175,7 @@ def test_wheel_holds_the_package_and_the_sample_and_nothing_else(tmp_path: Path)
     (wheel,) = (tmp_path / "out").glob("*.whl")
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     sample = [path for path in (tmp_path / "dataset").rglob("*") if path.is_file()]
-    assert len(sample) == 2 * 250 + 3  # the label map, what differs in the broken sample, and an old training
+    assert len(sample) == 2 * 250 + 4  # the label map, what differs in the broken sample, an old training, and pets
     files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     ours = {path.relative_to(ROOT).as_posix() for path in files}
     photos = {f"tfod_helpers/sample/{path.relative_to(tmp_path / 'dataset').as_posix()}" for path in sample}

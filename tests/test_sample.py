@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfod_helpers import sources
 from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.formats import voc
+from tfod_helpers.formats import oxford_pets, voc
 
 SAMPLE = Path(__file__).parents[1] / "dataset"
 SPLITS = ("train", "test")
@@ -160,3 +161,33 @@ def test_preview_shows_the_pictures_with_their_boxes(draw_sample: ModuleType, tm
         assert sheet.size == (640, 320)
         colours = {colour for _, colour in sheet.getcolors(maxcolors=1 << 24)}
     assert colours & {(255, 140, 0), (30, 144, 255)}
+
+
+def test_drawn_pets_have_the_layout_of_the_real_ones(tmp_path: Path) -> None:
+    """Both classes, heads and bodies, the test list without heads; heads lie on their bodies, and all is small."""
+    folder = sources.local("drawn_pets", tmp_path)
+    assert (SAMPLE / "data" / "drawn_pets.zip").stat().st_size <= 300_000
+    heads, bodies = oxford_pets.read(folder, masks=True), oxford_pets.read(folder, around="body", masks=True)
+    assert list(heads.label_map) == ["Bombay", "Egyptian_Mau", "samoyed", "shiba_inu"]
+    assert {split: len(images) for split, images in bodies.splits().items()} == {"trainval": 44, "test": 16}
+    assert [problem.where for problem in heads.problems] == ["test.txt", "trainval.txt"]
+    assert bodies.problems == ()
+    outside = {image.path: image.boxes_xyxy[0] for image in bodies}
+    for image in heads:
+        head, body = image.boxes_xyxy[0], outside[image.path]
+        assert (head[:2] >= body[:2] - 1).all()
+        assert (head[2:] <= body[2:] + 1).all()
+    assert {*oxford_pets.read(folder, classes="species").counts()} == {"cat", "dog"}
+
+
+def test_drawn_pets_can_be_drawn_again(draw_sample: ModuleType, tmp_path: Path) -> None:
+    """The script draws a picture of the archive again, and its outline."""
+    pets = importlib.import_module("draw_pets")
+    folder = sources.local("drawn_pets", tmp_path)
+    for number, breed in enumerate(pets.BREEDS, start=1):
+        picture, layers = draw_sample.draw_layers((pets.SEED, number, 1), (breed,), pets.FRAMES)
+        with Image.open(folder / "images" / f"{breed}_1.jpg") as kept:
+            assert np.abs(np.asarray(picture, float) - np.asarray(kept, float)).mean() < 6  # grey levels, of the JPEG
+        _, body = pets.head_and_body(layers, *picture.size)
+        with Image.open(folder / "annotations/trimaps" / f"{breed}_1.png") as kept:
+            assert (np.asarray(pets.trimap(body)) != np.asarray(kept)).mean() < 0.01

@@ -10,8 +10,8 @@ and ``test``. Its options:
 
 - ``classes``: ``breeds``, from the file names, in the order of the label map that the Object Detection API came with
   (capitals aside); or ``species``, cat and dog.
-- ``around``: ``head``, which few photos of the test list have; or ``body``, around the outline.
-- ``masks``: keep the outline of the body as mask; of a head, what of it lies in the box.
+- ``around``: ``head``, which the photos of the test list do not have; or ``body``, around the outline, border included.
+- ``masks``: keep the outline of the body, border included, as mask; of a head, what of it lies in the box.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 * `places` are the archives: on this disk, on Drive, behind an address, in a bucket; `links` and `kaggle` know more of
   some addresses.
 * `bringing` makes a folder of an archive, once, and again where the archive changed.
-* `samples` is the drawn sample, and what `mistakes` it has when it is broken.
+* `samples` is the drawn sample, and what `mistakes` it has when it is broken; `oxford_pets` is a published data set.
 * `copying` does the same with a folder on Drive or in a bucket, and `uploads` with what the browser sends.
 """
 

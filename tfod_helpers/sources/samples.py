@@ -1,4 +1,4 @@
-"""The drawn sample: as it is, with the mistakes that people make, and with an old training on it.
+"""What is drawn: the sample, the same with the mistakes that people make, an old training on it; and pets.
 
 Each mistake stands in a photo of its own, so that what is found can be told apart, and is the same
 every time. One of them no program can find: a cat that is labelled as a dog.
@@ -16,7 +16,7 @@ from tfod_helpers.files import workspace
 from tfod_helpers.files.archives import marks
 from tfod_helpers.sources import bringing, places
 
-SAMPLE, BROKEN, OLD = "sample", "broken_sample", "old_training"  # the sources' names
+SAMPLE, BROKEN, OLD, PETS = "sample", "broken_sample", "old_training", "drawn_pets"  # the sources' names
 _VERSION = 1  # of the mistakes
 _SPLITS = ("train", "test")
 _NOTE = "README.md"  # no format takes it for an annotation
@@ -65,8 +65,26 @@ def old_training(folder: Path) -> Path:
         FileExistsError: there are other files in the new folder.
         FileNotFoundError: the package was installed without the sample.
     """
-    archive = places.LocalArchive(sample() / "data" / f"{OLD}.zip")
-    archive.shown = "an old training on the drawn sample"
+    return _unpacked(OLD, "an old training on the drawn sample", folder)
+
+
+def drawn_pets(folder: Path) -> Path:
+    """Unpack small drawings of pets in the layout of Oxford-IIIT Pets; what is there already is kept.
+
+    Args:
+        folder: the folder that the new one, ``drawn_pets``, is made in: ``images/`` and ``annotations/`` with boxes of
+            heads, outlines of bodies and the lists of the splits.
+
+    Raises:
+        FileExistsError: there are other files in the new folder.
+        FileNotFoundError: the package was installed without the sample.
+    """
+    return _unpacked(PETS, "the drawn pets", folder)
+
+
+def _unpacked(name: str, shown: str, folder: Path) -> Path:
+    archive = places.LocalArchive(sample() / "data" / f"{name}.zip")
+    archive.shown = shown
     return bringing.bring(archive, folder)
 
 
