@@ -17,6 +17,7 @@ from drawn import NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pycocotools import mask as coder
 
 from tfod_helpers.annotations import (
     Dataset,
@@ -25,6 +26,7 @@ from tfod_helpers.annotations import (
     RenumberedWarning,
     box_fault,
     coordinate_text,
+    masks,
     read_numbered,
     split_role,
     split_word,
@@ -374,6 +376,7 @@ def test_labelled_image_keeps_its_own_arrays() -> None:
     [
         ({"width": 0}, "a.jpg: an image needs a width and height, got 0 x 40."),
         ({"labels": [1, 1]}, "a.jpg: 1 boxes and 2 labels. Give one to each box."),
+        ({"areas": [1.5, 2]}, "a.jpg: 1 boxes and 2 areas. Give one to each box."),
         ({"labels": [0]}, "a.jpg: class ids start at 1 (0 is the background), got 0."),
         ({"boxes_xyxy": [[1, 2], [30, 31]]}, "a.jpg: boxes must have shape (n, 4), got (2, 2)."),
         ({"boxes_xyxy": [[30, 2, 1, 31]]}, "a.jpg, object 1: xmax 1 is not right of xmin 30. Fix the box"),
@@ -385,6 +388,28 @@ def test_labelled_image_refuses(change: dict[str, object], text: str) -> None:
     facts = {"path": Path("a.jpg"), "width": 60, "height": 40, "boxes_xyxy": [[1, 2, 30, 31]], "labels": [1]}
     with pytest.raises(ValueError, match=re.escape(text)):
         LabelledImage(**(facts | change))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32))
+def test_areas_of_masks_are_pycocotools_own(seed: int) -> None:
+    """However many masks, of whatever runs and sizes, all are counted at once; what is no mask of its size is -1."""
+    random = np.random.default_rng(seed)
+    counts, pixels, expected = [], [], []
+    for _ in range(random.integers(1, 40)):
+        height, width = random.integers(1, 60, 2).tolist()
+        drawn = random.random((height, width)) < random.choice([0, 0.02, 0.5, 1])
+        counts.append(masks.encode(drawn))
+        pixels.append(height * width)
+        expected.append(int(coder.area({"size": [height, width], "counts": counts[-1]})))
+        np.testing.assert_array_equal(masks.decode(counts[-1], width, height), drawn)
+    for one in (b"", b"\x00~", counts[0][:-1] + b"o", b"o" * 30 + b"0", masks.encode(np.ones((61, 60)))):
+        at = int(random.integers(0, len(counts) + 1))
+        counts.insert(at, one)
+        pixels.insert(at, drawn.size)
+        expected.insert(at, -1)
+    assert masks.areas(counts, np.array(pixels)).tolist() == expected
+    assert masks.areas([], np.zeros(0, int)).tolist() == []
 
 
 @pytest.mark.parametrize(

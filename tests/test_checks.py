@@ -579,12 +579,14 @@ def test_box_drawn_twice_is_kept_once(sound: Dataset) -> None:
     again = [*BOXES_XYXY, BOXES_XYXY[0], [21, 20, 120, 130], BOXES_XYXY[1]]
     masks = (b"a", b"b", b"c", b"d", b"e")
     flags = {"crowd": [False, False, False, True, False], "difficult": [False, True, False, False, True]}
+    flags |= {"areas": [1, 2, 1, 4, 5]}
     mended = checks.mend(changed(sound, 3, boxes_xyxy=again, labels=[1, 2, 1, 1, 1], masks=masks, **flags))
     image = mended.dataset[3]
     assert image.boxes_xyxy.tolist() == [*BOXES_XYXY, [21, 20, 120, 130], BOXES_XYXY[1]]
     assert (image.labels.tolist(), image.masks) == ([1, 2, 1, 1], (b"a", b"b", b"d", b"e"))
     assert image.crowd.tolist() == [False, False, True, False]
     assert image.difficult.tolist() == [False, True, False, True]
+    assert image.areas.tolist() == [1, 2, 4, 5]
     assert str(mended) == "1 change:\n  03.jpg, 4 of 5 objects kept: the same box was there more than once"
 
 
@@ -738,6 +740,7 @@ def test_marks_of_a_box_come_back_with_it(shared: Path, flag: str) -> None:
     (image,) = checks.mend(dataclasses.replace(dataset, problems=(problem,))).dataset
     assert image.boxes_xyxy.tolist() == [[10, 10, 30, 30], [40, 10, 100, 50]]
     assert getattr(image, flag).tolist() == [False, True]
+    assert image.areas is None or np.isnan(image.areas[1])  # the area was of what was drawn
     assert image.crowd.sum() + image.difficult.sum() == 1
 
 

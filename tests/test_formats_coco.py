@@ -366,6 +366,23 @@ def test_round_trip_changes_nothing(dataset: Any) -> None:
         assert_equal(coco.FORMAT.read_parts(coco.FORMAT.find(Listing(folder)), masks=True), dataset)
 
 
+def test_area_is_kept_where_it_says_something(tmp_path: Path) -> None:
+    """An area above 0 is the object's, and written again; one of 0, none and a text leave it unknown."""
+    data = valid()
+    data["annotations"][1]["area"] = 0
+    image, empty = coco.read(folder_of(tmp_path, data))
+    assert (image.areas.tolist()[0], np.isnan(image.areas[1]), empty.areas) == (300, True, None)
+    data["annotations"][0] |= {"area": 123.4375, "segmentation": []}
+    data["annotations"][1]["area"] = 77
+    dataset = coco.read(folder_of(tmp_path / "two", data))
+    assert dataset[0].areas.tolist() == [123.4375, 77]
+    written = json.loads((coco.write(dataset, tmp_path / "three") / "_annotations.coco.json").read_text())
+    assert [one["area"] for one in written["annotations"]] == [123.4375, 77]
+    for one in data["annotations"]:
+        one["area"] = "large"
+    assert coco.read(folder_of(tmp_path / "four", data))[0].areas is None
+
+
 @QUICK
 @given(datasets(crowds=True))
 def test_pycocotools_reads_what_is_written(dataset: Any) -> None:

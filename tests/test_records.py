@@ -683,6 +683,7 @@ CHANGES: dict[str, tuple[Callable[[Dataset], Dataset], set[int]]] = {
     "label": (lambda data: with_image(data, 3, labels=data[3].labels[::-1].copy() % 2 + 1), {3}),
     "crowd": (lambda data: with_image(data, 1, crowd=[True]), {1}),
     "difficult": (lambda data: with_image(data, 1, difficult=[True]), {1}),
+    "area": (lambda data: with_image(data, 1, areas=[9.0]), {1}),
     "mask": (lambda data: with_image(data, 0, masks=()), {0}),
     "last removed": (lambda data: Dataset(data[:-1], LABELS), set()),
     "first removed": (lambda data: Dataset(data[1:], LABELS), set()),
@@ -806,17 +807,20 @@ def masked(photographed: Dataset) -> Dataset:
             pixels[ymin:ymax, xmin:xmax:2, number] = 1
         counts = tuple(rle["counts"] for rle in mask.encode(pixels))
         crowd, difficult = ([number % 3 == one for number in range(len(counts))] for one in (0, 1))
-        images.append(replace(image, crowd=crowd, difficult=difficult, masks=counts, split="train"))
+        areas = [np.nan, 7.5, 3000.0][: len(counts)] if len(counts) > 1 else None
+        images.append(replace(image, crowd=crowd, difficult=difficult, masks=counts, areas=areas, split="train"))
     return Dataset(images, LABELS)
 
 
 def test_crowds_and_masks_come_back(photographed: Dataset, prefix: Path) -> None:
-    """Flags of crowds and difficult objects and masks are read as they were written; an image with none has None."""
+    """Flags of crowds and difficult objects, masks and areas are read as they were written; one with none has None."""
     dataset = masked(photographed)
     for image, written in zip(records.read(records.write(dataset, prefix)), dataset, strict=True):
         assert image.masks == written.masks
         assert image.crowd.tolist() == written.crowd.tolist()
         assert image.difficult.tolist() == written.difficult.tolist()
+        assert str(image.areas) == str(written.areas)  # NaN and None are alike too
+    assert any(image.areas is not None for image in dataset)
     assert next(records.read(records.write(photographed, prefix))).masks is None
 
 
@@ -836,13 +840,14 @@ def test_large_photos_are_scaled_down_once(tmp_path: Path, prefix: Path) -> None
     Image.fromarray(noise).save(tmp_path / "large.png")
     Image.new("RGB", (200, 100)).save(tmp_path / "small.jpg")
     counts = mask.encode(np.asfortranarray(noise.min(axis=2) == 255, np.uint8))["counts"]
-    large = replace(labelled(tmp_path / "large.png", (100, 100, 300, 200)), masks=(counts,), crowd=[True])
+    large = replace(labelled(tmp_path / "large.png", (100, 100, 300, 200)), masks=(counts,), crowd=[True], areas=[900])
     small = labelled(tmp_path / "small.jpg", (1, 2, 3, 4))
     made = records.write(Dataset((large, small), LABELS), prefix, longest_side=200)
     first, second = records.read(made)
     assert (first.width, first.height) == (200, 150)
     assert first.boxes_xyxy.tolist() == [[50, 50, 150, 100]]
     assert first.crowd.tolist() == [True]
+    assert first.areas.tolist() == [225]
     pixels = first.pixels()
     assert pixels.shape == (150, 200, 3)
     assert pixels[55:95, 55:145].mean() > 250 > 140 > pixels[:45].mean()

@@ -29,6 +29,8 @@ class LabelledImage:
             like any other, and is left out of scores: neither found nor missed.
         masks: one a box, or None where there are none: the bytes of COCO's compressed run-length encoding
             (``counts``) of a mask of this height and width, as `pycocotools.mask` reads and writes it.
+        areas: float64, shape (n,): square pixels that each object covers, as its file says (COCO's ``area``), NaN where
+            it does not say; None where it says none. Scores tell small, medium and large objects apart by it.
         split: the part of the data that its makers put the image into, such as ``train``; empty where they did not.
 
     Raises:
@@ -45,6 +47,7 @@ class LabelledImage:
     masks: tuple[bytes, ...] | None = field(default=None, repr=False)
     split: str = ""
     difficult: np.ndarray = None  # type: ignore[assignment]  # as with crowd
+    areas: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         boxes_xyxy = np.array(self.boxes_xyxy, np.float32)
@@ -58,12 +61,15 @@ class LabelledImage:
         )
         object.__setattr__(self, "path", Path(self.path))
         arrays = {"boxes_xyxy": boxes_xyxy, "labels": labels, "crowd": crowd, "difficult": difficult}
+        if self.areas is not None:
+            arrays["areas"] = np.array(self.areas, float).reshape(-1)
         for name, array in arrays.items():
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         if self.width < 1 or self.height < 1:
             raise ValueError(f"{self.path}: an image needs a width and height, got {self.width} x {self.height}.")
         counts = {"labels": len(labels), "crowd flags": len(crowd), "difficult flags": len(difficult)}
+        counts |= {"areas": len(arrays["areas"])} if "areas" in arrays else {}
         counts |= {} if self.masks is None else {"masks": len(self.masks)}
         for name, count in counts.items():
             if count != len(boxes_xyxy):
@@ -79,6 +85,14 @@ class LabelledImage:
     def counted(self) -> np.ndarray:
         """Whether a box is one that a detector has to find, neither a crowd nor difficult: bool, shape (n,)."""
         return ~(self.crowd | self.difficult)
+
+    def areas_or(self, otherwise: np.ndarray) -> np.ndarray:
+        """Return the areas, where they are known, else others: shape (n,).
+
+        Args:
+            otherwise: square pixels, shape (n,).
+        """
+        return otherwise if self.areas is None else np.where(np.isnan(self.areas), otherwise, self.areas)
 
     @property
     def source(self) -> Path | bytes:

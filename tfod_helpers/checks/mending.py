@@ -178,6 +178,8 @@ def _with_objects(image: LabelledImage, some: Sequence[Problem], label_map: Labe
     new |= {"labels": [label_map.id(problem.label) for problem in some]}
     new |= {name: [getattr(problem, name) for problem in some] for name in ("crowd", "difficult")}
     arrays: dict[str, Any] = {name: np.concatenate([getattr(image, name), values]) for name, values in new.items()}
+    if image.areas is not None:
+        arrays["areas"] = np.concatenate([image.areas, [np.nan] * len(some)])
     return dataclasses.replace(image, **arrays)
 
 
@@ -193,8 +195,9 @@ def _without_doubled_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
             place, what = f"{len(keep)} of {len(objects)} objects kept", "the same box was there more than once"
             changes.append(Change(_place(image, image.split), place, "box drawn twice", what))
             masks = image.masks and tuple(image.masks[number] for number in keep)
+            areas = None if image.areas is None else image.areas[keep]
             arrays = {name: getattr(image, name)[keep] for name in ("boxes_xyxy", "labels", "crowd", "difficult")}
-            image = dataclasses.replace(image, masks=masks, **arrays)
+            image = dataclasses.replace(image, masks=masks, areas=areas, **arrays)
         images.append(image)
     return dataclasses.replace(dataset, images=tuple(images))
 

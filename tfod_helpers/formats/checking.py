@@ -36,6 +36,7 @@ class Checked(NamedTuple):
         crowd: whether each is a crowd.
         difficult: whether each is marked as hard to recognise.
         masks: COCO's compressed run-length encoding of each; None where none were wanted.
+        areas: square pixels that each covers; NaN where the file does not say.
     """
 
     size: tuple[int, int]
@@ -44,6 +45,7 @@ class Checked(NamedTuple):
     crowd: list[bool]
     difficult: list[bool]
     masks: list[bytes] | None
+    areas: list[float]
 
 
 def alike(one: Checked | None, other: Checked | None) -> bool:
@@ -84,7 +86,7 @@ def check(
     frame = _frame(raw, info, path, reading.way_up, problems)
     if frame is None:
         return None
-    checked = Checked(frame.size, [], [], [], [], [] if reading.masks else None)
+    checked = Checked(frame.size, [], [], [], [], [] if reading.masks else None, [])
     for item in raw.objects:
         box_xyxy, faults = _check_object(item, frame, known)
         if box_xyxy and not faults:
@@ -92,6 +94,7 @@ def check(
             checked.names.append(item.name)
             checked.crowd.append(item.crowd)
             checked.difficult.append(item.difficult)
+            checked.areas.append(item.area)
             if checked.masks is not None:
                 checked.masks.append(_mask(item.outline, box_xyxy, frame))
         for kind, what, fix in faults:

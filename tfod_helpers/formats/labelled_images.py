@@ -74,6 +74,7 @@ def make_dataset(sources: Sequence[Source], reading: Reading, on_problem: OnProb
             masks=None if checked.masks is None else tuple(checked.masks),
             split=split,
             difficult=np.array(checked.difficult, bool),
+            areas=None if np.isnan(checked.areas).all() else np.array(checked.areas),
         )
         for path, checked, split in read
     )

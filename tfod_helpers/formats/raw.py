@@ -6,6 +6,7 @@ way for all.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class RawObject:
         difficult: it is marked as hard to recognise.
         outline: the object's outline as COCO writes it: polygons ``[[x, y, x, y, ...], ...]`` in
             pixels, or run-length encoding ``{"size": [height, width], "counts": ...}``; None where there is none.
+        area: square pixels that the object covers, as the file says; NaN where it does not say.
     """
 
     place: str
@@ -63,6 +65,7 @@ class RawObject:
     crowd: bool = False
     outline: Any = None
     difficult: bool = False
+    area: float = math.nan
 
     @classmethod
     def around(cls, place: str, name: str, fix: str, bounds: Callable[..., Bounds], *args: Any, **more: Any) -> Self:

@@ -130,7 +130,8 @@ def _resized(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _scaled(image: LabelledImage, boxes_xyxy: np.ndarray, size: tuple[int, int]) -> LabelledImage:
     full = image.width, image.height
     masks = image.masks and tuple(labelled.resize_mask(mask, full, size) for mask in image.masks)
-    return dataclasses.replace(image, width=size[0], height=size[1], boxes_xyxy=boxes_xyxy, masks=masks)
+    areas = None if image.areas is None else image.areas * (size[0] * size[1] / (full[0] * full[1]))
+    return dataclasses.replace(image, width=size[0], height=size[1], boxes_xyxy=boxes_xyxy, masks=masks, areas=areas)
 
 
 def _lost_box(image: LabelledImage, boxes_xyxy: np.ndarray, size: tuple[int, int]) -> Problem | None:
@@ -176,5 +177,7 @@ def fingerprint(image: LabelledImage, source_id: int, settings: Settings, stamp:
     numbers = f"{_VERSION} {settings.longest_side} {stamp} {source_id} {image.width} {image.height}"
     names = [settings.names[label - 1] for label in image.labels.tolist()]
     arrays = [array.tobytes() for array in (image.boxes_xyxy, image.labels, image.crowd, image.difficult)]
+    if image.areas is not None:  # where it is, the record is that of before areas were kept
+        arrays.append(image.areas.tobytes())
     text = repr((numbers, image.path.name, names, image.masks, arrays))
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -115,7 +115,7 @@ class Index:
         return set(zip(self.names, self.rows["length"].tolist(), self.rows["crc"].tolist(), strict=True))
 
     def images(self) -> Iterator[LabelledImage]:
-        """Yield what is labelled in each record, without the photo and without masks."""
+        """Yield what is labelled in each record, without the photo, masks and areas."""
         for number, (row, name) in enumerate(zip(self.rows, self.names, strict=True)):
             objects = self.objects[self._ends[number] : self._ends[number + 1]]
             path = Path(name.decode("utf-8", "surrogateescape"))

@@ -140,7 +140,7 @@ def read_labels(records: Records) -> Iterator[LabelledImage]:
     """Read what is labelled in every image, in the order written, without reading the photos.
 
     Yields:
-        Images as `read` gives them, but with neither ``encoded`` nor ``masks``.
+        Images as `read` gives them, but without ``encoded``, ``masks`` and ``areas``.
 
     Raises:
         FileNotFoundError: the records are gone, or were written anew since with other contents.

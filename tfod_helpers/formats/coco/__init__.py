@@ -8,7 +8,8 @@ Roboflow writes it, or is called background, is no class. Without annotations, `
 set, in the folder, in its ``annotations`` or in its split folders, and looks for the photos by their names. Of COCO's
 own archive the files with captions, key points and the like are left out, with a note. Ids may be numbers or texts, and
 an object without a box gets the one around its outline. With the option ``masks=True`` the outlines (polygons or
-run-length encoding) are kept as masks; where an object has none, its box is its mask.
+run-length encoding) are kept as masks; where an object has none, its box is its mask. An annotation's ``area`` is kept
+where it is above 0: scores tell small objects from large ones by it, as pycocotools does.
 
 COCO itself knows no difficult objects. An annotation's ``difficult``, or CVAT's ``attributes.difficult``, is read as
 such, and `write` adds ``"difficult": 1`` to them, which other programs pass over.

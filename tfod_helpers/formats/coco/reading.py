@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -70,8 +71,9 @@ def _raw_object(
     except ValueError as error:
         return RawObject(place, "", (), (str(error), "Correct it, or add the category."))
     crowd, difficult = item.get("iscrowd") in (1, True), is_difficult(item, item.get("attributes"))
-    fix = "Fix the box or delete the annotation."
-    found = RawObject.around(place, name, fix, corners, item, size, crowd=crowd, difficult=difficult)
+    fix, area = "Fix the box or delete the annotation.", parsing.number(item.get("area"))
+    area = area if area and area > 0 else math.nan  # 0 stands for an area that a program did not work out
+    found = RawObject.around(place, name, fix, corners, item, size, crowd=crowd, difficult=difficult, area=area)
     outline = outline_of(item) if with_masks and not found.fault else None
     if outline and (fault := outline_fault(outline, size)):
         return RawObject(place, name, (), (f"segmentation {fault}", "Fix it, or delete it: its box is taken then."))

@@ -39,18 +39,19 @@ def _annotations(image: LabelledImage, image_id: int) -> Iterator[dict[str, Any]
     from pycocotools import mask as coder
 
     # In float64 the difference of two float32 is exact, so that adding it again gives the same float32.
-    boxes_xyxy = image.boxes_xyxy.astype(np.float64).tolist()
-    for number, (xmin, ymin, xmax, ymax) in enumerate(boxes_xyxy):
-        outline: Any = []
-        area = (xmax - xmin) * (ymax - ymin)
-        if image.masks:
-            outline = {"size": [image.height, image.width], "counts": image.masks[number].decode()}
-            area = float(coder.area(outline))
+    boxes_xyxy = image.boxes_xyxy.astype(np.float64)
+    areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
+    outlines: list[Any] = [[] for _ in boxes_xyxy]
+    if image.masks:
+        outlines = [{"size": [image.height, image.width], "counts": mask.decode()} for mask in image.masks]
+        areas = np.array([coder.area(outline) for outline in outlines], float)
+    areas = image.areas_or(areas)
+    for number, (xmin, ymin, xmax, ymax) in enumerate(boxes_xyxy.tolist()):
         yield {
             "image_id": image_id,
             "category_id": int(image.labels[number]),
             "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-            "area": area,
+            "area": float(areas[number]),
             "iscrowd": int(image.crowd[number]),
-            "segmentation": outline,
+            "segmentation": outlines[number],
         } | ({"difficult": 1} if image.difficult[number] else {})

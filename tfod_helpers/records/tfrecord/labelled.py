@@ -13,6 +13,7 @@ from tfod_helpers.records.tfrecord import examples
 from tfod_helpers.records.tfrecord.examples import Values
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
+_SAME_AREA = 1e-4  # boxes come back from records changed in their last digits, and so do their areas
 
 
 def serialize(image: LabelledImage, jpeg: bytes, source_id: int, names: Sequence[bytes]) -> bytes:
@@ -28,7 +29,6 @@ def serialize(image: LabelledImage, jpeg: bytes, source_id: int, names: Sequence
         ValueError: a mask is not one of the image's size.
     """
     fractions_xyxy = as_fractions(image.boxes_xyxy, image.width, image.height)
-    sides = image.boxes_xyxy[:, 2:] - image.boxes_xyxy[:, :2]
     values: Values = {
         "image/encoded": [jpeg],
         "image/format": [b"jpeg"],
@@ -36,7 +36,7 @@ def serialize(image: LabelledImage, jpeg: bytes, source_id: int, names: Sequence
         "image/source_id": [b"%d" % source_id],  # Model Garden turns it into a number
         "image/width": np.array([image.width]),
         "image/height": np.array([image.height]),
-        "image/object/area": sides.prod(axis=1),
+        "image/object/area": image.areas_or(_of_boxes(image.boxes_xyxy)).astype(np.float32),
         "image/object/class/label": image.labels,
         "image/object/class/text": [names[label - 1] for label in image.labels.tolist()],
         "image/object/is_crowd": image.crowd.astype(np.int64),
@@ -58,18 +58,28 @@ def to_labelled_image(values: Values) -> LabelledImage:
     """
     width, height = int(values["image/width"][0]), int(values["image/height"][0])
     fractions_xyxy = np.stack([values[f"image/object/bbox/{corner}"] for corner in _CORNERS], axis=-1)
+    boxes_xyxy = as_pixels(fractions_xyxy, width, height)
+    of_boxes = _of_boxes(boxes_xyxy)
+    areas = np.asarray(values.get("image/object/area", of_boxes), float)
+    areas[np.isclose(areas, of_boxes, rtol=_SAME_AREA)] = np.nan
     pngs = values.get("image/object/mask")
     return LabelledImage(
         path=Path(values["image/filename"][0].decode("utf-8", "surrogateescape")),
         width=width,
         height=height,
-        boxes_xyxy=as_pixels(fractions_xyxy, width, height),
+        boxes_xyxy=boxes_xyxy,
         labels=np.asarray(values["image/object/class/label"]),
         encoded=values["image/encoded"][0],
         crowd=np.asarray(values["image/object/is_crowd"]),
         difficult=np.asarray(values["image/object/difficult"]),
         masks=None if pngs is None else tuple(_from_png(png, width, height) for png in pngs),
+        areas=None if np.isnan(areas).all() else areas,
     )
+
+
+def _of_boxes(boxes_xyxy: np.ndarray) -> np.ndarray:
+    """Return the area of boxes, which records hold where nothing says that of the object."""
+    return np.asarray((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1))
 
 
 def as_fractions(boxes_xyxy: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -95,15 +105,15 @@ def resize_mask(counts: bytes, size: tuple[int, int], new_size: tuple[int, int])
     """
     from PIL import Image
 
-    pixels = _mask_pixels(counts, *size)
-    return _mask_counts(np.asarray(Image.fromarray(pixels).resize(new_size, Image.Resampling.NEAREST)))
+    pixels = masks.decode(counts, *size)
+    return masks.encode(np.asarray(Image.fromarray(pixels).resize(new_size, Image.Resampling.NEAREST)))
 
 
 def _to_png(counts: bytes, image: LabelledImage) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(_mask_pixels(counts, image.width, image.height)).save(buffer, "PNG")
+    Image.fromarray(masks.decode(counts, image.width, image.height)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -113,19 +123,4 @@ def _from_png(png: bytes, width: int, height: int) -> bytes:
     with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
         if image.size != (width, height):
             raise ValueError(f"a mask is {image.width} x {image.height}, and the image {width} x {height}")
-        return _mask_counts(np.asarray(image) > 0)
-
-
-def _mask_pixels(counts: bytes, width: int, height: int) -> np.ndarray:
-    """Return a mask's pixels: uint8, shape (height, width), zeros and ones."""
-    runs = masks.run_lengths(counts)
-    if min(runs, default=0) < 0 or sum(runs) != width * height:
-        raise ValueError(f"a mask has {sum(runs)} pixels in its runs, and the image {width * height}")
-    ones = np.arange(len(runs)) % 2  # runs of zeros and of ones take turns, down the columns
-    return np.ascontiguousarray(np.repeat(ones.astype(np.uint8), runs).reshape(width, height).T)
-
-
-def _mask_counts(pixels: np.ndarray) -> bytes:
-    from pycocotools import mask
-
-    return mask.encode(np.asfortranarray(pixels, np.uint8))["counts"]
+        return masks.encode(np.asarray(image))
