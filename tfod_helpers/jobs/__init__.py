@@ -2,4 +2,13 @@
 
 On each of those machines ``python -m tfod_helpers.training CONFIG RUN`` runs; the checkpoints are in the run folder, as
 with a training on one machine.
+
+* `vertex` plans a job of Vertex AI; the plan says what it costs, and ``submit`` sends it.
+* `find` finds the job of a run folder again.
 """
+
+from tfod_helpers.jobs.vertex_ai import vertex
+from tfod_helpers.jobs.vertex_job import VertexJob, find
+from tfod_helpers.jobs.vertex_plan import JobError, VertexPlan
+
+__all__ = ["JobError", "VertexJob", "VertexPlan", "find", "vertex"]
