@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tfod_helpers.files import mounts
-from tfod_helpers.files.run_folder import Keeper, Run, find_run, open_run, remote, runs_in
+from tfod_helpers.files import mounts, workspace
+from tfod_helpers.files.run_folder import Keeper, Run, find_run, open_run, reading, remote, runs_in
 
 
 def test_open_run_makes_the_folder_once(tmp_path: Path) -> None:
@@ -357,3 +358,178 @@ def test_a_missing_run_is_not_made(home: str) -> None:
     there = remote.of(home)
     assert there
     assert there.sizes() == {}
+
+
+# --- read while it is written ---------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def going_on(run: Run, keeper: Keeper | None = None) -> Iterator[None]:
+    """In another thread, save a run again and again as a training does, each time deleting the model of before."""
+    ended, problems = threading.Event(), []
+
+    def train() -> None:
+        try:
+            for number in range(2, 10_000):
+                save_beside(run, number)
+                if keeper:
+                    keeper.keep()
+                if ended.wait(0.02):
+                    return
+        except Exception as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    assert not problems
+
+
+def save_beside(run: Run, number: int) -> None:
+    """Save as `save` does, in a training's order: what was named before is deleted when nothing names it any more."""
+    for folder in (run.checkpoints, run.models):
+        (folder / f"ckpt-{number}.data-00000-of-00001").write_text(f"data {number}" * 1000)
+        (folder / f"ckpt-{number}.index").write_text(f"index {number}")
+    with workspace.whole_file(run.checkpoints / "checkpoint") as part:
+        part.write_text(f'model_checkpoint_path: "ckpt-{number}"')
+    run.update_manifest(step=number, saves=number, models=[model(number)])
+    for folder in (run.checkpoints, run.models):
+        for old in folder.glob("ckpt-*"):
+            if old.name.partition(".")[0] != f"ckpt-{number}":
+                old.unlink()
+
+
+def check_state(run: Run) -> int:
+    """The model that a state names is there and whole; return which one it is."""
+    found = run.find_model()
+    number = int(found["checkpoint"].removeprefix("ckpt-"))
+    assert run.prefix_of(found).with_suffix(".index").read_text() == f"index {number}"
+    assert run.prefix_of(found).with_suffix(".data-00000-of-00001").read_text() == f"data {number}" * 1000
+    assert run.read_manifest()["step"] == number
+    return number
+
+
+def test_a_run_that_is_written_meanwhile_is_read(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a training that saves all the time, every reader on another machine gets one state, and none fails."""
+    run = open_run(f"{home}/first")
+    save(run, 1)
+    keeper = Keeper(run)
+    keeper.keep()
+    keeper.finish()
+    another_machine(monkeypatch, tmp_path, "reader")
+    seen = set()
+    with going_on(run, keeper):
+        for look in range(4):
+            with reading(f"{home}/first", "best") as state:
+                seen.add(check_state(state))
+                assert str(state) == f"{home}/first"
+                number = check_state(state)  # whatever has happened meanwhile
+            assert not state.folder.exists()
+            assert runs_in(home)["first"].read_manifest()["step"] >= number
+            another_machine(monkeypatch, tmp_path, f"resuming {look}")
+            whole = open_run(f"{home}/first")
+            check_state(whole)
+            newest = (whole.checkpoints / "checkpoint").read_text().split('"')[1]
+            assert (whole.checkpoints / f"{newest}.index").is_file()
+            another_machine(monkeypatch, tmp_path, "reader")
+    keeper.finish()
+    assert len(seen) > 1
+
+
+def test_a_run_of_this_machine_is_read_while_it_is_trained(tmp_path: Path) -> None:
+    """Beside a training in the same folder, a reader gets one state; it leaves nothing there."""
+    run = open_run(tmp_path / "run")
+    save(run, 1)
+    seen = set()
+    with going_on(run):
+        for _ in range(20):
+            with reading(run.folder, "last") as state:
+                seen.add(check_state(state))
+                with reading(state, "last") as same:
+                    assert same is state
+    assert len(seen) > 3
+    assert not list(run.folder.glob(".*"))
+    run.update_manifest(finished=True)
+    with reading(run) as state:
+        assert state == run  # nobody writes to it any more
+
+
+def test_a_reader_fetches_what_it_reads_and_once(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a remote run come the small files and the model that is asked for; what is here and the same stays."""
+    run = open_run(f"{home}/first")
+    save(run, 1)
+    save_beside(run, 2)
+    run.update_manifest(models=[model(1), model(2)])
+    for name in ("index", "data-00000-of-00001"):
+        (run.models / f"ckpt-1.{name}").write_text(name)
+    run.events.mkdir()
+    (run.events / "many").write_bytes(b"scalars" * 1000)
+    keeper = Keeper(run)
+    keeper.keep()
+    keeper.finish()
+    another_machine(monkeypatch, tmp_path, "reader")
+    fetched: list[str] = []
+    kind = type(remote.of(home))
+    get = kind.get
+
+    def watched(place: Any, name: str, path: Path, version: Any = None) -> None:
+        before = path.stat().st_ino if path.is_file() else 0
+        get(place, name, path, version)
+        if path.stat().st_ino != before:
+            fetched.append(name)
+
+    monkeypatch.setattr(kind, "get", watched)
+    with reading(f"{home}/first", 8) as state:
+        assert state.prefix_of(state.find_model(8)).with_suffix(".data-00000-of-00001").is_file()
+        assert [one["step"] for one in state.kept_models()] == [8, 16]
+    assert sorted(fetched) == [
+        "history.csv",
+        "models/ckpt-1.data-00000-of-00001",
+        "models/ckpt-1.index",
+        "models/ckpt-2.index",
+    ]
+    fetched.clear()
+    with reading(f"{home}/first", 8):
+        assert fetched == []
+    with reading(f"{home}/first", "best") as state:
+        assert fetched == ["models/ckpt-2.data-00000-of-00001"]
+    with pytest.raises(ValueError, match="no model of checkpoint 9 is kept, only of steps 8"), reading(run, 9) as state:
+        state.find_model(9)
+    with reading(f"{home}/none", "best") as state, pytest.raises(FileNotFoundError, match=f"{home}/none: there is no"):
+        state.find_model()
+
+
+def test_a_state_that_was_changed_by_hand_is_read(tmp_path: Path) -> None:
+    """Where a named model's files were deleted and no training goes on, the others are read."""
+    run = open_run(tmp_path / "run")
+    save(run, 2)
+    run.update_manifest(models=[model(1), model(2)])
+    with reading(run.folder, "best") as state:
+        assert [one["step"] for one in state.kept_models()] == [16]
+
+
+def test_a_run_that_is_gone_again_and_again_is_given_up(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of which every state is gone before it is fetched ends in an error that says so, not in a loop."""
+    run = open_run(f"{home}/first")
+    kept(run, 1)
+    another_machine(monkeypatch, tmp_path, "reader")
+    kind, texts = type(remote.of(home)), iter(range(1000))
+
+    def gone(place: Any, name: str, path: Path, version: Any = None) -> None:
+        raise FileNotFoundError(name)
+
+    def read(place: Any, name: str) -> bytes:
+        return json.dumps({"id": "a", "saves": next(texts), "models": [model(1)]}).encode()
+
+    monkeypatch.setattr(kind, "get", gone)
+    monkeypatch.setattr(kind, "read", read)
+    with pytest.raises(OSError, match="first: the run is written anew faster than it can be fetched"):
+        reading(f"{home}/first", "best").__enter__()
+    with pytest.raises(OSError, match="first: the run is written anew faster than it can be fetched"):
+        open_run(f"{home}/first")

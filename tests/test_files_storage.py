@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults import Faults, be_patient, faults  # noqa: F401 - a fixture
 
 from tfod_helpers.files import storage
-from tfod_helpers.files.storage import client, refusals
+from tfod_helpers.files.storage import client, files, refusals
 
 
 @pytest.fixture
@@ -196,3 +197,33 @@ def test_google_is_not_needed_for_local_files(tmp_path: Path) -> None:
     code += "print([name for name in sys.modules if name.startswith('google')])"
     command = [sys.executable, "-c", code, str(tmp_path / "a")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_file_that_is_replaced_while_it_is_fetched_comes_in_its_newer_version(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a look at a file and its bytes, another version may come, or it may go: it is read, or not there."""
+    path, fetch = f"{filled}/set/train-1.bin", files.fetch
+    versions: list[bytes | None] = []  # what comes before the next bytes are asked for; None deletes, b"" does nothing
+
+    def late(address: str, stored: files.Stored, file: Any) -> None:
+        match versions.pop(0) if versions else b"":
+            case None:
+                storage.delete(path)
+            case bytes(data) if data:
+                storage.write_bytes(path, data)
+        fetch(address, stored, file)
+
+    monkeypatch.setattr(files, "fetch", late)
+    seen = storage.versions(f"{filled}/set")["train-1.bin"]
+    versions[:] = [b"second", b"the third one"]
+    storage.refresh(path, tmp_path / "file", seen)
+    assert (tmp_path / "file").read_bytes() == b"the third one"
+    versions[:] = [b"fourth"]
+    assert storage.read_bytes(path) == b"fourth"
+    storage.refresh(path, tmp_path / "file", seen)
+    assert (tmp_path / "file").read_bytes() == b"fourth"
+    versions[:] = [b"fifth", None]
+    with pytest.raises(FileNotFoundError, match=r"train-1\.bin: not there"):
+        storage.download(path, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"fourth"

@@ -122,6 +122,31 @@ def test_the_models_of_a_run(tmp_path: Path) -> None:
         runs.checkpoints(tmp_path / "typo")
 
 
+def test_what_an_evaluator_found_stands_beside_the_training_s_own_scores(tmp_path: Path) -> None:
+    """The evaluator's AP has its interval; what it has not judged has none, and another run's is not taken."""
+    models = [{"step": step, "ap": 0.4, "ap50": 0.5, "threshold": 0.2, "checkpoint": "ckpt-1"} for step in (8, 16)]
+    write(tmp_path, "run", 0.4, {}, models=models, id="this", finished=False)
+    for folder in ("models", "evaluations"):
+        (tmp_path / "run" / folder).mkdir()
+    (tmp_path / "run" / "models" / "ckpt-1.index").touch()
+    (tmp_path / "run" / "models" / "ckpt-1.data-00000-of-00001").touch()
+    for step, id in ((8, "this"), (16, "other")):
+        intervals = {"ap": [0.35, 0.49], "ap50": [0.5, None]}
+        one = {"run": id, "step": step, "ap": 0.41234, "ap50": 0.6, "threshold": 0.3, "intervals": intervals}
+        (tmp_path / "run" / "evaluations" / f"step-{step}.json").write_text(json.dumps(one))
+    table = runs.checkpoints(tmp_path / "run")
+    assert table.loc[8, ["ap", "evaluator_ap", "evaluator_low", "evaluator_high"]].tolist() == [0.4, 0.412, 0.35, 0.49]
+    assert np.isnan(table.loc[16, "evaluator_ap"])
+    found = runs.evaluations(tmp_path / "run")
+    assert found.loc[8, ["ap", "ap_low", "ap50", "threshold"]].tolist() == [0.41234, 0.35, 0.6, 0.3]
+    assert list(found.index) == [8]
+    assert np.isnan(found.loc[8, "ap50_high"])
+    assert runs.evaluations(tmp_path / "typo").empty
+    (tmp_path / "run" / "evaluations" / "step-8.json").write_text("{")
+    with pytest.raises(ValueError, match=r"step-8\.json: not valid JSON .* Delete it: the model is judged again"):
+        runs.checkpoints(tmp_path / "run")
+
+
 def test_the_table_can_be_drawn(tmp_path: Path) -> None:
     """plot_runs takes it as it is."""
     write(tmp_path, "small", 0.3, {})

@@ -9,7 +9,7 @@ import yaml
 
 from tfod_helpers import presets
 from tfod_helpers.files import storage
-from tfod_helpers.files.run_folder import Run, find_run, runs_in
+from tfod_helpers.files.run_folder import Run, reading, runs_in
 from tfod_helpers.presets import keys
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def checkpoints(run: storage.AnyPath | Run) -> pd.DataFrame:
     Returns:
         A row a model by its ``step``, which TensorBoard shows too: ``ap`` and ``ap50`` on the validation photos, the
         ``threshold`` with the best F1 there, and ``name``: ``best`` and ``last`` may be given instead of the step.
+        Where an evaluator looks on (`training.follow`), also ``evaluator_ap``, on its photos, with the 95 % interval
+        ``evaluator_low`` to ``evaluator_high``; NaN where it has not judged a model.
 
     Raises:
         FileNotFoundError: there is no model yet.
@@ -94,11 +96,48 @@ def checkpoints(run: storage.AnyPath | Run) -> pd.DataFrame:
     """
     import pandas as pd
 
-    run = find_run(run)
-    named = {name: run.find_model(name) for name in ("best", "last")}
-    kept = pd.DataFrame(run.kept_models())
+    with reading(run) as state:
+        named = {name: state.find_model(name) for name in ("best", "last")}
+        kept, judged = pd.DataFrame(state.kept_models()), state.read_evaluations()
     kept["name"] = [", ".join(name for name in named if named[name]["checkpoint"] == one) for one in kept["checkpoint"]]
-    return kept.drop(columns="checkpoint").set_index("step").round(3)
+    kept = kept.drop(columns="checkpoint").set_index("step")
+    if judged:
+        names = {"ap": "evaluator_ap", "ap_low": "evaluator_low", "ap_high": "evaluator_high"}
+        found = _evaluated(judged)[list(names)].rename(columns=names)
+        kept = kept.join(found)[["ap", "ap50", *names.values(), "threshold", "name"]]
+    return kept.round(3)
+
+
+def evaluations(run: storage.AnyPath | Run) -> pd.DataFrame:
+    """List what an evaluator beside a training found (`training.follow`), of models that are not kept any more too.
+
+    Args:
+        run: the run folder. Also one of Drive or ``gs://``.
+
+    Returns:
+        A row a model by its ``step``: ``ap`` and ``ap50`` on the evaluator's photos with their 95 % intervals
+        (``ap_low`` ...), and the ``threshold`` with the best F1; no rows where nothing was judged.
+        `pictures.plot_history` draws it.
+
+    Raises:
+        ValueError: a file of the run is damaged.
+    """
+    with reading(run) as state:
+        return _evaluated(state.read_evaluations())
+
+
+def _evaluated(judged: dict[int, dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = {}
+    for step, one in judged.items():
+        row: dict[str, Any] = {}
+        for name in ("ap", "ap50"):
+            low, high = one["intervals"][name]
+            row |= {name: one[name], f"{name}_low": low, f"{name}_high": high}
+        rows[step] = row | {"threshold": one["threshold"]}
+    columns = ["ap", "ap_low", "ap_high", "ap50", "ap50_low", "ap50_high", "threshold"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float).rename_axis("step")
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tfod_helpers import presets
 from tfod_helpers.experiment import fitting, settings
 from tfod_helpers.experiment.config import OF_RUN, ExperimentConfig, KnownAs, Reason, flatten, from_preset
 from tfod_helpers.experiment.settings import change, check
-from tfod_helpers.files.run_folder import Run, find_run
+from tfod_helpers.files.run_folder import Run, reading
 from tfod_helpers.presets import keys, resizing
 from tfod_helpers.records import Records, counted, in_both
 
@@ -98,8 +98,8 @@ def from_run(
         FileNotFoundError: there is no run.
         ValueError: as `make`.
     """
-    found = find_run(run)
-    old = settings.load(found.config_path)
+    with reading(run) as found:
+        old = settings.load(found.config_path)
     config = from_preset(old.task.preset)
     for name in ("model", "resize", "normalization", "padding", "strides_first", "anchor_layout"):
         setattr(config.task, name, copy.deepcopy(getattr(old.task, name)))

@@ -31,7 +31,7 @@ from tfod_helpers import training
 from tfod_helpers.detector.runtimes import onnx as runtime
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.exporting.folder import whole_export
-from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.run_folder import Checkpoint, Run, reading
 from tfod_helpers.files.terminal import silent_stderr
 from tfod_helpers.network.model import detect_function
 
@@ -62,9 +62,8 @@ def export(
         FileExistsError: the folder holds something other than an export.
     """
     _check_libraries()
-    run = find_run(run)
     with tqdm(total=3, desc="loading the model", unit="step", bar_format="{l_bar}{bar}| {elapsed}") as bar:
-        with whole_export(folder, run, checkpoint, FORMAT) as part:
+        with reading(run, checkpoint) as run, whole_export(folder, run, checkpoint, FORMAT) as part:
             model, config = training.load_model(run, checkpoint)
             if getattr(config.task.model, "include_mask", False):
                 raise ValueError(f"{run}: tf2onnx converts a Mask R-CNN into a file that nothing can run. {_INSTEAD}")

@@ -21,7 +21,7 @@ import tensorflow as tf
 from tfod_helpers import training
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.network import freeze, save
-from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.run_folder import Checkpoint, Run, reading
 from tfod_helpers.network.model import detect_function
 
 FORMAT = "saved_model"
@@ -45,8 +45,7 @@ def export(
         ValueError: it holds none of that step.
         FileExistsError: the folder holds something other than an export.
     """
-    run = find_run(run)
-    with whole_export(folder, run, checkpoint, FORMAT) as part:
+    with reading(run, checkpoint) as run, whole_export(folder, run, checkpoint, FORMAT) as part:
         model, config = training.load_model(run, checkpoint)
         side = config.task.model.input_size[0]
         detect = tf.function(

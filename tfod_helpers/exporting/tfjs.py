@@ -34,7 +34,7 @@ from tfod_helpers.exporting import network
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.fusing import fuse
 from tfod_helpers.exporting.network import ExportNetwork
-from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.run_folder import Checkpoint, Run, reading
 from tfod_helpers.files.terminal import silent_stderr
 
 FORMAT = "tfjs"
@@ -67,9 +67,11 @@ def export(
         ValueError: an unknown precision, no model of that step, or a network that TensorFlow.js cannot run.
         FileExistsError: the folder holds something other than an export.
     """
-    run = find_run(run)
     check_precision(precision)
-    with whole_export(folder, run, checkpoint, FORMAT, precision=precision, decoded=False) as part:
+    with (
+        reading(run, checkpoint) as run,
+        whole_export(folder, run, checkpoint, FORMAT, precision=precision, decoded=False) as part,
+    ):
         write(network.of_run(run, checkpoint, "TensorFlow.js"), part, precision)
     return Path(folder)
 

@@ -34,7 +34,7 @@ from tfod_helpers.detector.tflite_file import MODEL
 from tfod_helpers.exporting import bias_correction, calibration, network, tflite_metadata
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.network import BOXES, LOGITS, ExportNetwork
-from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.run_folder import Checkpoint, Run, reading
 from tfod_helpers.files.terminal import silent_stderr
 from tfod_helpers.presets import resizing
 from tfod_helpers.records import Records
@@ -87,8 +87,10 @@ def export(
             f"quantize is one of {', '.join(get_args(Quantize))}, and 'aware' is for {' and '.join(INT8)}, got "
             f"{quantize!r} with {precision}."
         )
-    run = find_run(run)
-    with whole_export(folder, run, checkpoint, FORMAT, precision=precision, decoded=nms) as part:
+    with (
+        reading(run, checkpoint) as run,
+        whole_export(folder, run, checkpoint, FORMAT, precision=precision, decoded=nms) as part,
+    ):
         made = network.of_run(run, checkpoint, "LiteRT")
         photos = calibration.photos(made.config, calibrate) if precision in INT8 else None
         content = quantized(made, precision, nms=nms, photos=photos, quantize=quantize)

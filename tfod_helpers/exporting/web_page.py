@@ -37,7 +37,7 @@ from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.exporting.network import ExportNetwork
 from tfod_helpers.exporting.tfjs import Precision
 from tfod_helpers.files import storage
-from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.run_folder import Checkpoint, Run, reading
 from tfod_helpers.photos import MEAN_RGB
 
 FORMAT = "web_page"
@@ -75,9 +75,11 @@ def export(
         ValueError: an unknown precision, no model of that step, or a network that TensorFlow.js cannot run.
         FileExistsError: the folder holds something other than an export.
     """
-    run = find_run(run)
     tfjs.check_precision(precision)
-    with whole_export(folder, run, checkpoint, FORMAT, precision=precision) as part:
+    with (
+        reading(run, checkpoint) as run,
+        whole_export(folder, run, checkpoint, FORMAT, precision=precision) as part,
+    ):
         made = network.of_run(run, checkpoint, "a web page")
         tfjs.write(made, part, precision)
         shutil.copyfile(WASM, part / WASM.name)

@@ -23,13 +23,14 @@ class HasFrame(Protocol):
         """A row each time the loss was read."""
 
 
-def plot_history(history: HasFrame | pd.DataFrame) -> Picture:
+def plot_history(history: HasFrame | pd.DataFrame, evaluations: pd.DataFrame | None = None) -> Picture:
     """Draw how a training went: losses, AP and AP50 with the best point marked, learning rate, speed.
 
     Args:
         history: a table, or what has one in ``.frame``, with the columns ``step`` and ``loss``, and
             where known ``validation_loss``, ``ap``, ``ap50``, ``learning_rate`` and
             ``steps_per_second``; NaN where a step was not evaluated.
+        evaluations: from `runs.evaluations`: what an evaluator beside the training found, drawn with 95 % intervals.
 
     Raises:
         ValueError: no rows, or no such columns.
@@ -41,6 +42,8 @@ def plot_history(history: HasFrame | pd.DataFrame) -> Picture:
         panels = picture.subplot_mosaic([["loss", "ap"], ["rate", "speed"]], height_ratios=(3.2, 1), sharex=True)
         _draw_loss(panels["loss"], frame)
         headline = _draw_ap(panels["ap"], frame)
+        if evaluations is not None and not evaluations.empty:
+            _draw_evaluations(panels["ap"], evaluations)
         _draw_small(panels["rate"], frame, "learning_rate", "Learning rate")
         _draw_small(panels["speed"], frame, "steps_per_second", "Steps a second")
         panels["loss"].set_xlim(0, max(last, 1) * 1.02)
@@ -87,6 +90,15 @@ def _draw_ap(axes: Axes, frame: pd.DataFrame) -> str:
             rise = (9 if low else -9) if column == "ap" else (22 if low else 9)
             _label_point(axes, best["step"], best[column], words[-1], frame["step"].max(), rise)
     return f"best {', '.join(words)} at step {int(best['step']):,}"
+
+
+def _draw_evaluations(axes: Axes, found: pd.DataFrame) -> None:
+    words = "hollow: the evaluator's, with 95 % intervals"
+    axes.text(0.02, 0.98, words, transform=axes.transAxes, ha="left", va="top", color=FAINT, size=8)
+    for column, _, colour, mark in SCORES:
+        low, high = (found[column] - found[f"{column}_low"]), (found[f"{column}_high"] - found[column])
+        bars = np.nan_to_num(np.clip([low, high], 0, None))
+        axes.errorbar(found.index, found[column], bars, fmt=mark, color=colour, mfc="white", ms=5, lw=1, capsize=3)
 
 
 def _label_point(axes: Axes, x: float, y: float, text: str, last: float, rise: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tfod_helpers import experiment
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.detector import Detector
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.run_folder import Checkpoint, Run, reading
 from tfod_helpers.network.model import build_model, detect_function
 
 _BATCH, _RCNN_BATCH = 16, 4  # images a forward pass; a second stage looks at a thousand regions of each
@@ -34,9 +35,9 @@ def detector(run: str | os.PathLike[str] | Run, checkpoint: Checkpoint = "best")
         FileNotFoundError: the run holds no model yet.
         ValueError: it holds none of that step.
     """
-    run = find_run(run)
-    model, config = load_model(run, checkpoint)
-    return of_model(model, config, threshold=run.find_model(checkpoint)["threshold"], masks=True)
+    with reading(run, checkpoint) as run:
+        model, config = load_model(run, checkpoint)
+        return of_model(model, config, threshold=run.find_model(checkpoint)["threshold"], masks=True)
 
 
 def load_model(
@@ -48,12 +49,17 @@ def load_model(
         FileNotFoundError: the run holds no model yet.
         ValueError: it holds none of that step.
     """
-    run = find_run(run)  # made by `train` alone
-    prefix = run.prefix_of(run.find_model(checkpoint))
-    config = experiment.load(run.config_path)
-    model = build_model(config)
-    tf.train.Checkpoint(model=model).read(str(prefix)).assert_existing_objects_matched().expect_partial()
+    with reading(run, checkpoint) as run:
+        prefix = run.prefix_of(run.find_model(checkpoint))
+        config = experiment.load(run.config_path)
+        model = build_model(config)
+        fill(model, prefix)
     return model, config
+
+
+def fill(model: tf_keras.Model, prefix: Path) -> None:
+    """Give a network the weights of one of a run's models, by the path of its checkpoint."""
+    tf.train.Checkpoint(model=model).read(str(prefix)).assert_existing_objects_matched().expect_partial()
 
 
 def of_model(

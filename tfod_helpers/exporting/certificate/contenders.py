@@ -6,12 +6,12 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tfod_helpers.annotations import LabelMap
 from tfod_helpers.detector import Detector, ExportFacts, UnfitExportWarning
 from tfod_helpers.files import storage
-from tfod_helpers.files.run_folder import Checkpoint, Run, find_run
+from tfod_helpers.files.run_folder import Checkpoint, Run, reading
 
 _RUN = "the run"
 _RUNS_FORMAT = "run"  # in the place of an export's format
@@ -26,7 +26,7 @@ class Contender:
         where: its folder.
         facts: what it says about itself; None where its ``export.json`` cannot be read.
         problem: why not.
-        run: the run, where it is one.
+        run: the run, or its folder, where it is one.
         checkpoint: which of its models.
     """
 
@@ -34,7 +34,7 @@ class Contender:
     where: str
     facts: ExportFacts | None
     problem: str = ""
-    run: Run | None = None
+    run: storage.AnyPath | Run | None = None
     checkpoint: Checkpoint = "best"
 
     def load(self) -> Detector:
@@ -99,8 +99,9 @@ def find_reference(
             return Contender(_free(os.path.basename(where), where, exports), where, facts)
         except FileNotFoundError:  # a run, then
             pass
-    run = find_run(reference)
-    return _run(run, checkpoint, _free(_RUN, str(run), exports))
+    with reading(reference) as run:
+        contender = _run(run, checkpoint, _free(_RUN, str(run), exports))
+    return replace(contender, run=reference)
 
 
 def place(folder: storage.AnyPath) -> str:
@@ -129,7 +130,8 @@ def _run(run: Run, checkpoint: Checkpoint, name: str) -> Contender:
         )
     classes = len(LabelMap.read(run.label_map_path))
     facts = ExportFacts(_RUNS_FORMAT, 0, classes, preset=manifest["preset"], **run.find_scores(checkpoint))
-    return Contender(name, str(run), facts, run=run, checkpoint=checkpoint)
+    # By its step: a training that goes on may have a better one when it is loaded.
+    return Contender(name, str(run), facts, run=run, checkpoint=facts.step)
 
 
 def _names(places: Sequence[str]) -> list[str]:

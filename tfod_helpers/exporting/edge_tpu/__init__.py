@@ -59,10 +59,12 @@ def export(
     # These load TensorFlow, which a report does not need.
     from tfod_helpers.exporting import calibration, network, tflite
     from tfod_helpers.exporting.folder import whole_export
-    from tfod_helpers.files.run_folder import find_run
+    from tfod_helpers.files.run_folder import reading
 
-    run = find_run(run)
-    with whole_export(folder, run, checkpoint, tflite.FORMAT, precision="int8_full") as part:
+    with (
+        reading(run, checkpoint) as run,
+        whole_export(folder, run, checkpoint, tflite.FORMAT, precision="int8_full") as part,
+    ):
         made = network.of_run(run, checkpoint, "the Edge TPU")
         photos = calibration.photos(made.config, calibrate)
         content = tflite.quantized(made, "int8_full", nms=True, photos=photos, quantize=quantize)

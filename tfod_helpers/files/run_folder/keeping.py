@@ -21,6 +21,7 @@ from tfod_helpers.files.run_folder.run import Run
 
 _SNAPSHOT = ".kept-"
 _OURS = ("checkpoints/", "models/")  # in these, what is gone here is deleted there
+_THEIRS = ("evaluations/", "events/eval/")  # an evaluator writes these where the run is kept
 _TRIES = 3  # of the last copy, which nothing follows
 
 
@@ -120,6 +121,7 @@ class Keeper:
                 f"another machine has trained this run meanwhile, and its {self._run.remote}/run.json is not touched"
             )
         files = {path.relative_to(snapshot).as_posix(): path for path in snapshot.rglob("*") if path.is_file()}
+        files = {name: path for name, path in files.items() if not name.startswith(_THEIRS)}
         for name in sorted(files, key=lambda name: (_rank(name), name)):
             stamp = _stamp(files[name])
             if self._sent.get(name) != stamp:

@@ -9,6 +9,7 @@ It holds everything that one training makes::
     models/           the evaluated models that are kept: the best one and the newest, or more
     events/           TensorBoard event files
     history.csv       one row per logged interval
+    evaluations/      what an evaluator beside the training found: step-N.json each (`training.follow`)
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ class Run:
     Attributes:
         folder: where its files are on this machine.
         remote: where it is kept, a folder of Drive or ``gs://``; empty where ``folder`` is all there is.
+        steady: whether ``folder`` is a reader's own, which holds what it asked for and which nobody writes to.
     """
 
     folder: Path
     remote: str = ""
+    steady: bool = False
 
     def __str__(self) -> str:
         return self.remote or str(self.folder)
@@ -77,6 +80,11 @@ class Run:
         return self.folder / "history.csv"
 
     @property
+    def evaluations(self) -> Path:
+        """What an evaluator found of each model that it judged."""
+        return self.folder / "evaluations"
+
+    @property
     def kept_path(self) -> Path:
         """An empty file that is there once the run was brought to where it is kept."""
         return self.folder / ".kept"
@@ -101,8 +109,9 @@ class Run:
         """
         kept = self.kept_models()
         if not kept:
+            where = str(self) if self.steady else self.models
             raise FileNotFoundError(
-                f"{self.models}: there is no trained model here. Train this run first, with training.train."
+                f"{where}: there is no trained model here. Train this run first, with training.train."
             )
         chosen = kept[-1:] if checkpoint == "last" else kept
         if checkpoint not in ("best", "last"):
@@ -118,6 +127,23 @@ class Run:
     def find_scores(self, checkpoint: Checkpoint = "best") -> dict[str, Any]:
         """Return step, ap, ap50 and threshold of the model that `find_model` finds."""
         return {name: value for name, value in self.find_model(checkpoint).items() if name != "checkpoint"}
+
+    def read_evaluations(self) -> dict[int, dict[str, Any]]:
+        """Return what an evaluator beside the training found (`training.follow`), by the step of the model.
+
+        Raises:
+            ValueError: a file is there and is not JSON.
+        """
+        found, id = {}, self.read_manifest().get("id")
+        for path in self.evaluations.glob("step-*.json"):
+            try:
+                one = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                where = f"{self}: evaluations/{path.name}"
+                raise ValueError(f"{where}: not valid JSON ({error}). Delete it: the model is judged again.") from error
+            if one.get("run") == id:  # not what is left of a run that was deleted and begun anew
+                found[int(one["step"])] = one
+        return dict(sorted(found.items()))
 
     def prefix_of(self, model: dict[str, Any]) -> Path:
         """Return the path of a model's checkpoint as TensorFlow takes it, without an ending."""

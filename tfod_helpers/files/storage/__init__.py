@@ -5,24 +5,26 @@ nothing here opens a file or a bucket to anybody.
 """
 
 from tfod_helpers.files.storage.files import (
+    Stored,
     copy,
     delete,
     download,
-    local_copy,
     read_bytes,
     read_stamped,
     sizes,
     stamp,
     stamps,
     upload,
+    versions,
     write_bytes,
 )
-from tfod_helpers.files.storage.folders import TransferError, Transferred, download_folder, upload_folder
-from tfod_helpers.files.storage.mirrors import local_place, mirror, reading, whole_file, whole_folder
+from tfod_helpers.files.storage.folders import TransferError, Transferred, download_folder, refresh, upload_folder
+from tfod_helpers.files.storage.mirrors import local_copy, local_place, mirror, reading, whole_file, whole_folder
 from tfod_helpers.files.storage.paths import AnyPath, address, bucket_and_name, is_remote, join, split
 
 __all__ = [
     "AnyPath",
+    "Stored",
     "TransferError",
     "Transferred",
     "address",
@@ -39,12 +41,14 @@ __all__ = [
     "read_bytes",
     "read_stamped",
     "reading",
+    "refresh",
     "sizes",
     "split",
     "stamp",
     "stamps",
     "upload",
     "upload_folder",
+    "versions",
     "whole_file",
     "whole_folder",
     "write_bytes",

@@ -7,11 +7,10 @@ import contextlib
 import gzip
 import io
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from tfod_helpers.files import workspace
 from tfod_helpers.files.storage import client
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _UPLOAD_PIECE = 16 << 20  # bytes of a large file that are in memory at once; a broken connection costs so many
+_REPLACED = 5  # times that a file may be replaced while it is fetched
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,33 @@ def look(path: AnyPath) -> Stored:
     found = blob(path)
     found.reload(**patience())
     return Stored.of(found)
+
+
+def of_one_version(path: AnyPath, make: Callable[[Stored], _Made], stored: Stored | None = None) -> _Made:
+    """Return what is made of one version of a file; of a newer one where somebody replaced it meanwhile.
+
+    Args:
+        path: its address.
+        make: fetches a version, and fails where it is there no more.
+        stored: the version to begin with; left out, the newest.
+
+    Raises:
+        FileNotFoundError: there is no such file, or it was deleted meanwhile.
+        OSError: it cannot be read, or is replaced again and again.
+    """
+    for number in range(1, _REPLACED + 1):
+        with explained(path):
+            stored = stored or look(path)
+        try:
+            with explained(path):
+                return make(stored)
+        except Exception:
+            with explained(path):
+                newer = look(path)
+            if newer == stored or number == _REPLACED:
+                raise
+            stored = newer
+    raise AssertionError
 
 
 def fetch(path: AnyPath, stored: Stored, file: IO[bytes] | CallbackIOWrapper) -> None:
@@ -144,14 +173,16 @@ def read_bytes(path: AnyPath) -> bytes:
     if not is_remote(path):
         with open(address(path), "rb", buffering=0) as file:
             return file.read()
-    with explained(path):
-        return _read(path)[0]
+    return _read(path)[0]
 
 
 def _read(path: AnyPath) -> tuple[bytes, Stored]:
-    stored, file = look(path), io.BytesIO()
-    fetch(path, stored, file)
-    return file.getvalue(), stored
+    def one(stored: Stored) -> tuple[bytes, Stored]:
+        file = io.BytesIO()
+        fetch(path, stored, file)
+        return file.getvalue(), stored
+
+    return of_one_version(path, one)
 
 
 def read_stamped(path: AnyPath) -> tuple[bytes, tuple[int, int]] | None:
@@ -162,9 +193,8 @@ def read_stamped(path: AnyPath) -> tuple[bytes, tuple[int, int]] | None:
         OSError: it cannot be read.
     """
     if is_remote(path):
-        with explained(path):
-            data, stored = _read(path)  # of one version, whatever comes after it
-            return data, (stored.size, stored.generation)
+        data, stored = _read(path)  # of one version, whatever comes after it
+        return data, (stored.size, stored.generation)
     with open(address(path), "rb", buffering=0) as file:
         before = _stamp(os.fstat(file.fileno()))
         data = file.read()
@@ -229,6 +259,17 @@ def stamps(folder: AnyPath) -> dict[str, tuple[int, int]]:
         return {name: (found.size, found.generation) for name, found in listed(folder).items()}
 
 
+def versions(folder: AnyPath) -> dict[str, Stored]:
+    """Return what the bucket knows of the files of a folder and of those in it.
+
+    Raises:
+        FileNotFoundError: there is no such bucket.
+        OSError: it cannot be listed.
+    """
+    with explained(folder):
+        return listed(folder)
+
+
 def listed(folder: AnyPath, start: str = "", nested: bool = True) -> dict[str, Stored]:
     """Return what the bucket knows of the files of a folder, by name; call it within `refusals.explained`.
 
@@ -267,10 +308,12 @@ def download(path: AnyPath, local: Path) -> None:
         FileNotFoundError: there is no such file.
         OSError: it cannot be read.
     """
-    with explained(path):
-        stored = look(path)
+
+    def one(stored: Stored) -> None:
         with workspace.whole_file(local) as part, part.open("r+b") as file:
             fetch(path, stored, file)
+
+    of_one_version(path, one)
 
 
 def copy(path: AnyPath, other: AnyPath) -> None:
@@ -295,20 +338,3 @@ def delete(path: AnyPath) -> None:
     """
     with contextlib.suppress(FileNotFoundError), explained(path):
         blob(path).delete(**patience())
-
-
-@contextlib.contextmanager
-def local_copy(path: AnyPath) -> Iterator[Path]:
-    """Give a local path to read a file from: its own, or that of a copy that is removed afterwards.
-
-    Raises:
-        FileNotFoundError: it is in a bucket, and not there.
-        OSError: it cannot be read.
-    """
-    if not is_remote(path):
-        yield Path(address(path))
-        return
-    with tempfile.TemporaryDirectory(prefix="tfod_helpers-") as folder:
-        local = Path(folder) / split(path)[1]
-        download(path, local)
-        yield local

@@ -236,6 +236,21 @@ def _refuse_unsafe(folder: AnyPath, names: Mapping[str, Stored]) -> None:
 # --- one file of a bucket -------------------------------------------------------------------------
 
 
+def refresh(path: AnyPath, local: Path, stored: Stored | None = None) -> None:
+    """Fetch a file that may be replaced meanwhile, whole, unless what is here is equal to it.
+
+    Args:
+        path: its address.
+        local: the file to make, or to replace where it is another.
+        stored: the version that was seen there, where one was; where it is gone, a newer one is taken.
+
+    Raises:
+        FileNotFoundError: it was deleted meanwhile.
+        OSError: it cannot be fetched, or does not fit the disk.
+    """
+    files.of_one_version(path, lambda version: fetch_file(path, version, local), stored)
+
+
 def fetch_file(path: AnyPath, stored: Stored, target: Path, bar: tqdm | None = None) -> bool:
     """Fetch a file, whole or not at all, unless it is here and equal; return whether it was fetched.
 

@@ -97,6 +97,23 @@ def reading(path: AnyPath, *, around: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def local_copy(path: AnyPath) -> Iterator[Path]:
+    """Give a local path to read a file from: its own, or that of a copy that is removed afterwards.
+
+    Raises:
+        FileNotFoundError: it is in a bucket, and not there.
+        OSError: it cannot be read.
+    """
+    if not is_remote(path):
+        yield Path(address(path))
+        return
+    with tempfile.TemporaryDirectory(prefix="tfod_helpers-") as folder:
+        local = Path(folder) / split(path)[1]
+        files.download(path, local)
+        yield local
+
+
+@contextlib.contextmanager
 def whole_file(path: AnyPath) -> Iterator[Path]:
     """Give a temporary path; what was written to it becomes the file at ``path`` when the block ends well.
 
