@@ -8,6 +8,7 @@ resumes from its last checkpoint.
 from tfod_helpers.network.inputs import examples
 from tfod_helpers.training.detecting import detector, load_model
 from tfod_helpers.training.events import show_tensorboard
+from tfod_helpers.training.following import follow
 from tfod_helpers.training.history import History
 from tfod_helpers.training.running import evaluate, start, train
 from tfod_helpers.training.search import BatchTrial, RateTrial, find_batch_size, find_learning_rate
@@ -21,6 +22,7 @@ __all__ = [
     "examples",
     "find_batch_size",
     "find_learning_rate",
+    "follow",
     "load_model",
     "show_tensorboard",
     "start",

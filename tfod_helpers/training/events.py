@@ -21,6 +21,7 @@ from tfod_helpers.training.history import PLANNED
 from tfod_helpers.training.hooks import Hook, Row
 
 SHOWN = 6  # photos of each set
+PHOTOS = "true (green) and predicted (orange)"  # what they are called
 _TRUE, _PREDICTED = (40, 200, 80), (255, 140, 0)  # green and orange, as a colour-blind reader tells them apart too
 _LEAST = 0.3  # confidence of a drawn detection
 
@@ -62,7 +63,7 @@ class Events(Hook):
         shown = np.linspace(0, len(found) - 1, min(SHOWN, len(found))).astype(int)
         drawn = [draw(photos.dataset[n], photos.letterboxed[n], found[n], names) for n in shown]
         with self._writers[which].as_default(step=step):
-            tf.summary.image("true (green) and predicted (orange)", np.stack(drawn), max_outputs=len(drawn))
+            tf.summary.image(PHOTOS, np.stack(drawn), max_outputs=len(drawn))
 
 
 def draw(image: LabelledImage, photo: Letterboxed, found: sv.Detections, names: Sequence[str]) -> np.ndarray:
