@@ -42,14 +42,15 @@ def reading(folder: storage.AnyPath | Run, checkpoint: Checkpoint | None = None)
     if place is None and (not run.read_manifest() or run.read_manifest().get("finished")):
         yield run  # nobody writes to it
         return
-    with contextlib.ExitStack() as stack:
-        if place is None or opening.is_newer_here(run, place.read("run.json")):
-            state = stack.enter_context(_state(run.folder))
+    # A remote run's folder here is replaced as a whole where a newer state is fetched, so states of it lie elsewhere.
+    with _state(opening.own_folder("reads", place.address) if place else run.folder) as state:
+        if place is None:
             bringing.bring(OwnFolder(str(run.folder)), state, checkpoint)
-            if place is not None:
-                _bring_evaluations(place, state)
+        elif opening.is_newer_here(run, place.read("run.json")):
+            bringing.bring(OwnFolder(str(run.folder)), state, checkpoint)
+            _bring_evaluations(place, state)
         else:
-            state = stack.enter_context(_fetched(place, checkpoint))
+            _bring_cached(place, state, checkpoint)
         yield Run(state, str(run), steady=True)
 
 
@@ -68,16 +69,12 @@ def add_file(folder: storage.AnyPath | Run, name: str, path: Path) -> None:
     (remote.of(place) or OwnFolder(str(Path(place).expanduser()))).put(path, name)
 
 
-@contextlib.contextmanager
-def _fetched(place: RemoteFolder, checkpoint: Checkpoint | None) -> Iterator[Path]:
-    """Give a state of a remote run; what was fetched before is looked for in the cache."""
+def _bring_cached(place: RemoteFolder, state: Path, checkpoint: Checkpoint | None) -> None:
+    """Bring a state of a remote run; what of it was fetched before is in the cache."""
     cache = opening.own_folder("reads", place.address)
-    cache.mkdir(parents=True, exist_ok=True)
-    with _state(cache) as state:
-        with workspace.alone(cache):
-            bringing.bring(place, cache, checkpoint)
-            bringing.bring(OwnFolder(str(cache)), state, checkpoint)
-        yield state
+    with workspace.alone(cache):
+        bringing.bring(place, cache, checkpoint)
+        bringing.bring(OwnFolder(str(cache)), state, checkpoint)
 
 
 def _bring_evaluations(place: RemoteFolder, state: Path) -> None:
@@ -89,11 +86,12 @@ def _bring_evaluations(place: RemoteFolder, state: Path) -> None:
 
 @contextlib.contextmanager
 def _state(folder: Path) -> Iterator[Path]:
-    """Give an empty folder within a run's, to link its files in; elsewhere where that may not be written."""
+    """Give an empty folder within another, on whose disk files are linked; elsewhere where that may not be written."""
     for left in folder.glob(f"{_STATE}*"):
         if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
             shutil.rmtree(left, ignore_errors=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         made = tempfile.mkdtemp(prefix=_STATE, dir=folder)
     except OSError:
         made = tempfile.mkdtemp(prefix="tfod_helpers-")
