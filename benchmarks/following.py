@@ -1,6 +1,6 @@
 """Readers of a run that is being written, and an evaluator beside a training, over a bucket's emulator.
 
-    python benchmarks/following.py readers [--reads 500] [--readers 2] [--every 0.25]
+    python benchmarks/following.py readers [--reads 250] [--readers 2] [--every 0.25]
     python benchmarks/following.py evaluator [--steps 300]
 
 `readers` keeps a drawn run in the bucket in a process that saves every quarter of a second: each time a new model and
@@ -191,7 +191,7 @@ def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("readers", "evaluator"))
-    parser.add_argument("--reads", type=int, default=500)
+    parser.add_argument("--reads", type=int, default=250, help="of a run in each place")
     parser.add_argument("--readers", type=int, default=2)
     parser.add_argument("--every", type=float, default=0.25, help="seconds between two saves")
     parser.add_argument("--steps", type=int, default=300)

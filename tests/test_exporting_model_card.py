@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import json
 import shutil
 from pathlib import Path
 
@@ -119,6 +120,17 @@ def test_what_is_gone_is_unknown(
     assert "Their licence is not known to this card" in " ".join(text.split())
     run.update_manifest(best=run.read_manifest()["best"] | {"step": 1})  # another model than this one
     assert gathering.of_run(run, config, "best").intervals == {}
+    manifest = run.read_manifest()
+    judged = {
+        "run": manifest["id"],
+        "step": run.find_model()["step"],
+        "intervals": {"ap": [0.4, 0.6], "f1": [0.1, 0.2]},
+    }
+    run.evaluations.mkdir()
+    for mark, found in (("other photos", {}), (manifest["data"]["validation"]["fingerprint"], {"ap": (0.4, 0.6)})):
+        text = json.dumps(judged | {"photos": {"fingerprint": mark}})
+        (run.evaluations / "step-1.json").write_text(text)  # of an evaluator beside the training
+        assert gathering.of_run(run, config, "best").intervals == found
 
 
 @pytest.mark.tensorflow

@@ -22,15 +22,14 @@ _COMMON = (5, 95)  # percentiles: nine of ten objects lie between them
 def of_run(run: Run, config: ExperimentConfig, checkpoint: Checkpoint) -> Origin:
     """Gather what a run knows of one of its models."""
     manifest, task = run.read_manifest(), config.task
-    best = manifest.get("best") or {}
-    is_best = run.find_model(checkpoint)["step"] == best.get("step")
+    step = run.find_model(checkpoint)["step"]
     weights, started = _weights(manifest)
     terms = manifest.get("weights_terms") or {}
     return Origin(
         network=_network(task.model, is_rcnn=task.is_rcnn),
         parts={which: _photos(manifest, config, which) for which in ("train", "validation")},
         batch_size=task.train_data.global_batch_size,
-        intervals=_intervals(manifest) if is_best else {},
+        intervals=_intervals(run, manifest, step),
         weights=weights,
         started=started,
         licence=terms.get("licence", ""),
@@ -39,9 +38,16 @@ def of_run(run: Run, config: ExperimentConfig, checkpoint: Checkpoint) -> Origin
     )
 
 
-def _intervals(manifest: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    found = manifest.get("best_intervals") or {}
-    return {name: (low, high) for name, (low, high) in found.items() if math.isfinite(low) and math.isfinite(high)}
+def _intervals(run: Run, manifest: dict[str, Any], step: int) -> dict[str, tuple[float, float]]:
+    """Return the intervals of a model's scores, as far as the training or an evaluator on the same photos found them."""
+    found: dict[str, Any] = {}
+    if (manifest.get("best") or {}).get("step") == step:
+        found = manifest.get("best_intervals") or {}
+    elif judged := run.read_evaluations().get(step):
+        same = manifest.get("data", {}).get("validation", {}).get("fingerprint")
+        found = judged["intervals"] if judged["photos"]["fingerprint"] == same else {}
+    known = {name: ends for name, ends in found.items() if None not in ends and all(map(math.isfinite, ends))}
+    return {name: (low, high) for name, (low, high) in known.items() if name in ("ap", "ap50")}
 
 
 def _photos(manifest: dict[str, Any], config: ExperimentConfig, which: str) -> Photos:
