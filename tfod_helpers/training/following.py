@@ -69,7 +69,7 @@ def follow(
         storage.sizes(address)  # there may be no run yet, but there must be the bucket
     follower = _Follower(address, photos)
     heard, seen, problem = time.monotonic(), "", ""
-    while not follower.is_done:
+    while True:
         try:
             news, problem = follower.look(), ""
         except (FileNotFoundError, PermissionError):
@@ -78,6 +78,8 @@ def follow(
             if str(error) != problem:
                 print(f"{error} Looking again every {every:g} seconds.", flush=True)
             news, problem = seen, str(error)
+        if follower.is_done:
+            break
         if news != seen:
             heard, seen = time.monotonic(), news
         elif time.monotonic() - heard >= 60 * patience:

@@ -39,7 +39,7 @@ def of_run(run: Run, config: ExperimentConfig, checkpoint: Checkpoint) -> Origin
 
 
 def _intervals(run: Run, manifest: dict[str, Any], step: int) -> dict[str, tuple[float, float]]:
-    """Return the intervals of a model's scores, as far as the training or an evaluator on the same photos found them."""
+    """Return the intervals of a model's scores, of the training, or of an evaluator on the same photos."""
     found: dict[str, Any] = {}
     if (manifest.get("best") or {}).get("step") == step:
         found = manifest.get("best_intervals") or {}
