@@ -234,8 +234,8 @@ class _Judge:
                 low, high = result.intervals.get(name, (math.nan, math.nan))
                 for tag, value in ((name, getattr(result, name)), (f"{name}_low", low), (f"{name}_high", high)):
                     tf.summary.scalar(tag, value)
-            for name, ap in result.per_class["ap"].items():
-                tf.summary.scalar(f"ap by class/{name}", ap)
+            for label, ap in result.per_class["ap"].items():
+                tf.summary.scalar(f"ap by class/{label}", ap)
             tf.summary.image(events.PHOTOS, np.stack([draw(n) for n in shown]), max_outputs=len(shown))
 
 
