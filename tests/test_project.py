@@ -87,9 +87,9 @@ def run_tool(folder: Path, *cells: list[nbformat.NotebookNode]) -> subprocess.Co
     return subprocess.run(command, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("file", PINNED)
+@pytest.mark.parametrize("file", [*PINNED, "requirements-gpu.txt"])
 def test_every_requirement_is_pinned_and_has_its_reason(file: str) -> None:
-    """Each line of requirements.txt and requirements-tpu.txt names one version and says why the package is there."""
+    """Each line of the requirements files names one version and says why the package is there."""
     assert pins(file)
     for name, (version, reason) in pins(file).items():
         assert Version(version), name
