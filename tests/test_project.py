@@ -56,7 +56,7 @@ def pins(file: str = "requirements.txt") -> dict[str, tuple[str, str]]:
         if not line.startswith("#"):
             wanted, _, reason = line.partition("#")
             name, _, version = wanted.strip().partition("==")
-            found[canonicalize_name(name)] = (version, reason.strip())
+            found[canonicalize_name(name.partition("[")[0])] = (version, reason.strip())
     return found
 
 

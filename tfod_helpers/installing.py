@@ -228,7 +228,7 @@ def pins() -> dict[str, str]:
         for line in path.read_text(encoding="utf-8").splitlines():
             name, pinned, version = line.partition("#")[0].partition("==")
             if pinned:
-                found[canonicalize_name(name.strip())] = version.strip()
+                found[canonicalize_name(name.partition("[")[0].strip())] = version.strip()
     return found
 
 

@@ -6,6 +6,7 @@ down, with ``tensorflow`` in its TPU build, and each line says which packages ne
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -58,6 +59,11 @@ def render() -> str:
     askers = closure(roots)
     lines = [line("tensorflow-tpu", metadata.version("tensorflow"), TENSORFLOW), line("libtpu", *LIBTPU)]
     direct = [text for text in NEEDED.read_text(encoding="utf-8").splitlines() if not text.startswith("tensorflow==")]
+    # pip takes no extras in constraints, as which 'make env' gives it this file; what an extra brings is listed below.
+    direct = [
+        re.sub(r"^([\w-]+)(\[\w+\])(==\S+)", lambda one: f"{one[1]}{one[3]}{' ' * len(one[2])}", text)
+        for text in direct
+    ]
     start = next(number for number, text in enumerate(direct) if text.startswith("# ---"))
     named = {canonicalize_name(one.name) for one in roots}
     brought = []

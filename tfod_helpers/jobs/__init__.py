@@ -1,14 +1,16 @@
 """A config and a run folder, given to machines that somebody else keeps: trained there, followed from here.
 
-On each of those machines ``python -m tfod_helpers.training CONFIG RUN`` runs; the checkpoints are in the run folder, as
-with a training on one machine.
+On each of those machines `training.train` runs, on Vertex AI as ``python -m tfod_helpers.training CONFIG RUN``; the
+checkpoints are in the run folder, as with a training on one machine.
 
 * `vertex` plans a job of Vertex AI; the plan says what it costs, and ``submit`` sends it.
 * `find` finds the job of a run folder again.
+* `ray` trains on machines that Ray keeps, a laptop's processes or a cluster's nodes, and waits for the end.
 """
 
+from tfod_helpers.jobs.ray_train import ray
 from tfod_helpers.jobs.vertex_ai import vertex
 from tfod_helpers.jobs.vertex_job import VertexJob, find
 from tfod_helpers.jobs.vertex_plan import JobError, VertexPlan
 
-__all__ = ["JobError", "VertexJob", "VertexPlan", "find", "vertex"]
+__all__ = ["JobError", "VertexJob", "VertexPlan", "find", "ray", "vertex"]

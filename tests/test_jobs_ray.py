@@ -1,0 +1,234 @@
+"""Trainings in Ray's hands: a machine that is lost, what a new group would not mend, and clusters that do not fit."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import random
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from small_training import Small, Trained
+
+from tfod_helpers import jobs
+from tfod_helpers.files.run_folder import Run
+from tfod_helpers.jobs import ray_cluster, ray_train, ray_workers
+
+NODES = [{"NodeID": name, "NodeManagerAddress": name} for name in ("10.0.0.1", "10.0.0.2")]
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[ray_cluster.Share]:
+    """A Ray of this process's own with room for two machines, which trainings here join."""
+    with ray_cluster.joined("local", 2, 1, None) as share:
+        yield share
+
+
+def workers() -> list[psutil.Process]:
+    """Ray's processes of this process's own that train."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def kill_one(run: Run, after: int, number: int) -> None:
+    """Kill one of the machines once the run has saved a step."""
+    while not run.manifest_path.exists() or run.read_manifest().get("step", 0) < after:
+        time.sleep(0.05)
+    time.sleep(random.random())
+    random.choice(workers()).send_signal(number)
+
+
+# --- a machine that is lost -----------------------------------------------------------------------
+
+
+@pytest.mark.tensorflow
+def test_a_training_outlives_a_machine_that_is_killed(
+    small: Small, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three processes of Ray's train; one is killed at random, three new ones go on, and nothing of Ray's stays.
+
+    No other test starts these processes, so it takes as long as they take to begin, twice.
+    """
+    import ray
+    from tfod_helpers import experiment
+
+    config = experiment.change(small.config, {"task.train_data.global_batch_size": 6})
+    run = Run(tmp_path / "run")
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), dict(os.environ)
+    threading.Thread(target=kill_one, args=(run, 8, signal.SIGKILL), daemon=True).start()
+    history = jobs.ray(config, run.folder, machines=3, restarts=1)
+    assert history.frame["step"].iloc[-1] == config.trainer.train_steps
+    manifest = run.read_manifest()
+    assert [one["devices"] for one in manifest["machines"]] == [3, 3]
+    assert manifest["machines"][1]["from_step"] >= 8  # a checkpoint each 8 steps, of which one was there
+    low, high = trained.run.read_manifest()["best_intervals"]["ap"]
+    assert low <= history.best["ap"] <= max(high, 1.0)
+    said = capsys.readouterr().out
+    assert re.search(r"Machine [123] of 3 was lost \(its process ended\)\. Starting again, 1 of 1 times\.", said)
+    assert f"Resuming from step {manifest['machines'][1]['from_step']} of" in said
+    assert not ray.is_initialized()
+    assert not workers()
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), dict(os.environ)) == before
+
+
+@pytest.mark.tensorflow
+def test_what_the_user_has_to_mend_comes_out_as_it_is(
+    small: Small, trained: Trained, started: ray_cluster.Share, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run folder of another training is refused in training's words, at once: nothing is started again."""
+    from tfod_helpers import experiment
+
+    other = experiment.change(small.config, {"trainer.optimizer_config.warmup.linear.warmup_steps": 7})
+    before = trained.run.manifest_path.read_bytes()
+    with pytest.raises(ValueError, match="warmup_steps"):
+        jobs.ray(other, trained.run, machines=2, restarts=5)
+    assert trained.run.manifest_path.read_bytes() == before
+    assert "Starting again" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ConnectionError("machine 2 is gone"), ray_workers.LostError),
+        (SystemExit(143), ray_workers.LostError),
+        (KeyboardInterrupt(), ray_workers.FaultError),
+        (ValueError("no such class"), ray_workers.FaultError),
+        (FloatingPointError("the loss is NaN"), ray_workers.FaultError),
+        (RuntimeError("numpy 2.4 breaks it"), ray_workers.FaultError),
+    ],
+)
+@pytest.mark.tensorflow
+def test_only_what_a_new_group_mends_starts_one(
+    error: BaseException, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is gone is a loss; whatever training.train raises besides is kept, and final."""
+    monkeypatch.setattr(ray_workers, "_SETTLE", 0.0)
+    with pytest.raises(kind) as caught, ray_workers._told():
+        raise error
+    assert kind is ray_workers.LostError or caught.value.error is error
+
+
+def test_a_loss_is_said_in_a_sentence() -> None:
+    """The machine that died is named, before those that only noticed; a full memory is told from a kill."""
+    killed, noticed = RuntimeError("Worker exit type: SYSTEM_ERROR"), ray_workers.LostError("machine 2 is gone")
+    assert ray_train.reason({0: noticed, 1: killed}, 3) == "Machine 2 of 3 was lost (its process ended)."
+    full = RuntimeError("Task was killed due to the node running low on memory: OutOfMemoryError")
+    assert ray_train.reason({2: full}, 3) == "Machine 3 of 3 was lost (its memory was full)."
+    assert ray_train.reason({0: noticed, 2: noticed}, 3) == "A machine was lost: machine 2 is gone."
+
+
+# --- clusters that do not fit ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"machines": 0}, "machines must be 1 or more, got 0"),
+        ({"restarts": -1}, "restarts must be 0 or more, got -1"),
+        ({"cpus": 0}, "cpus must be more than 0, got 0"),
+        ({"gpus": -1}, "gpus must be 0 or more, or None, got -1"),
+    ],
+)
+def test_arguments_are_checked_first(wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
+    """An argument that cannot be is refused before Ray is started, or a folder made."""
+    config: Any = None  # which nobody looks at
+    with pytest.raises(ValueError, match=re.escape(said)):
+        jobs.ray(config, tmp_path / "run", **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_ray_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the extra is missing, the error names it."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    config: Any = None
+    with pytest.raises(ImportError, match=r"pip install 'tfod_helpers\[ray\]'"):
+        jobs.ray(config, tmp_path / "run")
+
+
+def test_a_share_that_the_cluster_lacks_is_said(started: ray_cluster.Share) -> None:
+    """More than there is is waited for as long as was said, and the error holds what is asked and what there is."""
+    started.wait(30)  # what it was started for, it has
+    with pytest.raises(TimeoutError) as caught:
+        dataclasses.replace(started, machines=99, gpus=1).wait(0.1)
+    assert "99 machines are asked for, each with 1 CPU and 1 GPU, and the cluster has" in str(caught.value)
+    assert "and no GPUs on 1 node" in str(caught.value)
+
+
+def test_a_wish_for_gpus_on_a_machine_without_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ray of its own will never have more GPUs than the machine, so nobody waits for them; it is ended."""
+    import ray
+
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda address, **settings: asked.update(settings, address=address))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True}])
+    monkeypatch.setattr(ray, "shutdown", lambda: asked.update(ended=True))
+    with pytest.raises(ValueError, match="3 machines are asked for, each with 1 CPU and 1 GPU, and the cluster has 2 CPU"):
+        with ray_cluster.joined(None, 3, 1, 1):
+            pass
+    assert asked["ended"]
+    assert (asked["address"], asked["include_dashboard"], asked["_node_ip_address"]) == ("local", False, "127.0.0.1")
+
+
+def test_an_address_where_nobody_is() -> None:
+    """A wrong address is said with what to do; nothing is started instead."""
+    with pytest.raises(ConnectionError, match=r"There is no Ray cluster at '127\.0\.0\.1:1'"):
+        with ray_cluster.joined("127.0.0.1:1", 1, 1, None):
+            pass
+
+
+@pytest.fixture
+def two_nodes(monkeypatch: pytest.MonkeyPatch) -> ray_cluster.Share:
+    """A cluster of two nodes, whose answers the tests choose by replacing `_ask`."""
+    monkeypatch.setattr(ray_cluster, "_nodes", lambda: NODES)
+    return ray_cluster.Share(2, 1, 0)
+
+
+def test_nodes_that_do_not_share_the_run_folder_are_named(
+    two_nodes: ray_cluster.Share, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run folder on this machine's own disk is refused where there are several; on a shared one it is taken."""
+    look = ray_cluster._look(str(tmp_path / "nothing"))
+    asked: list[Any] = []
+
+    def ask(nodes: list[dict[str, Any]], seen: Any) -> list[Any]:
+        asked.append(seen())
+        return [("10.0.0.1", *seen()), ("10.0.0.2", *blind())]
+
+    blind = look
+    monkeypatch.setattr(ray_cluster, "_ask", ask)
+    with pytest.raises(ValueError, match=r"the node 10\.0\.0\.2 does not have this folder, and all 2 nodes"):
+        two_nodes.check_nodes(str(tmp_path / "run"))
+    assert asked[0][1], "the node that has the folder did not see the file in it"
+    assert list((tmp_path / "run").iterdir()) == []  # the file is gone again
+    blind = ray_cluster._look("")
+    two_nodes.check_nodes(str(tmp_path / "run"))
+    two_nodes.check_nodes("gs://bucket/run")
+
+
+def test_nodes_of_other_versions_are_named(
+    two_nodes: ray_cluster.Share, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A node with another TensorFlow, or without this package, is refused before it trains."""
+    versions, _ = ray_cluster._look("")()
+    assert versions["tfod_helpers"]
+    for package, found in (("tensorflow", "2.19.0"), ("tfod_helpers", None)):
+        other = versions | {package: found}
+        monkeypatch.setattr(ray_cluster, "_ask", lambda nodes, look, other=other: [("10.0.0.2", other, True)])
+        said = f"The node 10.0.0.2 has {package} {found or 'missing'} (here {versions[package]})"
+        with pytest.raises(ValueError, match=re.escape(said)):
+            two_nodes.check_nodes(str(tmp_path / "run"))
