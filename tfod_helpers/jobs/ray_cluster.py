@@ -7,6 +7,7 @@ import importlib
 import math
 import os
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,8 @@ from typing import Any
 from tfod_helpers.files import storage
 
 _ADDRESS = "RAY_ADDRESS"  # the environment variable by which Ray says where a job's cluster is
+_TRIES = 3  # to start Ray: on a busy machine it gives up by itself after half a minute
+_ANSWER = 10.0  # seconds for a cluster to answer
 _STORE = 100_000_000  # bytes that a Ray of our own keeps its objects in; its checkpoints are files
 _PACKAGES = ("tensorflow", "tf-models-official", "tf_keras", "numpy")  # whose versions have to be the same everywhere
 
@@ -105,7 +108,7 @@ class Share:
 
 
 def actor(kind: type) -> Any:
-    """Return an object of a class that lives beside this program, as long as it does, and that all machines can call."""
+    """Return an object of a class that lives beside this program, as long as it does; all machines can call it."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -153,15 +156,14 @@ def joined(address: str | None, machines: int, cpus: float, gpus: int | None) ->
         return
     address = address or os.environ.get(_ADDRESS) or "local"
     try:
+        _reach(address)
         with environment({"RAY_USAGE_STATS_ENABLED": "0"}), _own_sigterm():
             if address == "local":
                 # A machine that has fewer cores than processes makes them take turns.
-                room = max(os.cpu_count() or 1, math.ceil(machines * cpus))
-                alone = {"num_cpus": room, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-                ray.init("local", log_to_driver=False, logging_level="ERROR", object_store_memory=_STORE, **alone)
+                _start(max(os.cpu_count() or 1, math.ceil(machines * cpus)))
             else:
                 ray.init(address, log_to_driver=False, logging_level="ERROR")
-    except ConnectionError as error:
+    except OSError as error:
         raise ConnectionError(
             f"There is no Ray cluster at {address!r} ({str(error).splitlines()[0][:200]}). Start one (ray start "
             f"--head), give its address, or leave the address out to train on this machine alone."
@@ -173,6 +175,32 @@ def joined(address: str | None, machines: int, cpus: float, gpus: int | None) ->
         yield share
     finally:
         ray.shutdown()
+
+
+def _start(cores: int) -> None:
+    """Start a Ray that this machine alone reaches, and that says that it has so many cores.
+
+    Raises:
+        RuntimeError: it does not come up.
+    """
+    import ray
+
+    alone = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "object_store_memory": _STORE}
+    for _ in range(_TRIES):
+        try:
+            ray.init("local", num_cpus=cores, log_to_driver=False, logging_level="ERROR", **alone)
+            return
+        except Exception as error:  # it raises no narrower one after half a minute
+            ray.shutdown()
+            reason = str(error).splitlines()[0][:200]
+    raise RuntimeError(f"Ray did not start on this machine, tried {_TRIES} times ({reason}). End what keeps it busy.")
+
+
+def _reach(address: str) -> None:
+    """Raise OSError where nobody listens at ``host:port``; Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
 
 
 def _share(machines: int, cpus: float, gpus: int | None) -> Share:
