@@ -30,9 +30,10 @@ COPY pyproject.toml requirements.txt requirements-tpu.txt requirements-gpu.txt .
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
     extras = project['optional-dependencies']; \
     print(*project['dependencies'], *extras['train'], *extras['cloud'], *extras['heic'], sep='\n')" > wanted.txt
+# pip takes no extras in constraints.
 RUN case "$CHIP" in gpu) plain='tensorflow[and-cuda]' ;; tpu) plain='tensorflow' ;; \
     *) echo "CHIP is gpu or tpu, and not '$CHIP'" >&2; exit 1 ;; esac; \
-    pip install --requirement wanted.txt "$plain" \
+    sed -i 's/\[.*\]==/==/' requirements.txt && pip install --requirement wanted.txt "$plain" \
     --constraint requirements.txt --constraint requirements-tpu.txt --constraint requirements-gpu.txt
 # Both builds have the same files, and packages ask for the plain one: it goes once all are there.
 RUN if [ "$CHIP" = tpu ]; then sed -n '/^tensorflow-tpu==/p; /^libtpu==/p' requirements-tpu.txt > tpu.txt && \
