@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 import pandas as pd
 import supervision as sv
 from numpy.typing import ArrayLike
+from pycocotools import mask as coder
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, masks
 
 SIDE = 500
 
@@ -71,15 +73,45 @@ def _boxes(random: np.random.Generator, count: int) -> np.ndarray:
     return np.concatenate([low, low + np.exp(random.uniform(np.log(8), np.log(SIDE * 0.4), (count, 2)))], axis=1)
 
 
-def by_pycocotools(dataset: Dataset, found: list[sv.Detections]) -> COCOeval:
-    """COCO's counts, without this project's conversions."""
+def with_masks(dataset: Dataset, found: list[sv.Detections], seed: int) -> tuple[Dataset, list[sv.Detections]]:
+    """The same with a mask for each box: an ellipse about as large, of a detection a bit another one."""
+    random = np.random.default_rng(seed)
+    images, seen = [], []
+    for image, one in zip(dataset, found, strict=True):
+        drawn = [_ellipse(random, box_xyxy, image) for box_xyxy in image.boxes_xyxy]
+        images.append(replace(image, masks=tuple(map(masks.encode, drawn))))
+        pixels = [_ellipse(random, box_xyxy, image) for box_xyxy in one.xyxy]
+        mask = np.array(pixels, bool).reshape(-1, image.height, image.width)
+        seen.append(replace(one, mask=mask))
+    return replace(dataset, images=tuple(images)), seen
+
+
+def _ellipse(random: np.random.Generator, box_xyxy: np.ndarray, image: LabelledImage) -> np.ndarray:
+    (x0, y0, x1, y1), share = box_xyxy.tolist(), random.uniform(0.6, 1.2)
+    x, y = (np.arange(side) + 0.5 for side in (image.width, image.height))
+    away = (2 * (x - (x0 + x1) / 2) / (x1 - x0)) ** 2 + ((2 * (y - (y0 + y1) / 2) / (y1 - y0)) ** 2)[:, None]
+    return away < share
+
+
+def by_pycocotools(dataset: Dataset, found: list[sv.Detections], kind: str = "bbox") -> COCOeval:
+    """COCO's counts, without this project's conversions; of masks where the kind is segm."""
     annotations, results = [], []
     for n, (image, seen) in enumerate(zip(dataset, found, strict=True)):
         for (x0, y0, x1, y1), label, crowd in zip(image.boxes_xyxy.tolist(), image.labels, image.crowd, strict=True):
             place = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": int(crowd)}
             annotations.append({"id": len(annotations) + 1, "image_id": n, "category_id": int(label), **place})
+        mine = annotations[len(annotations) - len(image.labels) :]
+        size = [image.height, image.width]
+        for one, counts in zip(mine, image.masks or (), strict=bool(image.masks)):
+            one["segmentation"] = {"size": size, "counts": counts}
+            one["area"] = float(coder.area(one["segmentation"]))
+        for one, area in zip(mine, [] if image.areas is None else image.areas.tolist(), strict=image.areas is not None):
+            one["area"] = area
         for k, (x0, y0, x1, y1) in enumerate(seen.xyxy.tolist()):
-            one = {"image_id": n, "category_id": int(seen.class_id[k]), "bbox": [x0, y0, x1 - x0, y1 - y0]}
+            place = {"bbox": [x0, y0, x1 - x0, y1 - y0]}
+            if kind == "segm":
+                place = {"segmentation": coder.encode(np.asfortranarray(seen.mask[k], np.uint8))}
+            one = {"image_id": n, "category_id": int(seen.class_id[k]), **place}
             results.append({**one, "score": float(seen.confidence[k])})
     truth = {
         "info": [],
@@ -87,17 +119,17 @@ def by_pycocotools(dataset: Dataset, found: list[sv.Detections]) -> COCOeval:
         "categories": [{"id": number, "name": name} for number, name in enumerate(dataset.label_map, 1)],
         "annotations": annotations,
     }
-    return run_pycocotools(truth, results)
+    return run_pycocotools(truth, results, kind)
 
 
-def run_pycocotools(truth: Path | dict[str, Any], results: str | list[dict[str, Any]]) -> COCOeval:
-    """COCO's own counting of boxes, silent; truth and results are files, or what is in them."""
+def run_pycocotools(truth: Path | dict[str, Any], results: str | list[dict[str, Any]], kind: str = "bbox") -> COCOeval:
+    """COCO's own counting of boxes or masks, silent; truth and results are files, or what is in them."""
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(truth if isinstance(truth, Path) else None)
         if isinstance(truth, dict):
             coco.dataset = truth
             coco.createIndex()
-        counted = COCOeval(coco, coco.loadRes(results), "bbox")
+        counted = COCOeval(coco, coco.loadRes(results), kind)
         counted.evaluate()
         counted.accumulate()
         counted.summarize()

@@ -403,6 +403,7 @@ def test_areas_of_masks_are_pycocotools_own(seed: int) -> None:
         pixels.append(height * width)
         expected.append(int(coder.area({"size": [height, width], "counts": counts[-1]})))
         np.testing.assert_array_equal(masks.decode(counts[-1], width, height), drawn)
+        assert masks.runs(drawn).tolist() == masks.run_lengths(counts[-1])
     for one in (b"", b"\x00~", counts[0][:-1] + b"o", b"o" * 30 + b"0", masks.encode(np.ones((61, 60)))):
         at = int(random.integers(0, len(counts) + 1))
         counts.insert(at, one)

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from PIL import Image, ImageOps
 from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.detector import Detector, ExportFacts
+from tfod_helpers.detector.detections import in_photo
+from tfod_helpers.photos import Letterboxed
 from tfod_helpers.presets.resizing import RESIZES
 from tfod_helpers.problems import DatasetError
 
@@ -372,3 +375,18 @@ def test_masks_lie_in_their_boxes_in_the_pixels_of_the_photo(resize: str) -> Non
     assert cat[55:65].all()
     assert not cat[0, :10].any()
     assert Detector(bright_spot, LABEL_MAP, SIDE, 0.1).detect(photo).mask is None
+
+
+def test_masks_of_a_large_photo_take_little_memory() -> None:
+    """A hundred masks of twelve megapixels, a gigabyte as pixels, are kept as the outlines that they have."""
+    boxes_xyxy = np.tile(np.array([[10, 10, 20, 20]], np.float32), (100, 1))[None]
+    outputs = {"boxes_xyxy": boxes_xyxy, "scores": np.full((1, 100), 0.9), "classes": np.ones((1, 100))}
+    outputs |= {"count": np.array([100]), "masks": np.ones((1, 100, 28, 28), np.float32)}
+    photo = Letterboxed(np.zeros((SIDE, SIDE, 3), np.uint8), (SIDE / 4000, SIDE / 4000), 4000, 3000)
+    tracemalloc.start()
+    found = in_photo(outputs, 0, photo, 0.5, np.array(["cat"]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.mask.shape == (100, 3000, 4000)
+    assert found.mask[99].sum() == pytest.approx(np.prod(found.xyxy[99, 2:] - found.xyxy[99, :2]), rel=0.01)
+    assert peak < 100e6

@@ -298,11 +298,14 @@ def test_labels_show_names_of_any_script_and_the_number_of_the_object(monkeypatc
     assert said == [[f"{long} 0.90", "#3 Füchsin 0.90"]]
 
 
-def test_masks_are_drawn() -> None:
-    """What a Mask R-CNN found is tinted in the class's colour."""
+@pytest.mark.parametrize("compact", [False, True])
+def test_masks_are_drawn(compact: bool) -> None:
+    """What a Mask R-CNN found is tinted in the class's colour, as pixels or in short."""
     found = found_at([100, 100, 200, 200])
     found.mask = np.zeros((1, 480, 640), bool)
     found.mask[0, 120:180, 120:180] = True
+    if compact:
+        found.mask = sv.CompactMask.from_dense(found.mask, found.xyxy, (480, 640))
     drawn = drawing.draw(np.zeros((480, 640, 3), np.uint8), found, (), ["cat", "dog"])
     assert drawn[150, 150, 2] > 60  # blue
     assert not drawn[110, 110].any()

@@ -109,10 +109,11 @@ def test_of_two_objects_that_fit_as_well_the_later_is_found() -> None:
     assert_as_pycocotools(Dataset((image,), LabelMap(["cat"])), [seen])
 
 
-def test_benchmark_runs_and_finds_no_difference() -> None:
+@pytest.mark.parametrize("what", [[], ["--masks"]])
+def test_benchmark_runs_and_finds_no_difference(what: list[str]) -> None:
     """The comparison with pycocotools, on a few images, prints the ratio and a difference of nothing."""
     benchmark = Path(__file__).parents[1] / "benchmarks" / "evaluation.py"
-    command = [sys.executable, str(benchmark), "--images", "60", "--classes", "7", "--repeats", "1"]
+    command = [sys.executable, str(benchmark), "--images", "30", "--classes", "7", "--repeats", "1", *what]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(r"times as fast as pycocotools; greatest difference (0|\d(\.\d+)?e-\d+)$", done.stdout.strip())

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
-from evaluation_parts import made_up
+from evaluation_parts import made_up, with_masks
 from picture_parts import CAT_DOG, all_found, detections, drawn, few_photos, photo, words
 from PIL import Image
 
 from tfod_helpers import evaluation, pictures
-from tfod_helpers.annotations import Dataset
+from tfod_helpers.annotations import Dataset, masks
+from tfod_helpers.annotations.appearance import VERMILLION
 from tfod_helpers.pictures.gallery import view_around
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or a bad layout would warn
@@ -181,3 +184,45 @@ def test_picture_in_more_dots_is_larger_and_comes_back(result: evaluation.Evalua
         assert large.width == pytest.approx(2 * usual.width, abs=2)
     with Image.open(io.BytesIO(picture.to_bytes())) as again, Image.open(io.BytesIO(before)) as usual:
         assert again.size == usual.size
+
+
+def test_masks_of_mistakes_are_tinted(result: evaluation.Evaluation) -> None:
+    """A crop has the masks of its mark in the mark's colour, over the object alone; a set without masks has none."""
+    assert not [image for axes in pictures.show_mistakes(result).axes for image in axes.images[1:]]
+    whole = [image.boxes_xyxy.round().astype(int) for image in result.dataset]
+    drawn_masks = [np.zeros((len(boxes), 240, 320), bool) for boxes in whole]
+    for pixels, boxes in zip(drawn_masks, whole, strict=True):
+        for one, (x0, y0, x1, y1) in zip(pixels, boxes, strict=True):
+            one[y0 : (y0 + y1) // 2, x0:x1] = True  # the upper half of each box
+    dataset = replace(
+        result.dataset,
+        images=tuple(
+            replace(image, masks=tuple(map(masks.encode, pixels)))
+            for image, pixels in zip(result.dataset, drawn_masks, strict=True)
+        ),
+    )
+    found = [replace(one, mask=np.ones((len(one), 240, 320), bool)) for one in result.detections]
+    picture = pictures.show_mistakes(evaluation.score(dataset, found), kind="missed")
+    (axes,) = picture.axes
+    _, tint = axes.images
+    assert tint.get_gid() == "mask"
+    shown = tint.get_array()
+    assert np.allclose(shown[0, 0, :3], matplotlib.colors.to_rgb(VERMILLION))
+    x0, x1, y1, y0 = tint.get_extent()
+    dog = ((np.array([150, 60, 300, 140]) - [x0, y0, x0, y0]) / (x1 - x0) * shown.shape[1]).astype(int)
+    inside = shown[dog[1] + 2 : dog[3] - 2, dog[0] + 2 : dog[2] - 2, 3]
+    assert inside.min() == pytest.approx(0.45, abs=0.01)
+    assert shown[..., 3].sum() == pytest.approx(0.45 * (dog[2] - dog[0]) * (dog[3] - dog[1]), rel=0.05)
+
+
+def test_ap_of_masks_is_drawn_beside_that_of_boxes() -> None:
+    """Where masks were scored, the headline says their AP with its interval, and each class has a diamond there."""
+    dataset, found = with_masks(*made_up(2, images=10), 2)
+    result = evaluation.score(dataset, found, resamples=50)
+    picture = pictures.plot_evaluation(result)
+    low, high = result.masks.intervals["ap"]
+    assert f"\nmasks: AP {result.masks.ap:.2f} (95 %: {low:.2f} to {high:.2f}), AP50" in picture.get_suptitle()
+    bars = picture.axes[1]
+    diamonds = [float(line.get_xdata()[0]) for line in bars.lines if line.get_gid() == "masks"]
+    assert sorted(diamonds) == sorted(result.masks.per_class["ap"].dropna())
+    assert "masks" not in pictures.plot_evaluation(replace(result, masks=None)).get_suptitle()

@@ -14,7 +14,7 @@ from picture_parts import CAT_DOG, all_found, detections, drawn, few_photos, odd
 from PIL import Image
 
 from tfod_helpers import pictures
-from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.annotations import Dataset, LabelMap, masks
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or a bad layout would warn
 
@@ -194,3 +194,22 @@ def test_photo_that_cannot_be_shown_is_a_grey_card(few: Dataset) -> None:
     assert [len(drawn(axes, "card")) for axes in picture.axes] == [1, 1, *[0] * 10]
     assert [len(axes.images) for axes in picture.axes] == [0, 0, *[1] * 10]
     assert picture.to_bytes()
+
+
+def test_masks_are_shown_where_there_are_some(few: Dataset) -> None:
+    """Labelled masks, those that a detector found and encoded ones are tinted; photos without show boxes alone."""
+    image = few[0]
+    pixels = np.zeros((len(image.labels), image.height, image.width), bool)
+    pixels[:, 40:90, 30:60] = True
+    labelled = replace(image, masks=tuple(map(masks.encode, pixels)))
+    compact = sv.CompactMask.from_dense(pixels, image.boxes_xyxy, pixels.shape[1:])
+    found = [replace(all_found(image), mask=one) for one in (pixels, compact)]
+    found.append(replace(all_found(image), data={"rle": np.array(labelled.masks, object)}))
+    shown = [pictures.show_images(Dataset((labelled,), CAT_DOG))]
+    shown += [pictures.show_detections(image, one) for one in found]
+    shown += [pictures.show_predictions(Dataset((labelled,), CAT_DOG), [one]) for one in found]
+    for picture in shown:
+        for axes in picture.axes:
+            assert [tint.get_gid() for tint in axes.images] == [None, "mask", "mask"]
+            assert 0.001 < (axes.images[1].get_array()[..., 3] > 0).mean() < 0.1
+    assert len(pictures.show_images(few, count=1).axes[0].images) == 1

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_parts import detections, made_up
+from evaluation_parts import detections, made_up, with_masks
 from picture_parts import few_photos
 from PIL import Image
 
@@ -243,3 +243,19 @@ def test_report_keeps_what_it_was_made_of(result: evaluation.Evaluation) -> None
     assert scored.detections is found
     assert "dataset=" not in repr(scored)
     assert np.isfinite(scored.ap)
+
+
+def test_masks_stand_beside_boxes(saved: Path, tmp_path: Path) -> None:
+    """Where masks were scored, the page and evaluation.json have their scores; elsewhere neither speaks of masks."""
+    dataset, found = with_masks(*made_up(1, images=3, ghosts=0), 1)
+    result = evaluation.score(dataset, found, resamples=50)
+    page_ = Page(report.write(result, tmp_path / "a").read_text(encoding="utf-8"))
+    low, high = result.masks.intervals["ap"]
+    assert {f"{result.masks.ap:.2f} ({low:.2f} to {high:.2f})", "AP of the masks", "masks: AP (95 %)"} <= {*page_.words}
+    assert f"The AP of its masks is {result.masks.ap:.2f}." in page.in_a_sentence(result)
+    numbers = json.loads((tmp_path / "a/evaluation.json").read_text(encoding="utf-8"))
+    assert numbers["masks"]["coco"]["AP75"] == result.masks.ap75
+    assert numbers["masks"]["per_class"]["class 1"]["ap"] == result.masks.per_class["ap"]["class 1"]
+    assert numbers["masks"]["intervals_95"]["ap50"] == list(result.masks.intervals["ap50"])
+    assert not any("masks" in words for words in Page((saved / "report.html").read_text(encoding="utf-8")).words)
+    assert json.loads((saved / "evaluation.json").read_text(encoding="utf-8"))["masks"] is None

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-_MOST_BYTES = 4_000_000  # of encodings that are decoded at a time
+_MOST_BYTES = 20_000  # of encodings that are decoded at a time: what a processor's cache holds
 _MOST_GROUPS = 7  # of 5 bits, in a length; more would be a photo of terapixels
 
 
@@ -65,6 +65,17 @@ def encode(pixels: np.ndarray) -> bytes:
     return counts
 
 
+def runs(pixels: np.ndarray) -> np.ndarray:
+    """Return the lengths of a mask's runs, not compressed: int64, that of what is outside first.
+
+    Args:
+        pixels: bool, shape (height, width).
+    """
+    column = pixels.ravel(order="F")
+    changes = np.flatnonzero(column[1:] != column[:-1]) + 1
+    return np.diff(np.concatenate([[0] * (1 + int(column[0])), changes, [len(column)]]))
+
+
 def areas(counts: Sequence[bytes], pixels: np.ndarray) -> np.ndarray:
     """Return how many pixels are inside of each of many masks.
 
@@ -80,49 +91,54 @@ def areas(counts: Sequence[bytes], pixels: np.ndarray) -> np.ndarray:
 
 
 def _parts(counts: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """Yield where parts of some MB begin and end."""
+    """Yield where parts of `_MOST_BYTES`, of one mask at least, begin and end."""
     ends = np.cumsum([len(one) for one in counts])
     cuts = np.flatnonzero(np.diff(ends // _MOST_BYTES)) + 1
     yield from itertools.pairwise(sorted({0, *cuts.tolist(), len(counts)}))
 
 
 def _areas(counts: Sequence[bytes], pixels: np.ndarray) -> np.ndarray:
+    bits = np.frombuffer(b"".join(counts), np.uint8) - np.uint8(48)
     lengths = np.array([len(one) for one in counts])
-    bits = np.frombuffer(b"".join(counts), np.uint8).astype(np.int64) - 48
-    mask = np.repeat(np.arange(len(counts)), lengths)  # that each byte is of
-    last = (bits & 0x20) == 0  # of the groups of a number
-    ends = np.flatnonzero(last)
-    starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
-    bad = np.zeros(len(counts), bool)
-    bad[mask[(bits < 0) | (bits > 63)]] = True
-    bad[lengths == 0] = True
-    final = np.cumsum(lengths)[lengths > 0] - 1
-    bad[mask[final[~last[final]]]] = True  # cut off
-    bad[mask[ends[ends - starts >= _MOST_GROUPS]]] = True
+    bad, final = lengths == 0, np.cumsum(lengths) - 1
+    ends = np.flatnonzero((bits & 0x20) == 0)  # of the groups of a number
+    groups = np.diff(ends, prepend=-1)
+    bad[~bad] = (bits[final[~bad]] & 0x20) != 0  # cut off
+    for wrong in (np.flatnonzero(bits > 63), ends[groups > _MOST_GROUPS]):
+        bad[np.searchsorted(final, wrong)] = True
     if bad.any():  # what a bad one holds would run over into the next
         found = np.full(len(counts), -1, np.int64)
         good = np.flatnonzero(~bad)
         if len(good):
             found[good] = _areas([counts[number] for number in good], pixels[good])
         return found
-    shift = 5 * (np.arange(len(bits)) - np.repeat(starts, ends - starts + 1))
-    numbers = np.add.reduceat((bits & 0x1F) << shift, starts) if len(starts) else np.zeros(0, np.int64)
-    numbers -= np.where(bits[ends] & 0x10, 1 << (5 * (ends - starts + 1)), 0)
-    return _inside(numbers, mask[ends], pixels)
+    numbers = np.zeros(len(ends), np.int64)
+    starts, some = ends - groups + 1, np.arange(len(ends))
+    for place in range(int(groups.max())):
+        some = some[groups[some] > place]
+        numbers[some] |= (bits[starts[some] + place] & 0x1F).astype(np.int64) << (5 * place)
+    numbers -= np.where(bits[ends] & 0x10, np.int64(1) << (5 * groups), 0)  # the sign
+    return _inside(numbers, np.diff(np.searchsorted(ends, final), prepend=-1), pixels)
 
 
-def _inside(numbers: np.ndarray, mask: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Return the areas from all numbers of all masks, and the mask that each number is of."""
-    first = np.searchsorted(mask, np.arange(len(pixels)))
-    place = np.arange(len(numbers)) - first[mask]  # in its mask
-    kind = np.where(place == 0, 0, 2 - place % 2)  # the first stands alone; the others are differences to two before
-    order = np.lexsort((place, kind, mask))
-    runs, summed = np.empty_like(numbers), np.cumsum(numbers[order])
-    group = (mask * 3 + kind)[order]
-    begins = np.flatnonzero(np.diff(group, prepend=-1))
-    before = np.repeat((summed - numbers[order])[begins], np.diff(begins, append=len(group)))
-    runs[order] = summed - before
-    total = np.bincount(mask, runs, len(pixels))
-    inside = np.bincount(mask, runs * (place % 2), len(pixels)).astype(np.int64)
-    negative = np.bincount(mask, runs < 0, len(pixels)) > 0
-    return np.where(negative | (total != pixels), -1, inside)
+def _inside(numbers: np.ndarray, counts: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Return the areas from all numbers of all masks, and how many each mask has."""
+    first = np.cumsum(counts) - counts
+    place = np.arange(len(numbers)) - np.repeat(first, counts)  # in its mask
+    odd = (place & 1).astype(bool)
+    inside, negative = _summed(numbers[odd], counts // 2)
+    outside, below = _summed(numbers[~odd & (place > 0)], (counts - 1) // 2)
+    outside += numbers[first]  # which stands alone; the others are differences to the one two before
+    wrong = negative | below | (numbers[first] < 0) | (inside + outside != pixels)
+    return np.where(wrong, -1, inside)
+
+
+def _summed(steps: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of each mask's runs, from the differences between them, and whether one of them is below 0."""
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    run = np.concatenate([[0], np.cumsum(steps)])
+    runs = run[1:] - np.repeat(run[starts], counts)
+    total = np.concatenate([[0], np.cumsum(runs)])
+    below = np.concatenate([[0], np.cumsum(runs < 0)])
+    return total[ends] - total[starts], below[ends] > below[starts]

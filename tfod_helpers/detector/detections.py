@@ -11,7 +11,7 @@ import numpy as np
 import supervision as sv
 from PIL import Image
 
-from tfod_helpers.annotations import LabelledImage
+from tfod_helpers.annotations import LabelledImage, masks
 from tfod_helpers.detector.decoding import Outputs
 from tfod_helpers.photos import Letterboxed
 
@@ -65,21 +65,26 @@ def in_photo(outputs: Outputs, number: int, photo: Letterboxed, threshold: float
     )
 
 
-def _paste(masks: np.ndarray, boxes_xyxy: np.ndarray, photo: Letterboxed) -> np.ndarray:
-    """Return masks that are given within their boxes, float (n, m, m), as pixels of the photo: bool, (n, h, w).
+def _paste(given: np.ndarray, boxes_xyxy: np.ndarray, photo: Letterboxed) -> sv.CompactMask:
+    """Return masks that are given within their boxes, float (n, m, m), as pixels of the photo.
 
-    A box may reach over the photo's edge, into the padding of a letterboxed photo.
+    Each is encoded as soon as it is made: a hundred of a large photo's size would take gigabytes. A box may reach over
+    the photo's edge, into the padding of a letterboxed photo.
     """
-    pasted = np.zeros((len(masks), photo.height, photo.width), bool)
-    for whole, mask, (xmin, ymin, xmax, ymax) in zip(pasted, masks, boxes_xyxy, strict=True):
+    runs, shapes, corners = [], [], []
+    for mask, (xmin, ymin, xmax, ymax) in zip(given, boxes_xyxy, strict=True):
         left, top = max(int(xmin), 0), max(int(ymin), 0)
         right, bottom = min(int(np.ceil(xmax)), photo.width), min(int(np.ceil(ymax)), photo.height)
         # The part of the mask that each pixel of the box lies in; the box's edges are not on whole pixels.
         part = np.array([left - xmin, top - ymin, right - xmin, bottom - ymin]) * mask.shape[0]
         part /= np.tile([xmax - xmin, ymax - ymin], 2)
-        size = (right - left, bottom - top)
-        sure = Image.fromarray(mask.astype(np.float32)).transform(
-            size, Image.Transform.EXTENT, tuple(part), Image.Resampling.BILINEAR
+        # Columns as rows: these are what is encoded, and a large mask takes long to be laid out anew.
+        size, extent = (bottom - top, right - left), tuple(part[[1, 0, 3, 2]])
+        sure = Image.fromarray(mask.T.astype(np.float32)).transform(
+            size, Image.Transform.EXTENT, extent, Image.Resampling.BILINEAR
         )
-        whole[top:bottom, left:right] = np.asarray(sure) >= 0.5
-    return pasted
+        runs.append(masks.runs((np.asarray(sure) >= 0.5).T).astype(np.int32))
+        shapes.append((bottom - top, right - left))
+        corners.append((left, top))
+    sides, offsets = (np.array(one, np.int32).reshape(-1, 2) for one in (shapes, corners))
+    return sv.CompactMask(runs, sides, offsets, (photo.height, photo.width))

@@ -134,7 +134,8 @@ class Detector:
         Returns:
             For one photo one `supervision.Detections`, for several a list of them in their order: ``xyxy`` in
             the pixels of the photo given, upright, ``confidence``, ``class_id`` (label map ids, from 1) and
-            ``data["class_name"]``, the most confident first; of a Mask R-CNN also ``mask``, bool, (n, h, w).
+            ``data["class_name"]``, the most confident first; of a Mask R-CNN also ``mask``, a
+            `supervision.CompactMask`: ``mask[0]`` is bool, (h, w), and ``np.asarray`` gives bool, (n, h, w).
 
         Raises:
             FileNotFoundError: there is no such file.

@@ -92,9 +92,7 @@ class TiledDetector:
     ) -> sv.Detections | list[sv.Detections]:
         """Find objects in one photo or in several, as `Detector.detect` does.
 
-        For one photo a bar shows the progress, where it takes longer than a second. Masks come as
-        `supervision.CompactMask`, which ``np.asarray`` turns into bool (n, h, w): a hundred of a large photo's size
-        would fill the memory.
+        For one photo a bar shows the progress, where it takes longer than a second.
 
         Args:
             images: as `Detector.detect` takes them.
@@ -160,7 +158,7 @@ class TiledDetector:
         not cut holds most of it; what is left is joined to the part in the next tile.
         """
         cut = np.any(in_tiles.data.pop(_ENDS) & ~self._ends(in_tiles.xyxy, size), axis=1)
-        if isinstance(as_whole.mask, np.ndarray):
+        if isinstance(as_whole.mask, np.ndarray):  # of another detector than this package's
             as_whole.mask = sv.CompactMask.from_dense(as_whole.mask, as_whole.xyxy, size[::-1])
         entire = sv.Detections.merge([as_whole, _chosen(in_tiles, ~cut)]).with_nms(_SAME)
         parts = _chosen(in_tiles, cut)

@@ -1,34 +1,38 @@
 """Detections + ground truth -> how good a detector is, counted as COCO counts, and how certain that number is.
 
-The counting agrees with pycocotools', the reference that published numbers come from, in every number. Pascal VOC's AP,
-which older tutorials quote, stands beside as ``voc_ap50``.
+The counting agrees with pycocotools', the reference that published numbers come from, in every number, of boxes and of
+masks. Pascal VOC's AP, which older tutorials quote, stands beside as ``voc_ap50``.
 Nothing here needs TensorFlow or Matplotlib.
 """
 
-from tfod_helpers.evaluation.arrays import flatten
+from tfod_helpers.evaluation.arrays import RLE, flatten
 from tfod_helpers.evaluation.comparing import Agreement, Difference, agreement, difference
 from tfod_helpers.evaluation.confidence import Calibration
 from tfod_helpers.evaluation.counting import count
 from tfod_helpers.evaluation.forecast import forecast, would_more_help
 from tfod_helpers.evaluation.label_errors import label_errors
+from tfod_helpers.evaluation.masks import encode_masks
 from tfod_helpers.evaluation.matching import match
 from tfod_helpers.evaluation.mistakes import BACKGROUND, MISSED, mistakes
 from tfod_helpers.evaluation.naming import by_name
-from tfod_helpers.evaluation.result import Evaluation, Speed
+from tfod_helpers.evaluation.result import Evaluation, Scores, Speed
 from tfod_helpers.evaluation.scoring import evaluate, score
 
 __all__ = [
     "BACKGROUND",
     "MISSED",
+    "RLE",
     "Agreement",
     "Calibration",
     "Difference",
     "Evaluation",
+    "Scores",
     "Speed",
     "agreement",
     "by_name",
     "count",
     "difference",
+    "encode_masks",
     "evaluate",
     "flatten",
     "forecast",

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfod_helpers.annotations import Dataset
-from tfod_helpers.evaluation.coordinates import as_written
+from tfod_helpers.annotations import Dataset, masks
+from tfod_helpers.evaluation.coordinates import as_written, sides
 from tfod_helpers.evaluation.naming import by_name
 
 if TYPE_CHECKING:
     import supervision as sv
+
+RLE = "rle"  # of a detection's data: its mask, bytes as in `LabelledImage`
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +28,10 @@ class GroundTruth:
         boxes_xyxy: float64, shape (n, 4), pixels.
         crowd: bool, shape (n,): a box around a crowd.
         difficult: bool, shape (n,): an object marked as hard to recognise.
-        images: number of images.
+        area: float64, shape (n,), square pixels: as the annotation gives it, else the mask's, else the box's.
+        sizes: int64, shape (images, 2): height and width of each image.
         classes: number of classes.
+        masks: object, shape (n,): bytes as in `LabelledImage`; None where not all objects have one.
     """
 
     image: np.ndarray
@@ -35,8 +39,15 @@ class GroundTruth:
     boxes_xyxy: np.ndarray
     crowd: np.ndarray
     difficult: np.ndarray
-    images: int
+    area: np.ndarray
+    sizes: np.ndarray
     classes: int
+    masks: np.ndarray | None = None
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return len(self.sizes)
 
     @property
     def counted(self) -> np.ndarray:
@@ -54,6 +65,7 @@ class Predictions:
         boxes_xyxy: float64, shape (n, 4), pixels.
         scores: float64, shape (n,): confidences.
         turn: int64, shape (n,): of detections with equal confidences the one of the lower turn counts first.
+        masks: object, shape (n,): bytes as in `LabelledImage`; None where the detections have none.
     """
 
     image: np.ndarray
@@ -61,11 +73,17 @@ class Predictions:
     boxes_xyxy: np.ndarray
     scores: np.ndarray
     turn: np.ndarray
+    masks: np.ndarray | None = None
 
     def __getitem__(self, which: np.ndarray) -> Predictions:
         """Return some of the detections."""
         return Predictions(
-            self.image[which], self.labels[which], self.boxes_xyxy[which], self.scores[which], self.turn[which]
+            self.image[which],
+            self.labels[which],
+            self.boxes_xyxy[which],
+            self.scores[which],
+            self.turn[which],
+            None if self.masks is None else self.masks[which],
         )
 
 
@@ -79,19 +97,11 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Grou
     Raises:
         ValueError: the numbers of images and detections differ, there is no object to find, no class in common, or
             detections without class or confidence, with an id that the label map lacks, or with a number that is not
-            finite.
+            finite, or some with masks and others without.
     """
     if len(dataset) != len(detections):
         raise ValueError(f"{len(dataset)} images and detections for {len(detections)}. Give one for each image.")
-    truth = GroundTruth(
-        np.repeat(np.arange(len(dataset)), [len(image.labels) for image in dataset]),
-        _joined([image.labels for image in dataset], np.int64),
-        _joined_boxes([image.boxes_xyxy for image in dataset]),
-        _joined([image.crowd for image in dataset], bool),
-        _joined([image.difficult for image in dataset], bool),
-        len(dataset),
-        len(dataset.label_map),
-    )
+    truth = _ground_truth(dataset)
     if not truth.counted.any():
         others = ", only crowds and difficult ones, which do not count" if len(truth.labels) else ""
         raise ValueError(
@@ -112,9 +122,43 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Grou
         _joined_boxes([one.xyxy for one in some]),
         _joined([one.confidence for one in some], float),
         np.repeat(_turns(some), [len(one.xyxy) for one in some]),
+        _joined([one.data[RLE] for one in some], object) if _are_masked(dataset, detections) else None,
     )
     _check(dataset, found)
     return truth, found
+
+
+def _ground_truth(dataset: Dataset) -> GroundTruth:
+    image = np.repeat(np.arange(len(dataset)), [len(image.labels) for image in dataset])
+    boxes_xyxy = _joined_boxes([image.boxes_xyxy for image in dataset])
+    sizes = np.array([(image.height, image.width) for image in dataset], np.int64).reshape(-1, 2)
+    codes = _joined([np.array(image.masks, object) for image in dataset if image.masks], object)
+    drawn = len(codes) == len(image)
+    area = _joined([one.areas_or(np.full(len(one.labels), np.nan)) for one in dataset], float)
+    if drawn and (rest := np.flatnonzero(np.isnan(area))).size:
+        inside = masks.areas(codes[rest].tolist(), sizes[image[rest]].prod(axis=1))
+        area[rest] = np.where(inside < 0, np.nan, inside)
+    return GroundTruth(
+        image,
+        _joined([one.labels for one in dataset], np.int64),
+        boxes_xyxy,
+        _joined([one.crowd for one in dataset], bool),
+        _joined([one.difficult for one in dataset], bool),
+        np.where(np.isnan(area), sides(boxes_xyxy)[2], area),
+        sizes,
+        len(dataset.label_map),
+        codes if drawn and len(codes) else None,
+    )
+
+
+def _are_masked(dataset: Dataset, detections: Sequence[sv.Detections]) -> bool:
+    """Return whether the detections have encoded masks; some with and some without are refused."""
+    if not any(RLE in one.data for one in detections):
+        return False
+    for image, one in zip(dataset, detections, strict=True):
+        if len(one.xyxy) and RLE not in one.data:
+            raise ValueError(f"{image.path}: its detections have no masks, and others do. Give all masks, or none.")
+    return True
 
 
 def _joined(parts: Sequence[Any], kind: Any) -> np.ndarray:

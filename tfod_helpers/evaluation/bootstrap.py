@@ -18,6 +18,7 @@ from tfod_helpers.evaluation.arrays import GroundTruth
 from tfod_helpers.evaluation.counting import IOU_THRESHOLDS, Ranked
 
 Interval = tuple[float, float]
+UNKNOWN: Interval = (float("nan"), float("nan"))
 LEVEL = 0.95
 _MOST_CELLS = 4_000_000  # of detections times resamples held at a time: 16 MB in float32
 _MOST_BIAS = (0.07, 0.93)  # share of resamples below the score; beyond, the interval might leave the score out
@@ -135,7 +136,7 @@ def interval(values: np.ndarray, score: float) -> Interval:
     """
     known = values[np.isfinite(values)]
     if not len(known):
-        return float("nan"), float("nan")
+        return UNKNOWN
     normal = NormalDist()
     below = (np.mean(known < score) + np.mean(known <= score)) / 2
     bias = normal.inv_cdf(float(np.clip(below, *_MOST_BIAS)))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tfod_helpers.evaluation import bootstrap
-from tfod_helpers.evaluation.arrays import GroundTruth, Predictions, flatten
+from tfod_helpers.evaluation.arrays import Predictions, flatten
+from tfod_helpers.evaluation.average_precision import several_images
 from tfod_helpers.evaluation.bootstrap import Interval
 from tfod_helpers.evaluation.counting import count
+from tfod_helpers.evaluation.masks import measure
 from tfod_helpers.evaluation.matching import overlapping_pairs
-from tfod_helpers.evaluation.result import Evaluation
+from tfod_helpers.evaluation.result import Evaluation, Scores
 
 _PARTNERS = 0.5  # the least IoU of two detections of the same thing
 _LESS_SURE = 0.5  # of the threshold: else a confidence that rounds to the other side of it would lose its partner
-_UNKNOWN: Interval = (float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Difference:
         ap50: the difference in AP50.
         ap50_interval: its 95 % interval.
         images: how many photos both were evaluated on.
+        masks: the same of their masks; None where one of them has none.
     """
 
     ap: float
@@ -35,12 +37,18 @@ class Difference:
     ap50: float
     ap50_interval: Interval
     images: int
+    masks: Difference | None = None
 
     def __str__(self) -> str:
+        of_masks = "" if self.masks is None else f"; masks: {self.masks._scores}"
+        return f"{self._scores} on {self.images:,} image{'s' * (self.images != 1)}{of_masks}"
+
+    @property
+    def _scores(self) -> str:
         words = []
         for name, value, (low, high) in (("AP", self.ap, self.ap_interval), ("AP50", self.ap50, self.ap50_interval)):
             words.append(f"{name} {value:+.3f}" + ("" if np.isnan(low) else f" (95 %: {low:+.3f} to {high:+.3f})"))
-        return f"{', '.join(words)} on {self.images:,} image{'s' * (self.images != 1)}"
+        return ", ".join(words)
 
 
 def difference(one: Evaluation, other: Evaluation, *, resamples: int = 1000, seed: int = 0) -> Difference:
@@ -68,25 +76,34 @@ def difference(one: Evaluation, other: Evaluation, *, resamples: int = 1000, see
     if resamples < 1:
         raise ValueError(f"resamples must be 1 or more, got {resamples}.")
     weights = bootstrap.resample(one.images, resamples, seed)
-    (truth, mine), (_, theirs) = (_resampled(each, weights) for each in (one, other))
-    many = len(np.unique(truth.image[truth.counted])) > 1  # one photo says nothing of another
-    ap, ap50 = (_middle(change) if many else _UNKNOWN for change in mine - theirs)
-    return Difference(one.ap - other.ap, ap, one.ap50 - other.ap50, ap50, one.images)
+    masks = None
+    if one.masks is not None and other.masks is not None:
+        masks = _difference(one.masks, other.masks, *(_resampled(each, weights, masks=True) for each in (one, other)))
+    boxes = _difference(one, other, *(_resampled(each, weights, masks=False) for each in (one, other)))
+    return replace(boxes, images=one.images, masks=masks)
+
+
+def _difference(one: Scores, other: Scores, mine: np.ndarray, theirs: np.ndarray) -> Difference:
+    ap, ap50 = (_middle(change) for change in mine - theirs)
+    return Difference(one.ap - other.ap, ap, one.ap50 - other.ap50, ap50, 0)
 
 
 def _middle(changes: np.ndarray) -> Interval:
     known = changes[np.isfinite(changes)]  # a sample may have no object at all
     if not len(known):
-        return _UNKNOWN
+        return bootstrap.UNKNOWN
     low, high = np.quantile(known, [(1 - bootstrap.LEVEL) / 2, (1 + bootstrap.LEVEL) / 2])
     return float(low), float(high)
 
 
-def _resampled(result: Evaluation, weights: np.ndarray) -> tuple[GroundTruth, np.ndarray]:
-    """Return the objects, and AP and AP50 of each sample: shape (2, samples)."""
+def _resampled(result: Evaluation, weights: np.ndarray, *, masks: bool) -> np.ndarray:
+    """Return AP and AP50 of each sample: shape (2, samples); NaN where one photo alone has objects."""
     truth, found = flatten(result.dataset, result.detections)
-    ap = bootstrap.resampled_ap(truth, count(truth, found).ranked, weights)
-    return truth, np.array([bootstrap.class_mean(ap.mean(axis=0)), bootstrap.class_mean(ap[0])])
+    if not several_images(truth):  # one photo says nothing of another
+        return np.full((2, weights.shape[1]), np.nan)
+    areas = measure(result.dataset, truth, found) if masks else None
+    ap = bootstrap.resampled_ap(truth, count(truth, found, areas).ranked, weights)
+    return np.array([bootstrap.class_mean(ap.mean(axis=0)), bootstrap.class_mean(ap[0])])
 
 
 @dataclass(frozen=True)

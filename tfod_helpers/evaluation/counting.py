@@ -3,7 +3,8 @@
 What `COCOeval` does for each image, class, size and limit by turns is done here for all images of all
 classes at once. The results are its arrays ``eval["precision"]`` and ``eval["recall"]``, number for number.
 
-Small, medium and large go by the box. COCO's own files give an object's area by its outline, which pycocotools takes.
+Small, medium and large go by the area that a COCO file gives of an object, also where boxes are counted, as with
+pycocotools; else by its mask's, else by its box's. Those of detections go by what is counted, boxes or masks.
 
 COCO has no difficult objects. They are left out as Pascal VOC's ``VOCevaldet.m`` does it: one is no miss where nothing
 finds it, and detections that match it, by IoU and however many, are neither right nor wrong.
@@ -18,6 +19,7 @@ import numpy as np
 
 from tfod_helpers.evaluation.arrays import GroundTruth, Predictions
 from tfod_helpers.evaluation.coordinates import sides
+from tfod_helpers.evaluation.masks import overlapping_masks
 from tfod_helpers.evaluation.matching import match_pairs, overlapping_pairs, rank_in_group
 
 # pycocotools' Params, written as there, since a threshold that differs in its last bit counts differently.
@@ -74,26 +76,32 @@ class Counts:
     ranked: Ranked
 
 
-def count(truth: GroundTruth, found: Predictions) -> Counts:
+def count(truth: GroundTruth, found: Predictions, mask_areas: np.ndarray | None = None) -> Counts:
     """Count as COCO does.
 
     Args:
         truth: the objects.
         found: the detections on the same images.
+        mask_areas: of the detections, as `masks.measure` returns them: masks are counted (``segm``). None: boxes.
     """
     order, rank = _ranked(found, truth.images)
     found = found[order]
-    ignored = _outside(sides(truth.boxes_xyxy)[2]) | ~truth.counted
-    pairs = overlapping_pairs(
-        found.boxes_xyxy,
-        found.labels * truth.images + found.image,
-        truth.boxes_xyxy,
-        truth.labels * truth.images + truth.image,
-        IOU_THRESHOLDS[0],
-        truth.crowd,
-    )
+    ignored = _outside(truth.area) | ~truth.counted
+    if mask_areas is None:
+        inside = ~_outside(sides(found.boxes_xyxy)[2])
+        pairs = overlapping_pairs(
+            found.boxes_xyxy,
+            found.labels * truth.images + found.image,
+            truth.boxes_xyxy,
+            truth.labels * truth.images + truth.image,
+            IOU_THRESHOLDS[0],
+            truth.crowd,
+        )
+    else:
+        inside = ~_outside(mask_areas[order])
+        pairs = overlapping_masks(truth, found, IOU_THRESHOLDS[0])
     candidates, chosen = match_pairs(pairs, rank, IOU_THRESHOLDS, ignored, ~truth.counted)
-    precision, recall = _Curves(truth, found, rank, ignored, candidates, chosen).draw()
+    precision, recall = _Curves(truth, found, rank, ignored, inside, candidates, chosen).draw()
     partner = np.full((len(IOU_THRESHOLDS), len(order)), -1, np.int32)
     partner[:, candidates] = chosen[0]
     in_crowd = np.zeros(partner.shape, bool)
@@ -132,10 +140,10 @@ class _Curves:
         found: Predictions,
         rank: np.ndarray,
         ignored: np.ndarray,
+        inside: np.ndarray,
         candidates: np.ndarray,
         chosen: np.ndarray,
     ) -> None:
-        inside = ~_outside(sides(found.boxes_xyxy)[2])
         found_one = chosen >= 0
         self.right = found_one & ~_of(ignored, chosen)
         self.wrong = ~found_one & inside[:, None, candidates]

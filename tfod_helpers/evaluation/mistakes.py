@@ -72,8 +72,9 @@ def mistakes(dataset: Dataset, detections: Sequence[sv.Detections], threshold: f
 
     Returns:
         A row a mistake: kind, path, class, confidence (NaN where missed), box_xyxy, truth (the class of the
-        object concerned, or empty), truth_box_xyxy (or None), iou, image (its number). Of each kind the detections of
-        highest confidence and the largest objects first; the kinds take turns.
+        object concerned, or empty), truth_box_xyxy (or None), iou, image (its number), and mask and truth_mask, bytes
+        as in `LabelledImage`, None where there is none. Of each kind the detections of highest confidence and the
+        largest objects first; the kinds take turns.
 
     Raises:
         ValueError: as `score` raises.
@@ -105,6 +106,10 @@ def _kinds(truth: GroundTruth, wrong: Predictions, pairs: Pairs) -> tuple[np.nda
     return kinds, partner, iou
 
 
+def _masks(codes: np.ndarray | None, which: np.ndarray) -> list[bytes | None]:
+    return [None if codes is None or number < 0 else codes[number] for number in which.tolist()]
+
+
 def _table(
     dataset: Dataset,
     truth: GroundTruth,
@@ -134,6 +139,8 @@ def _table(
             "image": image,
         }
     )
+    table["mask"] = [*_masks(wrong.masks, np.arange(len(wrong.labels))), *_masks(truth.masks, missed)]
+    table["truth_mask"] = _masks(truth.masks, about)
     worth = np.concatenate([wrong.scores, np.prod(side, axis=1) / np.maximum(size, 1)])
     table = table.iloc[np.argsort(-worth, kind="stable")]
     turn = table.groupby("kind").cumcount()

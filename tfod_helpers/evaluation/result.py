@@ -43,7 +43,54 @@ class Speed:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Scores:
+    """COCO's numbers, of boxes or of masks.
+
+    Attributes:
+        coco: COCO's twelve numbers by their names, in its order (AP, AP50, AP75, AP small, AP medium, AP large, AR 1,
+            AR 10, AR 100, AR small, AR medium, AR large); NaN where the dataset has no object of that size.
+        intervals: 95 % intervals of ap, ap50 and ap75, by name; empty where none were asked for.
+        per_class: a row a class: ap, ap50, masks (how many there are to find), ap_low, ap_high, ap50_low, ap50_high
+            (95 % intervals), ap_small, ap_medium, ap_large; NaN where the dataset has no such object.
+        pr_curves: class -> (recall, precision), each float64 of shape (101,), at IoU 0.50.
+    """
+
+    coco: dict[str, float]
+    intervals: dict[str, Interval]
+    per_class: pd.DataFrame
+    pr_curves: dict[str, Curve] = field(repr=False)
+
+    def __str__(self) -> str:
+        words = [f"{name} {self.with_interval(name.lower())}" for name in ("AP", "AP50", "AP75")]
+        return ", ".join([words[0].replace("(", "(95 %: "), *words[1:]])
+
+    @property
+    def ap(self) -> float:
+        """COCO AP, the mean over IoU 0.50 to 0.95 and over classes; 0 to 1."""
+        return self.coco["AP"]
+
+    @property
+    def ap50(self) -> float:
+        """COCO's AP at IoU 0.50, at 101 recall points."""
+        return self.coco["AP50"]
+
+    @property
+    def ap75(self) -> float:
+        """AP at IoU 0.75."""
+        return self.coco["AP75"]
+
+    def with_interval(self, name: str) -> str:
+        """Return a score with its interval, such as ``0.55 (0.48 to 0.61)``.
+
+        Args:
+            name: ap, ap50 or ap75; of an `Evaluation` also f1.
+        """
+        low, high = self.intervals.get(name, (np.nan, np.nan))
+        return f"{getattr(self, name):.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation(Scores):
     """How good a detector is on one dataset.
 
     Attributes:
@@ -64,13 +111,12 @@ class Evaluation:
         speed: of the detector; None where only its detections were known.
         notes: what a reader should know before using the numbers, a sentence each.
         dataset: what was evaluated on.
-        detections: of the detector, one for each image.
+        detections: of the detector, one for each image; masks are in ``data["rle"]``, as bytes of COCO's compressed
+            run-length encoding.
+        masks: COCO's mask AP (``segm``) and all that belongs to it: the overlap of masks counts in the place of that of
+            boxes, and all else is counted alike; None where the dataset or the detector has no masks.
     """
 
-    coco: dict[str, float]
-    intervals: dict[str, Interval]
-    per_class: pd.DataFrame
-    pr_curves: dict[str, Curve] = field(repr=False)
     f1_curves: dict[str, Curve] = field(repr=False)
     f1_curve: Curve = field(repr=False)
     confusion: pd.DataFrame = field(repr=False)
@@ -80,38 +126,23 @@ class Evaluation:
     notes: tuple[str, ...]
     dataset: Dataset = field(repr=False)
     detections: Sequence[sv.Detections] = field(repr=False)
+    masks: Scores | None = None
 
     def __str__(self) -> str:
-        words = [f"{name} {self.with_interval(name.lower())}" for name in ("AP", "AP50", "AP75")]
-        words[0] = words[0].replace("(", "(95 %: ")
         boxes = int(self.per_class["boxes"].sum())
         images = f"{self.images:,} image{'s' * (self.images != 1)}"
         line = (
-            f"{', '.join(words)} on {images} with {boxes:,} object{'s' * (boxes != 1)}; "
+            f"{super().__str__()} on {images} with {boxes:,} object{'s' * (boxes != 1)}; "
             f"best F1 {self.with_interval('f1')} at confidence {self.threshold:.2f}"
         )
         voc = f"Pascal VOC's AP (every point, IoU 0.50): {self.voc_ap50:.2f}"
-        return "\n".join([line, voc, *self.notes])
-
-    @property
-    def ap(self) -> float:
-        """COCO AP, the mean over IoU 0.50 to 0.95 and over classes; 0 to 1."""
-        return self.coco["AP"]
-
-    @property
-    def ap50(self) -> float:
-        """COCO's AP at IoU 0.50, at 101 recall points."""
-        return self.coco["AP50"]
+        of_masks = [] if self.masks is None else [f"Masks: {self.masks}"]
+        return "\n".join([line, *of_masks, voc, *self.notes])
 
     @property
     def voc_ap50(self) -> float:
         """Pascal VOC's mean AP at IoU 0.50, at every recall, as its kit of 2010 and later counts it."""
         return float(np.nanmean(self.per_class["voc_ap50"]))
-
-    @property
-    def ap75(self) -> float:
-        """AP at IoU 0.75."""
-        return self.coco["AP75"]
 
     @property
     def f1(self) -> float:
@@ -127,15 +158,6 @@ class Evaluation:
     def images(self) -> int:
         """How many images were evaluated on."""
         return len(self.dataset)
-
-    def with_interval(self, name: str) -> str:
-        """Return ap, ap50, ap75 or f1 with its interval, such as ``0.55 (0.48 to 0.61)``.
-
-        Args:
-            name: which of them.
-        """
-        low, high = self.intervals.get(name, (np.nan, np.nan))
-        return f"{getattr(self, name):.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
 
     def mistakes(self) -> pd.DataFrame:
         """Return every false positive and false negative at ``threshold``, as `evaluation.mistakes` does."""

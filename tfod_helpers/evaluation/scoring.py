@@ -12,22 +12,23 @@ import numpy as np
 from tqdm import tqdm
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
-from tfod_helpers.evaluation import bootstrap
-from tfod_helpers.evaluation.arrays import GroundTruth, flatten
+from tfod_helpers.evaluation import average_precision, bootstrap, masks
+from tfod_helpers.evaluation.arrays import GroundTruth, Predictions, flatten
 from tfod_helpers.evaluation.confidence import OperatingPoint, best_point, calibrate, f1_curve, scores_and_hits
-from tfod_helpers.evaluation.counting import LIMITS, RECALL_POINTS, SIZES, Counts, Ranked, count
+from tfod_helpers.evaluation.counting import Ranked, count
 from tfod_helpers.evaluation.mistakes import confusion_matrix
 from tfod_helpers.evaluation.naming import by_name, listed
-from tfod_helpers.evaluation.result import Evaluation, Speed
+from tfod_helpers.evaluation.result import Evaluation, Scores, Speed
 from tfod_helpers.evaluation.voc import voc_ap
 
 if TYPE_CHECKING:
-    import pandas as pd
     import supervision as sv
 
-_IOU_50, _IOU_75 = 0, 5  # indexes of COCO's ten thresholds
-_ALL_SIZES, _MOST_DETECTIONS = 0, -1  # indexes of COCO's size ranges and detection limits
-_NAMED_SIZES = [(place, name) for place, name in enumerate(SIZES) if place != _ALL_SIZES]
+_IOU_50 = average_precision.IOU_50
+_NO_MASKS = (
+    "The detector finds masks, and not all objects of the dataset have one, so boxes alone are scored. Read the "
+    "dataset with masks=True, where its format has masks."
+)
 
 
 class AnyDetector(Protocol):
@@ -45,7 +46,9 @@ class AnyDetector(Protocol):
 def evaluate(
     detector: AnyDetector, dataset: Dataset, *, batch_size: int = 16, resamples: int = 1000, seed: int = 0
 ) -> Evaluation:
-    """Run a detector over a dataset, time it, and score its detections.
+    """Run a detector over a dataset, time it, and score its detections; of one with masks, these too.
+
+    Masks are kept as run-length encodings, so that those of many photos fit into memory.
 
     Args:
         detector: anything with ``detect``, such as a `Detector` of any export. Its classes are taken by name where
@@ -69,9 +72,9 @@ def evaluate(
             started = time.perf_counter()
             found = detector.detect(pixels, threshold=0.0)
             took.append((len(pixels), time.perf_counter() - started))
-            for one in found:  # boxes are scored; a hundred masks of each photo's size would fill the memory
-                one.mask = None
-            detections += found
+            for one, image in zip(found, dataset[start : start + batch_size], strict=True):
+                detections.append(masks.encode_masks(one, image))
+                detections[-1].mask = None  # a hundred masks of each photo's size would fill the memory
             bar.update(len(pixels))
     result = score(dataset, detections, label_map=label_map, resamples=resamples, seed=seed)
     return replace(result, speed=_speed(took))
@@ -98,11 +101,13 @@ def score(
 
     Classes are compared by name, where ``data["class_name"]`` or ``label_map`` says the detections'. Detections of a
     class that the dataset lacks are left out, objects of one that the detector lacks are missed, and notes say so.
+    Where both have masks, these are scored beside the boxes: `Evaluation.masks`.
 
     Args:
         dataset: the images and their ground truth.
         detections: one for each image, in its order: ``xyxy`` in the image's pixels, ``confidence``, and ``class_id``
-            from 1 or ``data["class_name"]``.
+            from 1 or ``data["class_name"]``; masks as ``mask``, or encoded as `LabelledImage` has them, in
+            ``data["rle"]``, an array of objects.
         label_map: the detector's classes, which ``class_id`` points into; left out, it points into the dataset's.
         resamples: how many times the images are sampled for the 95 % intervals; 0 for none.
         seed: of the samples; the same gives the same intervals.
@@ -110,105 +115,65 @@ def score(
     Raises:
         ValueError: the numbers of images and of detections differ, there is nothing to find, detector and dataset
             have no class in common, or a detection has no class, an id that the label map lacks, or a box or
-            confidence that is no finite number.
+            confidence that is no finite number, or masks are not of their images' sizes.
     """
+    weights = _weights(len(dataset), resamples, seed)
     detections, strange = by_name(dataset.label_map, detections, label_map)
+    detections = masks.all_encoded(dataset, detections)
     truth, found = flatten(dataset, detections)
     counts = count(truth, found)
-    # (IoU threshold, recall point, class, size, detection limit); -1 where there is no such object
-    precision = np.where(counts.precision < 0, np.nan, counts.precision)[..., _MOST_DETECTIONS]
-    names = list(dataset.label_map)
-    objects = _objects(truth).tolist()
+    names, objects = list(dataset.label_map), average_precision.objects(truth)
+    of_boxes = average_precision.scores(names, truth, counts, weights, "boxes")
     of_class = [scores_and_hits(counts.ranked, k) for k in range(1, len(names) + 1)]
     points = [best_point(*mine, n) for mine, n in zip(of_class, objects, strict=True)]
     every = scores_and_hits(counts.ranked)
     best = best_point(*every, sum(objects))
-    per_class = _per_class(names, objects, points, precision)
-    per_class["voc_ap50"] = voc_ap(truth, found)
+    of_boxes.per_class[["best_threshold", "precision", "recall", "f1"]] = np.array(points)
+    of_boxes.per_class["voc_ap50"] = voc_ap(truth, found)
+    f1_interval = {} if weights is None else {"f1": _f1_interval(truth, counts.ranked, best, weights)}
+    notes = [*_notes(dict(zip(names, objects, strict=True)), int(truth.difficult.sum()), strange, label_map)]
     return Evaluation(
-        coco=_coco(counts, precision),
-        intervals=_intervals(truth, counts.ranked, best, resamples, seed, per_class),
-        per_class=per_class,
-        pr_curves={name: (RECALL_POINTS, precision[_IOU_50, :, k, _ALL_SIZES]) for k, name in enumerate(names)},
+        coco=of_boxes.coco,
+        intervals=of_boxes.intervals | f1_interval,
+        per_class=of_boxes.per_class,
+        pr_curves=of_boxes.pr_curves,
         f1_curves={name: f1_curve(*mine, n) for name, mine, n in zip(names, of_class, objects, strict=True)},
         f1_curve=f1_curve(*every, sum(objects)),
         confusion=confusion_matrix(dataset.label_map, truth, found, counts.ranked, best.threshold),
         best=best,
         calibration=calibrate(*every),
         speed=None,
-        notes=tuple(_notes(dict(zip(names, objects, strict=True)), int(truth.difficult.sum()), strange, label_map)),
+        masks=_masks(dataset, truth, found, weights, notes),
+        notes=tuple(notes),
         dataset=dataset,
         detections=detections,
     )
 
 
-def _objects(truth: GroundTruth) -> np.ndarray:
-    """Return how many objects each class has: int, shape (classes,)."""
-    return np.bincount(truth.labels[truth.counted], minlength=truth.classes + 1)[1:]
-
-
-def _coco(counts: Counts, precision: np.ndarray) -> dict[str, float]:
-    """Return COCO's twelve numbers by name, in its order."""
-    recall = np.where(counts.recall < 0, np.nan, counts.recall)
-    return {
-        "AP": _mean(precision[..., _ALL_SIZES]),
-        "AP50": _mean(precision[_IOU_50, ..., _ALL_SIZES]),
-        "AP75": _mean(precision[_IOU_75, ..., _ALL_SIZES]),
-        **{f"AP {name}": _mean(precision[..., size]) for size, name in _NAMED_SIZES},
-        **{f"AR {limit}": _mean(recall[:, :, _ALL_SIZES, place]) for place, limit in enumerate(LIMITS)},
-        **{f"AR {name}": _mean(recall[:, :, size, _MOST_DETECTIONS]) for size, name in _NAMED_SIZES},
-    }
-
-
-def _per_class(
-    names: list[str], objects: list[int], points: list[OperatingPoint], precision: np.ndarray
-) -> pd.DataFrame:
-    """Return the table of the classes, the intervals still unknown."""
-    import pandas as pd
-
-    each = range(len(names))
-    table = {
-        "ap": [_mean(precision[:, :, k, _ALL_SIZES]) for k in each],
-        "ap50": [_mean(precision[_IOU_50, :, k, _ALL_SIZES]) for k in each],
-        "boxes": objects,
-        **{f"{column}_{end}": np.nan for column in ("ap", "ap50") for end in ("low", "high")},
-        **{f"ap_{name}": [_mean(precision[:, :, k, size]) for k in each] for size, name in _NAMED_SIZES},
-        "best_threshold": [point.threshold for point in points],
-        "precision": [point.precision for point in points],
-        "recall": [point.recall for point in points],
-        "f1": [point.f1 for point in points],
-    }
-    return pd.DataFrame(table, index=pd.Index(names, name="class"))
-
-
-def _intervals(
-    truth: GroundTruth, ranked: Ranked, best: OperatingPoint, resamples: int, seed: int, per_class: pd.DataFrame
-) -> dict[str, bootstrap.Interval]:
-    """Return the intervals over all classes, and write those of each class into its row."""
+def _weights(images: int, resamples: int, seed: int) -> np.ndarray | None:
+    """Return how often each image counts in each resample, None where there is none."""
     if resamples < 0:
         raise ValueError(f"resamples must be 0 (no intervals) or more, got {resamples}.")
-    if not resamples:
-        return {}
-    weights = bootstrap.resample(truth.images, resamples, seed)
-    ap = bootstrap.resampled_ap(truth, ranked, weights)
-    once = bootstrap.resampled_ap(truth, ranked, np.ones((truth.images, 1), np.float32))
-    wholes = {"ap": (ap.mean(axis=0), once.mean(axis=0)), "ap50": (ap[_IOU_50], once[_IOU_50])}
-    # A class of one image is in a resample or not, which says nothing about another image.
-    many = [len(np.unique(truth.image[(truth.labels == k) & truth.counted])) > 1 for k in range(1, truth.classes + 1)]
-    for column, (resampled, whole) in wholes.items():
-        ends = [
-            bootstrap.interval(values, float(one)) if enough else (np.nan, np.nan)
-            for values, one, enough in zip(resampled, whole[:, 0], many, strict=True)
-        ]
-        per_class[[f"{column}_low", f"{column}_high"]] = np.array(ends)
-    if len(np.unique(truth.image[truth.counted])) < 2:
-        return dict.fromkeys(("ap", "ap50", "ap75", "f1"), (np.nan, np.nan))
-    wholes["ap75"] = (ap[_IOU_75], once[_IOU_75])
-    over_classes = {
-        name: bootstrap.interval(bootstrap.class_mean(resampled), float(bootstrap.class_mean(whole)[0]))
-        for name, (resampled, whole) in wholes.items()
-    }
-    return {**over_classes, "f1": bootstrap.interval(_resampled_f1(truth, ranked, best, weights), best.f1)}
+    return bootstrap.resample(images, resamples, seed) if resamples and images else None
+
+
+def _masks(
+    dataset: Dataset, truth: GroundTruth, found: Predictions, weights: np.ndarray | None, notes: list[str]
+) -> Scores | None:
+    """Return the scores of masks, where objects and detections have some; note why not, where only detections do."""
+    if found.masks is None:
+        return None
+    if truth.masks is None:
+        notes.append(_NO_MASKS)
+        return None
+    counts = count(truth, found, masks.measure(dataset, truth, found))
+    return average_precision.scores(list(dataset.label_map), truth, counts, weights, "masks")
+
+
+def _f1_interval(truth: GroundTruth, ranked: Ranked, best: OperatingPoint, weights: np.ndarray) -> bootstrap.Interval:
+    if not average_precision.several_images(truth):
+        return bootstrap.UNKNOWN
+    return bootstrap.interval(_resampled_f1(truth, ranked, best, weights), best.f1)
 
 
 def _resampled_f1(truth: GroundTruth, ranked: Ranked, best: OperatingPoint, weights: np.ndarray) -> np.ndarray:
@@ -237,7 +202,3 @@ def _notes(objects: dict[str, int], difficult: int, strange: list[str], known: L
             f"The detector does not know {listed(lacking)}: every such object counts as missed, with AP 0. Leave these "
             f"classes out of the dataset's label map, or train a detector for them."
         )
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

@@ -130,7 +130,7 @@ def _class_crop(label: _Label, colour: str) -> Panel:
 
 
 def show_mistakes(evaluation: Evaluation, count: int = 12, *, kind: str | None = None) -> Picture:
-    """Show crops of a detector's worst mistakes, with what is labelled and what was detected.
+    """Show crops of a detector's worst mistakes, with what is labelled and what was detected, masks too.
 
     Args:
         evaluation: as `evaluation.evaluate` returns it.
@@ -192,11 +192,11 @@ def _share(panels: Sequence[list[Panel]], table: pd.DataFrame) -> str:
 def _mistake(image: LabelledImage, row: dict[Any, Any]) -> list[Panel]:
     name, truth = row["class"], row["truth"]
     if row["kind"] == "missed":
-        return _crop(image, [Mark(row["box_xyxy"], name, *_MISSED)], f"missed: {name} not detected")
+        return _crop(image, [Mark(row["box_xyxy"], name, *_MISSED, row["mask"])], f"missed: {name} not detected")
     detected = f"{name} {row['confidence']:.2f}"
-    marks = [Mark(row["box_xyxy"], detected, *_DETECTED)]
+    marks = [Mark(row["box_xyxy"], detected, *_DETECTED, row["mask"])]
     if row["truth_box_xyxy"] is not None:
-        marks.append(Mark(row["truth_box_xyxy"], truth, *_LABELLED))
+        marks.append(Mark(row["truth_box_xyxy"], truth, *_LABELLED, row["truth_mask"]))
     words = {
         "background": f"{detected}, nothing is labelled there",
         "wrong class": f"{detected}, labelled {truth}",

@@ -13,13 +13,14 @@ from tfod_helpers.pictures.picture import INK, Picture, chart, counted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tfod_helpers.evaluation import Evaluation
+    from tfod_helpers.evaluation import Evaluation, Scores
 
 _FEW = 3  # classes whose three charts fit beside each other
 _MOST_CURVES = 7  # the colours that a reader keeps apart
 _MOST_BARS = 16
 _MOST_CONFUSED = 10
 _LIGHT_BLUE = "#A6CEE9"
+_LINE = 0.25  # inches of another line over all
 
 
 def plot_evaluation(evaluation: Evaluation) -> Picture:
@@ -34,7 +35,8 @@ def plot_evaluation(evaluation: Evaluation) -> Picture:
             name to ``(recall, precision)`` at IoU 0.50;
             ``confusion``, counts with true classes down, the last row for the background, and
             detected classes across, the last column for missed; ``threshold``, the least confidence
-            that the confusion counts.
+            that the confusion counts; where masks were scored, ``masks`` with ``ap``, ``ap50``, ``ap75``,
+            ``intervals`` and ``per_class`` of these.
 
     Raises:
         ValueError: it holds no class.
@@ -43,16 +45,17 @@ def plot_evaluation(evaluation: Evaluation) -> Picture:
     if not classes:
         raise ValueError("plot_evaluation: the evaluation holds no class. Evaluate a dataset that has labels.")
     layout, height, widths = _layout(classes)
-    with chart(height) as picture:
+    masks = getattr(evaluation, "masks", None)
+    with chart(height + (0 if masks is None else _LINE)) as picture:
         axes = picture.subplot_mosaic(layout, width_ratios=widths)
         _draw_curves(axes["P"], evaluation)
-        _draw_bars(axes["A"], evaluation)
+        _draw_bars(axes["A"], evaluation, masks)
         _draw_confusion(axes["C"], evaluation)
         boxes = int(np.nansum(evaluation.per_class["boxes"]))
-        picture.headline(
-            f"AP {_score(evaluation, 'ap', '95 %: ')}, AP50 {_score(evaluation, 'ap50')}, "
-            f"AP75 {_score(evaluation, 'ap75', None)} on {counted(boxes, 'box', 'boxes')}"
-        )
+        headline = f"{_scores(evaluation)} on {counted(boxes, 'box', 'boxes')}"
+        if masks is not None:
+            headline += f"\nmasks: {_scores(masks)}"
+        picture.headline(headline)
     return picture
 
 
@@ -87,7 +90,7 @@ def _draw_curves(axes: Axes, evaluation: Evaluation) -> None:
     axes.legend(loc="lower left", title="AP50", alignment="left", frameon=True, framealpha=0.85, edgecolor="none")
 
 
-def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
+def _draw_bars(axes: Axes, evaluation: Evaluation, masks: Scores | None) -> None:
     table = evaluation.per_class.sort_values("ap", ascending=False, na_position="last")
     title = "AP (dark) / AP50 (light)\nof each class (boxes)"
     if len(table) > _MOST_BARS:
@@ -98,18 +101,22 @@ def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
     places = np.arange(len(table))
     axes.barh(places, table["ap50"].fillna(0), 0.72, color=_LIGHT_BLUE)
     axes.barh(places, table["ap"].fillna(0), 0.4, color=BLUE)
-    for place, (_, row) in enumerate(table.iterrows()):
+    for place, (name, row) in enumerate(table.iterrows()):
         text = "no boxes" if np.isnan(row["ap"]) else f"{row['ap']:.2f} / {row['ap50']:.2f}"
         end = np.nan_to_num(
             max(row["ap50"], _draw_interval(axes, row, "ap50", place), _draw_interval(axes, row, "ap", place))
         )
+        if masks is not None and not np.isnan(row["ap"]):
+            of_masks = masks.per_class["ap"][str(name)]
+            axes.plot(of_masks, place, "D", color=ORANGE, mec="white", mew=0.8, ms=6, gid="masks")
+            text, end = f"{text}\nmasks {of_masks:.2f}", max(end, of_masks)
         axes.text(end + 0.02, place, text, va="center", size=8.5)
     labels = [f"{readable(name, 16)} ({int(row['boxes']):,})" for name, row in table.iterrows()]
     axes.set_yticks(places, labels)
     axes.set_ylim(max(len(table), 2) - 0.4, -0.6)
     axes.set(xlim=(0, 1.5), xticks=np.linspace(0, 1, 5))  # the numbers stand to the right of 1
-    if any(line.get_gid() == "interval" for line in axes.lines):
-        axes.set_xlabel("lines: 95 % intervals")
+    marks = {"interval": "lines: 95 % intervals", "masks": "diamonds: AP of masks"}
+    axes.set_xlabel("; ".join(words for gid, words in marks.items() if any(one.get_gid() == gid for one in axes.lines)))
     axes.tick_params("y", length=0)
     axes.set_title(title)
 
@@ -144,7 +151,11 @@ def _draw_confusion(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_title(f"Confusion matrix{which}\n(confidence ≥ {evaluation.threshold:.2f})")
 
 
-def _score(evaluation: Evaluation, name: str, first: str | None = "") -> str:
+def _scores(found: Scores) -> str:
+    return f"AP {_score(found, 'ap', '95 %: ')}, AP50 {_score(found, 'ap50')}, AP75 {_score(found, 'ap75', None)}"
+
+
+def _score(evaluation: Scores, name: str, first: str | None = "") -> str:
     """Return a score in words, with its interval where that is known and ``first`` says how to begin it."""
     value = getattr(evaluation, name)
     low, high = getattr(evaluation, "intervals", {}).get(name, (np.nan, np.nan))

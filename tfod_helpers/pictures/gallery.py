@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from tfod_helpers.annotations.appearance import ink_on
-from tfod_helpers.pictures.panels import LINE, POINTS, Mark, Panel, Place, draw_panel, fitted, read_all
+from tfod_helpers.pictures.lettering import LINE, POINTS, fitted
+from tfod_helpers.pictures.panels import Mark, Panel, Place, draw_panel, read_all
 from tfod_helpers.pictures.picture import INK, PHOTO_WIDTH, Picture, style
 
 _T = TypeVar("_T")

@@ -10,24 +10,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Affine2D, Transform
 from PIL import Image
 
 from tfod_helpers import photos
+from tfod_helpers.annotations import masks
 from tfod_helpers.annotations.appearance import ink_on, readable
 from tfod_helpers.files import workers
+from tfod_helpers.pictures.lettering import FONT, LINE, POINTS, fitted, text_width, wrapped
 from tfod_helpers.pictures.picture import FAINT, Picture
 
-POINTS = 72  # points an inch
-LINE = 1.25  # height of a line of text, as a share of the font's size
-_FONT = FontProperties(size=9)  # of titles, and of names on photos
 _BOLD = FontProperties(size=9, weight="bold")
 _GROUND = "#EEEEEE"  # around a photo that does not fill its place, and of the card that stands for one
 _ASPECTS = (0.5, 2.2)  # a photo narrower or wider than this is shown inside a place of this shape
 _PRINT_DPI = 200  # more pixels than print shows are not kept
 _LONGEST_NAME = 32  # letters
+_TINT = 0.45  # how much of a mask's colour covers the photo
 _PAD = 2.0  # points between a name and the edge of its label
 
 
@@ -40,12 +41,14 @@ class Mark:
         text: what its label says; it has none where this is empty.
         colour: of line and label.
         dashes: Matplotlib's name of the line style.
+        mask: what of the frame the object covers, bytes as in `LabelledImage`; None where only its box is known.
     """
 
     box_xyxy: Sequence[float] | np.ndarray
     text: str
     colour: str
     dashes: str = "solid"
+    mask: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,13 @@ def _crop(pixels: np.ndarray, panel: Panel, place: Place) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((wide, high), box=box_xyxy, reducing_gap=2))
 
 
+def _tint(mark: Mark, panel: Panel, place: Place) -> np.ndarray:
+    """Return what is shown of a mask in its mark's colour, which lets the photo through: float, (h, w, 4)."""
+    assert mark.mask is not None
+    share = _crop(masks.decode(mark.mask, *panel.size) * np.uint8(255), panel, place)[..., None] / 255
+    return np.concatenate([np.broadcast_to(to_rgb(mark.colour), (*share.shape[:2], 3)), share * _TINT], axis=2)
+
+
 # --- drawing --------------------------------------------------------------------------------------
 
 
@@ -188,6 +198,9 @@ def draw_panel(
             _draw_ground(picture, axes, place, "ground")
         x0, y0, x1, y1 = panel.inside_xyxy.tolist()
         axes.imshow(pixels, extent=(x0, x1, y1, y0), aspect="auto")
+        for mark in panel.marks:
+            if mark.mask is not None:
+                axes.imshow(_tint(mark, panel, place), extent=(x0, x1, y1, y0), aspect="auto", gid="mask")
     axes.set(xlim=(left, right), ylim=(bottom, top))
     # Names may use the whole place, or those on a narrow photo would have no room.
     beside = (np.array(place[2:]) / scale - [right - left, bottom - top]) / 2
@@ -247,7 +260,7 @@ def _draw_name(
     room = (room_xyxy[2] - room_xyxy[0]) * scale
     text = fitted(picture, readable(mark.text, _LONGEST_NAME), room - 2 * _PAD / POINTS)
     wide = (text_width(picture, text) + 2 * _PAD / POINTS) / scale
-    high = (_FONT.get_size_in_points() * 1.2 + _PAD) / POINTS / scale
+    high = (FONT.get_size_in_points() * 1.2 + _PAD) / POINTS / scale
     place_xyxy = _free_place(mark.box_xyxy, (wide, high), room_xyxy, taken)
     if place_xyxy is None:  # two names on one spot say less than one
         return
@@ -278,7 +291,7 @@ def _free_place(
 
 def _draw_title(picture: Picture, axes: Axes, panel: Panel, place: Place, room: float) -> None:
     """Draw a panel's tag and title above it, at most ``room`` inches wide."""
-    font = _BOLD if panel.tag else _FONT
+    font = _BOLD if panel.tag else FONT
     left, bottom = place.left, place.top - 0.05
     if panel.tag:
         word, colour = panel.tag
@@ -308,40 +321,7 @@ def _draw_caption(
     )
 
 
-# --- text -----------------------------------------------------------------------------------------
-
-
 def _inches(picture: Picture) -> Transform:
     """Return the transformation from inches from the page's left top corner."""
     wide, high = picture.get_size_inches()
     return Affine2D().scale(1 / wide, -1 / high).translate(0, 1) + picture.transFigure
-
-
-def text_width(picture: Picture, text: str, font: FontProperties = _FONT) -> float:
-    """Return the width of a text in inches."""
-    return picture.agg.get_renderer().get_text_width_height_descent(text, font, False)[0] / picture.dpi
-
-
-def fitted(picture: Picture, text: str, wide: float, font: FontProperties = _FONT) -> str:
-    """Shorten a text in the middle until it is no wider than ``wide`` inches."""
-    shown = readable(text, 100)
-    while len(shown) > 3 and text_width(picture, shown, font) > wide:
-        shown = readable(text, len(shown) - 1)
-    return shown
-
-
-def wrapped(picture: Picture, text: str, wide: float, lines: int, font: FontProperties) -> list[str]:
-    """Break a text into at most ``lines`` lines, no wider than ``wide`` inches; an ellipsis says that more is left."""
-    words = readable(text, 400).split()
-    made: list[str] = []
-    while words and len(made) < lines:
-        line = words.pop(0)
-        while words and text_width(picture, f"{line} {words[0]}", font) <= wide:
-            line = f"{line} {words.pop(0)}"
-        made.append(fitted(picture, line, wide, font))  # a word may be wider than the line
-    if words and made:
-        last = made[-1]
-        while last and text_width(picture, f"{last}…", font) > wide:
-            last = last[:-1]
-        made[-1] = f"{last}…"
-    return made

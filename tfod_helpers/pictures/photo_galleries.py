@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfod_helpers import evaluation, photos
-from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, masks
 from tfod_helpers.annotations.appearance import BLUE, VERMILLION, YELLOW, colour_of
 from tfod_helpers.evaluation.matching import overlapping_pairs
 from tfod_helpers.pictures.gallery import draw_gallery, in_rows, spread
@@ -42,7 +42,7 @@ def show_images(
     columns: int = 3,
     seed: int | None = None,
 ) -> Picture:
-    """Show photos with their labelled boxes.
+    """Show photos with their labelled boxes, and masks where they have some.
 
     Args:
         images: a dataset, or labelled images and the ``label_map`` that their labels point into.
@@ -77,7 +77,7 @@ def show_detections(
     columns: int = 3,
     threshold: float = 0.3,
 ) -> Picture:
-    """Show photos with what a detector found in them.
+    """Show photos with what a detector found in them, masks too where it finds some.
 
     Args:
         images: one photo or several, as `Detector.detect` takes them; of a generator nothing is left after that, so
@@ -100,7 +100,10 @@ def show_detections(
         found += len(kept)
         read, size, name = _source(photo)
         ids = [1] * len(kept) if kept.class_id is None else kept.class_id.tolist()
-        marks = [Mark(box, text, colour_of(id)) for box, text, id in zip(kept.xyxy, _texts(kept), ids, strict=True)]
+        marks = [
+            Mark(box, text, colour_of(id), mask=mask)
+            for box, text, id, mask in zip(kept.xyxy, _texts(kept), ids, _masks(kept), strict=True)
+        ]
         groups.append([Panel(read, size, marks, name, counted(len(kept), "detection"))])
     headline = f"{_share(len(chosen), len(several))}, {counted(found, 'detection')} at confidence ≥ {threshold:.2f}"
     return draw_gallery(in_rows(groups, columns), headline)
@@ -181,12 +184,17 @@ def _matched(image: LabelledImage, found: Detections) -> np.ndarray:
 def _pair(image: LabelledImage, label_map: LabelMap, found: Detections, objects: np.ndarray) -> tuple[Panel, Panel]:
     size = (image.width, image.height)
     labelled = [
-        Mark(mark.box_xyxy, mark.text, *((_FOUND if number in objects else _MISSED) if counts else _UNCOUNTED))
+        Mark(
+            mark.box_xyxy,
+            mark.text,
+            *((_FOUND if number in objects else _MISSED) if counts else _UNCOUNTED),
+            mark.mask,
+        )
         for number, (mark, counts) in enumerate(zip(_labelled(image, label_map), image.counted, strict=True))
     ]
     detected = [
-        Mark(box_xyxy, text, *(_FOUND if number >= 0 else (_EXTRA, _UNCOUNTED)[-number - 1]))
-        for box_xyxy, text, number in zip(found.xyxy, _texts(found), objects, strict=True)
+        Mark(box_xyxy, text, *(_FOUND if number >= 0 else (_EXTRA, _UNCOUNTED)[-number - 1]), mask)
+        for box_xyxy, text, number, mask in zip(found.xyxy, _texts(found), objects, _masks(found), strict=True)
     ]
     hits = int((objects >= 0).sum())
     note = f"{hits} of {image.counted.sum()} detected, {(objects == -1).sum()} false"
@@ -211,11 +219,22 @@ def _texts(found: Detections) -> list[str]:
     return [f"{name} {confidence:.2f}" for name, confidence in zip(names, found.confidence, strict=True)]
 
 
+def _masks(found: Detections) -> Sequence[bytes | None]:
+    """Return the mask of each detection, encoded; None where they have none."""
+    if evaluation.RLE in found.data:
+        return list(found.data[evaluation.RLE])
+    if found.mask is None:
+        return [None] * len(found)
+    return [masks.encode(np.asarray(found.mask[number])) for number in range(len(found))]
+
+
 def _labelled(image: LabelledImage, label_map: LabelMap) -> list[Mark]:
     try:
         return [
-            Mark(box_xyxy, label_map.name(label), colour_of(label))
-            for box_xyxy, label in zip(image.boxes_xyxy, image.labels.tolist(), strict=True)
+            Mark(box_xyxy, label_map.name(label), colour_of(label), mask=mask)
+            for box_xyxy, label, mask in zip(
+                image.boxes_xyxy, image.labels.tolist(), image.masks or [None] * len(image.labels), strict=True
+            )
         ]
     except KeyError as error:
         raise ValueError(f"{image.path}: {error.args[0]}. Give the label map that the labels were made with.") from None

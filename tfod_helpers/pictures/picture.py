@@ -74,10 +74,10 @@ class Picture(Figure):
         self.photos = photos
 
     def headline(self, text: str) -> None:
-        """Write a chart's one line of what it shows over all of it.
+        """Write what a chart shows over all of it.
 
         Args:
-            text: on one line.
+            text: on one line, or two.
         """
         self.suptitle(text, x=0.01, ha="left", size=12, weight="bold")
 

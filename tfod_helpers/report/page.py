@@ -15,14 +15,14 @@ from tfod_helpers.report.elements import figure, section, table, whole
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tfod_helpers.evaluation import Evaluation
+    from tfod_helpers.evaluation import Evaluation, Scores
 
 _WIDE = 0.1  # AP: an interval so wide is worth a word
 _MOST_CLASSES, _MOST_SUSPECTS = 100, 24  # rows; all of them are in the files
 _COCO_MEANING = {
     "AP": "over IoU 0.50 to 0.95, the number that COCO ranks by",
-    "AP50": "boxes need to overlap by half",
-    "AP75": "boxes need to fit well",
+    "AP50": "detections need to overlap objects by half",
+    "AP75": "detections need to fit well",
     "AP small": "objects under 32 x 32 pixels",
     "AP medium": "objects of 32 x 32 to 96 x 96 pixels",
     "AP large": "objects over 96 x 96 pixels",
@@ -59,10 +59,12 @@ def draw(
 
 
 def _top(evaluation: Evaluation) -> str:
+    masks = evaluation.masks
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in evaluation.notes)
     tiles = [
         (f"{evaluation.ap:.2f}", "AP", _interval(evaluation, "ap")),
         (f"{evaluation.ap50:.2f}", "AP50", _interval(evaluation, "ap50")),
+        *([(f"{masks.ap:.2f}", "AP of the masks", _interval(masks, "ap"))] if masks else []),
         (f"{evaluation.f1:.2f}", f"best F1, at confidence {evaluation.threshold:.2f}", _interval(evaluation, "f1")),
         (f"{int(evaluation.per_class['boxes'].sum()):,}", "objects to find", f"on {evaluation.images:,} photos"),
     ]
@@ -85,16 +87,17 @@ def in_a_sentence(evaluation: Evaluation) -> str:
         f"{_of_100(best.precision)} of its detections are right. Its AP, which also measures how well the boxes fit, "
         f"is {evaluation.ap:.2f} of 1."
     )
+    of_masks = f" The AP of its masks is {evaluation.masks.ap:.2f}." if evaluation.masks else ""
     low, high = evaluation.intervals.get("ap", (math.nan, math.nan))
     if math.isnan(low):
-        return words
+        return words + of_masks
     words += (
         f" That is measured on {pictures.counted(evaluation.images, 'photo')}: on others of the same kind it would "
         f"mostly lie between {low:.2f} and {high:.2f}."
     )
     if high - low > _WIDE:
         words += " Four times as many labelled photos to evaluate on would halve that range."
-    return words
+    return words + of_masks
 
 
 def _of_100(share: float) -> str:
@@ -102,29 +105,35 @@ def _of_100(share: float) -> str:
 
 
 def _scores(evaluation: Evaluation) -> str:
+    found = [evaluation, *([evaluation.masks] if evaluation.masks else [])]
     rows = [
-        (name, _score(value, *evaluation.intervals.get(name.lower(), ())), _COCO_MEANING[name])
-        for name, value in evaluation.coco.items()
+        (name, *(_score(one.coco[name], *one.intervals.get(name.lower(), ())) for one in found), _COCO_MEANING[name])
+        for name in evaluation.coco
     ]
-    rows.append(
-        ("VOC AP50", _score(evaluation.voc_ap50), "Pascal VOC's AP: AP50 at every recall, by VOC's rule of matching")
-    )
-    scores = table(("", "score (95 % interval)", "what it measures"), rows, text=(0, 2))
+    voc = (_score(evaluation.voc_ap50), *[""] * (len(found) - 1))
+    rows.append(("VOC AP50", *voc, "Pascal VOC's AP: AP50 at every recall, by VOC's rule of matching"))
+    columns = ("boxes (95 %)", "masks (95 %)") if evaluation.masks else ("score (95 % interval)",)
+    scores = table(("", *columns, "what it measures"), rows, text=(0, len(columns) + 1))
     words = (
         "<p>1 is perfect. An interval holds what 95 of 100 other sets of such photos would give; two detectors whose "
         "intervals overlap widely may be equally good. A dash: no such object in these photos.</p>"
     )
+    if evaluation.masks:
+        words += "<p>Of masks the overlap of pixels counts in the place of that of boxes.</p>"
     chart = figure(pictures.plot_evaluation(evaluation), "Precision and recall, AP of each class, confusion matrix")
     return section("Scores", words, scores, chart)
 
 
 def _classes(evaluation: Evaluation) -> str:
-    head = ["class", "objects", "AP (95 %)", "AP50 (95 %)", "small", "medium", "large"]
-    head += ["threshold", "precision", "recall", "F1"]
+    head = ["class", "objects", "AP (95 %)", "AP50 (95 %)", *(["masks: AP (95 %)"] if evaluation.masks else [])]
+    head += ["small", "medium", "large", "threshold", "precision", "recall", "F1"]
     columns = ("ap_small", "ap_medium", "ap_large", "best_threshold", "precision", "recall", "f1")
     rows = []
     for name, row in evaluation.per_class.head(_MOST_CLASSES).to_dict("index").items():
-        scores = (_score(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("ap", "ap50"))
+        scores = [_score(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("ap", "ap50")]
+        if evaluation.masks:
+            of_masks = evaluation.masks.per_class
+            scores.append(_score(*(of_masks[f"ap{end}"][str(name)] for end in ("", "_low", "_high"))))
         rows.append((str(name), f"{int(row['boxes']):,}", *scores, *(_score(row[column]) for column in columns)))
     left_out = len(evaluation.per_class) - len(rows)
     more = f"<p>{left_out:,} more classes are in evaluation.json.</p>" if left_out > 0 else ""
@@ -197,8 +206,8 @@ def _link(path: str) -> str:
     return f'<a href="{escape(Path(path).absolute().as_uri())}" title="{escape(path)}">{name}</a>'
 
 
-def _interval(evaluation: Evaluation, name: str) -> str:
-    low, high = evaluation.intervals.get(name, (math.nan, math.nan))
+def _interval(found: Scores, name: str) -> str:
+    low, high = found.intervals.get(name, (math.nan, math.nan))
     return "" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
 
 

@@ -22,7 +22,7 @@ from tfod_helpers.report import page
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tfod_helpers.evaluation import Evaluation
+    from tfod_helpers.evaluation import Evaluation, Scores
 
 REPORT, NUMBERS, LABELS = FILES = ("report.html", "evaluation.json", "label_errors.csv")
 _LEFT_BY_SYSTEMS = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -73,16 +73,11 @@ def _numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:
             "coco": evaluation.coco,
             "voc_ap50": evaluation.voc_ap50,
             "intervals_95": evaluation.intervals,
+            "masks": evaluation.masks and _of_masks(evaluation.masks),
             "best_threshold": evaluation.best._asdict(),
             "per_class": evaluation.per_class.to_dict("index"),
-            "pr_curves": {
-                name: dict(zip(("recall", "precision"), curve, strict=True))
-                for name, curve in evaluation.pr_curves.items()
-            },
-            "f1_curves": {
-                name: dict(zip(("confidence", "f1"), curve, strict=True))
-                for name, curve in evaluation.f1_curves.items()
-            },
+            "pr_curves": _curves(evaluation.pr_curves, "recall", "precision"),
+            "f1_curves": _curves(evaluation.f1_curves, "confidence", "f1"),
             "confusion": evaluation.confusion.to_dict("index"),
             "calibration": {
                 "bins": evaluation.calibration.bins.to_dict("records"),
@@ -94,6 +89,19 @@ def _numbers(evaluation: Evaluation, mistakes: pd.DataFrame) -> dict[str, Any]:
             "notes": evaluation.notes,
         }
     )
+
+
+def _of_masks(scores: Scores) -> dict[str, Any]:
+    return {
+        "coco": scores.coco,
+        "intervals_95": scores.intervals,
+        "per_class": scores.per_class.to_dict("index"),
+        "pr_curves": _curves(scores.pr_curves, "recall", "precision"),
+    }
+
+
+def _curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *names: str) -> dict[str, Any]:
+    return {of: dict(zip(names, curve, strict=True)) for of, curve in curves.items()}
 
 
 def plain(value: Any) -> Any:

@@ -120,7 +120,8 @@ def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset, checkpo
     """
     model, config = detecting.load_model(run, checkpoint)
     dataset = data if isinstance(data, Dataset) else Dataset(tuple(records.read(data)), data.label_map)
-    return evaluation.evaluate(detecting.of_model(model, config), dataset)
+    masks = any(image.masks is not None for image in dataset)
+    return evaluation.evaluate(detecting.of_model(model, config, masks=masks), dataset)
 
 
 def _validation_set(config: ExperimentConfig) -> Dataset:
