@@ -48,3 +48,12 @@ def test_storage_copies_what_it_measures(tmp_path: Path) -> None:
         assert storage.timed("transfer_manager", url, str(tmp_path / "photos"), "down") > 0
         assert storage.timed("ours, back", url, str(tmp_path / "photos"), "back", str(tmp_path)) > 0
     assert (tmp_path / "back" / "a.jpg").read_bytes() == b"photo"
+
+
+def test_readers_beside_a_run_that_is_written_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The benchmark's writer and its readers run against a run of this disk, and no read fails."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    assert load("following").read(f"{tmp_path}/runs/one", "", tmp_path, reads=3, readers=1, every=0.05) == 0
+    assert capsys.readouterr().out.count(" 1 reads, 0 failed, 1 states seen") == 3

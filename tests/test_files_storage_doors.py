@@ -45,6 +45,7 @@ ELSEWHERE = {
     "doctor.examining.examine": "test_doctor.py",
     "runs.table": "run folders",
     "runs.checkpoints": "run folders",
+    "runs.evaluations": "run folders",
     "learning_curve.measure": "run folders",
     "records": "test_records.py",
     "formats.tfds.read": "test_formats_tfds.py, which has a data set",
