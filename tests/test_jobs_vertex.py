@@ -155,7 +155,11 @@ def test_pools_and_scheduling_are_as_vertex_wants_them(plan: Plan) -> None:
     }
     assert chief["containerSpec"] == workers["containerSpec"] == evaluator["containerSpec"]
     assert chief["containerSpec"]["command"] == ["python", "-m", "tfod_helpers.training"]
-    assert chief["containerSpec"]["args"][:2] == ["gs://photos/runs/pets/job/config.yaml", "gs://photos/runs/pets"]
+    waits = ["--keep", "1", "--evaluator-waits", "30"]  # else the last model is judged by nobody
+    folder = "gs://photos/runs/pets"
+    assert chief["containerSpec"]["args"] == [f"{folder}/job/config.yaml", folder, *waits]
+    alone = plan(evaluator=False, keep="all").job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+    assert alone["args"][2:] == ["--keep", "all"]
     assert spec["scheduling"] == {"strategy": "SPOT", "timeout": "86400s", "restartJobOnWorkerRestart": True}
 
 

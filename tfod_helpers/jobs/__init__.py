@@ -6,11 +6,13 @@ checkpoints are in the run folder, as with a training on one machine.
 * `vertex` plans a job of Vertex AI; the plan says what it costs, and ``submit`` sends it.
 * `find` finds the job of a run folder again.
 * `ray` trains on machines that Ray keeps, a laptop's processes or a cluster's nodes, and waits for the end.
+* `skypilot` writes a task file for SkyPilot, which rents machines of other clouds too.
 """
 
 from tfod_helpers.jobs.ray_train import ray
+from tfod_helpers.jobs.skypilot import skypilot
 from tfod_helpers.jobs.vertex_ai import vertex
 from tfod_helpers.jobs.vertex_job import VertexJob, find
 from tfod_helpers.jobs.vertex_plan import JobError, VertexPlan
 
-__all__ = ["JobError", "VertexJob", "VertexPlan", "find", "ray", "vertex"]
+__all__ = ["JobError", "VertexJob", "VertexPlan", "find", "ray", "skypilot", "vertex"]

@@ -19,7 +19,6 @@ from tfod_helpers.jobs import settings as settings_of
 from tfod_helpers.presets import keys
 from tfod_helpers.problems import Problem
 
-FOLDER = "job"  # in the run folder: what was sent
 _SHOWN = 5  # settings that a message lists
 
 

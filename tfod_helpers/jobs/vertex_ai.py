@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tfod_helpers.files import storage
 from tfod_helpers.jobs import connection, images, machines, schema
 from tfod_helpers.jobs import settings as settings_of
+from tfod_helpers.jobs.command import COMMAND, arguments
 from tfod_helpers.jobs.machines import Machine
-from tfod_helpers.jobs.places import FOLDER
 from tfod_helpers.jobs.vertex_plan import LABEL, JobError, Team, VertexPlan, replicas_of
 from tfod_helpers.problems import Problem
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment import ExperimentConfig
 
-_COMMAND = ["python", "-m", "tfod_helpers.training"]
 _BESIDE_TPU = "n1-standard-16"  # evaluates a training on TPUs: their image has no code for GPUs
 _MOST_HOURS = 7 * 24  # as long as Vertex AI lets a job run
 
@@ -83,7 +82,7 @@ def vertex(
     found: list[Problem] = []
     project = _given(found, "project", connection.project, project) or ""
     team = _team(found, chief, workers, evaluator)
-    job = _job(team, address, name, image, _arguments(address, keep), service_account)
+    job = _job(team, address, name, image, arguments(address, keep, "evaluator" in team), service_account)
     job["jobSpec"]["scheduling"] = _scheduling(spot, hours, several=workers > 0)
     for path, value in (settings or {}).items():
         _put(job, path, value, found)
@@ -120,7 +119,7 @@ def _job(
     team: Team, run: str, name: str | None, image: str, arguments: list[str], service_account: str | None
 ) -> dict[str, Any]:
     """Return the API's CustomJob, without its scheduling."""
-    container = {"imageUri": image, "command": _COMMAND, "args": arguments}
+    container = {"imageUri": image, "command": list(COMMAND), "args": arguments}
     pools: list[dict[str, Any]] = []
     for role in ("chief", "workers", "reduction servers", "evaluator"):
         count, machine = team.get(role, (0, None))
@@ -131,11 +130,6 @@ def _job(
     label = {LABEL: secrets.token_hex(8)}  # by which a job is found whose answer was lost on the way
     spec = {"workerPoolSpecs": pools} | ({"serviceAccount": service_account} if service_account else {})
     return {"displayName": name or run.rpartition("/")[2], "labels": label, "jobSpec": spec}
-
-
-def _arguments(run: str, keep: int | str) -> list[str]:
-    """Return what follows ``python -m tfod_helpers.training``."""
-    return [storage.join(run, f"{FOLDER}/config.yaml"), run, "--keep", str(keep)]
 
 
 def _scheduling(spot: bool, hours: float, several: bool) -> dict[str, Any]:

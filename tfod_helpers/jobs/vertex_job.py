@@ -12,7 +12,8 @@ from typing import Any
 from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Run
 from tfod_helpers.jobs import connection
-from tfod_helpers.jobs.places import FOLDER, read_json
+from tfod_helpers.jobs.command import FOLDER
+from tfod_helpers.jobs.places import read_json
 from tfod_helpers.jobs.refusals import Asked, explained, of_failed_job
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")

@@ -10,8 +10,8 @@ from typing import Any
 from tfod_helpers.files import storage
 from tfod_helpers.jobs import connection, images, places
 from tfod_helpers.jobs import settings as settings_of
+from tfod_helpers.jobs.command import CONFIG, FOLDER
 from tfod_helpers.jobs.machines import Machine
-from tfod_helpers.jobs.places import FOLDER
 from tfod_helpers.jobs.refusals import Asked, explained
 from tfod_helpers.jobs.vertex_job import ENDED, VertexJob, find
 from tfod_helpers.presets import keys
@@ -122,7 +122,7 @@ class VertexPlan:
         """
         for note in self.check():
             print(note)
-        storage.write_bytes(storage.join(self.run, f"{FOLDER}/config.yaml"), settings_of.write(self.settings))
+        storage.write_bytes(storage.join(self.run, CONFIG), settings_of.write(self.settings))
         with explained(self._asked()):
             made = self._send()
         sent = VertexJob(made["name"], self.run, self.project, self.region, self.image)
