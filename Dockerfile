@@ -30,11 +30,12 @@ COPY pyproject.toml requirements.txt requirements-tpu.txt requirements-gpu.txt .
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
     extras = project['optional-dependencies']; \
     print(*project['dependencies'], *extras['train'], *extras['cloud'], *extras['heic'], sep='\n')" > wanted.txt
-# pip takes no extras in constraints.
+# requirements-tpu.txt holds every version, TensorFlow's in that of its build for TPUs.
 RUN case "$CHIP" in gpu) plain='tensorflow[and-cuda]' ;; tpu) plain='tensorflow' ;; \
     *) echo "CHIP is gpu or tpu, and not '$CHIP'" >&2; exit 1 ;; esac; \
-    sed -i 's/\[.*\]==/==/' requirements.txt && pip install --requirement wanted.txt "$plain" \
-    --constraint requirements.txt --constraint requirements-tpu.txt --constraint requirements-gpu.txt
+    version=$(sed -n 's/^tensorflow-tpu==\([^ ]*\).*/\1/p' requirements-tpu.txt); \
+    pip install --requirement wanted.txt "$plain==$version" \
+    --constraint requirements-tpu.txt --constraint requirements-gpu.txt
 # Both builds have the same files, and packages ask for the plain one: it goes once all are there.
 RUN if [ "$CHIP" = tpu ]; then sed -n '/^tensorflow-tpu==/p; /^libtpu==/p' requirements-tpu.txt > tpu.txt && \
     pip uninstall --yes tensorflow && pip install --no-deps --requirement tpu.txt; fi

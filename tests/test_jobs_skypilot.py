@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tfod_helpers import jobs
 from tfod_helpers.files import storage
 from tfod_helpers.jobs import skypilot_node
 
+ROOT = Path(__file__).parents[1]
 VERSION = "0.14.1"
 # SkyPilot's own schemas, since it cannot be installed beside the pins; the test below compares them with SkyPilot's.
 SCHEMAS = json.loads((Path(__file__).parent / "skypilot_schemas.json").read_text(encoding="utf-8"))
@@ -57,6 +59,9 @@ def test_a_task_fits_skypilots_schema(write: Write, bucket: str, capsys: pytest.
     task = yaml.safe_load(path.read_text(encoding="utf-8"))
     jsonschema.validate(task, SCHEMAS["task"])
     jsonschema.validate(task["resources"], SCHEMAS["resources"])
+    script = task["setup"].replace("uv", "echo").replace("source", "echo")  # what a shell makes of it
+    said = subprocess.run(["sh", "-ec", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"tensorflow\[and-cuda\]==2\.\d+\.\d+ --constraint requirements-tpu.txt --constraint", said)
     assert (task["name"], task["num_nodes"]) == ("oxford-pets", 3)
     assert task["resources"]["job_recovery"] == {"recover_on_exit_codes": [134]}
     assert task["run"].splitlines()[-1] == (

@@ -30,8 +30,9 @@ _ENVIRONMENT = "~/tfod_helpers_environment"
 _SETUP = f"""\
 uv venv --allow-existing --python 3.12 {_ENVIRONMENT}
 source {_ENVIRONMENT}/bin/activate
-uv pip install '.[train,cloud,heic]' 'tensorflow[and-cuda]' \\
-  --constraint requirements.txt --constraint requirements-tpu.txt --constraint requirements-gpu.txt
+version=$(sed -n 's/^tensorflow-tpu==\\([^ ]*\\).*/\\1/p' requirements-tpu.txt)
+uv pip install '.[train,cloud,heic]' "tensorflow[and-cuda]==$version" \\
+  --constraint requirements-tpu.txt --constraint requirements-gpu.txt
 """
 
 
