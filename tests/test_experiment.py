@@ -241,6 +241,18 @@ def test_steps_grow_with_the_photos(make: Callable[..., Any], written: Callable[
     assert make(train=written(500), train_steps=77).trainer.train_steps == 77
 
 
+def test_a_whole_detector_needs_half_of_the_steps(make: Callable[..., Any], written: Callable[..., Records]) -> None:
+    """From COCO's weights or a run half as many as from ImageNet's backbone, with the reason; the rate is the same."""
+    backbone = make(train=written(500))
+    for weights in ("coco", "runs/old"):
+        whole = make(train=written(500), weights=weights)
+        assert whole.trainer.train_steps == pytest.approx(backbone.trainer.train_steps / 2, abs=26)
+        rates = [one.trainer.optimizer_config.learning_rate.cosine.initial_learning_rate for one in (whole, backbone)]
+        assert rates[0] == rates[1]
+        assert "a whole detector" in {one.setting: one.why for one in whole.task.reasons}["trainer.train_steps"]
+    assert "half" not in {one.setting: one.why for one in backbone.task.reasons}["trainer.train_steps"]
+
+
 def test_a_given_batch_goes_with_chosen_steps(make: Callable[..., Any], written: Callable[..., Records]) -> None:
     """Steps that were chosen for the preset's batch become fewer with a larger one, and the learning rate higher."""
     small, large = make(train=written(500)), make(train=written(500), batch_size=64)

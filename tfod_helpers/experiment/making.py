@@ -44,7 +44,8 @@ def make(
             it to the whole square, each axis by its own factor, as phone apps with MediaPipe Tasks do;
             ``stretch_bilinear`` as the Object Detection API did. An export remembers it.
         batch_size: images a step, over all devices together.
-        train_steps: steps in all; left out, they follow the number of photos.
+        train_steps: steps in all; left out, they follow the number of photos, and are half as many from a whole
+            detector, COCO's or a run's.
         learning_rate: the highest one; left out, the preset's, scaled to the batch size.
         augmentation: how strongly training images vary: ``light``, ``standard`` or ``strong``; left out, the preset's.
         minutes: the time that training may take; the number of steps is then fitted to it.
@@ -88,7 +89,7 @@ def from_run(
         train: the records to train on; their boxes are read.
         validation: the records to evaluate on, never trained on.
         batch_size: images a step, over all devices together.
-        train_steps: steps in all; left out, they follow the number of photos.
+        train_steps: steps in all; left out, they follow the number of photos, half as many as from a backbone alone.
         learning_rate: the highest one; left out, the preset's, scaled to the batch size.
         augmentation: ``light``, ``standard`` or ``strong``; left out, the preset's.
         minutes: the time that training may take; the number of steps is then fitted to it.

@@ -191,13 +191,13 @@ def _shout(failed: list[tuple[str, str]], missing_sources: list[Source], loaded:
     if loaded.source == "scratch":
         lines.append("The model will need far more steps and photos, and will be much less accurate.")
     else:
-        lines.append("The backbone knows photos, the rest of the model has to learn what a detector does.")
+        lines.append("The backbone knows photos; the rest has to learn what a detector does, in half of its steps.")
     for source in missing_sources:
         lines += ["", f"To have {source.words}:", "connect this machine to the internet and run this again, or"]
         for file in source.files:
             lines += [f"fetch {file.url}", f"into  {file.path.parent}"]
     meant = "None" if loaded.source == "scratch" else f"{loaded.source!r}"
-    lines += ["", f"If {instead} is what you want, say weights={meant}."]
+    lines += ["", f"If {instead} is what you want, say weights={meant}: steps and learning rate then suit it."]
     # Open on the right: the URL and the path are longer than a notebook is wide, and have to be copied whole.
     rule = "#" * 96
     print("\n".join([rule, *(f"##  {line}" for line in lines), rule]), flush=True)
