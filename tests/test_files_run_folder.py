@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tfod_helpers.files import mounts, workspace
-from tfod_helpers.files.run_folder import Keeper, Run, find_run, open_run, reading, remote, runs_in
+from tfod_helpers.files.run_folder import Keeper, Run, add_file, find_run, open_run, reading, remote, runs_in
 
 
 def test_open_run_makes_the_folder_once(tmp_path: Path) -> None:
@@ -533,3 +533,28 @@ def test_a_run_that_is_gone_again_and_again_is_given_up(
         reading(f"{home}/first", "best").__enter__()
     with pytest.raises(OSError, match="first: the run is written anew faster than it can be fetched"):
         open_run(f"{home}/first")
+
+
+def test_what_an_evaluator_writes_is_its_own(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays where the run is kept, is read with any state of the run, and a training never sends an older one."""
+    run = open_run(f"{home}/first")
+    kept(run, 1)
+    written = tmp_path / "evaluation"
+
+    def judge(ap: float) -> None:
+        written.write_text(json.dumps({"run": "a", "step": 8, "ap": ap}))
+        add_file(f"{home}/first", "evaluations/step-8.json", written)
+        add_file(run, "events/eval/events", written)
+
+    judge(0.1)
+    with reading(run) as state:  # on the machine that trains, whose own state is as new
+        assert state.read_evaluations()[8]["ap"] == 0.1
+    another_machine(monkeypatch, tmp_path, "second")
+    other = open_run(f"{home}/first")
+    assert (other.events / "eval" / "events").is_file()
+    judge(0.2)
+    kept(other, 2)
+    another_machine(monkeypatch, tmp_path, "third")
+    with reading(f"{home}/first") as state:
+        assert state.read_evaluations()[8]["ap"] == 0.2
+        assert state.read_manifest()["step"] == 2

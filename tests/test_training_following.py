@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import supervision as sv
+from evaluation_parts import made_up as made_up_photos
+from evaluation_parts import with_masks
 from small_training import Small, Trained
 
 from tfod_helpers import evaluation, pictures, runs
-from tfod_helpers.annotations import Dataset
+from tfod_helpers.annotations import Dataset, LabelledImage
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.files import run_folder, storage
 from tfod_helpers.files.run_folder import Keeper, Run
@@ -76,6 +80,46 @@ def wait_for(address: str, step: int, process: Any) -> None:
         process.join(0.1)
         assert process.exitcode is None
     raise AssertionError(f"the model of step {step} was not judged within a minute")
+
+
+def test_masks_are_judged_beside_boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where photos and network have masks, mask AP is in what is written and in TensorBoard, and no mask in memory."""
+    from tfod_helpers.training import following
+
+    truth, found = with_masks(*made_up_photos(0, images=20), seed=1)
+    for one in found:
+        one.data["class_name"] = np.array([truth.label_map.names[id - 1] for id in one.class_id])
+    expected = evaluation.score(truth, found)
+
+    class Looking:
+        label_map = truth.label_map
+        asked = 0
+
+        def letterbox(self, pixels: np.ndarray) -> SimpleNamespace:
+            return SimpleNamespace(pixels=pixels, scale=np.ones(2))
+
+        def detect_letterboxed(self, photos: list[Any]) -> list[sv.Detections]:
+            self.asked += len(photos)
+            return found[self.asked - len(photos) : self.asked]
+
+    monkeypatch.setattr(LabelledImage, "pixels", lambda image: np.zeros((image.height, image.width, 3), np.uint8))
+    monkeypatch.setattr(following.experiment, "load", lambda path: None)
+    monkeypatch.setattr(following, "build_model", lambda config: None)
+    monkeypatch.setattr(following.detecting, "of_model", lambda model, config, masks: Looking() if masks else None)
+    monkeypatch.setattr(following.detecting, "fill", lambda model, prefix: None)
+    judge = following._Judge(Run(tmp_path), truth)
+    result = judge.evaluate(tmp_path)
+    assert all(one.mask is None for one in result.detections)
+    assert expected.masks
+    facts = following._facts(Run(tmp_path), {"step": 8, "ap": 0.5, "ap50": 0.5}, result, "")
+    assert (facts["ap"], facts["masks"]["ap"]) == (expected.ap, expected.masks.ap)
+    assert facts["masks"]["intervals"]["ap50"] == list(expected.masks.intervals["ap50"])
+    json.dumps(facts, allow_nan=False)
+    judge.write_events(str(tmp_path), 8, result)
+    (path,) = tmp_path.glob("events.out.tfevents*.step-8")
+    assert {b"mask ap50", b"ap_low", b"ap by class/class 1"} <= set(
+        re.findall(rb"[a-z][a-z0-9 _/]+", path.read_bytes())
+    )
 
 
 # --- whatever the training does: with a judge that looks at no photo ------------------------------

@@ -2,7 +2,7 @@
 
 The network, the losses and the optimizers are the Model Garden's; this package drives them, shows progress, evaluates
 the model on the validation records as it goes, and keeps the best weights and the newest. A run that was stopped
-resumes from its last checkpoint.
+resumes from its last checkpoint. Beside a training, `follow` judges each model that it keeps, from another process.
 """
 
 from tfod_helpers.network.inputs import examples

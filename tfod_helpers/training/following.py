@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import supervision as sv
 import tensorflow as tf
 
 from tfod_helpers import evaluation, experiment, records, runs
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.evaluation import Evaluation
+from tfod_helpers.evaluation import Evaluation, Scores
 from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Run, add_file, reading
 from tfod_helpers.network.model import build_model
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _AT_ONCE = 4  # models that are held while one of them is judged, the oldest first: it is the next to be deleted
+_BATCH = 16  # photos whose masks are encoded at once
 _SHOWN = ("ap", "ap50", "ap75", "f1")
 
 
@@ -214,14 +216,26 @@ class _Judge:
         """Build the network once, for all models of the run."""
         config = experiment.load(run.config_path)
         self._model = build_model(config)
-        self._detector = detecting.of_model(self._model, config)
+        self._masks = any(image.masks is not None for image in photos)
+        self._detector = detecting.of_model(self._model, config, masks=self._masks)
         self._photos = detecting.PhotoSet(self._detector, photos)
 
     def evaluate(self, prefix: Path) -> Evaluation:
         """Return how good the model of a checkpoint is, on all photos."""
         detecting.fill(self._model, prefix)
-        found = self._photos.detect()
+        found = self._detect_masks() if self._masks else self._photos.detect()
         return evaluation.score(self._photos.dataset, found, label_map=self._detector.label_map)
+
+    def _detect_masks(self) -> list[sv.Detections]:
+        """Return what is found, with masks encoded as they come: as they are, those of all photos fill the memory."""
+        found: list[sv.Detections] = []
+        for start in range(0, len(self._photos.letterboxed), _BATCH):
+            batch = self._detector.detect_letterboxed(self._photos.letterboxed[start : start + _BATCH])
+            images = self._photos.dataset[start : start + _BATCH]
+            found += [evaluation.encode_masks(one, image) for one, image in zip(batch, images, strict=True)]
+            for one in found[start:]:
+                one.mask = None
+        return found
 
     def write_events(self, folder: str, step: int, result: Evaluation) -> None:
         """Write what TensorBoard shows of a model into an event file of its own, under the training's own names."""
@@ -234,6 +248,9 @@ class _Judge:
                 low, high = result.intervals.get(name, (math.nan, math.nan))
                 for tag, value in ((name, getattr(result, name)), (f"{name}_low", low), (f"{name}_high", high)):
                     tf.summary.scalar(tag, value)
+            if result.masks is not None:
+                tf.summary.scalar("mask ap", result.masks.ap)
+                tf.summary.scalar("mask ap50", result.masks.ap50)
             for label, ap in result.per_class["ap"].items():
                 tf.summary.scalar(f"ap by class/{label}", ap)
             tf.summary.image(events.PHOTOS, np.stack([draw(n) for n in shown]), max_outputs=len(shown))
@@ -248,11 +265,18 @@ def _facts(run: Run, model: dict[str, Any], result: Evaluation, mark: str) -> di
         "step": model["step"],
         "photos": {"fingerprint": mark, "images": result.images, "objects": objects},
         "training": {name: _number(model[name]) for name in ("ap", "ap50")},
-        **{name: _number(getattr(result, name)) for name in (*_SHOWN, "threshold")},
-        "intervals": {name: [_number(low), _number(high)] for name, (low, high) in result.intervals.items()},
+        **_scores(result),
+        "f1": _number(result.f1),
+        "threshold": _number(result.threshold),
+        "masks": None if result.masks is None else _scores(result.masks),
         "per_class": {name: {key: _number(value) for key, value in row.items()} for name, row in per_class.items()},
         "judged": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def _scores(scores: Scores) -> dict[str, Any]:
+    known = {name: _number(getattr(scores, name)) for name in ("ap", "ap50", "ap75")}
+    return known | {"intervals": {name: list(map(_number, ends)) for name, ends in scores.intervals.items()}}
 
 
 def _number(value: float) -> float | None:
