@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import supervision as sv
-from evaluation_parts import by_pycocotools, detections, made_up, one_image, with_masks
+from evaluation_parts import by_pycocotools, detections, made_up, one_image, run_pycocotools, with_masks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfod_helpers import evaluation, formats
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, masks
+from tfod_helpers.problems import DatasetError
 
 
 def assert_as_pycocotools(dataset: Dataset, found: list[sv.Detections]) -> evaluation.Scores:
@@ -64,9 +66,10 @@ def test_any_small_masks_count_as_with_pycocotools(seed: int, crowds: float) -> 
 
 
 def test_real_masks_in_coco_files(shared: Path, tmp_path: Path) -> None:
-    """The outlines of real pets, written and read as COCO files, count as pycocotools counts the file itself."""
+    """The outlines of real pets, and results, in COCO's files, count as pycocotools counts these files themselves."""
     pets = formats.oxford_pets.read(shared / "data/oxford_pets", around="body", masks=True, on_problem="skip")
-    folder = formats.coco.write(Dataset(pets[:24], pets.label_map), tmp_path / "coco")
+    some = Dataset(tuple(replace(image, split="") for image in pets[:24]), pets.label_map)
+    folder = formats.coco.write(some, tmp_path / "coco")
     dataset = formats.coco.read(folder, masks=True)
     assert all(image.areas is not None for image in dataset)
     random, found = np.random.default_rng(0), []
@@ -75,7 +78,30 @@ def test_real_masks_in_coco_files(shared: Path, tmp_path: Path) -> None:
         down, across = random.integers(-9, 10, 2) * random.integers(0, 2, 2)
         one = detections(image.boxes_xyxy, image.labels, random.random(len(image.labels)))
         found.append(replace(one, mask=np.roll(drawn, (down, across), (1, 2))))
-    assert 0.5 < assert_as_pycocotools(dataset, found).ap < 0.99
+    scores = assert_as_pycocotools(dataset, found)
+    assert 0.5 < scores.ap < 0.99
+    truth, place = folder / "_annotations.coco.json", tmp_path / "results.json"
+    ids = {one["file_name"]: one["id"] for one in json.loads(truth.read_text())["images"]}
+    results = [
+        {
+            "image_id": ids[image.path.name],
+            "category_id": int(label),
+            "segmentation": {"size": [image.height, image.width], "counts": masks.encode(mask).decode()},
+            "score": float(score),
+        }
+        for image, one in zip(dataset, found, strict=True)
+        for mask, label, score in zip(one.mask, one.class_id, one.confidence, strict=True)
+    ]
+    place.write_text(json.dumps(results))
+    read = formats.coco.read_results(place, truth, dataset)
+    assert evaluation.score(dataset, read, resamples=0).masks.coco == pytest.approx(scores.coco, abs=0, nan_ok=True)
+    assert run_pycocotools(truth, str(place), "segm").stats[0] == pytest.approx(scores.ap, abs=1e-9)
+    place.write_text(json.dumps([results[0] | {"segmentation": {"size": [3, 2], "counts": "06"}}]))
+    with pytest.raises(DatasetError, match=r"detection 1: segmentation is .*, neither polygons nor a mask of"):
+        formats.coco.read_results(place, truth, dataset)
+    bare = replace(dataset, images=tuple(replace(image, masks=None) for image in dataset))
+    place.write_text(json.dumps(results))
+    assert evaluation.score(bare, formats.coco.read_results(place, truth, bare), resamples=0).masks is None
 
 
 def test_intervals_of_masks_are_those_of_their_ap() -> None:

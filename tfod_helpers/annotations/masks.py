@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+RLE = "rle"  # of a detection's data: its mask, encoded as in `LabelledImage`
 _MOST_BYTES = 20_000  # of encodings that are decoded at a time: what a processor's cache holds
 _MOST_GROUPS = 7  # of 5 bits, in a length; more would be a photo of terapixels
 

@@ -5,7 +5,8 @@ masks. Pascal VOC's AP, which older tutorials quote, stands beside as ``voc_ap50
 Nothing here needs TensorFlow or Matplotlib.
 """
 
-from tfod_helpers.evaluation.arrays import RLE, flatten
+from tfod_helpers.annotations.masks import RLE
+from tfod_helpers.evaluation.arrays import flatten
 from tfod_helpers.evaluation.comparing import Agreement, Difference, agreement, difference
 from tfod_helpers.evaluation.confidence import Calibration
 from tfod_helpers.evaluation.counting import count

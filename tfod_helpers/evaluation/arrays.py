@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfod_helpers.annotations import Dataset, masks
+from tfod_helpers.annotations.masks import RLE
 from tfod_helpers.evaluation.coordinates import as_written, sides
 from tfod_helpers.evaluation.naming import by_name
 
 if TYPE_CHECKING:
     import supervision as sv
-
-RLE = "rle"  # of a detection's data: its mask, bytes as in `LabelledImage`
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfod_helpers.annotations import Dataset, LabelledImage, masks
-from tfod_helpers.evaluation.arrays import RLE, GroundTruth, Predictions
+from tfod_helpers.annotations.masks import RLE
+from tfod_helpers.evaluation.arrays import GroundTruth, Predictions
 from tfod_helpers.evaluation.matching import Pairs
 
 if TYPE_CHECKING:

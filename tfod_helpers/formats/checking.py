@@ -115,13 +115,7 @@ def _mask(outline: Any, box_xyxy: Sequence[float], frame: _Frame) -> bytes:
     width, height = frame.size
     xmin, ymin, xmax, ymax = box_xyxy  # turned already, as no outline is
     turn = frame.turn if outline else 1
-    if isinstance(outline, dict) and isinstance(outline["counts"], bytes | str):
-        encoded = outline
-    elif isinstance(outline, dict):
-        encoded = mask.frPyObjects(outline, *outline["size"])
-    else:
-        polygons = outline or [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]]
-        encoded = mask.merge(mask.frPyObjects(polygons, height, width))
+    encoded = encoded_outline(outline or [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]], frame.size)
     if turn != 1 or list(encoded["size"]) != [height, width]:
         pixels = np.zeros((height, width), np.uint8)
         inside = mask.decode(encoded)[:height, :width]
@@ -131,6 +125,23 @@ def _mask(outline: Any, box_xyxy: Sequence[float], frame: _Frame) -> bytes:
         encoded = mask.encode(np.asfortranarray(pixels))
     counts = encoded["counts"]
     return counts if isinstance(counts, bytes) else counts.encode()
+
+
+def encoded_outline(outline: Any, size: tuple[int, int]) -> dict[str, Any]:
+    """Return an outline that can be used as pycocotools' run-length encoding, ``{"size": ..., "counts": ...}``.
+
+    Args:
+        outline: as `RawObject` has it.
+        size: ``(width, height)`` of what polygons are in.
+    """
+    from pycocotools import mask
+
+    made: dict[str, Any] = outline
+    if isinstance(outline, list):
+        made = mask.merge(mask.frPyObjects(outline, size[1], size[0]))
+    elif isinstance(outline["counts"], list):
+        made = mask.frPyObjects(outline, *outline["size"])
+    return made
 
 
 # --- the frame that the boxes are in --------------------------------------------------------------

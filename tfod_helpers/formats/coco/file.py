@@ -48,6 +48,7 @@ class CocoFile:
         self.way_up: WayUp | None = "as viewed" if label_studio else None
         images = self._by_id("image", data.get("images", []), "file_name", "coco_url")  # LVIS has addresses only
         categories = self._by_id("category", data.get("categories", []), "name")
+        self._images = images
         self.filenames = {id: name for id, (name, _) in images.items()}
         self.names = {id: name.strip() for id, (name, _) in categories.items()}
         of_image: dict[Id, list[Any]] = defaultdict(list)
@@ -67,6 +68,11 @@ class CocoFile:
     def image_of(self, item: Any) -> Id:
         """Return the id of the image that an entry belongs to; ValueError where there is no such image."""
         return self._referred(item, "image", self.filenames)
+
+    def size_of(self, id: Id) -> tuple[Any, Any]:
+        """Return width and height of an image as its entry has them; None where it does not."""
+        entry = self._images[id][1]
+        return parsing.number(entry.get("width")), parsing.number(entry.get("height"))
 
     def class_of(self, item: Any) -> str:
         """Return the name of the category that an entry has; ValueError where there is no such category."""

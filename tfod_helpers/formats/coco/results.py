@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.annotations.masks import RLE
 from tfod_helpers.files import storage
 from tfod_helpers.formats import one_file, parsing
-from tfod_helpers.formats.coco.file import CocoFile, Id, corners
+from tfod_helpers.formats.checking import encoded_outline
+from tfod_helpers.formats.coco.file import CocoFile, Id, corners, outline_fault, outline_of
 from tfod_helpers.formats.raw import Part, Reading
 from tfod_helpers.formats.shapes import Bounds
 from tfod_helpers.photos.folder import PhotoNames, shared_folders
@@ -28,8 +31,11 @@ def read_results(
 ) -> list[sv.Detections]:
     """Read a file of detections, so that ``evaluation.score(dataset, ...)`` can count them.
 
+    Where the dataset has masks, and each detection a ``segmentation``, these are read as masks. One without ``bbox``
+    has the box around it.
+
     Args:
-        results: a JSON list of ``{"image_id", "category_id", "bbox", "score"}``.
+        results: a JSON list of ``{"image_id", "category_id", "bbox", "score"}``, or with ``segmentation``.
         annotations: the COCO file that the ids belong to.
         dataset: the images that were read with it; their detections are returned in its order. A class that it lacks
             has the id 0; `evaluation.score` leaves it out, with a note.
@@ -43,15 +49,18 @@ def read_results(
     file = CocoFile(place, found)
     of_id = _images(file, place.absolute(), dataset)
     unclear: dict[Id, None] = {}
-    rows: dict[int, list[tuple[Bounds, str, float]]] = defaultdict(list)
+    rows: dict[int, list[_Row]] = defaultdict(list)
     entries = parsing.load_json_list(path, "detections", "Give a COCO results file.")
     if entries and file.items and not any(of_id.values()):
         what = f"none of the images of {file.name} is in the dataset"
         raise parsing.refused(path, what, "Give the annotations that the dataset was read with.")
+    masked = any(image.masks is not None for image in dataset) and all(
+        isinstance(item, dict) and outline_of(item) for item in entries
+    )
     for number, item in enumerate(entries, start=1):
         try:
             id, name = file.image_of(item), file.class_of(item)
-            detection = corners(item), name, parsing.number_at(item, "score")
+            detection = _row(item, name, file.size_of(id), [dataset[at] for at in of_id[id]], masked=masked)
         except ValueError as error:
             fix, kind = "Correct it, or delete the detection.", "entry unreadable"
             found.add(path.name, str(error), fix, "error", kind, f"detection {number}")
@@ -68,17 +77,43 @@ def read_results(
     settle_problems(found.problems, "raise", found.where)
     # Of equal confidences the one in the image of the lower id counts first, as with pycocotools.
     image_ids = {numbers[0]: id for id, numbers in of_id.items() if len(numbers) == 1 and isinstance(id, int)}
-    return [_detections(rows[number], dataset.label_map, image_ids.get(number)) for number in range(len(dataset))]
+    made = [_detections(rows[number], dataset.label_map, image_ids.get(number)) for number in range(len(dataset))]
+    for number, one in enumerate(made if masked else ()):
+        one.data[RLE] = np.array([row.code for row in rows[number]], object)
+    return made
 
 
-def _detections(rows: list[tuple[Bounds, str, float]], label_map: LabelMap, image_id: int | None) -> sv.Detections:
+class _Row(NamedTuple):
+    """A detection: its class's name, and its mask, encoded, where masks are read."""
+
+    box_xyxy: Bounds
+    name: str
+    score: float
+    code: bytes
+
+
+def _row(
+    item: dict[str, Any], name: str, size: tuple[Any, Any], images: Sequence[LabelledImage], *, masked: bool
+) -> _Row:
+    """Return what an entry says; ``images`` are those of the dataset that it may be about."""
+    score, code = parsing.number_at(item, "score"), b""
+    if masked and images:
+        size, outline = (images[0].width, images[0].height), outline_of(item)
+        if fault := outline_fault(outline, size):
+            raise ValueError(f"segmentation {fault}")
+        counts = encoded_outline(outline, size)["counts"]
+        code = counts if isinstance(counts, bytes) else counts.encode()
+    return _Row(corners(item, size), name, score, code)
+
+
+def _detections(rows: list[_Row], label_map: LabelMap, image_id: int | None) -> sv.Detections:
     import supervision as sv
 
     return sv.Detections(
-        xyxy=np.array([box_xyxy for box_xyxy, _, _ in rows]).reshape(-1, 4),
-        class_id=np.array([label_map.id(name) if name in label_map else 0 for _, name, _ in rows], int),
-        confidence=np.array([score for _, _, score in rows], float),
-        data={"class_name": np.array([name for _, name, _ in rows], object)},
+        xyxy=np.array([row.box_xyxy for row in rows]).reshape(-1, 4),
+        class_id=np.array([label_map.id(row.name) if row.name in label_map else 0 for row in rows], int),
+        confidence=np.array([row.score for row in rows], float),
+        data={"class_name": np.array([row.name for row in rows], object)},
         metadata={"image_id": image_id},
     )
 
