@@ -17,7 +17,7 @@ from vertex_server import VertexServer
 
 from tfod_helpers import __version__, jobs, presets, records
 from tfod_helpers.files import storage
-from tfod_helpers.jobs import machines, refusals, schema, vertex_plan
+from tfod_helpers.jobs import connection, machines, refusals, schema, vertex_plan
 from tfod_helpers.presets import batches
 
 PROJECT = "my-photos-481516"
@@ -111,6 +111,8 @@ FAULTS = {
     "chip of the image": ({"chief": "ct5lp-hightpu-4t", "workers": 0}, r"built for GPUs.*--build-arg CHIP=tpu"),
     "TPUs on several machines": ({"chief": "ct5lp-hightpu-4t"}, r"workers: 9 .*Give workers=0"),
     "hours": ({"hours": 200}, r"hours: 200 is not more than 0 and at most 168"),
+    "name": ({"name": "x" * 129}, r"name: it has 129 characters"),
+    "keep": ({"keep": 0}, r"keep: it must be 1 or more, or 'all', and is 0"),
     "workers": ({"workers": -1}, r"workers: there cannot be -1"),
 }
 
@@ -272,6 +274,28 @@ def test_a_job_can_be_cancelled_once(ready: Plan, vertex: VertexServer, capsys: 
     with pytest.raises(
         RuntimeError, match=r"was cancelled\. What was kept until then is in gs://photos-and-records/runs"
     ):
+        sent.follow(seconds=0)
+
+
+def test_following_outlives_a_network_that_is_gone(
+    ready: Plan, vertex: VertexServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answers of 503 are said and asked again; a job that was deleted, or an account that may not look, ends it."""
+    monkeypatch.setattr(connection, "TRIES", 0)  # the client's own tries take seconds
+    sent = ready().submit()
+    vertex.states, answers = ["RUNNING", "SUCCEEDED"], [None, 503, 503, None, 503, None]
+
+    def answer(method: str, path: str, body: dict[str, Any], whole: Any = vertex.answer) -> Any:
+        code = answers.pop(0) if answers else None
+        return (code, {"error": {"message": "unavailable"}}) if code else whole(method, path, body)
+
+    monkeypatch.setattr(vertex, "answer", answer)
+    sent.follow(seconds=0)
+    printed = capsys.readouterr().out
+    assert [f"Missed {count} of 20 looks" in printed for count in (1, 2, 3)] == [True, True, False]
+    assert "SUCCEEDED: the training is finished" in printed
+    vertex.jobs.clear()
+    with pytest.raises(FileNotFoundError, match="Google finds no such thing"):
         sent.follow(seconds=0)
 
 
@@ -460,3 +484,17 @@ def test_a_report_of_problems_can_come_back_from_another_process() -> None:
 
     error = vertex_plan.JobError([machines._unknown(machines.read("n1-standard-9"), "chief")], "a job")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.tensorflow
+def test_a_config_is_sent_as_it_would_be_saved(vertex: VertexServer, tmp_path: Path) -> None:
+    """What a machine of the job loads is the config that was planned with, whether it was given whole or as a file."""
+    from tfod_helpers import experiment
+    from tfod_helpers.jobs import settings as settings_of
+
+    config = experiment.from_preset(next(iter(presets.PRESETS)))
+    config.task.class_names = ["red", "blue"]
+    (tmp_path / "sent.yaml").write_bytes(settings_of.write(settings_of.read(config)))
+    assert experiment.load(tmp_path / "sent.yaml").as_dict() == config.as_dict()
+    assert settings_of.read(experiment.save(config, tmp_path / "saved.yaml")) == settings_of.read(config)
+    assert settings_of.differences(settings_of.read(config), settings_of.read(config), finished=True) == {}

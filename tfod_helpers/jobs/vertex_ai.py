@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tfod_helpers.experiment import ExperimentConfig
 
 _BESIDE_TPU = "n1-standard-16"  # evaluates a training on TPUs: their image has no code for GPUs
+_LONGEST_NAME = 128  # characters, as the schema says in words
 _MOST_HOURS = 7 * 24  # as long as Vertex AI lets a job run
 
 T = TypeVar("T")
@@ -88,10 +89,11 @@ def vertex(
         _put(job, path, value, found)
     tpu = any(one.is_tpu for _, one in team.values())
     found += [*_of_team(team, workers, hours), *_of_region(region), *images.problems(image, region, project, tpu)]
+    found += _of_names(job["displayName"], keep)
     found += settings_of.problems(wanted, address, replicas_of(team))
     found += schema.problems(job)
     JobError.refuse(found, f"Vertex AI job {job['displayName']!r}")
-    notes = tuple(str(one) for one in found)
+    notes = tuple(str(one).rstrip() for one in found)
     return VertexPlan(job, wanted, address, project, region, image, team, hours, notes, allow_far)
 
 
@@ -169,6 +171,14 @@ def _of_team(team: Team, workers: int, hours: float) -> Iterator[Problem]:
     if not 0 < hours <= _MOST_HOURS:
         what = f"{hours:g} is not more than 0 and at most {_MOST_HOURS}, as long as Vertex AI lets a job run"
         yield Problem(where="hours", what=what, fix="Give the longest time that you would pay for.")
+
+
+def _of_names(name: str, keep: int | str) -> Iterator[Problem]:
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        what = f"it has {len(name)} characters, and a job's name 1 to {_LONGEST_NAME}"
+        yield Problem(where="name", what=what, fix="Give another one.")
+    if keep != "all" and not (type(keep) is int and keep >= 1):
+        yield Problem(where="keep", what=f"it must be 1 or more, or 'all', and is {keep!r}", fix="Give such a one.")
 
 
 def _of_region(region: str) -> Iterator[Problem]:

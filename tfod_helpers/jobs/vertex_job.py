@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from tfod_helpers.jobs.refusals import Asked, explained, of_failed_job
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
 _SLOW = 600.0  # seconds in a queue, after which it is worth saying what it may wait for
+_MISSES = 20  # looks in a row that may fail
 _MEANS = {
     "QUEUED": "waits for its turn, or for quota",
     "PENDING": "machines are being made ready, and fetch the image",
@@ -118,20 +119,19 @@ class VertexJob:
         print(f"What the machines print: {self.log}\nTheir load, and the log too: {self.page}")
         seen, step, since = "", 0, time.monotonic()
         try:
-            while (job := self.read()) and (state := state_of(job)) not in ENDED:
+            for job in self._looks(seconds):
+                state = state_of(job)
                 if state != seen:
-                    _say(f"{state}: {_MEANS.get(state, 'see the page')}")
+                    _say(f"{state}: {_MEANS.get(state, 'see its page')}")
                     seen, since = state, time.monotonic()
-                elif state == "QUEUED" and since and time.monotonic() - since > _SLOW:
+                elif state == "QUEUED" and time.monotonic() - since > _SLOW:
                     _say(f"still waiting; the project may have too little quota in {self.region}")
                     since = float("inf")
-                step = self._say_step(step) if state == "RUNNING" else step
-                time.sleep(seconds)
+                if state not in ("QUEUED", "PENDING"):
+                    step = self._say_step(step)
         except KeyboardInterrupt:
             print(f"No longer followed; the job goes on, and costs money. Stop it: jobs.find({self.run!r}).cancel()")
             return
-        self._say_step(step)
-        _say(f"{state}: {_MEANS[state]}")
         if state != "SUCCEEDED":
             raise RuntimeError(self._why(job, state))
         print(f"Bring it home: jobs.find({self.run!r}).bring_home('runs/{self.run.rpartition('/')[2]}')")
@@ -158,9 +158,33 @@ class VertexJob:
         print(f"{run.folder}: {storage.download_folder(self.run, run.folder)}.")
         return run
 
+    def _looks(self, seconds: float) -> Iterator[dict[str, Any]]:
+        """Yield the job at each look, until it has ended; a network that is gone for a while ends nothing."""
+        missed = 0
+        while True:
+            try:
+                job = self.read()
+            except (PermissionError, FileNotFoundError):
+                raise
+            except OSError as error:
+                missed += 1
+                if missed > _MISSES:
+                    raise
+                why = str(error).partition(". ")[0]
+                _say(f"{why}. Missed {missed} of {_MISSES} looks in a row; the job goes on")
+            else:
+                missed = 0
+                yield job
+                if state_of(job) in ENDED:
+                    return
+            time.sleep(seconds)
+
     def _say_step(self, before: int) -> int:
         """Say how far the run is, where that is news; return its step."""
-        manifest = read_json(storage.join(self.run, "run.json"))
+        try:
+            manifest = read_json(storage.join(self.run, "run.json"))
+        except OSError:  # it is news only, and the next look brings it
+            return before
         step = int(manifest.get("step") or 0)
         if step != before:
             scores = [one for one in manifest.get("models", []) if one.get("step") == step]

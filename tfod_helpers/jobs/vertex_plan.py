@@ -35,7 +35,7 @@ class JobError(ValueError):
         self.problems, self.where = tuple(problems), where
         errors = [problem for problem in self.problems if problem.severity == "error"]
         count = f"{len(errors)} problem{'s' * (len(errors) != 1)}"
-        super().__init__("\n".join([f"{where}: {count}. {_SAFE}.", *(f"  {problem}" for problem in errors)]))
+        super().__init__("\n".join([f"{where}: {count}. {_SAFE}.", *(f"  {problem}".rstrip() for problem in errors)]))
 
     def __reduce__(self) -> tuple[type[JobError], tuple[tuple[Problem, ...], str]]:
         return JobError, (self.problems, self.where)  # so that it can come back from another process
