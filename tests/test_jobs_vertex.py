@@ -17,7 +17,7 @@ from vertex_server import VertexServer
 
 from tfod_helpers import __version__, jobs, presets, records
 from tfod_helpers.files import storage
-from tfod_helpers.jobs import connection, machines, refusals, schema, vertex_plan
+from tfod_helpers.jobs import connection, machines, refusals, schema, vertex_job, vertex_plan
 from tfod_helpers.presets import batches
 
 PROJECT = "my-photos-481516"
@@ -299,6 +299,50 @@ def test_following_outlives_a_network_that_is_gone(
         sent.follow(seconds=0)
 
 
+def test_interrupting_ends_the_printing_and_not_the_job(
+    ready: Plan, vertex: VertexServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C says that the job goes on and how to stop it; a long queue is said once, with what it may wait for."""
+    sent = ready().submit()
+    vertex.states = ["QUEUED"]
+    monkeypatch.setattr(vertex_job, "_SLOW", -1.0)
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(vertex_job.time, "sleep", sleep)
+    sent.follow(seconds=7)
+    printed = capsys.readouterr().out
+    assert printed.count("QUEUED: waits for its turn") == printed.count("too little quota in us-central1") == 1
+    assert f"Stop it: jobs.find({sent.run!r}).cancel()" in printed
+    assert looks == [7] * 4
+    assert vertex.asked.count("POST cancel") == 0
+
+
+def test_a_network_that_is_gone_starts_nothing(
+    ready: Plan, vertex: VertexServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Google cannot be reached, that is said, and that nothing was started."""
+    monkeypatch.setattr(connection, "TRIES", 0)
+    planned = ready()
+    vertex.stop()
+    with pytest.raises(OSError, match=r"Google could not be reached \(.*Nothing was started.*Check the network"):
+        planned.submit()
+
+
+def test_a_project_has_to_be_named_somewhere(plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With no project in the environment and nobody signed in, the report asks for one."""
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
+    for name, value in (("HOME", str(tmp_path)), ("NO_GCE_CHECK", "true"), ("CLOUDSDK_CONFIG", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    with pytest.raises(jobs.JobError, match=r"project: nothing says which one\. Give project='ID'"):
+        plan()
+
+
 REFUSALS = {
     "permission": (
         (403, "Permission 'aiplatform.customJobs.create' denied on resource '//aiplatform.googleapis.com/x'", ""),
@@ -430,6 +474,9 @@ def test_records_and_run_are_looked_at_before_the_job_is_sent(ready: Plan, bucke
     storage.write_bytes(f"{planned.run}/config.yaml", yaml.safe_dump(planned.settings).encode())
     storage.write_bytes(f"{planned.run}/run.json", json.dumps({"step": 400, "finished": True}).encode())
     with pytest.raises(jobs.JobError, match="this training is finished, at step 400"):
+        planned.check()
+    storage.write_bytes(f"{planned.run}/run.json", json.dumps({"step": 1, "weights_source": "carried"}).encode())
+    with pytest.raises(jobs.JobError, match="it holds a model of an old program"):
         planned.check()
     storage.delete(f"{planned.run}/run.json")
     assert planned.check() == ()
