@@ -18,6 +18,7 @@ from typing import Any
 from tfod_helpers.files import storage
 
 _ADDRESS = "RAY_ADDRESS"  # the environment variable by which Ray says where a job's cluster is
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 _TRIES = 3  # to start Ray: on a busy machine it gives up by itself after half a minute
 _ANSWER = 10.0  # seconds for a cluster to answer
 _STORE = 100_000_000  # bytes that a Ray of our own keeps its objects in; its checkpoints are files
@@ -155,30 +156,42 @@ def joined(address: str | None, machines: int, cpus: float, gpus: int | None) ->
         yield _share(machines, cpus, gpus)
         return
     address = address or os.environ.get(_ADDRESS) or "local"
+    # A machine that has fewer cores than processes makes them take turns.
+    cores = max(os.cpu_count() or 1, math.ceil(machines * cpus))
+    with _alone(cores) if address == "local" else _cluster(address):
+        share = _share(machines, cpus, gpus)
+        if address == "local" and share.machines * share.gpus > ray.cluster_resources().get("GPU", 0):
+            raise ValueError(share.lacking())
+        yield share
+
+
+@contextlib.contextmanager
+def _cluster(address: str) -> Iterator[None]:
+    """Join a cluster, and leave it.
+
+    Raises:
+        ConnectionError: there is none.
+    """
+    import ray
+
     try:
         _reach(address)
         with environment({"RAY_USAGE_STATS_ENABLED": "0"}), _own_sigterm():
-            if address == "local":
-                # A machine that has fewer cores than processes makes them take turns.
-                _start(max(os.cpu_count() or 1, math.ceil(machines * cpus)))
-            else:
-                ray.init(address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address, **_QUIET)
     except OSError as error:
         raise ConnectionError(
             f"There is no Ray cluster at {address!r} ({str(error).splitlines()[0][:200]}). Start one (ray start "
             f"--head), give its address, or leave the address out to train on this machine alone."
         ) from None
     try:
-        share = _share(machines, cpus, gpus)
-        if address == "local" and share.machines * share.gpus > ray.cluster_resources().get("GPU", 0):
-            raise ValueError(share.lacking())
-        yield share
+        yield
     finally:
         ray.shutdown()
 
 
-def _start(cores: int) -> None:
-    """Start a Ray that this machine alone reaches, and that says that it has so many cores.
+@contextlib.contextmanager
+def _alone(cores: int) -> Iterator[None]:
+    """Start a Ray that this machine alone reaches, and that says that it has so many cores; end it.
 
     Raises:
         RuntimeError: it does not come up.
@@ -186,14 +199,27 @@ def _start(cores: int) -> None:
     import ray
 
     alone = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "object_store_memory": _STORE}
-    for _ in range(_TRIES):
+    # Unless told, what trains would wait for whatever else the machine does.
+    wanted = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+    with tempfile.TemporaryDirectory(prefix="tfod_helpers-") as folder:
+        # Each of Ray's dozen processes imports jsonschema, which takes two seconds of a core to build the grammar of
+        # this optional package, and goes without it where it cannot be imported.
+        (Path(folder) / "rfc3987_syntax.py").write_text("raise ImportError\n", encoding="utf-8")
+        path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
+        for _ in range(_TRIES):
+            try:
+                with environment(wanted, PYTHONPATH=path), _own_sigterm():
+                    ray.init("local", num_cpus=cores, **alone, **_QUIET)
+                break
+            except Exception as error:  # it raises no narrower one after half a minute
+                ray.shutdown()
+                reason = str(error).splitlines()[0][:200]
+        else:
+            raise RuntimeError(f"Ray did not start on this machine, tried {_TRIES} times ({reason}). Is it too busy?")
         try:
-            ray.init("local", num_cpus=cores, log_to_driver=False, logging_level="ERROR", **alone)
-            return
-        except Exception as error:  # it raises no narrower one after half a minute
+            yield
+        finally:
             ray.shutdown()
-            reason = str(error).splitlines()[0][:200]
-    raise RuntimeError(f"Ray did not start on this machine, tried {_TRIES} times ({reason}). End what keeps it busy.")
 
 
 def _reach(address: str) -> None:
@@ -211,15 +237,19 @@ def _share(machines: int, cpus: float, gpus: int | None) -> Share:
 
 
 @contextlib.contextmanager
-def environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a block; what a user has set stays."""
-    new = {name: value for name, value in wanted.items() if name not in os.environ}
+def environment(wanted: Mapping[str, str], **always: str) -> Iterator[None]:
+    """Set environment variables for a block, ``wanted`` where the user has not set them."""
+    new = {name: value for name, value in wanted.items() if name not in os.environ} | always
+    before = {name: os.environ.get(name) for name in new}
     os.environ.update(new)
     try:
         yield
     finally:
-        for name in new:
-            os.environ.pop(name, None)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager
