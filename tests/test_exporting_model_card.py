@@ -121,11 +121,9 @@ def test_what_is_gone_is_unknown(
     run.update_manifest(best=run.read_manifest()["best"] | {"step": 1})  # another model than this one
     assert gathering.of_run(run, config, "best").intervals == {}
     manifest = run.read_manifest()
-    judged = {
-        "run": manifest["id"],
-        "step": run.find_model()["step"],
-        "intervals": {"ap": [0.4, 0.6], "f1": [0.1, 0.2]},
-    }
+    model = run.find_model()
+    judged = {"run": manifest["id"], "step": model["step"], "model": model["checkpoint"]}
+    judged["intervals"] = {"ap": [0.4, 0.6], "f1": [0.1, 0.2]}
     run.evaluations.mkdir()
     for mark, found in (("other photos", {}), (manifest["data"]["validation"]["fingerprint"], {"ap": (0.4, 0.6)})):
         text = json.dumps(judged | {"photos": {"fingerprint": mark}})

@@ -340,6 +340,19 @@ def test_what_drive_says_is_explained(home: str, number: int, what: str, monkeyp
         keeper.finish()
 
 
+@pytest.mark.parametrize("home", ["drive"], indirect=True)
+def test_a_drive_that_is_gone_is_no_empty_one(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Drive does not answer, nobody is told that there are no runs."""
+    kept(open_run(f"{home}/first"), 1)
+
+    def failing(*path: object) -> None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(OSError, match=r"does not answer.*drive\.mount"):
+        runs_in(home)
+
+
 def test_runs_of_a_remote_folder_are_compared_without_their_models(home: str) -> None:
     """All runs in a remote folder are found, with manifest and history, and no checkpoint is fetched."""
     for name in ("first", "second"):
@@ -542,7 +555,7 @@ def test_what_an_evaluator_writes_is_its_own(home: str, tmp_path: Path, monkeypa
     written = tmp_path / "evaluation"
 
     def judge(ap: float) -> None:
-        written.write_text(json.dumps({"run": "a", "step": 8, "ap": ap}))
+        written.write_text(json.dumps({"run": "a", "step": 8, "model": "ckpt-1", "ap": ap}))
         add_file(f"{home}/first", "evaluations/step-8.json", written)
         add_file(run, "events/eval/events", written)
 

@@ -132,7 +132,15 @@ def test_what_an_evaluator_found_stands_beside_the_training_s_own_scores(tmp_pat
     (tmp_path / "run" / "models" / "ckpt-1.data-00000-of-00001").touch()
     for step, id in ((8, "this"), (16, "other")):
         intervals = {"ap": [0.35, 0.49], "ap50": [0.5, None]}
-        one = {"run": id, "step": step, "ap": 0.41234, "ap50": 0.6, "threshold": 0.3, "intervals": intervals}
+        one = {
+            "run": id,
+            "step": step,
+            "model": "ckpt-1",
+            "ap": 0.41234,
+            "ap50": 0.6,
+            "threshold": 0.3,
+            "intervals": intervals,
+        }
         (tmp_path / "run" / "evaluations" / f"step-{step}.json").write_text(json.dumps(one))
     table = runs.checkpoints(tmp_path / "run")
     assert table.loc[8, ["ap", "evaluator_ap", "evaluator_low", "evaluator_high"]].tolist() == [0.4, 0.412, 0.35, 0.49]

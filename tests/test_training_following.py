@@ -36,7 +36,7 @@ def follow_there(environment: dict[str, str], address: str, photos: Any) -> None
 
 
 def test_an_evaluator_in_another_process_judges_what_is_kept_in_a_bucket(
-    small: Small, trained: Trained, bucket: str, processes: BaseContext, tmp_path: Path
+    small: Small, interrupted: Path, trained: Trained, bucket: str, processes: BaseContext, tmp_path: Path
 ) -> None:
     """Begun before the run, it judges each model once, with the training's own AP to the last digit, and then ends."""
     environment = {"XDG_CACHE_HOME": str(tmp_path), "STORAGE_EMULATOR_HOST": os.environ["STORAGE_EMULATOR_HOST"]}
@@ -44,9 +44,11 @@ def test_an_evaluator_in_another_process_judges_what_is_kept_in_a_bucket(
     other = processes.Process(target=follow_there, args=(environment, address, small.validation))
     other.start()
     run = run_folder.open_run(address)
-    shutil.copytree(trained.run.folder, run.folder, dirs_exist_ok=True)
-    models = trained.run.read_manifest()["models"]
-    assert len(models) == 2
+    models = []
+    for one in (Run(interrupted), trained.run):  # earlier and later weights of one training
+        shutil.copytree(one.folder, run.folder, dirs_exist_ok=True)
+        models.append(one.find_model("last"))
+    assert models[0]["step"] < models[1]["step"]
     keeper = Keeper(run)
     for number in (1, 2):  # as a training keeps them, one after the other
         run.update_manifest(models=models[:number], finished=False, saves=100 + number)
@@ -111,7 +113,8 @@ def test_masks_are_judged_beside_boxes(tmp_path: Path, monkeypatch: pytest.Monke
     result = judge.evaluate(tmp_path)
     assert all(one.mask is None for one in result.detections)
     assert expected.masks
-    facts = following._facts(Run(tmp_path), {"step": 8, "ap": 0.5, "ap50": 0.5}, result, "")
+    model = {"step": 8, "ap": 0.5, "ap50": 0.5, "checkpoint": "ckpt-1"}
+    facts = following._facts(Run(tmp_path), model, result, "")
     assert (facts["ap"], facts["masks"]["ap"]) == (expected.ap, expected.masks.ap)
     assert facts["masks"]["intervals"]["ap50"] == list(expected.masks.intervals["ap50"])
     json.dumps(facts, allow_nan=False)
@@ -207,6 +210,12 @@ def test_what_is_judged_is_not_judged_again(made_up: Run, small: Small, capsys: 
     follow(made_up, others)
     assert capsys.readouterr().out.count("judged in") == 3
     assert json.loads((made_up.evaluations / "step-8.json").read_text())["photos"]["images"] == 2
+    models = made_up.read_manifest()["models"]
+    for path in made_up.models.glob("ckpt-24.*"):
+        path.rename(path.with_name(path.name.replace("24", "25")))
+    made_up.update_manifest(models=[*models[:2], models[2] | {"checkpoint": "ckpt-25"}])
+    follow(made_up, others)  # the last one was trained once more, after its machine was lost
+    assert capsys.readouterr().out.count("judged in") == 1
     made_up.update_manifest(id="b")
     assert runs.evaluations(made_up).empty
     follow(made_up, others)

@@ -263,6 +263,7 @@ def _facts(run: Run, model: dict[str, Any], result: Evaluation, mark: str) -> di
     return {
         "run": run.read_manifest().get("id"),
         "step": model["step"],
+        "model": model["checkpoint"],
         "photos": {"fingerprint": mark, "images": result.images, "objects": objects},
         "training": {name: _number(model[name]) for name in ("ap", "ap50")},
         **_scores(result),

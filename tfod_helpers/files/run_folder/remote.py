@@ -46,12 +46,18 @@ class MountedFolder:
 
     def files(self) -> Mapping[str, Version]:
         """Return the files in it, at any depth, without hidden and unfinished ones; none where there is no folder."""
+
+        def stop(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):  # it may be gone meanwhile
+                raise error
+
         found = {}
-        for at, folders, names in os.walk(self.address):  # which passes over a folder that is gone meanwhile
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for path in (Path(at, name) for name in names if not name.startswith(".") and not name.endswith(".part")):
-                with contextlib.suppress(FileNotFoundError), mounts.explained(path):
-                    found[path.relative_to(self.address).as_posix()] = _stat(path)
+        with mounts.explained(self.address):
+            for at, folders, names in os.walk(self.address, onerror=stop):
+                folders[:] = [name for name in folders if not name.startswith(".")]
+                for path in (Path(at, name) for name in names if not name.startswith(".")):
+                    with contextlib.suppress(FileNotFoundError):
+                        found[path.relative_to(self.address).as_posix()] = _stat(path)
         return found
 
     def sizes(self) -> dict[str, int]:

@@ -134,14 +134,17 @@ class Run:
         Raises:
             ValueError: a file is there and is not JSON.
         """
-        found, id = {}, self.read_manifest().get("id")
+        manifest, found = self.read_manifest(), {}
+        models = {one["step"]: one["checkpoint"] for one in manifest.get("models", [])}
         for path in self.evaluations.glob("step-*.json"):
             try:
                 one = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 where = f"{self}: evaluations/{path.name}"
                 raise ValueError(f"{where}: not valid JSON ({error}). Delete it: the model is judged again.") from error
-            if one.get("run") == id:  # not what is left of a run that was deleted and begun anew
+            # Not what is left of a run that was deleted and begun anew, nor of a model that was trained once more after
+            # the machine that made it was lost.
+            if one["run"] == manifest.get("id") and models.get(one["step"], one["model"]) == one["model"]:
                 found[int(one["step"])] = one
         return dict(sorted(found.items()))
 
