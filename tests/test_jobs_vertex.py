@@ -448,6 +448,19 @@ def test_a_server_that_is_down_started_nothing(ready: Plan, vertex: VertexServer
     assert vertex.asked[-2:] == ["POST create", "GET list"]
 
 
+def test_a_job_that_nobody_can_look_for_may_be_running(
+    ready: Plan, vertex: VertexServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the answer is lost and the list cannot be had, nobody claims that nothing was started."""
+    monkeypatch.setattr(connection, "TRIES", 0)
+    vertex.lose, vertex.refusals["GET list"] = True, (503, "The service is currently unavailable.", "")
+    with pytest.raises(
+        OSError, match=r"may be running and cost money; see gcloud ai custom-jobs list .*labels\.tfod"
+    ) as caught:
+        ready().submit()
+    assert "Nothing was started" not in str(caught.value)
+
+
 def test_an_image_that_is_not_there_is_named_before_the_job_is_sent(ready: Plan, vertex: VertexServer) -> None:
     """The registry is asked for the tag; an account that may not look gets a note instead."""
     vertex.tags.clear()

@@ -102,7 +102,7 @@ class VertexServer:
             case "POST create":
                 return self._create(place, body)
             case "GET list":
-                wanted = re.search(r'="(\w+)"', urllib.parse.parse_qs(query)["filter"][0])[1]
+                wanted = re.fullmatch(r"labels\.\w+=(\w+)", urllib.parse.parse_qs(query)["filter"][0])[1]
                 found = [job for job in self.jobs.values() if wanted in job["labels"].values()]
                 return 200, {"customJobs": found} if found else {}
             case "POST cancel":

@@ -17,7 +17,7 @@ from tfod_helpers.jobs.vertex_job import ENDED, VertexJob, find
 from tfod_helpers.presets import keys
 from tfod_helpers.problems import Problem
 
-LABEL = "tfod-helpers-job"
+LABEL = "tfod_helpers_job"
 _PRICES = "https://cloud.google.com/vertex-ai/pricing#custom-trained_models"
 _SAFE = "Nothing was started, and nothing costs money"
 
@@ -123,8 +123,7 @@ class VertexPlan:
         for note in self.check():
             print(note)
         storage.write_bytes(storage.join(self.run, CONFIG), settings_of.write(self.settings))
-        with explained(self._asked()):
-            made = self._send()
+        made = self._send()
         sent = VertexJob(made["name"], self.run, self.project, self.region, self.image)
         print(f"Sent: {sent.page}\nFrom here on it costs money, at most {self.machine_hours:g} machine-hours.")
         facts = {"name": sent.name, "project": self.project, "region": self.region, "image": self.image}
@@ -136,21 +135,25 @@ class VertexPlan:
         """Send the job once, and return it as Vertex AI has it."""
         from googleapiclient.errors import HttpError
 
-        jobs = connection.vertex(self.region)
-        parent = f"projects/{self.project}/locations/{self.region}"
+        parent, label = f"projects/{self.project}/locations/{self.region}", self.job["labels"][LABEL]
+        with explained(self._asked()):
+            jobs = connection.vertex(self.region)
         try:
-            return jobs.create(parent=parent, body=self.job).execute()
-        except HttpError as error:
-            if error.status_code < 500:
+            with explained(self._asked()):
+                return jobs.create(parent=parent, body=self.job).execute()
+        except (PermissionError, FileNotFoundError):
+            raise
+        except OSError as error:  # no quota, an answer of a broken server, or none at all
+            if isinstance(error.__cause__, HttpError) and error.__cause__.status_code < 500:
                 raise
-            lost: Exception = error
-        except OSError as error:  # the connection broke, or the answer did not come in time
             lost = error
-        words = {"filter": f'labels.{LABEL}="{self.job["labels"][LABEL]}"', "pageSize": 1}
-        found = jobs.list(parent=parent, **words).execute(num_retries=connection.TRIES).get("customJobs", [])
-        if not found:
+        wanted = f"labels.{LABEL}={label}"
+        look = f"gcloud ai custom-jobs list --region={self.region} --project={self.project} --filter={wanted}"
+        with explained(self._asked(f"The answer was lost, so that it may be running and cost money; see {look}")):
+            found = jobs.list(parent=parent, filter=wanted, pageSize=1).execute(num_retries=connection.TRIES)
+        if not found.get("customJobs"):
             raise lost
-        return found[0]
+        return found["customJobs"][0]
 
     def _other_job(self) -> Iterator[Problem]:
         """Yield that another job is at work in the run folder."""
@@ -168,8 +171,8 @@ class VertexPlan:
     def _where(self) -> str:
         return f"Vertex AI job {self.job['displayName']!r}"
 
-    def _asked(self) -> Asked:
-        return Asked(self._where, self.project, self.region, self.image, _SAFE)
+    def _asked(self, safe: str = _SAFE) -> Asked:
+        return Asked(self._where, self.project, self.region, self.image, safe)
 
     def __str__(self) -> str:
         batch, replicas = settings_of.flatten(self.settings)[keys.BATCH_SIZE], replicas_of(self.team)
