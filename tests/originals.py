@@ -44,8 +44,8 @@ def value(key: str, shape: list[int]) -> np.ndarray:
 
 def image(seed: int, side: int) -> np.ndarray:
     """Return the image of a seed: uint8, (side, side, 3)."""
-    colours = np.random.RandomState(seed).randint(0, 256, (side // CELL, side // CELL, 3))
-    return colours.repeat(CELL, 0).repeat(CELL, 1).astype(np.uint8)
+    colours = np.random.RandomState(seed).randint(0, 256, (-(-side // CELL), -(-side // CELL), 3))
+    return colours.repeat(CELL, 0).repeat(CELL, 1)[:side, :side].astype(np.uint8)
 
 
 def write_checkpoint(fixture: dict[str, Any], prefix: Path, **others: np.ndarray) -> Path:

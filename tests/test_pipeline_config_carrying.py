@@ -24,7 +24,8 @@ def raw_outputs(model: Any, config: Any, images: np.ndarray) -> tuple[np.ndarray
 
     from tfod_helpers.network import inputs, normalization
 
-    found = model(normalization.of(config.task).apply(tf.cast(images, tf.float32)), training=False)
+    features = model.backbone(normalization.of(config.task).apply(tf.cast(images, tf.float32)), training=False)
+    found = dict(zip(("cls_outputs", "box_outputs"), model.head(model.decoder(features, training=False)), strict=False))
     logits, codes = (
         np.concatenate([found[name][level].numpy().reshape(len(images), -1, size) for level in sorted(found[name])], 1)
         for name, size in (("cls_outputs", len(CLASSES) + 1), ("box_outputs", 4))
@@ -45,7 +46,9 @@ def carried(fixture: dict[str, Any], folder: Path) -> Run:
     return pipeline_config.read(folder / "pipeline.config").carry(prefix, folder / "run", label_map=CLASSES)
 
 
-@pytest.mark.parametrize("name", ["fpnlite_320", "fpnlite_75", "v1_fpn_75", "r50_fpn", "r101_fpn"])
+@pytest.mark.parametrize(
+    "name", ["fpnlite_320", "fpnlite_75", "v1_fpn_75", "r50_fpn", "r101_fpn", "v2_plain", "v2_plain_75"]
+)
 def test_the_same_network_and_the_same_detections(name: str, tmp_path: Path) -> None:
     """Logits and decoded boxes to 0.001 of each family, widths and depths; the same hundred detections."""
     from tfod_helpers import training

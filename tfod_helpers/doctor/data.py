@@ -153,6 +153,7 @@ def as_preset(config: ExperimentConfig) -> Preset:
         resize=config.task.resize,
         levels=(model.min_level, model.max_level),
         anchor_size=model.anchor.anchor_size,
+        largest_anchor=getattr(model.anchor, "largest_anchor", 0.0),  # an R-CNN has none
         anchor_scales=model.anchor.num_scales,
         aspect_ratios=tuple(model.anchor.aspect_ratios),
     )

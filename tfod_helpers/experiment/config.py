@@ -13,7 +13,7 @@ from official.modeling import hyperparams, optimization
 from official.vision.configs import decoders, maskrcnn, retinanet
 
 from tfod_helpers.presets import Preset, find, keys, resizing
-from tfod_helpers.presets.models import FASTER_RCNN, GARDEN, IDENTITY, SSD_FPN
+from tfod_helpers.presets.models import FASTER_RCNN, FPN, GARDEN, IDENTITY, SSD_FPN, SSD_MAPS
 
 OF_RUN = "as in the run that it goes on from"  # the reason of a setting that no data chose
 
@@ -36,16 +36,46 @@ class SsdFpn(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class SsdMaps(hyperparams.Config):
+    """The feature maps of the Object Detection API's SSD without a pyramid; see `network.ssd_maps`.
+
+    Attributes:
+        num_filters: channels of the first map that is made of the backbone's.
+        expansion: channels that the backbone's coarsest level is expanded to.
+    """
+
+    num_filters: int = 512
+    expansion: int = 1280
+
+
+@dataclasses.dataclass
 class Decoder(decoders.Decoder):
-    """The Model Garden's choice of decoders, and `SsdFpn`."""
+    """The Model Garden's choice of decoders, `SsdFpn` and `SsdMaps`."""
 
     ssd_fpn: SsdFpn = dataclasses.field(default_factory=SsdFpn)
+    ssd_maps: SsdMaps = dataclasses.field(default_factory=SsdMaps)
+
+
+@dataclasses.dataclass
+class Anchor(retinanet.Anchor):
+    """The Model Garden's settings of anchors, and one of ``ssd_maps``; see `presets.Preset`."""
+
+    largest_anchor: float = 0.95
+
+
+@dataclasses.dataclass
+class Head(retinanet.RetinaNetHead):
+    """The Model Garden's settings of heads, and the side of the last convolutions of ``ssd_maps``."""
+
+    kernel_size: int = 3
 
 
 @dataclasses.dataclass
 class RetinaNet(retinanet.RetinaNet):
-    """The Model Garden's settings of a RetinaNet with our `Decoder`."""
+    """The Model Garden's settings of a RetinaNet with our `Decoder`, `Anchor` and `Head`."""
 
+    anchor: Anchor = dataclasses.field(default_factory=Anchor)
+    head: Head = dataclasses.field(default_factory=Head)
     decoder: Decoder = dataclasses.field(default_factory=lambda: Decoder(type="fpn"))
 
 
@@ -248,8 +278,10 @@ def _describe_model(model: retinanet.RetinaNet | maskrcnn.MaskRCNN, preset: Pres
     model.decoder.type = preset.pyramid
     pyramid = model.decoder.get()
     if preset.pyramid != IDENTITY:
-        pyramid.num_filters, pyramid.use_separable_conv = preset.filters, preset.separable
-    if preset.pyramid == SSD_FPN:
+        pyramid.num_filters = preset.filters
+    if preset.pyramid in (FPN, SSD_FPN):
+        pyramid.use_separable_conv = preset.separable
+    if preset.pyramid in (SSD_FPN, SSD_MAPS):
         pyramid.expansion = preset.expansion
     model.anchor.num_scales, model.anchor.anchor_size = preset.anchor_scales, preset.anchor_size
     model.anchor.aspect_ratios = list(preset.aspect_ratios)
@@ -263,6 +295,9 @@ def _describe_model(model: retinanet.RetinaNet | maskrcnn.MaskRCNN, preset: Pres
     if not preset.is_rcnn:
         model.head.num_filters, model.head.num_convs = preset.filters, preset.head_convs
         model.head.use_separable_conv = preset.separable
+    if preset.pyramid == SSD_MAPS:
+        model.anchor.largest_anchor = preset.largest_anchor
+        model.head.share_level_convs, model.head.kernel_size = False, 1
 
 
 def _describe_backbone(backbone: Any, preset: Preset) -> None:

@@ -9,7 +9,7 @@ from tfod_helpers import presets
 from tfod_helpers.experiment.config import OF_RUN, ExperimentConfig, flatten
 from tfod_helpers.experiment.settings import changes
 from tfod_helpers.presets import keys, mirroring, resizing
-from tfod_helpers.presets.models import FPN, GARDEN, SSD_FPN
+from tfod_helpers.presets.models import FPN, GARDEN, SSD_FPN, SSD_MAPS
 
 _STRETCHED = {
     resizing.STRETCH: " Each photo is stretched to the whole square.",
@@ -64,12 +64,12 @@ def _model(config: ExperimentConfig) -> list[str]:
 
 def _origin(config: ExperimentConfig) -> list[str]:
     """Return whose network it is in its details, where it is not the Model Garden's, so that others' weights fit it."""
-    task = config.task
+    task, pyramid = config.task, config.task.model.decoder.type
     details = {
         "values are normalized": (task.normalization, "imagenet"),
         "a ResNet's strided convolutions pad": (task.padding, "same"),
         "anchors are placed": (task.anchor_layout, GARDEN),
-        "the pyramid is built": (task.model.decoder.type if task.model.decoder.type == SSD_FPN else FPN, FPN),
+        "the pyramid is built": (pyramid if pyramid in (SSD_FPN, SSD_MAPS) else FPN, FPN),
     }
     told = [f"{words} as {value!r} says" for words, (value, usual) in details.items() if value != usual]
     return [f"Its network is another program's, so that weights trained there fit it: {', '.join(told)}."] * bool(told)

@@ -16,7 +16,7 @@ from tfod_helpers.annotations import LabelMap
 from tfod_helpers.experiment.config import ExperimentConfig, assign, flatten, from_preset, without_facts
 from tfod_helpers.files import storage
 from tfod_helpers.presets import keys, resizing
-from tfod_helpers.presets.models import DETAILS
+from tfod_helpers.presets.models import DETAILS, SSD_MAPS
 from tfod_helpers.problems import did_you_mean
 
 
@@ -145,6 +145,11 @@ def check(config: ExperimentConfig) -> None:
         if flat[key] not in known:
             near = did_you_mean(flat[key], known)
             raise ValueError(f"{key} must be one of {', '.join(map(repr, known))}, got {flat[key]!r}{near}")
+    if (model.decoder.type == SSD_MAPS) != (config.task.anchor_layout == SSD_MAPS):
+        raise ValueError(
+            f"task.anchor_layout is {config.task.anchor_layout!r} and task.model.decoder.type {model.decoder.type!r}: "
+            f"{SSD_MAPS!r} goes with nothing but itself. Leave both as the preset has them."
+        )
     batch, steps, warmup = flat[keys.BATCH_SIZE], flat[keys.STEPS], flat[keys.WARMUP_STEPS]
     for key in (keys.BATCH_SIZE, keys.STEPS, keys.LEARNING_RATE):
         if not flat[key] > 0:  # also refuses NaN

@@ -30,13 +30,15 @@ def corrected(made: ExportNetwork, int8: bytes, photos: np.ndarray) -> Iterator[
         photos: uint8, (n, side, side, 3), to compare the two on.
     """
     shift = _shift(made, int8, photos)
-    bias = made.model.head._box_regressor.bias
-    before = bias.numpy()
-    bias.assign(before - np.tile(shift, len(before) // len(shift)))
+    last = made.model.head._box_regressor  # one for all levels, or one for each
+    before = [(layer.bias, layer.bias.numpy()) for layer in (last if isinstance(last, list) else [last])]
+    for bias, values in before:
+        bias.assign(values - np.tile(shift, len(values) // len(shift)))
     try:
         yield
     finally:
-        bias.assign(before)
+        for bias, values in before:
+            bias.assign(values)
 
 
 def _shift(made: ExportNetwork, int8: bytes, photos: np.ndarray) -> np.ndarray:

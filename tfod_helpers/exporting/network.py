@@ -130,9 +130,8 @@ def of_model(trained: tf_keras.Model, config: ExperimentConfig) -> ExportNetwork
         if hasattr(part, name):
             setattr(part, name, True)
     network = build_model(changed)
-    anchors = model.anchor.num_scales * len(model.anchor.aspect_ratios)
     for weight, values in zip(_as_made(network), _as_made(trained), strict=True):
-        weight.assign(_without_background(values.numpy(), weight.shape, anchors))
+        weight.assign(_without_background(values.numpy(), weight.shape))
     return ExportNetwork(network, config, _anchors(config))
 
 
@@ -168,10 +167,11 @@ def _as_made(model: tf_keras.Model) -> list[tf.Variable]:
     return sorted(model.weights, key=lambda weight: int(weight._unique_id.rpartition("_")[2]))
 
 
-def _without_background(values: np.ndarray, shape: tf.TensorShape, anchors: int) -> np.ndarray:
+def _without_background(values: np.ndarray, shape: tf.TensorShape) -> np.ndarray:
     """Return weights without the first of the classes that each anchor has, where the network has no such channel."""
     if values.shape == tuple(shape):
         return values
+    anchors = values.shape[-1] - shape[-1]  # which have a channel less each
     kept = values.reshape(*values.shape[:-1], anchors, -1)[..., 1:]
     return kept.reshape(*values.shape[:-1], -1)
 

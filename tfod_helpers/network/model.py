@@ -16,12 +16,13 @@ from official.vision.modeling.layers import detection_generator
 from official.vision.tasks import maskrcnn, retinanet
 
 from tfod_helpers.experiment.config import DetectionTaskConfig, ExperimentConfig, RCNNTaskConfig, TaskConfig
-from tfod_helpers.network import inputs, normalization, padding, ssd_fpn
-from tfod_helpers.presets.models import SSD_FPN
+from tfod_helpers.network import inputs, normalization, padding, ssd_fpn, ssd_maps
+from tfod_helpers.presets.models import SSD_FPN, SSD_MAPS
 
 # Keras says so of each backbone level that the pyramid does not read; that is by design.
 warnings.filterwarnings("ignore", message="Input dict contained keys")
 decoders.register_decoder_builder(SSD_FPN)(ssd_fpn.SsdFpn)
+decoders.register_decoder_builder(SSD_MAPS)(ssd_maps.SsdMaps)
 
 
 @task_factory.register_task_cls(DetectionTaskConfig)
@@ -30,10 +31,13 @@ class DetectionTask(retinanet.RetinaNetTask):
 
     def build_model(self) -> tf_keras.Model:
         """Return the network, every variable made."""
-        model = super().build_model()
+        model, task = super().build_model(), self.task_config
         if not model.decoder:  # the Model Garden makes the variables of the head along with the decoder's
-            model(tf_keras.Input(self.task_config.model.input_size), training=True)
-        return _adapt(model, self.task_config)
+            model(tf_keras.Input(task.model.input_size), training=True)
+        if task.model.decoder.type == SSD_MAPS:
+            anchors = {level: boxes.shape[-1] // 4 for level, boxes in inputs.anchor_boxes(task).items()}
+            model = ssd_maps.with_heads(model, task.model.head.kernel_size, anchors)
+        return _adapt(model, task)
 
     def build_inputs(self, params: Any, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
         """Return training batches."""

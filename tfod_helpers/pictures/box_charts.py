@@ -173,7 +173,7 @@ def _draw_anchors(axes: Axes, images: list[LabelledImage], preset: presets.Prese
     sizes = np.concatenate([np.full((len(image.labels), 2), (image.width, image.height)) for image in images])
     fits = anchors.matched(boxes_xyxy, sizes, preset)
     sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * resizing.factors(sizes, preset.image_size, preset.resize)
-    shapes = anchors.shapes(preset).reshape(-1, 2)
+    shapes = np.concatenate(anchors.shapes(preset))
     some = np.linspace(0, len(sides) - 1, min(len(sides), _MOST_POINTS)).astype(int)
     for which, colour, zorder in ((fits, BLUE, 2), (~fits, VERMILLION, 3)):
         dots = sides[some][which[some]]

@@ -6,7 +6,7 @@ the defaults of the Object Detection API's protos.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfod_helpers.files.protobuf_text import Setting
@@ -14,11 +14,13 @@ from tfod_helpers.network.weights.object_detection_api import Original
 from tfod_helpers.pipeline_config.draft import Draft
 from tfod_helpers.pipeline_config.networks import OldConfigError
 from tfod_helpers.presets import PRESETS, keys, resizing
-from tfod_helpers.presets.models import SSD_FPN
+from tfod_helpers.presets.models import SSD_FPN, SSD_MAPS
 
 _EXTRACTOR, _HYPER = "model.ssd.feature_extractor", "conv_hyperparams"
 _PREDICTOR = "model.ssd.box_predictor.weight_shared_convolutional_box_predictor"
 _ANCHORS = "model.ssd.anchor_generator.multiscale_anchor_generator"
+_PLAIN_PREDICTOR = "model.ssd.box_predictor.convolutional_box_predictor"
+_PLAIN_ANCHORS = "model.ssd.anchor_generator.ssd_anchor_generator"
 _NMS = "model.ssd.post_processing.batch_non_max_suppression"
 _ACTIVATIONS = {"RELU_6": "relu6", "RELU": "relu"}
 _MIN_DEPTH = 16  # of the API's feature extractors
@@ -28,14 +30,13 @@ _ONLY = (
 )
 
 # What no network here has: part of a setting's name -> what it is, and the values that ask for nothing.
-_LACKING: dict[str, tuple[str, tuple[Any, ...]]] = {
+_Lacking = Mapping[str, tuple[str, tuple[Any, ...]]]
+_LACKING: _Lacking = {
     "keep_aspect_ratio_resizer": (
         "photos keep their shape in it, and the network's input is of another one each time",
         (),
     ),
-    "ssd_anchor_generator": ("its anchors are those of a plain SSD", ()),
     "flexible_grid_anchor_generator": ("its anchors are listed one by one", ()),
-    "convolutional_box_predictor": ("its heads are those of a plain SSD", ()),
     "graph_rewriter.quantization": ("it was trained with quantization in its graph", ()),
     "use_explicit_padding": ("its convolutions are padded by hand", (False,)),
     "weight_shared_convolutional_box_predictor.conv_hyperparams.sync_batch_norm": (
@@ -54,6 +55,27 @@ _LACKING: dict[str, tuple[str, tuple[Any, ...]]] = {
     "share_box_across_classes": ("it has one box for all classes", (False,)),
     "normalize_coordinates": ("its anchors are in pixels", (True,)),
 }
+# What only those with a pyramid lack, or only those without.
+_LACKING_OF: Mapping[str, _Lacking] = {
+    SSD_FPN: {
+        "ssd_anchor_generator": ("its anchors are those of an SSD without a pyramid", ()),
+        "convolutional_box_predictor": ("its heads are those of an SSD without a pyramid", ()),
+    },
+    SSD_MAPS: {
+        "multiscale_anchor_generator": ("its anchors are those of an SSD with a pyramid", ()),
+        "weight_shared_convolutional_box_predictor": ("its heads are those of an SSD with a pyramid", ()),
+        "num_layers_before_predictor": ("its heads have more than one convolution", (0,)),
+        "use_depthwise": ("its convolutions behind the backbone are separable", (False,)),
+        "num_layers": ("it has another number of feature maps", (6,)),
+        "scales": ("the sizes of its anchors are listed one by one", ()),
+        "reduce_boxes_in_lowest_layer": ("its first feature map has as many anchors as the others", (True,)),
+        "interpolated_scale_aspect_ratio": ("its anchors between two sizes are not square, or left out", (1, 1.0)),
+        "base_anchor_height": ("its anchors are of another shape than their aspect ratios say", (1, 1.0)),
+        "base_anchor_width": ("its anchors are of another shape than their aspect ratios say", (1, 1.0)),
+        "height_stride": ("the places of its anchors are listed one by one", ()),
+        "height_offset": ("the places of its anchors are listed one by one", ()),
+    },
+}
 
 
 def original(draft: Draft, preset: str, classes: list[str | None]) -> Original:
@@ -70,36 +92,56 @@ def original(draft: Draft, preset: str, classes: list[str | None]) -> Original:
 
 def settings(draft: Draft, preset: str) -> dict[str, Any]:
     """Return the settings, by their dotted names, with which the preset is the old network."""
-    extractor, model = PRESETS[preset].backbone, "task.model"
+    model = "task.model"
     width = float(draft.value(f"{_EXTRACTOR}.depth_multiplier", 1.0))
     side = int(draft.value("fixed_shape_resizer.height", 0))
-    ratios = draft.value(f"{_ANCHORS}.aspect_ratios", (1.0, 2.0, 0.5))
-    lowest, highest, depth = _pyramid(draft, preset)
     of_a_class, total, count = detections(draft)
-    pyramid, head, nms = f"{model}.decoder.ssd_fpn", f"{model}.head", f"{model}.detection_generator"
+    nms = f"{model}.detection_generator"
     found = {
         keys.IMAGE_SIZE: [side, side, 3],
         keys.RESIZE: resizing.STRETCH_BILINEAR,
-        f"{model}.min_level": lowest,
-        keys.MAX_LEVEL: highest,
-        keys.ANCHOR_SIZE: float(draft.value(f"{_ANCHORS}.anchor_scale", 4.0)),
-        f"{model}.anchor.num_scales": int(draft.value(f"{_ANCHORS}.scales_per_octave", 2)),
-        keys.ASPECT_RATIOS: [float(one) for one in (ratios if isinstance(ratios, tuple) else (ratios,))],
-        f"{pyramid}.num_filters": max(int(depth * width), _MIN_DEPTH),
-        f"{pyramid}.use_separable_conv": extractor != "resnet" and draft.value(f"{_EXTRACTOR}.use_depthwise", False),
-        f"{head}.num_filters": int(draft.value(f"{_PREDICTOR}.depth", 0)),
-        f"{head}.num_convs": int(draft.value(f"{_PREDICTOR}.num_layers_before_predictor", 0)),
-        f"{head}.use_separable_conv": draft.value(f"{_PREDICTOR}.use_depthwise", False),
         f"{model}.norm_activation.activation": _activation(draft, _EXTRACTOR),
         f"{nms}.nms_iou_threshold": float(draft.value(f"{_NMS}.iou_threshold", 0.6)),
         f"{nms}.pre_nms_score_threshold": float(draft.value(f"{_NMS}.score_threshold", 0.0)),
         f"{nms}.max_num_detections": min(of_a_class * count, total),
     }
-    if extractor == "mobilenet":
+    if PRESETS[preset].backbone == "mobilenet":
         found[f"{model}.backbone.mobilenet.filter_size_scale"] = _width(draft, preset)
     if PRESETS[preset].expansion:
-        found[f"{pyramid}.expansion"] = _divisible(PRESETS[preset].expansion * min(width, 1.0))
-    return found
+        decoder = f"{model}.decoder.{PRESETS[preset].pyramid}"
+        found[f"{decoder}.expansion"] = _divisible(PRESETS[preset].expansion * min(width, 1.0))
+    return found | (_with_pyramid if PRESETS[preset].pyramid == SSD_FPN else _with_maps)(draft, preset, width)
+
+
+def _with_pyramid(draft: Draft, preset: str, width: float) -> dict[str, Any]:
+    lowest, highest, depth = _pyramid(draft, preset)
+    model, separable = "task.model", draft.value(f"{_EXTRACTOR}.use_depthwise", False)
+    return {
+        f"{model}.min_level": lowest,
+        keys.MAX_LEVEL: highest,
+        keys.ANCHOR_SIZE: float(draft.value(f"{_ANCHORS}.anchor_scale", 4.0)),
+        f"{model}.anchor.num_scales": int(draft.value(f"{_ANCHORS}.scales_per_octave", 2)),
+        keys.ASPECT_RATIOS: _ratios(draft.value(f"{_ANCHORS}.aspect_ratios", (1.0, 2.0, 0.5))),
+        f"{model}.decoder.ssd_fpn.num_filters": max(int(depth * width), _MIN_DEPTH),
+        f"{model}.decoder.ssd_fpn.use_separable_conv": PRESETS[preset].backbone != "resnet" and separable,
+        f"{model}.head.num_filters": int(draft.value(f"{_PREDICTOR}.depth", 0)),
+        f"{model}.head.num_convs": int(draft.value(f"{_PREDICTOR}.num_layers_before_predictor", 0)),
+        f"{model}.head.use_separable_conv": draft.value(f"{_PREDICTOR}.use_depthwise", False),
+    }
+
+
+def _with_maps(draft: Draft, preset: str, width: float) -> dict[str, Any]:
+    return {
+        keys.ANCHOR_SIZE: float(draft.value(f"{_PLAIN_ANCHORS}.min_scale", 0.2)),
+        keys.LARGEST_ANCHOR: float(draft.value(f"{_PLAIN_ANCHORS}.max_scale", 0.95)),
+        keys.ASPECT_RATIOS: _ratios(draft.value(f"{_PLAIN_ANCHORS}.aspect_ratios", ())),
+        "task.model.decoder.ssd_maps.num_filters": int(PRESETS[preset].filters * width),
+        "task.model.head.kernel_size": int(draft.value(f"{_PLAIN_PREDICTOR}.kernel_size", 1)),
+    }
+
+
+def _ratios(value: Any) -> list[float]:
+    return [float(one) for one in (value if isinstance(value, tuple) else (value,))]
 
 
 def detections(draft: Draft) -> tuple[int, int, int]:
@@ -116,11 +158,12 @@ def check(draft: Draft, preset: str) -> None:
     Raises:
         OldConfigError: the message says what it has that no preset has.
     """
-    if PRESETS[preset].pyramid != SSD_FPN:
+    pyramid = PRESETS[preset].pyramid
+    if pyramid not in _LACKING_OF:
         setting = draft.find("feature_extractor.type") or draft.settings[0]
         raise _refused(draft, setting, "no preset builds this network")
     for setting in draft.settings:
-        for part, (what, harmless) in _LACKING.items():
+        for part, (what, harmless) in {**_LACKING, **_LACKING_OF[pyramid]}.items():
             if _names(setting, part) and setting.value not in harmless:
                 raise _refused(draft, setting, what)
     for found, what in _differences(draft, preset):
@@ -142,9 +185,8 @@ def _differences(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, st
     pad = draft.find(f"{_EXTRACTOR}.pad_to_multiple")
     if side % max(_number(pad), 1):
         yield pad, "its input is padded to a multiple"
-    for name, default, level in zip(("min_level", "max_level"), (3, 7), _pyramid(draft, preset), strict=False):
-        if (anchors := draft.value(f"{_ANCHORS}.{name}", default)) != level:
-            yield draft.find(f"{_ANCHORS}.{name}"), f"its anchors have {name} {anchors}, its pyramid {level}"
+    if PRESETS[preset].pyramid == SSD_FPN:
+        yield from _other_pyramid(draft, preset)
     narrowest = {"MobileNetV1": 32, "MobileNetV2": 16}.get(PRESETS[preset].model_id)
     if narrowest and _divisible(narrowest * _width(draft, preset)) < draft.value(f"{_EXTRACTOR}.min_depth", _MIN_DEPTH):
         twice = "which the API's MobileNetV1 applies twice, " * (PRESETS[preset].model_id == "MobileNetV1")
@@ -152,6 +194,18 @@ def _differences(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, st
             draft.find(f"{_EXTRACTOR}.depth_multiplier"),
             f"its depth_multiplier, {twice}makes it so narrow that min_depth widens its first layers again",
         )
+    converter = draft.find("model.ssd.post_processing.score_converter")
+    if converter is None or converter.value != "SIGMOID":
+        yield converter, "its scores are no sigmoids (score_converter)"
+    if any(".box_coder." in one.name and ".faster_rcnn_box_coder" not in one.name for one in draft.settings):
+        yield draft.find("model.ssd.box_coder"), "its boxes are coded otherwise than by faster_rcnn_box_coder"
+    yield from _other_activations(draft, preset)
+
+
+def _other_pyramid(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, str]]:
+    for name, default, level in zip(("min_level", "max_level"), (3, 7), _pyramid(draft, preset), strict=False):
+        if (anchors := draft.value(f"{_ANCHORS}.{name}", default)) != level:
+            yield draft.find(f"{_ANCHORS}.{name}"), f"its anchors have {name} {anchors}, its pyramid {level}"
     if PRESETS[preset].model_id == "MobileNetV1" and draft.value(f"{_EXTRACTOR}.use_depthwise", False):
         yield (
             draft.find(f"{_EXTRACTOR}.use_depthwise"),
@@ -161,12 +215,6 @@ def _differences(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, st
         yield draft.find(f"{_PREDICTOR}.kernel_size"), "the convolutions of its heads are not 3 by 3"
     if draft.find(f"{_PREDICTOR}.depth") is None:
         yield None, "its heads are not weight_shared_convolutional_box_predictor with a depth"
-    converter = draft.find("model.ssd.post_processing.score_converter")
-    if converter is None or converter.value != "SIGMOID":
-        yield converter, "its scores are no sigmoids (score_converter)"
-    if any(".box_coder." in one.name and ".faster_rcnn_box_coder" not in one.name for one in draft.settings):
-        yield draft.find("model.ssd.box_coder"), "its boxes are coded otherwise than by faster_rcnn_box_coder"
-    yield from _other_activations(draft, preset)
 
 
 def _pyramid(draft: Draft, preset: str) -> tuple[int, int, int]:
@@ -189,7 +237,9 @@ def _number(setting: Setting | None) -> int:
 
 
 def _other_activations(draft: Draft, preset: str) -> Iterator[tuple[Setting | None, str]]:
-    ours, heads = _activation(draft, _EXTRACTOR), _activation(draft, _PREDICTOR)
+    ours = heads = _activation(draft, _EXTRACTOR)
+    if PRESETS[preset].pyramid == SSD_FPN:  # the heads of the others have none
+        heads = _activation(draft, _PREDICTOR)
     setting = draft.find(f"{_EXTRACTOR}.{_HYPER}.activation")
     if ours != heads or ours not in _ACTIVATIONS.values():
         yield setting, f"its pyramid has {ours}, its heads {heads}; here both have the same of relu and relu6"

@@ -13,6 +13,7 @@ from typing import Any
 from tfod_helpers.files.protobuf_text import Setting
 from tfod_helpers.pipeline_config.draft import CARRIED, REPLACED, Draft, Fate, NotAlikeError
 from tfod_helpers.presets import keys
+from tfod_helpers.presets.models import SSD_MAPS
 
 HIGHEST_ADAM_RATE = 0.01  # above it Adam's steps are as large as the weights themselves
 SIDES = (32, 4096)  # pixels; beyond them a number is a slip of the pen
@@ -109,10 +110,17 @@ def square(setting: Setting, draft: Draft) -> list[int]:
     return [side, side, 3]
 
 
+def share(setting: Setting, draft: Draft) -> float:
+    """Take the side of an anchor as a share of the image's, where the preset has such anchors."""
+    if draft.ours["task.anchor_layout"] != SSD_MAPS:
+        raise NotAlikeError
+    return _tidy(number(setting, draft, 0.001, 1))
+
+
 def edited_ratios(setting: Setting, draft: Draft) -> list[float]:
-    """Take aspect ratios that somebody chose."""
+    """Take aspect ratios that somebody chose, or that are the preset's too."""
     ratios = numbers(setting, draft, 0.01, 100)
-    if {round(ratio, 4) for ratio in ratios} == _SSD_RATIOS:
+    if {round(ratio, 4) for ratio in ratios} == _SSD_RATIOS != set(draft.ours[keys.ASPECT_RATIOS]):
         raise NotAlikeError
     return ratios
 

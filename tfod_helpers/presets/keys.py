@@ -13,6 +13,7 @@ REASONS = "task.reasons"
 RESIZE = "task.resize"
 IMAGE_SIZE, NUM_CLASSES, MAX_LEVEL = "task.model.input_size", "task.model.num_classes", "task.model.max_level"
 ANCHOR_SIZE, ASPECT_RATIOS = "task.model.anchor.anchor_size", "task.model.anchor.aspect_ratios"
+LARGEST_ANCHOR = "task.model.anchor.largest_anchor"
 
 TRAIN_RECORDS, VALIDATION_RECORDS = "task.train_data.input_path", "task.validation_data.input_path"
 BATCH_SIZE, SEED = "task.train_data.global_batch_size", "task.train_data.seed"

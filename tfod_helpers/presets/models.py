@@ -5,42 +5,24 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from tfod_helpers.presets import keys, resizing
+from tfod_helpers.presets import resizing
 from tfod_helpers.problems import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RETINANET, FASTER_RCNN, MASK_RCNN = "retinanet", "faster_rcnn", "mask_rcnn"
-# The Model Garden's pyramid, the Object Detection API's, and none, as a SpineNet is backbone and pyramid in one.
-FPN, SSD_FPN, IDENTITY = "fpn", "ssd_fpn", "identity"
+# The Model Garden's pyramid, the Object Detection API's, its feature maps of an SSD without a pyramid, and none, as a
+# SpineNet is backbone and pyramid in one.
+FPN, SSD_FPN, SSD_MAPS, IDENTITY = "fpn", "ssd_fpn", "ssd_maps", "identity"
 GARDEN, SSD, TORCHVISION = "garden", "ssd", "torchvision"  # whose rule places the anchors
 # Details in which others' networks differ from the Model Garden's, and what each can be.
 DETAILS = {
     "task.normalization": ("imagenet", "symmetric", "mean"),
     "task.padding": ("same", "stem", "symmetric"),
-    "task.anchor_layout": (GARDEN, SSD, TORCHVISION),
+    "task.anchor_layout": (GARDEN, SSD, SSD_MAPS, TORCHVISION),
 }
 PHOTOS = 1000  # the schedules are for about this many training photos; `experiment.make` fits them to others
-
-# How strongly training images vary. `standard` leaves the preset's own scale; the others replace it.
-AUGMENTATIONS: dict[str, dict[str, Any]] = {
-    "light": {
-        keys.SCALE_MIN: 0.8,
-        keys.SCALE_MAX: 1.25,
-        keys.ASPECT: 1.1,
-        keys.COLOR: 0.1,
-        keys.MOSAIC: 0.0,
-    },
-    "standard": {keys.ASPECT: 1.3, keys.COLOR: 0.2, keys.MOSAIC: 0.0},
-    "strong": {
-        keys.SCALE_MIN: 0.5,
-        keys.SCALE_MAX: 1.6,
-        keys.ASPECT: 1.5,
-        keys.COLOR: 0.4,
-        keys.MOSAIC: 0.3,
-    },
-}
 
 _GARDEN = "official/vision/MODEL_GARDEN.md"
 _ZOO = "TF2 Detection Model Zoo"
@@ -63,21 +45,23 @@ class Preset:
         model_id: which one of that type, such as ``MobileNetV2``, or a ResNet's depth.
         width: multiplier of the backbone's channels.
         pyramid: ``fpn``, the Model Garden's, ``ssd_fpn``, the Object Detection API's, which the TF2 Detection Zoo's
-            weights fit, or ``identity``, none.
-        expansion: channels that the coarsest level of an ``ssd_fpn``'s backbone is expanded to; 0 leaves it alone.
+            weights fit, ``ssd_maps``, the feature maps of its SSD without a pyramid, or ``identity``, none.
+        expansion: channels that the API expands the coarsest level of the backbone to; 0 leaves it alone.
         normalization: what a backbone expects of pixels; see `network.normalization`.
         padding: how a ResNet pads where it shrinks the image; see `network.padding`.
         anchor_layout: whose rule places the anchors; see `network.inputs.anchors`.
-        filters: channels of the feature pyramid and of the heads.
+        filters: channels of the feature pyramid and of the heads; of ``ssd_maps``, of the first map after the backbone.
         head_convs: convolutions in each head.
         separable: pyramid and heads use separable convolutions, which are small and fast on phones.
         activation: of pyramid and heads, and of a ResNet.
         strides_first: a ResNet's blocks shrink the image in their first convolution, as in He et al. 2016 and Keras,
             whose weights then fit, and not in the 3x3 one, as the Model Garden's.
         levels: lowest and highest pyramid level; level n has a stride of 2 to the n pixels.
-        anchor_size: smallest side of an anchor on a level, in strides.
+        anchor_size: smallest side of an anchor on a level, in strides; of ``ssd_maps``, side of the square anchors on
+            the first level, as a share of the image's.
+        largest_anchor: of ``ssd_maps``, the same on the last level.
         anchor_scales: anchor sizes per octave.
-        aspect_ratios: of the anchors, width / height; every preset has the Model Garden's three.
+        aspect_ratios: of the anchors, width / height; the Model Garden's three, of ``ssd_maps`` two more.
         batch_size: images a step.
         train_steps: steps in all.
         learning_rate: highest learning rate (Adam) at ``batch_size``, from pretrained weights.
@@ -110,6 +94,7 @@ class Preset:
     strides_first: bool = False
     levels: tuple[int, int] = (3, 7)
     anchor_size: float = 3.0
+    largest_anchor: float = 0.95
     anchor_scales: int = 3
     aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     batch_size: int = 32
@@ -133,13 +118,15 @@ class Preset:
 def side_step(pyramid: str, coarsest: int) -> int:
     """Return what the side of a model's input must be a multiple of, in pixels.
 
-    The Model Garden's pyramid and its anchors want every level to have whole strides; of an ``ssd_fpn`` only those that
-    the backbone has, up to level 5.
+    The Model Garden's pyramid and its anchors want every level to have whole strides; an ``ssd_fpn`` only those that
+    the backbone has, up to level 5; ``ssd_maps``, which enlarge nothing, take any side.
 
     Args:
         pyramid: of a `Preset`.
         coarsest: its highest level.
     """
+    if pyramid == SSD_MAPS:
+        return 1
     return int(2 ** (min(coarsest, 5) if pyramid == SSD_FPN else coarsest))
 
 
@@ -199,6 +186,26 @@ PRESETS = {
         **_SSD,
         expansion=1280,
         normalization="symmetric",
+    ),
+    "ssd_mobilenet_v2_300": Preset(
+        purpose="what older tutorials call SSD MobileNetV2 320, though it sees 300 pixels: fast, for large objects",
+        parameters=4.48,
+        image_size=300,
+        coco_ap=20.2,
+        coco_source=_ZOO,
+        source=f"architecture: the TF2 zoo's; {_SMALL_SCHEDULE}",
+        pyramid=SSD_MAPS,
+        expansion=1280,
+        normalization="symmetric",
+        anchor_layout=SSD_MAPS,
+        filters=512,
+        head_convs=0,
+        separable=False,
+        levels=(4, 9),
+        anchor_size=0.2,
+        anchor_scales=1,
+        aspect_ratios=(1.0, 2.0, 0.5, 3.0, 0.3333),
+        first_weights="coco",
     ),
     "mobilenet_v1_fpn_640": Preset(
         purpose="what older tutorials call SSD MobileNetV1 FPN 640: small objects in large photos, on a GPU or TPU",

@@ -169,7 +169,8 @@ def raw_outputs(model: Any, config: Any, pixels: np.ndarray) -> tuple[np.ndarray
 
     from tfod_helpers.network import inputs, normalization
 
-    found = model(normalization.of(config.task).apply(tf.cast(pixels, tf.float32)), training=False)
+    features = model.backbone(normalization.of(config.task).apply(tf.cast(pixels, tf.float32)), training=False)
+    found = dict(zip(("cls_outputs", "box_outputs"), model.head(model.decoder(features, training=False)), strict=False))
     anchors_yxyx = inputs.anchor_boxes(config.task)
     levels = sorted(anchors_yxyx, key=int)
     logits, codes = (

@@ -63,8 +63,6 @@ for missing in (
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-LEVELS = range(3, 8)
-ANCHORS_PER_CELL = 6  # three aspects, two scales
 PICKED_PER_LEVEL = 10
 SEEDS = (7, 8, 9)
 RECORDS = 12
@@ -93,6 +91,23 @@ class Model:
     stddev: float = 0.01  # of the weights that a training begins with
     optimizer: str = ADAM
     min_depth: int = 16
+    kernel_size: int = 1  # of a plain SSD's heads
+    min_scale: float = 0.2  # of a plain SSD's anchors
+    aspect_ratios: str = "1.0, 2.0, 0.5, 3.0, 0.3333"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no feature pyramid."""
+        return "fpn" not in self.extractor
+
+    def anchors(self) -> list[int]:
+        """How many anchors each of its levels has."""
+        levels = range(4, 10) if self.is_plain else range(3, 8)
+        # Three aspects of two scales; a plain SSD's aspects and one anchor more, but three on its first level.
+        per_cell = [6] * len(levels)
+        if self.is_plain:
+            per_cell = [3] + [len(self.aspect_ratios.split(",")) + 1] * (len(levels) - 1)
+        return [count * (-(-self.size // 2**level)) ** 2 for count, level in zip(per_cell, levels)]
 
 
 FIXTURES = {
@@ -101,6 +116,10 @@ FIXTURES = {
     "v1_fpn_75": Model("ssd_mobilenet_v1_fpn_keras", 128, width=0.75, pyramid_depth=64, head_depth=64),
     "r50_fpn": Model("ssd_resnet50_v1_fpn_keras", 256),
     "r101_fpn": Model("ssd_resnet101_v1_fpn_keras", 192, pyramid_depth=64, head_depth=64),
+    "v2_plain": Model("ssd_mobilenet_v2_keras", 300),
+    "v2_plain_75": Model(
+        "ssd_mobilenet_v2_keras", 150, width=0.75, kernel_size=3, min_scale=0.1, aspect_ratios="1.0, 2.0, 0.5"
+    ),
 }
 COSINE = """adam_optimizer {
       learning_rate {
@@ -132,10 +151,18 @@ TRAINED = {
     ),
     "r50_fpn": Model("ssd_resnet50_v1_fpn_keras", 192, pyramid_depth=64, head_depth=64, stddev=0.06),
     "r101_fpn": Model("ssd_resnet101_v1_fpn_keras", 192, pyramid_depth=64, head_depth=64, stddev=0.06),
+    "v2_plain": Model("ssd_mobilenet_v2_keras", 300, stddev=0.2),
 }
 
-# The zoo's, with what differs between its SSDs with a pyramid, and in what the training here needs.
-CONFIG = Template(Path(__file__).with_suffix(".config").read_text(encoding="utf-8"))
+# The zoo's, with what differs between its SSDs, and in what the training here needs.
+CONFIG = Path(__file__).with_suffix(".config").read_text(encoding="utf-8")
+HEADS = {
+    is_plain: Path(__file__).with_name(f"object_detection_api_{name}.config").read_text(encoding="utf-8")
+    for is_plain, name in ((False, "pyramid"), (True, "plain"))
+}
+PYRAMID = """      fpn { min_level: 3 max_level: 7 additional_layer_depth: ${pyramid_depth} }
+      use_depthwise: ${lite}
+"""
 
 
 def config_of(
@@ -148,12 +175,13 @@ def config_of(
     steps: int = STEPS,
 ) -> str:
     """The text of a model's pipeline.config; its paths begin with ``folder``."""
-    return CONFIG.substitute(
+    whole = CONFIG.replace("${heads}", HEADS[model.is_plain]).replace("${pyramid}", "" if model.is_plain else PYRAMID)
+    return Template(whole).substitute(
         vars(model),
         classes=classes,
         batch=batch,
         steps=steps,
-        lite="true" if "v2" in model.extractor else "false",
+        lite="true" if "v2_fpn" in model.extractor else "false",
         decay=decay,
         folder=folder,
     )
@@ -209,8 +237,8 @@ def value_of(key: str, shape: list[int]) -> np.ndarray:
 
 def photo_of(seed: int, size: int) -> np.ndarray:
     """A photo of blocks of 16 pixels (size, size, 3), uint8."""
-    blocks = np.random.RandomState(seed).randint(0, 256, (size // 16, size // 16, 3))
-    return blocks.repeat(16, 0).repeat(16, 1).astype(np.uint8)
+    blocks = np.random.RandomState(seed).randint(0, 256, (-(-size // 16), -(-size // 16), 3))
+    return blocks.repeat(16, 0).repeat(16, 1)[:size, :size].astype(np.uint8)
 
 
 def filled(model: Any) -> list[tuple[str, list[int]]]:
@@ -233,11 +261,10 @@ def filled(model: Any) -> list[tuple[str, list[int]]]:
     return [(name, shapes[f"model/{name}{SUFFIX}"]) for name in names]
 
 
-def picked(size: int, seed: int) -> list[int]:
+def picked(model: Model, seed: int) -> list[int]:
     """Numbers of anchors out of every level, in the API's order."""
     random, start, numbers = np.random.RandomState(seed), 0, []
-    for level in LEVELS:
-        count = ANCHORS_PER_CELL * (-(-size // 2**level)) ** 2
+    for count in model.anchors():
         chosen = random.choice(count, min(count, PICKED_PER_LEVEL), replace=False)
         numbers += (start + np.sort(chosen)).tolist()
         start += count
@@ -249,10 +276,10 @@ def rounded(values: np.ndarray) -> list[Any]:
     return np.round(values.astype(np.float64), 6).tolist()
 
 
-def image_of(model: Any, seed: int, size: int) -> tuple[dict[str, Any], int]:
+def image_of(original: Any, model: Model, seed: int) -> tuple[dict[str, Any], int]:
     """What a fixture holds of a photo, and how many anchors there are."""
-    raw, found = predicted(model, photo_of(seed, size)[None])
-    pick = picked(size, seed)
+    raw, found = predicted(original, photo_of(seed, model.size)[None])
+    pick = picked(model, seed)
     detections = [
         {"box_yxyx": box, "score": score, "label": int(label)}
         for box, score, label in zip(
@@ -272,7 +299,7 @@ def write_fixture(path: Path, model: Model) -> None:
         config.write_text(config_of(model), encoding="utf-8")
         original = built(config)
     names = filled(original)
-    images = [image_of(original, seed, model.size) for seed in SEEDS]
+    images = [image_of(original, model, seed) for seed in SEEDS]
     fixture = {
         "made_with": f"tf-models-research-object-detection 2.8.0.post1, TensorFlow {tf.__version__}",
         "size": model.size,

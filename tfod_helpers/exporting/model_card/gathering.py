@@ -14,6 +14,7 @@ from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.exporting.model_card.origin import Origin, Photos
 from tfod_helpers.files.run_folder import CARRIED, Checkpoint, Run
 from tfod_helpers.presets import resizing
+from tfod_helpers.presets.models import SSD_MAPS
 from tfod_helpers.training.claiming import find_records
 
 _COMMON = (5, 95)  # percentiles: nine of ten objects lie between them
@@ -88,7 +89,8 @@ def _network(model: Any, *, is_rcnn: bool) -> str:
         name = f"ResNet-{backbone.model_id}"
     width = getattr(backbone, "filter_size_scale", 1.0)
     width_words = f" (width {width:g})" if width != 1 else ""
-    pyramid = f" and a feature pyramid of levels {model.min_level} to {model.max_level}" * bool(model.decoder.type)
+    what = "feature maps" if model.decoder.type == SSD_MAPS else "a feature pyramid"
+    pyramid = f" and {what} of levels {model.min_level} to {model.max_level}" * bool(model.decoder.type)
     return f"{family} with {name}{width_words}{pyramid}"
 
 

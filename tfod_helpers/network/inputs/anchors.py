@@ -3,6 +3,8 @@
 * ``garden``: the Model Garden's. On every level in the middle of its cells, which share the image evenly.
 * ``ssd``: the Object Detection API's (multiscale_grid_anchor_generator). In strides of 2 to the level, half a stride
   from the edge where the stride divides the image, else from the edge itself; aspect ratio by aspect ratio.
+* ``ssd_maps``: those of its SSD without a pyramid (ssd_anchor_generator). Placed as the Model Garden's; their sides are
+  shares of the image's, see `presets.anchors.of_maps`.
 * ``torchvision``: torchvision's and KerasHub's (torchvision/models/detection/anchor_utils.py). In the upper left corner
   of its cells, sizes cut to whole pixels and half sides rounded to them; aspect ratio by aspect ratio.
 """
@@ -15,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 from official.vision.ops import anchor
 
-from tfod_helpers.presets.models import SSD, TORCHVISION
+from tfod_helpers.presets.anchors import of_maps
+from tfod_helpers.presets.models import SSD, SSD_MAPS, TORCHVISION
 
 if TYPE_CHECKING:
     from tfod_helpers.experiment.config import TaskConfig
@@ -29,7 +32,7 @@ def anchor_boxes(task: TaskConfig) -> dict[str, tf.Tensor]:
         in pixels of the model's input.
     """
     model = task.model
-    if own := {SSD: _ssd, TORCHVISION: _torchvision}.get(task.anchor_layout):
+    if own := {SSD: _ssd, SSD_MAPS: _ssd_maps, TORCHVISION: _torchvision}.get(task.anchor_layout):
         levels = range(model.min_level, model.max_level + 1)
         return {str(level): tf.constant(own(task, level)) for level in levels}
     generate = anchor.build_anchor_generator(
@@ -49,6 +52,13 @@ def _ssd(task: TaskConfig, level: int) -> np.ndarray:
     half_yx = np.stack([sizes / roots, sizes * roots], axis=-1).reshape(-1, 2) / 2
     places = np.arange(-(-side // stride)) * stride + (0 if side % stride else stride / 2)
     return _grid(places, half_yx)
+
+
+def _ssd_maps(task: TaskConfig, level: int) -> np.ndarray:
+    model, settings, side = task.model, task.model.anchor, task.model.input_size[0]
+    count, cells = model.max_level - model.min_level + 1, -(-side // 2**level)
+    shapes = of_maps(count, settings.anchor_size, settings.largest_anchor, settings.aspect_ratios)
+    return _grid((np.arange(cells) + 0.5) * (side / cells), shapes[level - model.min_level][:, ::-1] * (side / 2))
 
 
 def _torchvision(task: TaskConfig, level: int) -> np.ndarray:

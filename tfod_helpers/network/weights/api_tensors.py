@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 
 PYRAMID = "_feature_extractor/_fpn_features_generator"
+MAPS = "_feature_extractor/feature_map_generator"
 _ROOT, _LEAF = "model/", "/.ATTRIBUTES/VARIABLE_VALUE"
 
 # What a checkpoint is of, by a part of its keys, where it is none that can be carried over.
 _OTHERS = {
-    "_feature_extractor/feature_map_generator/": "a plain SSD, without a feature pyramid",
     "_bifpn_stage/": "an EfficientDet, whose pyramid (BiFPN) no preset has",
     "_first_stage_box_predictor/": "a Faster R-CNN without a feature pyramid",
     "_prediction_head_dict/": "a CenterNet",
 }
 _INSTEAD = (
-    "Carried over are SSDs with a feature pyramid: MobileNetV2 FPNLite, MobileNetV1 FPN and ResNet FPN (RetinaNet). "
-    "Train such a preset on your photos instead: 'mobilenet_v2_fpnlite_320' is the nearest in speed, "
-    "'resnet50_fpn_640' in accuracy."
+    "Carried over are SSD MobileNetV2, and SSDs with a feature pyramid: MobileNetV2 FPNLite, MobileNetV1 FPN and "
+    "ResNet FPN (RetinaNet). Train such a preset on your photos instead: 'mobilenet_v2_fpnlite_320' is the nearest in "
+    "speed, 'resnet50_fpn_640' in accuracy."
 )
 
 
@@ -115,7 +115,7 @@ def _refuse_others(prefix: str, names: list[str], keys: list[str]) -> None:
     for part, what in _OTHERS.items():
         if any(part in key for key in keys):
             raise ValueError(f"{prefix}: this is a checkpoint of {what}, and no preset builds that network. {_INSTEAD}")
-    if not any(key.startswith(PYRAMID) for key in keys):
+    if not any(key.startswith((PYRAMID, MAPS)) for key in keys):
         what = ", ".join(sorted(names)[:3]) or "nothing"
         raise ValueError(
             f"{prefix}: this is no checkpoint of an SSD of the TF2 Object Detection API; it holds {what}. Of an "

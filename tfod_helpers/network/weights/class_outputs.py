@@ -54,16 +54,16 @@ def shared(
     """
     if not places:
         return []
-    anchors = head.get_config()["num_anchors_per_location"]
+    channels = head.get_config()["num_classes"]  # and background, of every anchor
     return [
-        (variable, value if "depthwise_kernel" in variable.name else _merged(variable.numpy(), value, anchors, places))
+        (variable, value if "depthwise_kernel" in variable.name else _merged(variable.numpy(), value, channels, places))
         for variable, value in theirs
     ]
 
 
-def _merged(ours: np.ndarray, theirs: np.ndarray, anchors: int, places: Mapping[int, int]) -> np.ndarray:
-    made = ours.reshape(*ours.shape[:-1], anchors, -1).copy()
-    found = theirs.reshape(*theirs.shape[:-1], anchors, -1)
+def _merged(ours: np.ndarray, theirs: np.ndarray, channels: int, places: Mapping[int, int]) -> np.ndarray:
+    made = ours.reshape(*ours.shape[:-1], -1, channels).copy()
+    found = theirs.reshape(*theirs.shape[:-1], made.shape[-2], -1)
     made[..., 0] = found[..., 0]
     for number, other in places.items():
         made[..., number + 1] = found[..., other + 1]

@@ -1,11 +1,12 @@
-"""A checkpoint of the TensorFlow Object Detection API (TF2) -> the tensors of a network with an ``ssd_fpn`` pyramid.
+"""A checkpoint of the TensorFlow Object Detection API (TF2) -> the tensors of a network of its SSDs.
 
-The presets whose pyramid is ``ssd_fpn`` build the networks of the API's SSDs with a feature pyramid part by part, so
-that every tensor has its place. What the API does otherwise is made up for here, exactly:
+The presets whose pyramid is ``ssd_fpn`` or ``ssd_maps`` build the networks of the API's SSDs part by part, so that
+every tensor has its place. What the API does otherwise is made up for here, exactly:
 
 * Its boxes are coded in tenths and fifths of an anchor (faster_rcnn_box_coder); the last kernel and bias of the box
   head are divided by these factors.
 * Its FPNLite has one tower of convolutions for both heads; each of ours gets a copy.
+* Its SSD without a pyramid reads what a block of the backbone expands its input to; ``ssd_maps`` gets a copy of that.
 * Its batch norms may have another epsilon; gamma takes it.
 * Its convolutions in the heads have no bias; ours is zero.
 
@@ -21,15 +22,21 @@ from typing import Any
 import numpy as np
 
 from tfod_helpers.network.weights import class_outputs, networks
-from tfod_helpers.network.weights.api_tensors import PYRAMID, Tensors
+from tfod_helpers.network.weights.api_tensors import MAPS, PYRAMID, Tensors
 from tfod_helpers.network.weights.checkpoints import Values
 from tfod_helpers.network.weights.networks import NORM
 
 _BACKBONE = "_feature_extractor/classification_backbone/layer_with_weights-"
 _COARSE = "_feature_extractor/_coarse_feature_layers"
 _TOWERS, _NORMS = "_box_predictor/_head_scope_conv_layers", "_box_predictor/_base_tower_layers_for_heads"
-_BOXES = "_box_predictor/_box_prediction_head/_box_encoder_layers/0"
-_CLASSES = "_box_predictor/_prediction_heads/class_predictions_with_background/_class_predictor_layers/0"
+_HEADS = "_box_predictor/_prediction_heads"
+# Where the last convolutions are: one for all levels, one for each, and the list that it is in.
+_BOXES = "_box_predictor/_box_prediction_head", f"{_HEADS}/box_encodings", "_box_encoder_layers"
+_SCORES = f"{_HEADS}/class_predictions_with_background"
+_CLASSES = _SCORES, _SCORES, "_class_predictor_layers"
+
+
+Pair = tuple[Any, list[Any]]  # a convolution's kernel, and its batch norm's variables
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ def read(model: Any, prefix: str, original: Original, *, names: Sequence[str], k
     """Return the values of a checkpoint for a network's tensors.
 
     Args:
-        model: a network that was built with an ``ssd_fpn`` pyramid.
+        model: a network that was built with an ``ssd_fpn`` pyramid, or with ``ssd_maps``.
         prefix: of the checkpoint: its path without ``.index``.
         original: what the checkpoint does not say.
         names: the network's classes. The outputs of those that the checkpoint knows too are taken; where it knows
@@ -65,16 +72,37 @@ def read(model: Any, prefix: str, original: Original, *, names: Sequence[str], k
         ValueError: it is a checkpoint of another network, or not whole; the message says what can be done.
     """
     tensors = Tensors(prefix)
-    values = [*_backbone(model, tensors, original.epsilon[0]), *_pyramid(model.decoder, tensors, original)]
-    values += _heads(model.head, tensors, original)
-    outputs = [(variable, tensors.take(f"{_CLASSES}/{name}")) for name, variable in _leaves(model.head._classifier)]
-    bias = outputs[-1][1]
-    _check_classes(len(bias) / model.head.get_config()["num_anchors_per_location"] - 1, original, prefix)
+    decoder, head = model.decoder, model.head
+    parts = _pyramid if any(layer.name.startswith("lateral_") for layer in decoder.layers) else _maps
+    values = [*_backbone(model, tensors, original.epsilon[0]), *parts(decoder, tensors, original)]
+    values += _heads(head, tensors, original)
+    outputs = [(variable, tensors.take(key)) for variable, key in _last(head._classifier, _CLASSES, tensors)]
+    anchors = outputs[-1][0].shape[0] // head.get_config()["num_classes"]
+    _check_classes(len(outputs[-1][1]) / anchors - 1, original, prefix)
     places = class_outputs.places(names, original.classes, known_as)
-    values += class_outputs.shared(model.head, outputs, places)
+    values += class_outputs.shared(head, outputs, places)
     tensors.check_all_read()
     _check(values, prefix)
     return values
+
+
+def repeated(model: Any) -> list[tuple[Pair, Pair]]:
+    """Return the convolutions of a decoder that its MobileNet has too, each with the one there.
+
+    The last of all, which nothing reads in the backbone; and what a block expands its input to, which it shows to
+    nobody: of those of this shape the last, since the others come before the features that are expanded.
+    """
+    layers = {layer.name: layer for layer in getattr(model.decoder, "layers", ())}
+    found = {
+        name: (layers[name].kernel, [getattr(layers[f"{name}_norm"], one) for one in NORM])
+        for name in ("expansion", "expansion_4")
+        if name in layers
+    }
+    pairs = _layers(model.backbone) if found else []
+    twins = {"expansion": pairs[-1]} if found else {}
+    if inner := found.get("expansion_4"):
+        twins["expansion_4"] = [pair for pair in pairs if pair[0].shape == inner[0].shape][-1]
+    return [(pair, twins[name]) for name, pair in found.items()]
 
 
 # --- the parts ------------------------------------------------------------------------------------
@@ -85,22 +113,24 @@ def _backbone(model: Any, tensors: Tensors, epsilon: float) -> Iterator[tuple[An
     norms = [n for n in numbers if f"{_BACKBONE}{n}/moving_mean" in tensors.keys]
     kernels = [n for n in numbers if n not in norms]
     pairs = _layers(model.backbone)
-    expansion = {layer.name: layer for layer in model.decoder.layers if layer.name.startswith("expansion")}
-    if expansion:  # the API's backbone ends with it, and so does ours, where nothing reads it
-        norm = expansion["expansion_norm"]
-        pairs[-1] = expansion["expansion"].kernel, [getattr(norm, name) for name in NORM]
     if not len(norms) == len(kernels) == len(pairs):
         raise ValueError(
             f"The checkpoint's backbone has {len(kernels)} convolutions and {len(norms)} batch norms, this network's "
             f"{len(pairs)} of both: another backbone, or another depth. Give the checkpoint of this pipeline.config."
         )
     ours = model.backbone.get_config()["norm_epsilon"]
-    for (kernel, norm), kernel_number, norm_number in zip(pairs, kernels, norms, strict=True):
+    keys = dict(zip((id(kernel) for kernel, _ in pairs), zip(kernels, norms, strict=True), strict=True))
+    places = [(pair, keys[id(pair[0])]) for pair in pairs]
+    for pair, twin in repeated(model):
+        if twin[0] is pairs[-1][0]:
+            places.pop()  # nothing reads it in the backbone, and it may be wider there
+        places.append((pair, keys[id(twin[0])]))
+    for (kernel, norm), (kernel_number, norm_number) in places:
         yield kernel, tensors.take(f"{_BACKBONE}{kernel_number}/{_kind(kernel)}")
         yield from _batch_norm(norm, f"{_BACKBONE}{norm_number}", tensors, epsilon, ours)
 
 
-def _layers(backbone: Any) -> list[tuple[Any, list[Any]]]:
+def _layers(backbone: Any) -> list[Pair]:
     """Return each convolution's kernel and its batch norm's variables, in the order that Keras gives the layers.
 
     Keras orders a ResNet's layers by their depth in the graph, in which a block's shortcut comes before its third
@@ -145,6 +175,16 @@ def _pyramid(decoder: Any, tensors: Tensors, original: Original) -> Iterator[tup
             yield variable, tensors.take(f"{key}/{name}")
 
 
+def _maps(decoder: Any, tensors: Tensors, original: Original) -> Iterator[tuple[Any, np.ndarray]]:
+    # The API counts the two maps of the backbone as well, and activations: 1x1, norm, activation, 3x3, norm, activation.
+    for number, level in list(enumerate(sorted(decoder.output, key=int)))[2:]:
+        for name, place in ((f"narrow_{level}", 0), (f"map_{level}", 3)):
+            start, norm = f"{MAPS}/convolutions/{number}/", decoder.get_layer(f"{name}_norm")
+            yield decoder.get_layer(name).kernel, tensors.take(f"{start}{place}/kernel")
+            variables = [getattr(norm, one) for one in NORM]
+            yield from _batch_norm(variables, f"{start}{place + 1}", tensors, original.epsilon[1], norm.epsilon)
+
+
 def _two(tensors: Tensors, start: str) -> tuple[str, str]:
     """Return the keys of a convolution and its batch norm; with explicit padding a layer without weights is first."""
     numbers = tensors.numbers(start)
@@ -159,6 +199,8 @@ def _heads(head: Any, tensors: Tensors, original: Original) -> Iterator[tuple[An
         (head._cls_convs, head._cls_norms, "class_predictions_with_background", "ClassPredictionTower"),
         (head._box_convs, head._box_norms, "box_encodings", "BoxPredictionTower"),
     ):
+        if not head.get_config()["num_convs"]:
+            continue
         start = f"{_TOWERS}/{'PredictionTower' if shared else tower}/"
         # A list of convolution, batch norm and activation by turns, of which only convolutions have weights there.
         for conv, number in _paired(convs, tensors.numbers(start), start):
@@ -172,11 +214,22 @@ def _heads(head: Any, tensors: Tensors, original: Original) -> Iterator[tuple[An
             for norm, number in _paired(of_level, tensors.numbers(start), start):
                 variables = [getattr(norm, name) for name in NORM]
                 yield from _batch_norm(variables, f"{start}{number}", tensors, original.epsilon[2], norm.epsilon)
-    for name, variable in _leaves(head._box_regressor):
-        value = tensors.take(f"{_BOXES}/{name}")
-        if name != "depthwise_kernel":
+    for variable, key in _last(head._box_regressor, _BOXES, tensors):
+        value = tensors.take(key)
+        if "depthwise_kernel" not in variable.name:
             value = (value.reshape(*value.shape[:-1], -1, 4) / np.array(original.box_scales)).reshape(value.shape)
         yield variable, value
+
+
+def _last(layers: Any, where: tuple[str, str, str], tensors: Tensors) -> Iterator[tuple[Any, str]]:
+    """Yield the variables of the last convolutions, and the key of each."""
+    shared, apart, kind = where
+    starts = [(layers, f"{shared}/{kind}/")]
+    if isinstance(layers, list):
+        starts = [(layer, f"{apart}/{number}/{kind}/") for number, layer in enumerate(layers)]
+    for layer, start in starts:
+        number = max(tensors.numbers(start), default=0)  # the list may begin with a dropout
+        yield from ((variable, f"{start}{number}/{name}") for name, variable in _leaves(layer))
 
 
 def _paired(layers: Sequence[Any], numbers: list[int], start: str) -> Iterator[tuple[Any, int]]:

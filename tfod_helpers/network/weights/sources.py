@@ -176,11 +176,9 @@ def _garden_values(path: Path, wanted: Wanted) -> Values:
 
 
 def _expanded(model: Any, values: Values) -> Values:
-    """Return a backbone's values, and its last convolution's for the pyramid that has the same one."""
-    layers = {layer.name: layer for layer in getattr(model.decoder, "layers", ())}
-    apart = unread(model)
-    last = [value for variable, value in values if id(variable) in apart]
-    if "expansion" not in layers or not last or last[0].shape != tuple(layers["expansion"].kernel.shape):
-        return values
-    variables = [*layers["expansion"].weights, *layers["expansion_norm"].weights]
-    return [*values, *zip(variables, last, strict=True)]
+    """Return a backbone's values, and those of its convolutions for the decoder that has the same ones."""
+    found, made = {id(variable): value for variable, value in values}, list(values)
+    for (kernel, norm), (twin, its_norm) in object_detection_api.repeated(model):
+        if kernel.shape == twin.shape and id(twin) in found:
+            made += [(ours, found[id(theirs)]) for ours, theirs in zip((kernel, *norm), (twin, *its_norm), strict=True)]
+    return made

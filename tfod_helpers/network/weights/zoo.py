@@ -34,8 +34,9 @@ class Detector:
         side: of its input, in pixels.
         ap: its published AP on COCO val2017, in percent.
         backbone: settings of the Model Garden's backbone by which its network is known.
-        filters: channels of its pyramid.
+        filters: channels of its pyramid, or of its first map after the backbone.
         blobs: the SHA-1 that git gives a file of the archive, where public repositories hold it, by its name.
+        decoder: the class that builds its pyramid or its maps.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Detector:
     backbone: Mapping[str, Any]
     filters: int
     blobs: Mapping[str, str] = field(default_factory=dict)
+    decoder: str = "SsdFpn"
 
     @property
     def words(self) -> str:
@@ -108,6 +110,16 @@ DETECTORS = (
         128,
         {_DATA: "d840f3e144bfaae5f57de38016deba2bff78ce2f", _INDEX: "060ece50638ecf40e19154876514d3ce1a913243"},
     ),
+    Detector(
+        "ssd_mobilenet_v2_320x320_coco17_tpu-8",
+        "SSD MobileNetV2",
+        300,
+        20.2,
+        _V2,
+        512,
+        {_DATA: "0b751fc7b8d276541a48b6e6522a85ec1481cf28", _INDEX: "da1878d6eb8c5337773a9c73ec927c1c163f2890"},
+        "SsdMaps",
+    ),
     Detector("ssd_mobilenet_v1_fpn_640x640_coco17_tpu-8", "SSD MobileNetV1 FPN", 640, 29.1, _V1, 256),
     _resnet(50, 640, 34.3, **{_INDEX: "c25eb55846bef839fe7d8fe35a7d89d47795b00f"}),
     _resnet(50, 1024, 38.3),
@@ -121,13 +133,12 @@ DETECTORS = (
 def find(model: Any) -> Detector | None:
     """Return the detector whose network a model has, of several the nearest in size; None where there is none."""
     decoder = model.decoder
-    if type(decoder).__name__ != "SsdFpn":
-        return None
     backbone, side = describe(model.backbone), model.backbone.input_shape[1]
     fitting = [
         one
         for one in DETECTORS
-        if decoder.num_filters == one.filters
+        if type(decoder).__name__ == one.decoder
+        and decoder.num_filters == one.filters
         and all(backbone.get(name) == value for name, value in one.backbone.items())
     ]
     return min(fitting, key=lambda one: abs(math.log(one.side / side)), default=None)
