@@ -311,6 +311,8 @@ def test_an_unknown_detail_of_the_network_is_refused(make: Callable[..., Any]) -
     for key in DETAILS:
         with pytest.raises(ValueError, match=rf"{key} must be one of .*, got 'symetric'"):
             experiment.change(make(), {key: "symetric"})
+    with pytest.raises(ValueError, match="'ssd_maps' goes with nothing but itself"):
+        experiment.change(make(), {"task.anchor_layout": "ssd_maps"})
 
 
 def test_a_photo_is_stretched_where_that_is_asked(make: Callable[..., Any], tmp_path: Path) -> None:

@@ -161,7 +161,8 @@ CHANGES = {
     ),
     "activation": ("        activation: RELU_6\n", "        activation: RELU\n"),
     "quantized": ("eval_config {", "graph_rewriter { quantization { delay: 9 } } eval_config {"),
-    "plain": ('"ssd_mobilenet_v1_fpn_keras"', '"ssd_mobilenet_v2_keras"'),
+    "plain": ('"ssd_mobilenet_v1_fpn_keras"', '"ssd_mobilenet_v1_keras"'),
+    "mixed": ('"ssd_mobilenet_v1_fpn_keras"', '"ssd_mobilenet_v2_keras"'),
 }
 WORDS = {
     "keep aspect": "photos keep their shape in it",
@@ -176,6 +177,7 @@ WORDS = {
     "activation": "its MobileNet has another activation than relu6|its pyramid has relu, its heads",
     "quantized": "trained with quantization in its graph",
     "plain": "no preset builds this network",
+    "mixed": "are those of an SSD with a pyramid",
 }
 
 

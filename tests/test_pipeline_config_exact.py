@@ -12,7 +12,7 @@ from tfod_helpers.pipeline_config import exact
 from tfod_helpers.pipeline_config.draft import Draft
 
 pytestmark = pytest.mark.tensorflow  # reading a config loads it
-FPNLITE, V1 = "fpnlite_75", "v1_fpn_75"
+FPNLITE, V1, PLAIN = "fpnlite_75", "v1_fpn_75", "v2_plain_75"
 
 
 def draft(folder: Path, name: str, changes: dict[str, str]) -> tuple[Draft, str]:
@@ -54,6 +54,12 @@ def test_the_last_convolution_grows_no_wider_than_published(width: str, channels
         ),
         (FPNLITE, "batch_norm {", "sync_batch_norm {", "no batch norm"),
         (V1, "use_depthwise: false", "use_depthwise: true", "narrower layers"),
+        (FPNLITE, "multiscale_anchor_generator {", "ssd_anchor_generator { } multiscale_anchor_generator {", "without"),
+        (PLAIN, "kernel_size: 3", "kernel_size: 3 use_depthwise: true", "separable"),
+        (PLAIN, "num_layers_before_predictor: 0", "num_layers_before_predictor: 1", "more than one convolution"),
+        (PLAIN, "num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "as many anchors as the others"),
+        (PLAIN, "num_layers: 6", "num_layers: 6 scales: [0.1, 0.3]", "listed one by one"),
+        (PLAIN, "num_layers: 6", "num_layers: 5", "another number of feature maps"),
     ],
 )
 def test_what_the_network_would_do_otherwise_is_refused(

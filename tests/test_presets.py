@@ -108,7 +108,7 @@ def _train_and_ship(name: str, train: Records, validation: Records, image: Label
     from tfod_helpers.exporting import saved_model
     from tfod_helpers.training.steps import Steps
 
-    size = 2 ** presets.find(name).levels[1]
+    size = min(2 ** presets.find(name).levels[1], 128)
     config = experiment.make(
         name, train=train, validation=validation, image_size=size, batch_size=2, train_steps=2, weights=None
     )

@@ -41,7 +41,7 @@ def test_best_overlap_is_that_with_the_networks_anchors(name: str) -> None:
 def test_a_box_like_an_anchor_is_overlapped_wholly_and_a_thin_one_hardly() -> None:
     """A box with an anchor's place and shape has overlap 1; one of a hundredth of its height, next to none."""
     preset = presets.find("mobilenet_v2_192")
-    width, height = anchors.shapes(preset)[1, 0]
+    width, height = anchors.shapes(preset)[1][0]
     centre = 4.5 * 16
     box_xyxy = [centre - width / 2, centre - height / 2, centre + width / 2, centre + height / 2]
     thin_xyxy = [0, centre, 192, centre + 1]

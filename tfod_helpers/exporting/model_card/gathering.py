@@ -80,7 +80,10 @@ def _counted(config: ExperimentConfig, images: list[Any]) -> Photos:
 
 def _network(model: Any, *, is_rcnn: bool) -> str:
     """Return the network in words, such as "RetinaNet with MobileNetV2 (width 0.35) and a feature pyramid"."""
-    family = ("Mask R-CNN" if model.include_mask else "Faster R-CNN") if is_rcnn else "RetinaNet"
+    has_maps = model.decoder.type == SSD_MAPS
+    family = "SSD" if has_maps else "RetinaNet"
+    if is_rcnn:
+        family = "Mask R-CNN" if model.include_mask else "Faster R-CNN"
     kind = model.backbone.type
     backbone = model.backbone.get()
     name = str(getattr(backbone, "model_id", ""))
@@ -89,7 +92,7 @@ def _network(model: Any, *, is_rcnn: bool) -> str:
         name = f"ResNet-{backbone.model_id}"
     width = getattr(backbone, "filter_size_scale", 1.0)
     width_words = f" (width {width:g})" if width != 1 else ""
-    what = "feature maps" if model.decoder.type == SSD_MAPS else "a feature pyramid"
+    what = "feature maps" if has_maps else "a feature pyramid"
     pyramid = f" and {what} of levels {model.min_level} to {model.max_level}" * bool(model.decoder.type)
     return f"{family} with {name}{width_words}{pyramid}"
 

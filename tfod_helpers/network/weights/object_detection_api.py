@@ -176,7 +176,7 @@ def _pyramid(decoder: Any, tensors: Tensors, original: Original) -> Iterator[tup
 
 
 def _maps(decoder: Any, tensors: Tensors, original: Original) -> Iterator[tuple[Any, np.ndarray]]:
-    # The API counts the two maps of the backbone as well, and activations: 1x1, norm, activation, 3x3, norm, activation.
+    # The API counts the two maps of the backbone as well, and in a list the activations: 1x1, norm, _, 3x3, norm, _.
     for number, level in list(enumerate(sorted(decoder.output, key=int)))[2:]:
         for name, place in ((f"narrow_{level}", 0), (f"map_{level}", 3)):
             start, norm = f"{MAPS}/convolutions/{number}/", decoder.get_layer(f"{name}_norm")
