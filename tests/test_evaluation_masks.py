@@ -45,7 +45,7 @@ def test_all_numbers_are_those_of_pycocotools(seed: int, crowds: float) -> None:
     assert assert_as_pycocotools(replace(dataset, images=tuple(given)), found).coco != scores.coco
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.5]))
 def test_any_small_masks_count_as_with_pycocotools(seed: int, crowds: float) -> None:
     """Masks of a few pixels, empty ones too, of which many overlap by the same share, count the same."""
