@@ -17,7 +17,7 @@ help:  ## Say what each command does
 	  printf '%-16s %s\n' "  $$command" "$$what"; done
 
 demo: env  ## Check, train on, evaluate and export the sample in the notebooks; pictures and results in demo/
-	@$(call fresh_copy,demo,$(filter-out %_compare.ipynb %_checkpoint.ipynb,$(NOTEBOOKS)))
+	@$(call fresh_copy,demo,$(filter-out %_compare.ipynb %_machines.ipynb %_checkpoint.ipynb,$(NOTEBOOKS)))
 	@$(BIN)/python tools/execute_notebooks.py demo
 
 test: lint  ## Check style and types, run every test and the notebooks; say how much of the package they ran

@@ -23,6 +23,7 @@ NAMES = [
     "02_predict_gpu",
     "03_tune_and_compare",
     "05_ship_it",
+    "06_pets_many_machines",
     "08_old_checkpoint",
 ]
 MAX_BYTES = 300_000
@@ -71,8 +72,8 @@ def printed(cell: nbformat.NotebookNode) -> str:
     return "\n".join(texts)
 
 
-def test_notebooks_are_the_six() -> None:
-    """The folder holds those to check, train, predict, compare, ship and carry over, and none that no test reads."""
+def test_notebooks_are_the_seven() -> None:
+    """The folder holds those to check, train, predict, compare, ship, use many machines and carry over; no others."""
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
 
 

@@ -20,6 +20,7 @@ trains = pytest.mark.tensorflow
     [
         pytest.param(["01_train_tpu", "02_predict_gpu", "05_ship_it"], marks=trains),  # which take what the first makes
         pytest.param(["03_tune_and_compare"], marks=trains),
+        pytest.param(["06_pets_many_machines"], marks=trains),
         pytest.param(["08_old_checkpoint"], marks=trains),
         ["00_check_your_photos"],
     ],
@@ -30,7 +31,7 @@ def test_runs_and_prints_what_is_stored(names: list[str], tmp_path: Path) -> Non
     for name in names:
         shutil.copy(NOTEBOOKS / f"{name}.ipynb", tmp_path)
     command = [sys.executable, "-m", "pytest", *OPTIONS, *(f"{name}.ipynb" for name in names)]
-    environment = os.environ | {"NOTEBOOK_TEST": "1"}  # 03 and 06 make fewer and shorter runs then
+    environment = os.environ | {"NOTEBOOK_TEST": "1"}  # 03, 06 and 08 make fewer and shorter runs then
     done = subprocess.run(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
