@@ -10,7 +10,7 @@ checkpoints are in the run folder, as with a training on one machine.
 """
 
 from tfod_helpers.jobs.ray_train import ray
-from tfod_helpers.jobs.skypilot import skypilot
+from tfod_helpers.jobs.skypilot_task import skypilot
 from tfod_helpers.jobs.vertex_ai import vertex
 from tfod_helpers.jobs.vertex_job import VertexJob, find
 from tfod_helpers.jobs.vertex_plan import JobError, VertexPlan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfod_helpers.files import storage
 
 COMMAND = ("python", "-m", "tfod_helpers.training")
+TAKEN_AWAY = 134  # how it ends where a machine was taken away or lost; training.TAKEN_AWAY, without TensorFlow
 FOLDER = "job"  # in the run folder: what was sent
 CONFIG = f"{FOLDER}/config.yaml"
 _EVALUATOR_WAITS = 30  # minutes that the others stay, at the end, until the last model is judged

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfod_helpers.files.storage.refusals import PROJECTS, member
+from tfod_helpers.jobs.command import TAKEN_AWAY
 
+_CRASHED = 139  # by a bad access to memory, which Vertex AI starts again too
 _LONGEST = 600  # characters of the server's message
 _SIGN_IN = "In Colab run google.colab.auth.authenticate_user(), elsewhere 'gcloud auth application-default login'"
 _PACKAGES = ("google", "googleapiclient", "httplib2", "google_auth_httplib2", "http", "socket", "ssl")
@@ -185,7 +187,7 @@ def _of_machine(status: int, text: str, reason: str, asked: Asked) -> Meaning | 
             f"the training refused its config or its data ({text})",
             why,
         )
-    if code[1] in ("134", "139"):
+    if int(code[1]) in (TAKEN_AWAY, _CRASHED):
         what = f"machines were taken away more often than Vertex AI starts a job again ({text})"
         return RuntimeError, what, "Submit it again: it goes on from the last checkpoint; spot=False keeps machines"
     return RuntimeError, f"the training ended with exit code {code[1]} ({text})", why

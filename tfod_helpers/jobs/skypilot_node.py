@@ -1,6 +1,6 @@
 """One machine of a SkyPilot task: what SkyPilot says of it becomes TF_CONFIG, and the training begins.
 
-Run as ``python -m tfod_helpers.jobs.skypilot_node CONFIG RUN``, as `skypilot` writes it into the task file.
+Run as ``python -m tfod_helpers.jobs.skypilot_node CONFIG RUN``, as `skypilot_task` writes it into the task file.
 """
 
 from __future__ import annotations

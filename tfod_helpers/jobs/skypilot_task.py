@@ -15,7 +15,7 @@ import yaml
 
 from tfod_helpers.files import storage, workspace
 from tfod_helpers.jobs import settings as settings_of
-from tfod_helpers.jobs.command import CONFIG, arguments
+from tfod_helpers.jobs.command import CONFIG, TAKEN_AWAY, arguments
 from tfod_helpers.jobs.vertex_plan import JobError
 from tfod_helpers.problems import Problem
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tfod_helpers.experiment import ExperimentConfig
 
 _NODE = ("python", "-m", "tfod_helpers.jobs.skypilot_node")
-_TAKEN_AWAY = 134  # with which python -m tfod_helpers.training ends where a machine was taken away or lost
 _CHECKOUT = Path(__file__).parents[2]
 _ENVIRONMENT = "~/tfod_helpers_environment"
 # SkyPilot's machines have uv (https://docs.skypilot.co/en/latest/running-jobs/distributed-jobs.html).
@@ -80,7 +79,7 @@ def skypilot(
     found += settings_of.problems(wanted, address, max(1, machines) * count)
     JobError.refuse(found, "SkyPilot task")
     resources: dict[str, Any] = {"accelerators": f"{name}:{count}", "use_spot": spot}
-    resources["job_recovery"] = {"recover_on_exit_codes": [_TAKEN_AWAY]}
+    resources["job_recovery"] = {"recover_on_exit_codes": [TAKEN_AWAY]}
     resources |= {"infra": infra} if infra else {}
     task = {"name": _name(address), "num_nodes": machines, "workdir": workdir, "resources": resources}
     command = [*_NODE, *arguments(address, keep, evaluator=False)]
