@@ -73,9 +73,10 @@ class Ears(io.TextIOBase):
         """Take a piece of what is said."""
         self._stream.write(text)
         self._stream.flush()
-        if found := re.search(r"Resuming from step (\d+) of", text):
+        begins = re.search(r"Resuming from step (\d+) of|Weights: ", text)  # of a run that nothing was saved in
+        if begins and self._losses:
             last = self._losses[-1]
-            last.resumed, last.seconds = int(found[1]), time.monotonic() - last.began
+            last.resumed, last.seconds = int(begins[1] or 0), time.monotonic() - last.began
             self.step = self.since = last.resumed
         if found := re.search(r"(\d+)/\d+ \[", text):
             step = int(found[1])

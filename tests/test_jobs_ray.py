@@ -7,12 +7,14 @@ import dataclasses
 import os
 import random
 import re
+import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -28,8 +30,8 @@ NODES = [{"NodeID": name, "NodeManagerAddress": name} for name in ("10.0.0.1", "
 
 @pytest.fixture(scope="module")
 def started() -> Iterator[ray_cluster.Share]:
-    """A Ray of this process's own with room for two machines, which trainings here join."""
-    with ray_cluster.joined("local", 2, 1, None) as share:
+    """A Ray of this process's own with room for three machines, which trainings here join."""
+    with ray_cluster.joined("local", 3, 1, None) as share:
         yield share
 
 
@@ -78,7 +80,7 @@ def test_a_training_outlives_a_machine_that_is_killed(
     low, high = trained.run.read_manifest()["best_intervals"]["ap"]
     assert low <= history.best["ap"] <= max(high, 1.0)
     said = capsys.readouterr().out
-    assert re.search(r"Machine [123] of 3 was lost \(its process ended\)\. Starting again, 1 of 1 times\.", said)
+    assert re.search(r"Machine [123] of 3 was lost \(its process ended\)\. Starting again \(1 of 1 times\)\.", said)
     assert f"Resuming from step {manifest['machines'][1]['from_step']} of" in said
     assert not ray.is_initialized()
     assert not workers()
@@ -98,6 +100,22 @@ def test_what_the_user_has_to_mend_comes_out_as_it_is(
         jobs.ray(other, trained.run, machines=2, restarts=5)
     assert trained.run.manifest_path.read_bytes() == before
     assert "Starting again" not in capsys.readouterr().out
+
+
+@pytest.mark.tensorflow
+def test_a_finished_training_comes_back_and_its_evaluator_has_judged_it(
+    small: Small, trained: Trained, started: ray_cluster.Share, tmp_path: Path
+) -> None:
+    """Nothing is trained again, and the call ends once the machine beside has judged the last model.
+
+    Those are processes of their own, as with every training in Ray's hands.
+    """
+    run = Run(shutil.copytree(trained.run.folder, tmp_path / "run"))
+    history = jobs.ray(small.config, run, machines=2, evaluator=small.validation)
+    assert history.best == trained.history.best
+    assert len(history.frame) == len(trained.history.frame)
+    (judged,) = run.folder.glob("evaluations/*.json")
+    assert judged.stem == f"step-{small.config.trainer.train_steps}"
 
 
 @pytest.mark.parametrize(
@@ -124,11 +142,75 @@ def test_only_what_a_new_group_mends_starts_one(
 
 def test_a_loss_is_said_in_a_sentence() -> None:
     """The machine that died is named, before those that only noticed; a full memory is told from a kill."""
-    killed, noticed = RuntimeError("Worker exit type: SYSTEM_ERROR"), ray_workers.LostError("machine 2 is gone")
+    killed = RuntimeError("Worker exit type: SYSTEM_ERROR")
+    noticed = ray_workers.LostError(
+        "Machine 2 of 3 (10.0.0.2:80) is gone (Graph execution error (1)). What is saved. Go on."
+    )
     assert ray_train.reason({0: noticed, 1: killed}, 3) == "Machine 2 of 3 was lost (its process ended)."
     full = RuntimeError("Task was killed due to the node running low on memory: OutOfMemoryError")
     assert ray_train.reason({2: full}, 3) == "Machine 3 of 3 was lost (its memory was full)."
-    assert ray_train.reason({0: noticed, 2: noticed}, 3) == "A machine was lost: machine 2 is gone."
+    assert ray_train.reason({0: noticed, 2: noticed}, 3) == "Machine 2 of 3 (10.0.0.2:80) is gone."
+
+
+# --- what the machines say and hear ---------------------------------------------------------------
+
+
+class Actor:
+    """Words in this process, called as Ray's actors are."""
+
+    def __init__(self) -> None:
+        self.words = ray_workers.Words()
+
+    def __getattr__(self, name: str) -> Any:
+        return SimpleNamespace(remote=getattr(self.words, name))
+
+
+def test_what_a_machine_says_is_heard_once_and_in_order() -> None:
+    """Prints and the progress bar arrive as they were written; somebody looks where somebody does."""
+    import ray  # noqa: F401  # whole, before a thread of the place wants it
+
+    actor = Actor()
+    for looked_at in (True, False):
+        place = ray_workers.Place("", actor, looked_at)
+        with place.heard():
+            print("Waiting.", flush=True)
+            print("\r 50 %", end="", file=sys.stderr)
+            assert sys.stderr.isatty() is looked_at
+        said = actor.words.take()
+        assert "".join(text for stream, text in said if stream == "stdout") == "Waiting.\n"
+        assert [text for stream, text in said if stream == "stderr" and text] == ["\r 50 %"]
+        assert actor.words.take() == []
+
+
+def test_a_machine_that_is_taken_away_tells_its_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM is the training's where one is under way, and else what it was before."""
+    told: list[int] = []
+    before: list[int] = []
+    under_way = [True, False]
+    training = SimpleNamespace(take_away=lambda number: told.append(number) or under_way[len(told) - 1])
+    monkeypatch.setitem(sys.modules, "tfod_helpers.training.resuming", training)
+    own = signal.signal(signal.SIGTERM, lambda number, frame: before.append(number))
+    try:
+        ray_workers.heed_sigterm()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (told, before) == ([signal.SIGTERM], [])
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (len(told), before) == (2, [signal.SIGTERM])
+    finally:
+        signal.signal(signal.SIGTERM, own)
+
+
+def test_the_notebook_can_stop_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that begins after the wish to stop hears of it, as of an interrupt; one that has ended does not."""
+    told: list[int] = []
+    training = SimpleNamespace(take_away=lambda number: told.append(number) or len(told) == 3)
+    monkeypatch.setitem(sys.modules, "tfod_helpers.training.resuming", training)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=lambda value: value))
+    monkeypatch.setattr(ray_workers, "_LISTEN", 0.0)
+    actor = Actor()
+    actor.words.stop()
+    ray_workers.Place("", actor, False)._listen()
+    assert told == [signal.SIGINT] * 3  # until there was a training that took it
 
 
 # --- clusters that do not fit ---------------------------------------------------------------------

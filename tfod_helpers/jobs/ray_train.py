@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -230,7 +231,7 @@ def _callback(words: Any, machines: int, restarts: int) -> Any:
                 raise ray_workers.FaultError(KeyboardInterrupt())
             self._losses += 1
             if self._losses <= restarts:
-                text = f"\n{reason(worker_exceptions, machines)} Starting again, {self._losses} of {restarts} times.\n"
+                text = f"\n{reason(worker_exceptions, machines)} Starting again ({self._losses} of {restarts} times).\n"
                 words.say.remote("stdout", text)
 
     return Restarting()
@@ -245,8 +246,9 @@ def reason(failures: dict[int, Exception], machines: int) -> str:
     """
     died = {rank: error for rank, error in failures.items() if not isinstance(error, ray_workers.LostError)}
     if not died:
-        said = next(iter(failures.values()))
-        return f"A machine was lost: {said}".rstrip(".") + "."
+        # Without what TensorFlow said, in parentheses; an address in them stays.
+        said = re.sub(r" \((?!\S+:\d+\)).*", "", str(next(iter(failures.values()))), flags=re.DOTALL)
+        return f"{said[:1].upper()}{said[1:].rstrip('.')}."
     which = ", ".join(str(rank + 1) for rank in sorted(died))
     text = str(next(iter(died.values())))
     why = "its memory was full" if "OutOfMemory" in text or "memory monitor" in text else "its process ended"

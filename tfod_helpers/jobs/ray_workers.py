@@ -168,7 +168,7 @@ def _told() -> Iterator[None]:
     except ConnectionError as lost:
         raise LostError(str(lost)) from lost
     except SystemExit as gone:
-        raise LostError("a machine is taken away, and all have saved") from gone
+        raise LostError("A machine is taken away, and all have saved") from gone
     except KeyboardInterrupt as stopped:
         raise FaultError(stopped) from stopped
     except Exception as error:
