@@ -51,9 +51,10 @@ def ray(
 ) -> History:
     """Train on several of Ray's machines as if they were one, and start again when one of them is lost.
 
-    Each step's batch is shared out among the machines. A machine that is taken away (SIGTERM) loses nothing, since all
-    save before it goes; one that dies or freezes loses what was done since the last checkpoint. What the first machine
-    says, its progress bar included, appears here.
+    Each step's batch is shared out among the machines. Where the process of one gets SIGTERM, as when a spot machine is
+    shut down, nothing is lost, since all save first; one that dies, freezes or is ended by Ray costs what was done
+    since the last checkpoint. What the first machine says, its progress bar included, appears here. Ctrl-C and the stop
+    button let all save and end.
 
     Without an address, and outside of a Ray job, this starts a Ray of its own on this machine alone, with a process for
     each "machine", and ends it afterwards. On a cluster, call this from a Ray job (``ray job submit``) or give its
@@ -65,9 +66,9 @@ def ray(
             folder of a shared disk at the same path on each.
         machines: how many train.
         keep: how many of the newest evaluated models are kept beside the best, or ``"all"``.
-        restarts: how many times a group that lost a machine is replaced by a new one.
-        evaluator: photos that one more machine evaluates each checkpoint on, with `training.follow`, beside the
-            training.
+        restarts: how many times a group that lost a machine is replaced by a new one, which resumes.
+        evaluator: photos on which one more machine judges each model that is kept, with `training.follow`, beside the
+            training; with ``keep="all"`` it misses none.
         cpus: of each machine, that Ray sets aside.
         gpus: of each machine; left out, one where the cluster has one for each, else none.
         address: of a Ray cluster, ``auto`` for the one that this machine is part of, or ``local`` for a Ray of its own.
@@ -78,9 +79,12 @@ def ray(
 
     Raises:
         ImportError: Ray is not installed.
-        ValueError: an argument does not fit, the cluster never has what is asked for, its nodes do not share the run
-            folder or differ in versions; or as `training.train`. Nothing is started again for what that raises.
-        ConnectionError: machines were lost more often than ``restarts``; what was saved is in the run folder.
+        ValueError: an argument does not fit, this machine alone has not the GPUs that are asked for, or a cluster's
+            nodes do not share the run folder or differ in versions; or as `training.train`, whose errors come as they
+            are, and for which nothing is started again.
+        ConnectionError: there is no cluster at the address, or machines were lost more often than ``restarts``; what
+            was saved is in the run folder.
+        RuntimeError: Ray does not start on this machine, or failed itself.
         TimeoutError: the cluster did not have what is asked for within ``patience``.
     """
     _check(machines, restarts, cpus, gpus)
