@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -293,10 +294,7 @@ def free_ports(count: int) -> Iterator[int]:
         (config_of([1], chief=["a:1", "b:1"]), "there are 2 of 'chief', and there can be one"),
         (config_of([1], ps=["a:1"]), "'ps' has no use here, all machines train alike"),
         (config_of([1], master=["a:1"]), "'master' has no use here"),
-        (
-            config_of([1]).replace('"type": "worker"', '"type": "evaluator"'),
-            "the task is number 0 of 'evaluator', and the cluster",
-        ),
+        ('{"cluster": {"evaluator": ["a:1"]}, "task": {"type": "evaluator"}}', "there is no machine that trains"),
     ],
 )
 def test_a_wrong_tf_config_is_quoted_beside_a_right_one(
@@ -326,6 +324,46 @@ def test_one_machine_alone_needs_no_others(runtime: ModuleType, monkeypatch: pyt
     assert runtime.connect().why.startswith(f"{os.cpu_count()} core")
 
 
+def test_an_evaluator_is_none_of_the_machines_that_train(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside two machines it takes its own runtime, whether it is listed among them or not."""
+    from tfod_helpers.runtime import cluster
+
+    for listed in ({}, {"evaluator": ["127.0.0.1:3"]}):
+        text = config_of([1, 2], 0, **listed).replace('"type": "worker"', '"type": "evaluator"')
+        monkeypatch.setenv("TF_CONFIG", text)
+        assert cluster.read() == cluster.Cluster(("127.0.0.1:1", "127.0.0.1:2"), -1, "evaluator")
+        assert runtime.connect().devices == 1
+
+
+def test_machines_that_do_not_come_are_named(runtime: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the time that there is, the error names who does not answer, and says what to do."""
+    from tfod_helpers.runtime import cluster
+
+    ports = list(free_ports(2))
+    monkeypatch.setenv("TF_CONFIG", config_of(ports))
+    monkeypatch.setattr(cluster, "_PATIENCE", 0.1)
+    monkeypatch.setattr(cluster, "_join", lambda: time.sleep(5))
+    with pytest.raises(ConnectionError, match=rf"nobody answers at 127\.0\.0\.1:{ports[1]}\. Start the same program"):
+        runtime.connect()
+
+
+def test_no_import_starts_tensorflow() -> None:
+    """Machines are joined before TensorFlow starts, so no module of this package computes while it is imported."""
+    code = """
+import importlib, pkgutil, sys
+import tfod_helpers
+for found in pkgutil.walk_packages(tfod_helpers.__path__, "tfod_helpers."):
+    if "beam" not in found.name and not found.name.endswith("__main__"):
+        importlib.import_module(found.name)
+from tensorflow.python.eager import context
+assert "tfod_helpers.network.inputs.canvas" in sys.modules
+print(context.context()._context_handle, context.context()._initialized)
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.stdout.split() == ["None", "False"], done.stdout + done.stderr[-2000:]
+
+
 def test_tensorflow_that_has_computed_cannot_join_others(
     runtime: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -343,7 +381,7 @@ def test_tensorflow_that_has_computed_cannot_join_others(
 
 def test_two_machines_find_each_other(tmp_path: Path) -> None:
     """Two processes with a TF_CONFIG each become one strategy with a replica in each; both have added up the ones."""
-    code = "from tfod_helpers import runtime; print(runtime.connect())"
+    code = "from tfod_helpers import training, experiment, runtime; print(runtime.connect())"  # after other modules
     ports = list(free_ports(2))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     both = [

@@ -1,12 +1,10 @@
-"""Resuming: in other batches, with other processes, on another machine; never with other data."""
+"""Resuming: in other batches, on another machine; never with other data."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import socket
 import time
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -148,50 +146,18 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(
         start()
 
 
-# --- other processes ------------------------------------------------------------------------------
+# --- another process ------------------------------------------------------------------------------
 
 
 def train(config: Path, run: str, said: Path, environment: dict[str, str]) -> None:
-    """Train as the environment says, alone or as one of several; what is printed goes into a file."""
+    """Train as the environment says; what is printed goes into a file."""
     with said.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.environ |= environment
-    import tensorflow as tf
-
-    strategy = tf.distribute.MultiWorkerMirroredStrategy() if "TF_CONFIG" in os.environ else None
     from tfod_helpers import experiment, training
 
-    training.train(experiment.load(config), run, strategy=strategy)
-
-
-def test_two_processes_resume_together(small: Small, processes: BaseContext, copy: Path, tmp_path: Path) -> None:
-    """Two workers take up a run that one process began, finish it, and only the first writes to it."""
-    from tfod_helpers import experiment
-
-    config = experiment.save(small.config, tmp_path / "config.yaml")
-    ports = []
-    for _ in range(2):
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            ports.append(f"localhost:{free.getsockname()[1]}")
-    tasks = [{"cluster": {"worker": ports}, "task": {"type": "worker", "index": index}} for index in range(2)]
-    files = [tmp_path / f"said-{index}.txt" for index in range(2)]
-    workers = [
-        processes.Process(target=train, args=(config, str(copy), file, {"TF_CONFIG": json.dumps(task)}))
-        for file, task in zip(files, tasks, strict=True)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(400)
-    said = [file.read_text() for file in files]
-    assert [worker.exitcode for worker in workers] == [0, 0], "\n".join(said)
-    assert all(f"Resuming from step {INTERRUPTED} of {STEPS}" in text for text in said)
-    manifest = run_folder.open_run(copy).read_manifest()
-    assert (manifest["step"], manifest["finished"]) == (STEPS, True)
-    assert [one["devices"] for one in manifest["machines"]] == [1, 2]
-    assert pd.read_csv(copy / "history.csv")["step"].tolist() == list(range(4, STEPS + 1, 4))
+    training.train(experiment.load(config), run)
 
 
 def test_a_machine_that_is_taken_away_saves_first(
@@ -208,7 +174,7 @@ def test_a_machine_that_is_taken_away_saves_first(
     process = processes.Process(target=train, args=(config, f"{bucket}/run", said, environment))
     process.start()
     try:
-        while process.is_alive() and "loss=" not in (said.read_text() if said.exists() else ""):  # it has made steps
+        while process.is_alive() and "loss " not in (said.read_text() if said.exists() else ""):  # it has made steps
             time.sleep(0.1)
         process.terminate()
         process.join(300)

@@ -43,6 +43,23 @@ class DetectionTask(retinanet.RetinaNetTask):
         """Return training batches."""
         return inputs.train_batches(self.task_config, input_context)
 
+    def build_losses(self, outputs: Any, labels: Any, aux_losses: Any = None) -> tuple[tf.Tensor, ...]:
+        """Return total, class, box and model loss, as one device would of the whole batch.
+
+        The Model Garden divides by the anchors on objects in a replica's part of the batch, so that an object in a part
+        with few of them would count more; its own R-CNN losses divide by those of the whole batch, as it is done here.
+        """
+        losses = super().build_losses(outputs, labels, aux_losses)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas == 1:
+            return losses
+        part = tf.reduce_sum(labels["box_weights"])
+        whole = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, part)
+        total, *others = losses
+        *others, model_loss = (loss * (part + 1) * replicas / (whole + 1) for loss in others)
+        weight = self.task_config.losses.loss_weight
+        return (total + weight * (model_loss - losses[-1]), *others, model_loss)
+
 
 @task_factory.register_task_cls(RCNNTaskConfig)
 class RCNNTask(maskrcnn.MaskRCNNTask):

@@ -18,6 +18,7 @@ import tensorflow as tf
 from tfod_helpers.runtime.computing import bounded, first_line
 
 VARIABLE = "TF_CONFIG"
+EVALUATOR = "evaluator"  # a role beside the machines that train: it judges what they keep
 _EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 _PATIENCE = 300.0  # seconds until all machines are there
 
@@ -30,8 +31,8 @@ class Cluster:
 
     Attributes:
         addresses: ``host:port`` of each, the chief first.
-        number: which of them this machine is, from 0.
-        role: ``chief`` or ``worker``.
+        number: which of them this machine is, from 0; of an evaluator -1, since it is none of them.
+        role: ``chief``, ``worker`` or ``evaluator``.
     """
 
     addresses: tuple[str, ...]
@@ -55,8 +56,11 @@ def read() -> Cluster | None:
     cluster = found.get("cluster") if isinstance(found, dict) else None
     if not isinstance(cluster, dict) or not cluster:
         raise _wrong(text, "there is no 'cluster' that names the machines")
+    evaluators = cluster.pop(EVALUATOR, None)  # some engines list them too; nobody has to reach them
     if strange := sorted(set(cluster) - {"chief", "worker"}):
         raise _wrong(text, f"{strange[0]!r} has no use here, all machines train alike, as 'chief' and 'worker'")
+    if not cluster and evaluators:
+        raise _wrong(text, "there is no machine that trains, 'chief' or 'worker'")
     for role, addresses in cluster.items():
         if not isinstance(addresses, list) or not addresses or not all(map(_port, addresses)):
             raise _wrong(text, f"{role!r} should list addresses with a port, and is {addresses!r}")
@@ -65,17 +69,21 @@ def read() -> Cluster | None:
         raise _wrong(text, f"there are {len(chiefs)} of 'chief', and there can be one")
     task = found.get("task")
     role, index = (str(task.get("type")), task.get("index")) if isinstance(task, dict) else ("", None)
+    addresses = (*chiefs, *cluster.get("worker", []))
+    if role == EVALUATOR:
+        return Cluster(addresses, -1, role)
     if type(index) is not int or index not in range(len(cluster.get(role, []))):
         counts = " and ".join(f"{len(addresses)} of {name!r}" for name, addresses in cluster.items())
         raise _wrong(text, f"the task is number {index!r} of {role!r}, and the cluster has {counts}, counted from 0")
-    return Cluster((*chiefs, *cluster.get("worker", [])), index + len(chiefs) * (role == "worker"), role)
+    return Cluster(addresses, index + len(chiefs) * (role == "worker"), role)
 
 
 def connect(cluster: Cluster) -> tf.distribute.Strategy:
     """Join the other machines, and return the strategy over all of them.
 
     Raises:
-        RuntimeError: the port is in use, the machines do not come, or TensorFlow was used before.
+        RuntimeError: the port is in use, or TensorFlow was used before.
+        ConnectionError: the machines do not come, or one is lost meanwhile.
     """
     text = os.environ[VARIABLE]
     if text in _joined:
@@ -83,12 +91,16 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
     _check_port(cluster)
     others = [address for number, address in enumerate(cluster.addresses) if number != cluster.number]
     print(f"Waiting for {', '.join(others)}, at most {_PATIENCE / 60:.0f} minutes.", flush=True)
-    late = f"After {_PATIENCE:.0f} seconds not all machines are there. Start the same program on {', '.join(others)}"
-    late += f", each with its own index in {VARIABLE}, and see that their ports are open to each other. Then restart."
     try:
-        _joined[text] = bounded(_join, _PATIENCE, late)
-    except TimeoutError as error:
-        raise RuntimeError(str(error)) from None
+        _joined[text] = bounded(_join, _PATIENCE, "not all machines are there")
+    except (TimeoutError, tf.errors.OpError) as error:
+        absent = [address for address in others if not _answers(address)]
+        who = f"nobody answers at {', '.join(absent)}" if absent else "each of them answers"
+        raise ConnectionError(
+            f"The machines of {VARIABLE} could not be joined within {_PATIENCE / 60:.0f} minutes "
+            f"({first_line(error)}); {who}. Start the same program on all of them, each with its own index in "
+            f"{VARIABLE}, and see that their ports are open to each other. Then restart."
+        ) from None
     except RuntimeError as error:
         if "startup" not in str(error):
             raise
@@ -112,6 +124,15 @@ def _join() -> tf.distribute.Strategy:
 def _port(address: Any) -> int | None:
     host, _, port = str(address).rpartition(":")
     return int(port) if host and port.isdigit() and 0 < int(port) < 65536 else None
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 2).close()
+    except OSError:
+        return False
+    return True
 
 
 def _check_port(cluster: Cluster) -> None:

@@ -57,14 +57,15 @@ def connect(tpu: str = "local", want: str | None = None) -> Connection:
 
     Raises:
         RuntimeError: what is wanted is not there, with the reason; Python or numpy is of a version that does not
-            work, see `check_versions`; a TPU or other machines do not answer in time.
+            work, see `check_versions`; a TPU does not answer in time.
+        ConnectionError: the other machines do not answer in time.
         ValueError: ``want`` is none of these, or TF_CONFIG is not as it should be.
     """
     check_versions()
     if want not in (None, *_KINDS):
         raise ValueError(f"want must be {', '.join(map(repr, _KINDS))} or None, got {want!r}.")
     machines = cluster.read()
-    if machines and len(machines.addresses) > 1:
+    if machines and len(machines.addresses) > 1 and machines.role != cluster.EVALUATOR:
         return _several(machines, want)
     looks = {"TPU": lambda: _look_for_tpu(tpu), "GPU": gpu.connect, "CPU": _take_cpu}
     reasons: list[str] = []

@@ -10,10 +10,12 @@ from tfod_helpers.training.detecting import detector, load_model
 from tfod_helpers.training.events import show_tensorboard
 from tfod_helpers.training.following import follow
 from tfod_helpers.training.history import History
+from tfod_helpers.training.machines import TAKEN_AWAY
 from tfod_helpers.training.running import evaluate, start, train
 from tfod_helpers.training.search import BatchTrial, RateTrial, find_batch_size, find_learning_rate
 
 __all__ = [
+    "TAKEN_AWAY",
     "BatchTrial",
     "History",
     "RateTrial",

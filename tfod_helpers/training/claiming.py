@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 import uuid
 from importlib import metadata
@@ -63,6 +65,24 @@ def facts(config: ExperimentConfig) -> dict[str, Any]:
         "changes": {name: list(pair) for name, pair in experiment.changes(config).items()},
         "versions": {"python": platform.python_version(), "tfod_helpers": __version__, **versions},
         "machines": [],
+    }
+
+
+def shared_facts(config: ExperimentConfig) -> dict[str, str]:
+    """Return what has to be the same on all machines that train together.
+
+    Raises:
+        FileNotFoundError: there are no records.
+        ValueError: they have other classes than the config.
+    """
+    settings = json.dumps(config.as_dict(), sort_keys=True, default=str)
+    versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official")}
+    return {
+        **versions,
+        "tfod_helpers": __version__,
+        "the settings": hashlib.sha256(settings.encode()).hexdigest()[:12],
+        "the training records": find_records(config, "train").fingerprint,
+        "the validation records": find_records(config, "validation").fingerprint,
     }
 
 

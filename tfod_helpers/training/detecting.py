@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tfod_helpers.detector import Detector
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.files.run_folder import Checkpoint, Run, reading
 from tfod_helpers.network.model import build_model, detect_function
+from tfod_helpers.training.machines import Machines
 
 _BATCH, _RCNN_BATCH = 16, 4  # images a forward pass; a second stage looks at a thousand regions of each
 
@@ -96,16 +98,51 @@ def of_model(
 class PhotoSet:
     """Photos with their ground truth, scaled once for a detector that looks at them again and again.
 
+    Several machines share them out: each looks at every so many batches of them, the same batches as one alone.
+
     Attributes:
         dataset: the photos and the ground truth.
-        letterboxed: the photos as the detector sees them.
+        letterboxed: of some photos by their number, what the detector sees: those that are its own, or shown.
     """
 
-    def __init__(self, detector: Detector, dataset: Dataset) -> None:
-        """Scale the photos."""
-        self._detector, self.dataset = detector, dataset
-        self.letterboxed = [detector.letterbox(image.pixels()) for image in dataset]
+    def __init__(
+        self, detector: Detector, dataset: Dataset, machines: Machines | None = None, *, shown: Iterable[int] = ()
+    ) -> None:
+        """Scale the photos.
+
+        Args:
+            detector: what looks at them.
+            dataset: the photos.
+            machines: those that share them out; left out, this one looks at all.
+            shown: numbers of photos to be scaled wherever they are looked at.
+        """
+        self._detector, self.dataset, self._machines = detector, dataset, machines
+        count, number = (machines.count, machines.number) if machines else (1, 0)
+        self._own = [photo for photo in range(len(dataset)) if photo // _BATCH % count == number]
+        scaled = sorted({*self._own, *shown})
+        self.letterboxed = {photo: detector.letterbox(dataset[photo].pixels()) for photo in scaled}
 
     def detect(self) -> list[sv.Detections]:
-        """Return what the detector finds now, boxes in pixels of the photos."""
-        return self._detector.detect_letterboxed(self.letterboxed)
+        """Return what the detector finds now, boxes in pixels of the photos; on each machine that of all of them."""
+        own = self._detector.detect_letterboxed([self.letterboxed[photo] for photo in self._own])
+        if self._machines is None or self._machines.count == 1:
+            return own
+        rows = [_rows(photo, found) for photo, found in zip(self._own, own, strict=True)]
+        everybody = self._machines.gather(np.concatenate([np.empty((0, 7), np.float32), *rows]))
+        names = np.array(self.dataset.label_map.names)
+        return [_detections(everybody[everybody[:, 0] == photo], names) for photo in range(len(self.dataset))]
+
+
+def _rows(photo: int, found: sv.Detections) -> np.ndarray:
+    """Return detections as numbers that float32 holds exactly: photo, box_xyxy, confidence, class."""
+    assert found.confidence is not None
+    assert found.class_id is not None
+    columns = np.full(len(found), photo), *found.xyxy.T, found.confidence, found.class_id
+    return np.stack(columns, axis=-1).astype(np.float32)
+
+
+def _detections(rows: np.ndarray, names: np.ndarray) -> sv.Detections:
+    """Return what `_rows` made numbers of."""
+    ids = rows[:, 6].astype(int)
+    boxes_xyxy, data = rows[:, 1:5].copy(), {"class_name": names[ids - 1]}
+    return sv.Detections(xyxy=boxes_xyxy, confidence=rows[:, 5].copy(), class_id=ids, data=data)

@@ -60,10 +60,15 @@ class Events(Hook):
 
     def _write_photos(self, which: str, step: int, photos: PhotoSet, found: list[sv.Detections]) -> None:
         names = photos.dataset.label_map.names
-        shown = np.linspace(0, len(found) - 1, min(SHOWN, len(found))).astype(int)
+        shown = which_are_shown(len(found))
         drawn = [draw(photos.dataset[n], photos.letterboxed[n], found[n], names) for n in shown]
         with self._writers[which].as_default(step=step):
             tf.summary.image(PHOTOS, np.stack(drawn), max_outputs=len(drawn))
+
+
+def which_are_shown(count: int) -> list[int]:
+    """Return the numbers of the photos of a set that are shown, evenly spaced."""
+    return np.linspace(0, count - 1, min(SHOWN, count)).astype(int).tolist()
 
 
 def draw(image: LabelledImage, photo: Letterboxed, found: sv.Detections, names: Sequence[str]) -> np.ndarray:

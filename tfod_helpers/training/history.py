@@ -40,12 +40,19 @@ class History:
         )
 
 
-def of(run: Run) -> History:
-    """Return a run's history."""
-    manifest, rows = run.read_manifest(), read_rows(run)
+def of(run: Run, facts: dict[str, Any] | None = None) -> History:
+    """Return a run's history; where another machine keeps the run, from what `facts_of` returned there."""
+    facts = facts or facts_of(run)
+    frame = pd.DataFrame(facts["rows"]).drop(columns=PLANNED, errors="ignore")
+    return History(run, frame, facts["best"], facts["weights"], facts["seconds"])
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """Return what a history is made of."""
+    manifest = run.read_manifest()
     best = {name: value for name, value in manifest["best"].items() if name != "checkpoint"}
-    frame = pd.DataFrame(rows).drop(columns=PLANNED, errors="ignore")
-    return History(run, frame, best, manifest["weights"], manifest.get("seconds", {}))
+    facts = {"weights": manifest["weights"], "seconds": manifest.get("seconds", {})}
+    return {"rows": read_rows(run), "best": best, **facts}
 
 
 def read_rows(run: Run) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from tfod_helpers import pictures
 from tfod_helpers.training.history import PLANNED
 
 Row = dict[str, float]
+_SECONDS = 30.0  # from one line to the next
 
 
 class Hook:
@@ -31,6 +34,31 @@ class Hook:
 
     def on_end(self) -> None:
         """The training ended, whether all steps were made or not."""
+
+
+def progress(total: int, done: int) -> Hook:
+    """Return what shows how far a training is: a bar where somebody looks, else lines, as in the log of a machine."""
+    return Bar(total, done) if sys.stderr.isatty() or _in_notebook() else Lines()
+
+
+class Lines(Hook):
+    """A line every half minute, and at each evaluation: step, loss, learning rate, speed and time left."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self._last = -math.inf
+
+    def on_steps(self, rows: Sequence[Row]) -> None:
+        """Print a line where one is due."""
+        row, now = rows[-1], time.monotonic()
+        scored, left = "ap50" in row, row[PLANNED] - row["step"]
+        if now - self._last < _SECONDS and not scored and left:
+            return
+        self._last = now
+        rest = tqdm.format_interval(left / row["steps_per_second"])
+        line = f"training: step {row['step']:.0f} of {row[PLANNED]:.0f}, loss {row['loss']:.4f}, learning rate "
+        line += f"{row['learning_rate']:.1e}, {row['steps_per_second']:.2g} steps a second, about {rest} left"
+        print(line + (f", AP {row['ap']:.3f}, AP50 {row['ap50']:.3f}" if scored else ""), flush=True)
 
 
 class Bar(Hook):
@@ -60,7 +88,7 @@ class Curves(Hook):
     def __init__(self) -> None:
         """Take a place in the cell, where there is a notebook."""
         self._place: Any = None
-        if "ipykernel" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        if _in_notebook():
             from IPython.display import HTML, display
 
             self._place = display(HTML(""), display_id=True)
@@ -79,3 +107,7 @@ class Curves(Hook):
             from IPython.display import HTML
 
             self._place.update(HTML(""))
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules and sys.modules["IPython"].get_ipython() is not None

@@ -21,11 +21,12 @@ from tfod_helpers.files.run_folder import Keeper, Run
 from tfod_helpers.network import weights
 from tfod_helpers.network.model import freeze
 from tfod_helpers.presets import keys
-from tfod_helpers.training import detecting, history, machines, resuming
+from tfod_helpers.training import detecting, history, resuming
 from tfod_helpers.training.detecting import PhotoSet
-from tfod_helpers.training.events import Events
+from tfod_helpers.training.events import Events, which_are_shown
 from tfod_helpers.training.history import PLANNED, History
-from tfod_helpers.training.hooks import Bar, Curves, Hook, Row
+from tfod_helpers.training.hooks import Curves, Hook, Row, progress
+from tfod_helpers.training.machines import Machines
 from tfod_helpers.training.schedule import WarmupCosine
 from tfod_helpers.training.steps import BadLossError, Steps, smaller_batch
 from tfod_helpers.training.validating import Keep, Validation, out_of_patience
@@ -34,9 +35,8 @@ _MEASURED = 100  # steps before the number of steps is fitted to the time there 
 _SPARE = 0.95  # share of the time that is planned for; the rest is for what varies
 _EXPLODED = 30.0  # times the median of the losses so far
 _ABSURD = 1e6  # a detector begins below 100; whatever was before, from here on it learns nothing
-_GONE = (
-    "The {} was taken away ({}). What was saved at step {} is in {}. In Colab, choose Runtime > Reconnect, or another "
-    "runtime type, and run the cells again: training resumes from there."
+_NOTICE = (
+    10.0  # seconds that steps may take until a machine looks whether it is taken away; 30 are given on Google Cloud
 )
 
 
@@ -59,16 +59,20 @@ class Training:
         self.config, self.run, self.keeper = config, run, keeper
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.total, self.every = config.trainer.train_steps, config.trainer.validation_interval
+        self.loop = config.trainer.steps_per_loop
         self.rows: list[Row] = []
-        self.saved = -1  # the step of the last checkpoint
+        self.saved: int | None = None  # the step of the last checkpoint
         with self._timed("building"):
             tf_keras.utils.set_random_seed(config.task.train_data.seed or 0)
             self.steps = Steps(config)
-            self.checkpoints = tf.train.CheckpointManager(self.steps.checkpoint, run.checkpoints, max_to_keep=2)
+            self.machines = Machines(self.steps.strategy)
             detector = detecting.of_model(self.steps.eval_model, config)
-            photos = PhotoSet(detector, validation)
-            self.validation = Validation(self.steps.eval_model, photos, run, keep)
-            self.hooks: list[Hook] = [Curves(), Events(run.events, PhotoSet(detector, shown), photos)]
+            photos = PhotoSet(detector, validation, self.machines, shown=which_are_shown(len(validation)))
+            self.validation = Validation(self.steps.eval_model, photos, run, self.machines, keep)
+            self.hooks: list[Hook] = []
+            if self.machines.writes:
+                self.checkpoints = tf.train.CheckpointManager(self.steps.checkpoint, run.checkpoints, max_to_keep=2)
+                self.hooks = [Curves(), Events(run.events, PhotoSet(detector, shown), photos)]
 
     def begin(self, machine: dict[str, Any]) -> History:
         """Evaluate and save the model as it is before the first step; where steps were made, change nothing."""
@@ -77,67 +81,88 @@ class Training:
             no_step = {"loss": math.nan, "learning_rate": 0.0, PLANNED: self.total, "steps_per_second": math.nan}
             self.rows = [{"step": 0, **no_step, **self._evaluate(0)}]
             self._save()
-        for hook in self.hooks:
-            hook.on_end()
-        self.keeper.finish()
-        return history.of(self.run)
+        return self._end()
 
     def go(self, machine: dict[str, Any]) -> History:
         """Train to the end, and return what happened; `machine` is what the run is to remember of this one."""
         self.start(machine)
-        self.hooks.append(Bar(self.total, self.steps.done))
+        if self.machines.writes:
+            self.hooks.append(progress(self.total, self.steps.done))
         try:
-            with resuming.stoppable():
-                while self.steps.done < self.total and not out_of_patience(self.rows, self.config.trainer.patience):
-                    self._advance()
-            self._save(finished=True)
-        except (KeyboardInterrupt, SystemExit):
-            self._stop()
-            raise
+            with resuming.stoppable(together=self.machines.count > 1) as stop:
+                try:
+                    while not self._is_over():
+                        self._advance()
+                        loop = self._longest() if self.machines.writes else 0
+                        asked, self.loop = self.machines.total([int(stop.signal > 0), loop])
+                        if asked:
+                            stop.end()
+                    self._save(finished=True)
+                except (KeyboardInterrupt, SystemExit):
+                    self._stop()
+                    raise
         except tf.errors.ResourceExhaustedError as error:
             batch, side = self.config.task.train_data.global_batch_size, self.config.task.model.input_size[0]
             raise MemoryError(
                 f"A batch of {batch} images of {side} pixels does not fit into the memory of this device. "
                 f"{smaller_batch(self.config)}"
             ) from error
-        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-            raise ConnectionError(_GONE.format(machine["kind"], str(error)[:200], self.saved, self.run)) from error
         finally:
             for hook in self.hooks:
                 hook.on_end()
-        self.keeper.finish()
-        return history.of(self.run)
+        return self._end()
+
+    def what_is_saved(self) -> str:
+        """Return a sentence about what a training that is lost now leaves."""
+        kept = (
+            "Nothing was saved yet" if self.saved is None else f"What was saved at step {self.saved} is in {self.run}"
+        )
+        return f"{kept}. {resuming.how_to_go_on(self.machines.count)}"
 
     def start(self, machine: dict[str, Any]) -> None:
         """Resume from the last checkpoint, or fill the model with its first weights."""
-        if resuming.restore(self.steps, self.checkpoints):
-            self._resume(machine)
-        else:
+        if not self.machines.from_first(lambda: resuming.restore(self.steps, self.checkpoints)):
             loaded = weights.load_for(self.steps.model, self.config.task)
-            frozen = 0 if loaded.source == "scratch" else self.config.task.frozen_stride
-            facts = {"weights": str(loaded), "weights_source": loaded.source, "frozen_stride": frozen}
-            facts |= {"frozen_norms": loaded.norms_stay, "weights_terms": loaded.terms and loaded.terms._asdict()}
-            self.run.update_manifest(**facts, step=0, best=None, models=[])
-            resuming.add_machine(self.run, machine, 0)
-            if self.config.trainer.minutes:
-                print(f"After {_MEASURED} steps their number is fitted to {self.config.trainer.minutes:g} minutes.")
+            self.machines.from_first(lambda: self._write_first(machine, loaded))
             if self.steps.average:
                 self.steps.average.reset()
-        machines.check_same_step(self.steps)
-        manifest = self.run.read_manifest()
-        freeze(self.steps.model, manifest["frozen_stride"], norms=manifest.get("frozen_norms", False))
+        else:
+            self._resume(machine)
+        names = ("frozen_stride", "frozen_norms")
+        manifest = self.machines.from_first(lambda: {name: self.run.read_manifest().get(name) for name in names})
+        freeze(self.steps.model, manifest["frozen_stride"], norms=manifest["frozen_norms"] or False)
+        self.steps.share(self.machines)
+
+    def _write_first(self, machine: dict[str, Any], loaded: weights.Loaded) -> None:
+        """Write down what the training begins with."""
+        frozen = 0 if loaded.source == "scratch" else self.config.task.frozen_stride
+        facts = {"weights": str(loaded), "weights_source": loaded.source, "frozen_stride": frozen}
+        facts |= {"frozen_norms": loaded.norms_stay, "weights_terms": loaded.terms and loaded.terms._asdict()}
+        self.run.update_manifest(**facts, step=0, best=None, models=[])
+        resuming.add_machine(self.run, machine, 0)
+        if self.config.trainer.minutes:
+            print(f"After {_MEASURED} steps their number is fitted to {self.config.trainer.minutes:g} minutes.")
 
     def _resume(self, machine: dict[str, Any]) -> None:
-        fitted = bool(self.config.trainer.minutes) and self.steps.done >= _MEASURED
-        self._plan(resuming.continue_schedule(self.steps, self.total, machine["batch_size"], fitted=fitted))
-        self.rows = history.rescale(history.read_rows(self.run), self.total, self.steps.done)
-        self.seconds |= self.run.read_manifest().get("seconds", {})
-        change = resuming.add_machine(self.run, machine, self.steps.done)
-        print(f"Resuming from step {self.steps.done} of {self.total} in {self.run}. {change}".rstrip())
+        """Go on at the same place of the schedule; the first machine knows which, and tells the others."""
+
+        def move() -> tuple[int, list[Row], int]:
+            fitted = bool(self.config.trainer.minutes) and self.steps.done >= _MEASURED
+            self.saved = self.steps.done
+            total = resuming.continue_schedule(self.steps, self.total, machine["batch_size"], fitted=fitted)
+            self.seconds |= self.run.read_manifest().get("seconds", {})
+            change = resuming.add_machine(self.run, machine, self.steps.done)
+            print(f"Resuming from step {self.steps.done} of {total} in {self.run}. {change}".rstrip())
+            return total, history.rescale(history.read_rows(self.run), total, self.steps.done), self.saved
+
+        total, self.rows, self.saved = self.machines.from_first(move)
+        self._plan(total)
 
     def _stop(self) -> None:
         """Save what there is, and say so."""
         self._save()
+        if not self.machines.writes:
+            return
         tqdm.write(
             f"Stopped at step {self.steps.done} of {self.total}, which is saved in {self.run}. Run this again to "
             f"resume."
@@ -147,10 +172,25 @@ class Training:
         except OSError as error:
             tqdm.write(str(error))
 
+    def _end(self) -> History:
+        """Bring the run to where it is kept, and return what happened; the machines end when all have come to this."""
+        for hook in self.hooks:
+            hook.on_end()
+
+        def finish() -> dict[str, Any]:
+            self.keeper.finish()
+            return history.facts_of(self.run)
+
+        return history.of(self.run, self.machines.from_first(finish))
+
+    def _is_over(self) -> bool:
+        quiet = not self.machines.writes
+        return self.steps.done >= self.total or out_of_patience(self.rows, self.config.trainer.patience, quiet=quiet)
+
     def _advance(self) -> None:
         """Make the steps up to the next stop, and do there what is due."""
         step, fits = self.steps.done, bool(self.config.trainer.minutes)
-        stops = [_next(step, self.config.trainer.steps_per_loop), _next(step, self.every), self.total]
+        stops = [_next(step, self.loop), _next(step, self.every), self.total]
         stop = min(*stops, _MEASURED) if fits and step < _MEASURED else min(stops)
         measured = fits and stop == _MEASURED
         row = self._train_to(stop)
@@ -164,6 +204,13 @@ class Training:
             self._fit_to_time()
         if due:
             self._save()
+
+    def _longest(self) -> int:
+        """Return after how many steps at most it is looked whether the machine is taken away; some are slow."""
+        loop, rate = self.config.trainer.steps_per_loop, self.rows[-1]["steps_per_second"]
+        while loop > 1 and loop > _NOTICE * rate:
+            loop //= 2
+        return loop
 
     def _train_to(self, stop: int) -> Row:
         """Train up to a step, and return a row of the history."""
@@ -194,6 +241,10 @@ class Training:
         return min(_ABSURD, _EXPLODED * float(np.median(losses))) if losses and step >= warm else _ABSURD
 
     def _describe(self, bad: BadLossError) -> str:
+        if not self.machines.writes:
+            return (
+                f"The loss is {bad.loss:.3g} after step {bad.step}, so training stopped; the first machine says more."
+            )
         folder = self.run.folder / "failed"
         folder.mkdir(exist_ok=True)
         pictures.show_images(bad.images, count=len(bad.images)).save(folder / f"step-{bad.step}.png")
@@ -208,6 +259,7 @@ class Training:
     def _evaluate(self, step: int) -> dict[str, float]:
         """Evaluate the averaged model as it is now."""
         with self._timed("evaluating"):
+            self.steps.settle(self.machines)
             self.steps.fill_eval_model()
             scores, found = self.validation.evaluate(step)
             for hook in self.hooks:
@@ -220,12 +272,15 @@ class Training:
         one = 1 / self.rows[-1]["steps_per_second"]
         left = minutes * 60 * _SPARE - sum(self.seconds.values())
         left -= keys.EVALUATIONS * self.seconds["evaluating"]
-        self._plan(self.steps.done + max(1, int(left / one)))
+        self._plan(
+            self.machines.from_first(lambda: self.steps.done + max(1, int(left / one)))
+        )  # by one machine's clock
         epochs = self.total * self.config.task.train_data.global_batch_size / images
-        tqdm.write(
-            f"{1 / one:.1f} steps a second: {self.total} steps in {minutes:g} minutes, each of {images} photos seen "
-            f"about {epochs:.0f} times."
-        )
+        if self.machines.writes:
+            tqdm.write(
+                f"{1 / one:.1f} steps a second: {self.total} steps in {minutes:g} minutes, each of {images} photos "
+                f"seen about {epochs:.0f} times."
+            )
 
     def _plan(self, steps: int) -> None:
         """Let there be so many steps in all."""
@@ -240,17 +295,23 @@ class Training:
 
     def _save(self, *, finished: bool = False) -> None:
         with self._timed("saving"):
-            # The history first: were it to lag behind the checkpoint, rows would be missing on resume.
-            history.write_rows(self.run, self.rows)
-            if self.saved != self.steps.done:
-                self.checkpoints.save()
-                self.saved = self.steps.done
-        facts = {"step": self.steps.done, "planned_steps": self.total, "seconds": dict(self.seconds)}
-        saves = self.run.read_manifest().get("saves", 0) + 1  # tells the newer of two copies
-        self.run.update_manifest(**facts, finished=finished, saves=saves)
+            self.steps.settle(self.machines)
+            self.saved = self.machines.from_first(lambda: self._write(finished))
         for hook in self.hooks:
             hook.on_save(self.rows)
         self.keeper.keep()
+
+    def _write(self, finished: bool) -> int:
+        """Write the run as it is now, and return the step."""
+        step = self.steps.done
+        # The history first: were it to lag behind the checkpoint, rows would be missing on resume.
+        history.write_rows(self.run, self.rows)
+        if self.saved != step:
+            self.checkpoints.save()
+        facts = {"step": step, "planned_steps": self.total, "seconds": dict(self.seconds)}
+        saves = self.run.read_manifest().get("saves", 0) + 1  # tells the newer of two copies
+        self.run.update_manifest(**facts, finished=finished, saves=saves)
+        return step
 
     @contextlib.contextmanager
     def _timed(self, what: str) -> Iterator[list[float]]:

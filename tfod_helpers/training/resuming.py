@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import tensorflow as tf
 from tqdm import tqdm
@@ -84,18 +85,74 @@ def _say(one: dict[str, Any]) -> str:
     return f"{one['devices']} x {one['kind']}, {one['precision']}, in batches of {one['batch_size']}"
 
 
+def how_to_go_on(machines: int) -> str:
+    """Return what to do where a device or a machine is gone: so many train together."""
+    if machines > 1:
+        return "Start the same program again on all machines: training resumes from there."
+    if "COLAB_RELEASE_TAG" in os.environ:
+        return (
+            "In Colab, choose Runtime > Reconnect, or another runtime type, and run the cells again: training resumes "
+            "from there."
+        )
+    return "Start the same training again, here or on another machine: it resumes from there."
+
+
+class Stop:
+    """Whether this machine is being taken away (SIGTERM) or stopped (Ctrl-C), so that there is time to save.
+
+    Attributes:
+        signal: which signal came, or 0.
+    """
+
+    def __init__(self, *, together: bool) -> None:
+        """Begin without a signal.
+
+        Args:
+            together: several machines save at the same step, so the one that gets a signal goes on until all know.
+        """
+        self.signal, self._together = 0, together
+
+    def ask(self, number: int, frame: Any) -> None:
+        """Take a signal as Python hands it on; one machine that trains alone ends its work at once."""
+        again, self.signal = self.signal, number
+        if again and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if not again and not self._together:
+            raise SystemExit(128 + number)
+
+    def end(self) -> NoReturn:
+        """End the work of this machine: by KeyboardInterrupt where it was Ctrl-C here, else by SystemExit."""
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + signal.SIGTERM)
+
+
+_under_way: list[Stop] = []
+
+
 @contextlib.contextmanager
-def stoppable() -> Iterator[None]:
-    """Let a machine that is being taken away (SIGTERM) end the block by SystemExit, so that there is time to save."""
+def stoppable(*, together: bool = False) -> Iterator[Stop]:
+    """Let a machine that is being taken away have time to save; see `Stop` and `take_away`."""
+    stop = Stop(together=together)
+    caught = [signal.SIGTERM, signal.SIGINT] if together else [signal.SIGTERM]
     if threading.current_thread() is not threading.main_thread():  # only there can signals be caught
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
+        caught = []
+    before = {number: signal.signal(number, stop.ask) for number in caught}
+    _under_way.append(stop)
     try:
-        yield
+        yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        _under_way.remove(stop)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def take_away(number: int = signal.SIGTERM) -> bool:
+    """Tell a training in another thread that the machine is being taken away; return whether there is such a training.
+
+    For programs that run the training in a thread, where signals do not arrive. It saves after the steps that it is at,
+    and ends by SystemExit.
+    """
+    for stop in _under_way:
+        stop.signal = number
+    return bool(_under_way)

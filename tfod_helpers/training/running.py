@@ -7,6 +7,7 @@ import gc
 import itertools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -15,11 +16,13 @@ from tfod_helpers import evaluation, records, runtime
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.files.run_folder import Checkpoint, Keeper, Run
+from tfod_helpers.files import storage
+from tfod_helpers.files.run_folder import Checkpoint, Keeper, Run, open_run
 from tfod_helpers.records import Records
-from tfod_helpers.training import claiming, detecting, events, history, machines, resuming
+from tfod_helpers.training import claiming, detecting, events, history, resuming
 from tfod_helpers.training.history import History
 from tfod_helpers.training.loop import Training
+from tfod_helpers.training.machines import Machines
 from tfod_helpers.training.steps import precision_of, scope
 from tfod_helpers.training.validating import Keep
 
@@ -87,23 +90,53 @@ def _run(
     strategy: tf.distribute.Strategy | None,
     act: Callable[[Training, dict[str, Any]], History],
 ) -> History:
-    """Open a run folder, build what trains in it, and let it act."""
+    """Open a run folder, build what trains in it, and let it act; on several machines the first opens it alone."""
     strategy = strategy or runtime.connect().strategy
-    with machines.own_folder(run, strategy, config.trainer.minutes) as run, contextlib.closing(Keeper(run)) as keeper:
-        if claiming.claim(run, config):
-            print(f"{run}: this training is finished already; here is its history.")
+    group = Machines(strategy)
+    group.check_batch(config)
+    now = resuming.machine(strategy, precision_of(config, strategy), config.task.train_data.global_batch_size)
+    left = [resuming.how_to_go_on(group.count)]  # what is said where a machine is lost
+    with group.explained(now["kind"], left), contextlib.ExitStack() as stack:
+        group.check_same(lambda: claiming.shared_facts(config))
+        opened: list[tuple[Run, Keeper]] = []
+
+        def claim() -> bool:
+            mine = open_run(run)
+            keeper = stack.enter_context(contextlib.closing(Keeper(mine)))
+            opened.append((mine, keeper))
+            if not (finished := claiming.claim(mine, config)):
+                return False
+            print(f"{mine}: this training is finished already; here is its history.")
             keeper.keep()
             keeper.finish()
-            return history.of(run)
+            return finished
+
+        finished = group.from_first(claim)
+        run, keeper = opened[0] if opened else _named(run)
+        if finished:
+            return history.of(run, group.from_first(lambda: history.facts_of(run)))
+        if group.count > 1 and not group.writes:
+            print(f"This is {group}; {group.name(0)} keeps the run {run}, and says how far it is.", flush=True)
         sets = _validation_set(config), _some_training_images(config)
-        now = resuming.machine(strategy, precision_of(config, strategy), config.task.train_data.global_batch_size)
+        training: Training | None = None
         try:
             with scope(config, strategy):
-                return act(Training(config, run, keeper, *sets, keep=keep), now)
+                training = Training(config, run, keeper, *sets, keep=keep)
+                return act(training, now)
         finally:
+            if training:
+                left.append(training.what_is_saved())
             # Models are reference cycles, so only the garbage collector frees them, and it seldom runs that far: after
             # ten trainings in one notebook their graphs would fill the memory.
+            training = None
             gc.collect()
+
+
+def _named(run: str | os.PathLike[str] | Run) -> tuple[Run, Keeper]:
+    """Return a run that another machine keeps: nothing of it is read, made or written here."""
+    if not isinstance(run, Run):
+        run = Run(Path(storage.address(run)).expanduser(), storage.address(run) if storage.is_remote(run) else "")
+    return run, Keeper(Run(run.folder))
 
 
 def evaluate(run: str | os.PathLike[str] | Run, data: Records | Dataset, checkpoint: Checkpoint = "best") -> Evaluation:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import orbit
 import tensorflow as tf
 import tf_keras
 from official.modeling import performance
@@ -17,6 +16,7 @@ from tfod_helpers.annotations import Dataset
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.network import inputs, model
 from tfod_helpers.training import schedule
+from tfod_helpers.training.machines import Machines
 
 
 class BadLossError(Exception):
@@ -105,10 +105,12 @@ class Steps:
         self.planned = number(config.trainer.train_steps, "planned_steps")
         self.batch = number(config.task.train_data.global_batch_size, "batch_size")
         # Not what scales losses for float16: the next machine may have no need of it.
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        self._plain = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         self.checkpoint = tf.train.Checkpoint(
-            model=self.model, optimizer=optimizer, planned=self.planned, batch=self.batch, **average
+            model=self.model, optimizer=self._plain, planned=self.planned, batch=self.batch, **average
         )
+        # Of several machines each makes a variable at the same time as all others; one alone will save and restore.
+        _ = self._plain.iterations, self.checkpoint.save_counter
         self._batches: Any = None
         self._run = tf.function(self._run_steps)
 
@@ -116,6 +118,21 @@ class Steps:
     def done(self) -> int:
         """Steps that were made."""
         return int(self.optimizer.iterations.numpy())
+
+    def share(self, machines: Machines) -> None:
+        """Let all machines begin with what the first one has restored or loaded; what is frozen has to be so by now."""
+        if machines.count > 1:
+            self._make_slots()
+            values = self.average.values if self.average else []
+            machines.copy([*self.model.weights, *self._plain.weights, self.planned, self.batch, *values])
+
+    def settle(self, machines: Machines) -> None:
+        """Average what each device counts by itself, the statistics of batch norms, before it is read or saved."""
+        alone = tf.VariableSynchronization.ON_READ
+        machines.average([weight for weight in self.model.weights if weight.synchronization == alone])
+        if self.average:
+            pairs = zip(self.model.weights, self.average.values, strict=True)
+            machines.average([value for weight, value in pairs if weight.synchronization == alone])
 
     def run(self, count: int, limit: float = np.inf) -> dict[str, float]:
         """Make some steps, and return the means of their losses: ``loss``, and its parts.
@@ -130,8 +147,7 @@ class Steps:
         """
         if self._batches is None:
             self._batches = self._next_batches()
-            with self.strategy.scope():  # made within the first step, they would have it traced twice
-                self.optimizer._create_all_weights(self.model.trainable_variables)
+            self._make_slots()
         loss, batch = self._run(tf.constant(count), tf.constant(limit, tf.float32))
         if not loss <= limit or not np.isfinite(loss):
             raise BadLossError(float(loss), self.done, self._to_dataset(batch))
@@ -148,12 +164,18 @@ class Steps:
         for weight, value in self._copies:
             weight.assign(value)
 
+    def _make_slots(self) -> None:
+        """Make what the optimizer keeps of each weight: made within the first step, that would be traced twice."""
+        with self.strategy.scope():
+            self.optimizer._create_all_weights(self.model.trainable_variables)
+
     def _next_batches(self) -> Any:
         """Return the next batches, on resume in another order: a run that is often cut off would see the same ones."""
-        if self.done:
-            tf_keras.utils.set_random_seed((self.config.task.train_data.seed or 0) + self.done)
-        make = orbit.utils.make_distributed_dataset
-        return iter(make(self.strategy, self.task.build_inputs, self.config.task.train_data))
+        done = self.done
+        if done:
+            tf_keras.utils.set_random_seed((self.config.task.train_data.seed or 0) + done)
+        make = lambda context: inputs.train_batches(self.config.task, context, begun=done)  # noqa: E731
+        return iter(self.strategy.distribute_datasets_from_function(make))
 
     def _run_steps(self, count: tf.Tensor, limit: tf.Tensor) -> tuple[tf.Tensor, Any]:
         batch, loss = next(self._batches), tf.constant(0.0)
@@ -180,6 +202,10 @@ class Steps:
         return self.strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
     def _to_dataset(self, batch: Any) -> Dataset:
+        """Return the images of a batch, those of other machines too."""
+        if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            batch = tf.nest.map_structure(lambda one: self.strategy.gather(one, axis=0), (batch[0], batch[1]["seen"]))
+            batch = batch[0], {"seen": batch[1]}
         images, labels = batch
         parts = zip(
             self.strategy.experimental_local_results(images),
@@ -211,8 +237,22 @@ def precision_of(config: ExperimentConfig, strategy: tf.distribute.Strategy) -> 
 @contextlib.contextmanager
 def scope(config: ExperimentConfig, strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Let models that are built meanwhile belong to a strategy and compute in the config's precision."""
-    with strategy.scope(), precision(precision_of(config, strategy)):
+    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    one_reads = tf.variable_creator_scope(_read_alone) if several else contextlib.nullcontext()
+    with strategy.scope(), one_reads, precision(precision_of(config, strategy)):
         yield
+
+
+def _read_alone(create: Callable[..., tf.Variable], **settings: Any) -> tf.Variable:
+    """Make a variable that a machine reads without the others, so that one can save and each detects by itself.
+
+    What each device keeps by itself, the statistics of batch norms, TensorFlow would average over all machines whenever
+    one reads it, and wait for them; `Steps.settle` averages it when all are there.
+    """
+    kept = tf.VariableSynchronization.ON_READ, tf.VariableAggregation.MEAN
+    if (settings.get("synchronization"), settings.get("aggregation")) == kept:
+        settings["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return create(**settings)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.files.run_folder import Run
 from tfod_helpers.training.detecting import PhotoSet
 from tfod_helpers.training.hooks import Row
+from tfod_helpers.training.machines import Machines
 
 Keep = int | Literal["all"]  # how many of the newest evaluated models are kept beside the best
 
@@ -23,24 +24,28 @@ Keep = int | Literal["all"]  # how many of the newest evaluated models are kept 
 class Validation:
     """Evaluates a model on the validation photos, and keeps the best model and the newest."""
 
-    def __init__(self, model: tf_keras.Model, photos: PhotoSet, run: Run, keep: Keep = 1) -> None:
+    def __init__(self, model: tf_keras.Model, photos: PhotoSet, run: Run, machines: Machines, keep: Keep = 1) -> None:
         """Prepare for a model.
 
         Args:
             model: the network that is evaluated and kept.
             photos: the validation photos, looked at by this model.
             run: the run whose ``models/`` and ``run.json`` are written.
+            machines: those that look at the photos, of which the first writes.
             keep: how many of the newest models are kept.
         """
         self._checkpoint = tf.train.Checkpoint(model=model)
-        self._photos, self._run, self._most = photos, run, keep
+        self._photos, self._run, self._machines, self._most = photos, run, machines, keep
 
     def evaluate(self, step: int) -> tuple[dict[str, float], list[sv.Detections]]:
         """Return AP and AP50 of the model as it is now, and what it found; the model is kept."""
         found = self._photos.detect()
+        return self._machines.from_first(lambda: self._score(step, found)), found
+
+    def _score(self, step: int, found: list[sv.Detections]) -> dict[str, float]:
         result = evaluation.score(self._photos.dataset, found, resamples=0)
         self._keep(step, result, found)
-        return {"ap": result.ap, "ap50": result.ap50}, found
+        return {"ap": result.ap, "ap50": result.ap50}
 
     def _keep(self, step: int, result: Evaluation, found: list[sv.Detections]) -> None:
         """Write the model beside the others; once ``run.json`` names it, those that are not kept are deleted."""
@@ -63,12 +68,13 @@ class Validation:
                 path.unlink()
 
 
-def out_of_patience(rows: Sequence[Row], patience: int) -> bool:
+def out_of_patience(rows: Sequence[Row], patience: int, *, quiet: bool = False) -> bool:
     """Return, and say, whether so many evaluations in a row gave no better AP; a patience of 0 never ends."""
     scored = [row for row in rows if np.isfinite(row.get("ap", np.nan))]
     best = int(np.argmax([row["ap"] for row in scored])) if scored else 0
     since = len(scored) - 1 - best
     if not patience or since < patience:
         return False
-    tqdm.write(f"No better AP in {since} evaluations since step {scored[best]['step']:.0f}: ending early.")
+    if not quiet:
+        tqdm.write(f"No better AP in {since} evaluations since step {scored[best]['step']:.0f}: ending early.")
     return True

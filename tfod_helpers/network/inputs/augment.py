@@ -12,6 +12,7 @@ from tfod_helpers.network.normalization import MEAN_RGB
 
 _LEAST_VISIBLE = 0.3  # of a box's area; a box of which less is left by a crop is no longer worth learning
 _MOSAIC_SCALE = 0.6  # photos of a mosaic are shown this much smaller, so that more of each is seen
+_DRAWS = 27  # random numbers of an image: whether it is a mosaic, its centre, five of each of four crops, its colours
 _MOSAIC_CENTRE = (0.35, 0.65)  # where the four photos meet, in fractions of the image
 
 
@@ -31,6 +32,19 @@ class Seen(NamedTuple):
     masks: tf.Tensor | None
 
 
+class Draws:
+    """The random numbers of one image, which are the same on whatever machine it is made."""
+
+    def __init__(self, seed: int, number: tf.Tensor) -> None:
+        """Take the seed and the image's number, int64."""
+        pair = tf.stack([tf.constant(seed, tf.int64), tf.cast(number, tf.int64)])
+        self._left = tf.unstack(tf.random.stateless_uniform([_DRAWS], pair))
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0) -> tf.Tensor:
+        """Return a number from ``low`` to below ``high`` that was not drawn before: float32, ()."""
+        return low + (high - low) * self._left.pop()
+
+
 class Augmenter:
     """Crops, flips and colours canvases at random, as a parser's ``aug_`` settings say."""
 
@@ -43,19 +57,19 @@ class Augmenter:
         """
         self.parser, self.size = parser, size
 
-    def single(self, canvas: Canvas) -> Seen:
+    def single(self, canvas: Canvas, draws: Draws) -> Seen:
         """Return one photo as the model sees it."""
-        seen = self._crop(canvas, tf.constant([0.0, 0.0, 1.0, 1.0]), 1.0)
-        return seen._replace(image=self._recolor(seen.image))
+        seen = self._crop(canvas, tf.constant([0.0, 0.0, 1.0, 1.0]), 1.0, draws)
+        return seen._replace(image=self._recolor(seen.image, draws))
 
-    def mosaic(self, canvases: Sequence[Canvas]) -> Seen:
+    def mosaic(self, canvases: Sequence[Canvas], draws: Draws) -> Seen:
         """Return four photos side by side as one image, as Bochkovskiy et al. 2020 (YOLOv4) train."""
-        y, x = tf.unstack(tf.random.uniform([2], *_MOSAIC_CENTRE))
+        y, x = draws.uniform(*_MOSAIC_CENTRE), draws.uniform(*_MOSAIC_CENTRE)
         # On whole pixels, so that every pixel belongs to one photo.
         y, x = tf.round(y * self.size) / self.size, tf.round(x * self.size) / self.size
         corners = [(0.0, 0.0, y, x), (0.0, x, y, 1.0), (y, 0.0, 1.0, x), (y, x, 1.0, 1.0)]
         parts = [
-            self._crop(canvas, tf.stack(corner), _MOSAIC_SCALE)
+            self._crop(canvas, tf.stack(corner), _MOSAIC_SCALE, draws)
             for canvas, corner in zip(canvases, corners, strict=True)
         ]
         rows = (tf.range(self.size, dtype=tf.float32) + 0.5)[:, None, None] / self.size < y
@@ -63,32 +77,34 @@ class Augmenter:
         upper, lower = (tf.where(columns, left.image, right.image) for left, right in (parts[:2], parts[2:]))
         masks = None if parts[0].masks is None else tf.concat([part.masks for part in parts], 0)
         return Seen(
-            self._recolor(tf.where(rows, upper, lower)),
+            self._recolor(tf.where(rows, upper, lower), draws),
             tf.concat([part.boxes_yxyx for part in parts], 0),
             tf.concat([part.labels for part in parts], 0),
             masks,
         )
 
-    def _crop(self, canvas: Canvas, part_yxyx: tf.Tensor, shrink: float) -> Seen:
+    def _crop(self, canvas: Canvas, part_yxyx: tf.Tensor, shrink: float, draws: Draws) -> Seen:
         """Show a photo in a part of the image, (ymin, xmin, ymax, xmax) in fractions of it."""
-        flipped = tf.random.uniform([]) < (0.5 if self.parser.aug_rand_hflip else 0.0)
+        flipped = draws.uniform() < (0.5 if self.parser.aug_rand_hflip else 0.0)
         # The whole image is flipped at the end, so what shall lie left is cropped on the right.
         swapped = tf.gather(part_yxyx, [0, 3, 2, 1]) * [1, -1, 1, -1] + [0, 1, 0, 1]
         part_yxyx = tf.where(flipped, swapped, part_yxyx)
-        start, window = self._choose_window(canvas["content"], part_yxyx, shrink)
+        start, window = self._choose_window(canvas["content"], part_yxyx, shrink, draws)
         image = self._sample(canvas, start, window, flipped)
         return Seen(image, *self._move_boxes(canvas, start, window, flipped, part_yxyx))
 
-    def _choose_window(self, content: tf.Tensor, part_yxyx: tf.Tensor, shrink: float) -> tuple[tf.Tensor, tf.Tensor]:
+    def _choose_window(
+        self, content: tf.Tensor, part_yxyx: tf.Tensor, shrink: float, draws: Draws
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return where the image's window starts and how large it is, (y, x), in fractions of the canvas."""
         low, high = self.parser.aug_scale_min * shrink, self.parser.aug_scale_max * shrink
-        scale = tf.exp(tf.random.uniform([], tf.math.log(low), tf.math.log(high)))
+        scale = tf.exp(draws.uniform(tf.math.log(low), tf.math.log(high)))
         stretch = tf.math.log(self.parser.aug_aspect)
-        aspect = tf.exp(tf.random.uniform([], -stretch, stretch) / 2) if self.parser.aug_aspect > 1 else 1.0
+        aspect = tf.exp(draws.uniform(-stretch, stretch) / 2) if self.parser.aug_aspect > 1 else 1.0
         window = tf.stack([aspect, 1 / aspect]) / scale
         # Where the part shows less than the photo it stays inside it, else the photo stays inside the part.
         slack = content - window * (part_yxyx[2:] - part_yxyx[:2])
-        return tf.random.uniform([2]) * slack - window * part_yxyx[:2], window
+        return tf.stack([draws.uniform(), draws.uniform()]) * slack - window * part_yxyx[:2], window
 
     def _sample(self, canvas: Canvas, start: tf.Tensor, window: tf.Tensor, flipped: tf.Tensor) -> tf.Tensor:
         side = tf.cast(tf.shape(canvas["image"])[0], tf.float32)
@@ -106,11 +122,11 @@ class Augmenter:
         image = tf.where((inside[0][:, None] & columns[None])[..., None], image, -1.0)
         return tf.ensure_shape(image, [self.size, self.size, 3])
 
-    def _recolor(self, image: tf.Tensor) -> tf.Tensor:
+    def _recolor(self, image: tf.Tensor, draws: Draws) -> tf.Tensor:
         """Vary the colours of what is photo; what is not, below 0, becomes the mean colour."""
         outside = image < 0
         if strength := self.parser.aug_color:
-            brightness, contrast, saturation = tf.unstack(1 + tf.random.uniform([3], -strength, strength))
+            brightness, contrast, saturation = (1 + draws.uniform(-strength, strength) for _ in range(3))
             grey = tf.reduce_mean(image, axis=-1, keepdims=True)
             image = grey + (image - grey) * saturation
             image = MEAN_RGB + (image - MEAN_RGB) * contrast
