@@ -230,8 +230,9 @@ class _Judge:
         """Return what is found, with masks encoded as they come: as they are, those of all photos fill the memory."""
         found: list[sv.Detections] = []
         for start in range(0, len(self._photos.letterboxed), _BATCH):
-            batch = self._detector.detect_letterboxed(self._photos.letterboxed[start : start + _BATCH])
             images = self._photos.dataset[start : start + _BATCH]
+            seen = [self._photos.letterboxed[start + number] for number in range(len(images))]
+            batch = self._detector.detect_letterboxed(seen)
             found += [evaluation.encode_masks(one, image) for one, image in zip(batch, images, strict=True)]
             for one in found[start:]:
                 one.mask = None
