@@ -175,7 +175,7 @@ def test_machines_of_other_versions_or_settings_are_refused() -> None:
     Talk(2, 0, [{"value": facts}]).machines.check_same(lambda: facts)
 
 
-@pytest.mark.parametrize(("batch", "fits"), [(16, "15 or 18"), (2, "3"), (4, "3 or 6")])
+@pytest.mark.parametrize(("batch", "fits"), [(8, "6 or 9"), (2, "3"), (4, "3 or 6")])
 def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_fit(small: Small, batch: int, fits: str) -> None:
     """The nearest sizes, smaller and larger, and how they are set; one that divides is taken."""
     from tfod_helpers import experiment

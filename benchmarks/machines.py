@@ -1,0 +1,168 @@
+"""Several machines as processes of this one: the losses beside those of one process, and what a fault costs.
+
+    python benchmarks/machines.py equal [--workers 2] [--steps 40]
+    python benchmarks/machines.py faults [--workers 2] [--times 20] [--seed 0]
+
+`equal` trains the drawn sample with one process and with a chief and workers, with the same batches: how far the losses
+of each step are apart, the times, and how long a sum over all machines takes. With SGD, since Adam's first steps go by
+the sign of each gradient alone, so that what two orders of adding up differ by, 1e-7, grows within a few steps.
+
+`faults` sends SIGTERM, SIGKILL or SIGSTOP to one of the machines at a random moment, until each has ended, and starts
+all again, as an engine does: how long the others took to end, with which exit code, and how many steps were lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from tfod_helpers import records, sources
+from tfod_helpers.files import run_folder
+from tfod_helpers.formats import voc
+
+INTERVAL = 20  # steps from checkpoint to checkpoint
+SUMS = """
+import time
+from tfod_helpers import runtime
+from tfod_helpers.training.machines import Machines
+machines = Machines(runtime.connect().strategy)
+machines.total([1, 2])
+began = time.perf_counter()
+for _ in range(100):
+    machines.total([1, 2])
+if machines.writes:
+    print(f"a sum over all machines: {(time.perf_counter() - began) * 10:.1f} ms")
+"""
+
+
+def make_config(folder: Path, steps: int) -> Path:
+    """Write the sample's records, and a config that trains on them from scratch; return the config's path."""
+    from tfod_helpers import experiment
+
+    sample = sources.local("sample")
+    train = records.write(voc.read(sample / "train"), folder / "records" / "train")
+    validation = records.write(voc.read(sample / "test", label_map=train.label_map), folder / "records" / "validation")
+    config = experiment.make(
+        "mobilenet_v2_192", train=train, validation=validation, image_size=64, batch_size=6, train_steps=steps,
+        learning_rate=0.003, weights=None,
+    )  # fmt: skip
+    quick = {"trainer.validation_interval": INTERVAL, "trainer.steps_per_loop": 1}
+    quick["task.model.backbone.mobilenet.model_id"] = "MobileNetV1"  # half the layers to trace
+    quick["trainer.optimizer_config.optimizer.type"] = "sgd"
+    return experiment.save(experiment.change(config, quick), folder / "config.yaml")
+
+
+def begin(workers: int, command: list[str], said: Path) -> list[subprocess.Popen[bytes]]:
+    """Start a program on the machines, or alone without workers; what each prints is in a file."""
+    places = [socket.create_server(("127.0.0.1", 0)) for _ in range(workers + 1)]
+    addresses = [f"127.0.0.1:{place.getsockname()[1]}" for place in places]
+    for place in places:
+        place.close()
+    roles = {"chief": addresses[:1], "worker": addresses[1:]}
+    tasks = [{"type": "chief", "index": 0}, *({"type": "worker", "index": one} for one in range(workers))]
+    processes = []
+    for number, task in enumerate(tasks):
+        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        if workers:
+            environment["TF_CONFIG"] = json.dumps({"cluster": roles, "task": task})
+        with (said / f"{number}.txt").open("a") as file:
+            program = [sys.executable, *command]
+            processes.append(subprocess.Popen(program, env=environment, stdout=file, stderr=file))
+    return processes
+
+
+def train(folder: Path, run: Path, workers: int) -> list[subprocess.Popen[bytes]]:
+    """Start a training on the machines."""
+    said = folder / f"{run.name}-said"
+    said.mkdir(exist_ok=True)
+    command = ["-m", "tfod_helpers.training", str(folder / "config.yaml"), str(run)]
+    return begin(workers, command, said)
+
+
+def equal(workers: int, steps: int) -> None:
+    """Print how far the losses of several machines are from those of one process."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        make_config(folder, steps)
+        losses = {}
+        for count in (0, workers):
+            run, start = folder / f"run-{count}", time.monotonic()
+            codes = [process.wait() for process in train(folder, run, count)]
+            losses[count] = pd.read_csv(run / "history.csv").set_index("step")["loss"]
+            spent = run_folder.open_run(run).read_manifest()["seconds"]
+            print(f"{count + 1} machines: {time.monotonic() - start:.0f} s, exit codes {codes}, {spent}", flush=True)
+        apart = (losses[0] - losses[workers]).abs()
+        print(f"losses of {len(apart)} steps: at most {apart.max():.1e} apart, at first {apart.iloc[0]:.1e}")
+        for process in begin(workers, ["-c", SUMS], folder):
+            process.wait()
+        print((folder / "0.txt").read_text().strip().splitlines()[-1])
+
+
+def faults(workers: int, times: int, seed: int) -> None:
+    """Print what each of some random faults costs."""
+    choose = random.Random(seed)
+    kinds = [signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        make_config(folder, 100_000)
+        run = run_folder.Run(folder / "run")
+        for number in range(times):
+            kind, which = kinds[number % len(kinds)], choose.randrange(workers + 1)
+            machines = train(folder, run.folder, workers)
+            before = step_of(run)
+            while step_of(run) < before + INTERVAL and all(one.poll() is None for one in machines):
+                time.sleep(0.2)
+            time.sleep(choose.uniform(0, 10))
+            made, start = steps_of(folder), time.monotonic()
+            machines[which].send_signal(kind)
+            others = [one for one in machines if one is not machines[which] or kind != signal.SIGSTOP]
+            codes = [one.wait() for one in others]
+            seconds = time.monotonic() - start
+            machines[which].kill()
+            lost = max(0, made - step_of(run))
+            print(
+                f"{kind.name} to machine {which + 1}: the others ended after {seconds:.1f} s with {codes}, saved at "
+                f"step {step_of(run)}, {lost} steps lost",
+                flush=True,
+            )
+
+
+def step_of(run: run_folder.Run) -> int:
+    """The step of a run's last checkpoint."""
+    return int(run.read_manifest().get("step", 0))
+
+
+def steps_of(folder: Path) -> int:
+    """The step that the first machine has said last."""
+    lines = [line for line in (folder / "run-said" / "0.txt").read_text().splitlines() if line.startswith("training: step")]
+    return int(lines[-1].split()[2]) if lines else 0
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["equal", "faults"])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    if given.what == "equal":
+        equal(given.workers, given.steps)
+    else:
+        faults(given.workers, given.times, given.seed)
+
+
+if __name__ == "__main__":
+    main()
