@@ -8,7 +8,7 @@ of each step are apart, the times, and how long a sum over all machines takes. W
 the sign of each gradient alone, so that what two orders of adding up differ by, 1e-7, grows within a few steps.
 
 `faults` sends SIGTERM, SIGKILL or SIGSTOP to one of the machines at a random moment, until each has ended, and starts
-all again, as an engine does: how long the others took to end, with which exit code, and how many steps were lost.
+all again, as an engine does: how long the others took to end, with which exit code, and how many steps at least were lost (lines come every 30 s).
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ def step_of(run: run_folder.Run) -> int:
 
 def steps_of(folder: Path) -> int:
     """The step that the first machine has said last."""
-    lines = [line for line in (folder / "run-said" / "0.txt").read_text().splitlines() if line.startswith("training: step")]
+    said = (folder / "run-said" / "0.txt").read_text().splitlines()
+    lines = [line for line in said if line.startswith("training: step")]
     return int(lines[-1].split()[2]) if lines else 0
 
 

@@ -139,7 +139,9 @@ def _several(machines: cluster.Cluster, want: str | None) -> Connection:
             f"train together on their {kind}s. Remove {cluster.VARIABLE}, or leave want={want!r} out."
         )
     place = f"machine {machines.number + 1} of {len(machines.addresses)} ({machines.role})"
-    return _connection(cluster.connect(machines), kind, f"{place}, all of them connected")
+    strategy = cluster.connect(machines)
+    devices = strategy.num_replicas_in_sync
+    return Connection(strategy, kind, devices, best_precision(strategy), f"{place}, all of them connected.")
 
 
 def _connection(strategy: tf.distribute.Strategy, kind: str, why: str) -> Connection:
