@@ -8,7 +8,8 @@ of each step are apart, the times, and how long a sum over all machines takes. W
 the sign of each gradient alone, so that what two orders of adding up differ by, 1e-7, grows within a few steps.
 
 `faults` sends SIGTERM, SIGKILL or SIGSTOP to one of the machines at a random moment, until each has ended, and starts
-all again, as an engine does: how long the others took to end, with which exit code, and how many steps at least were lost (lines come every 30 s).
+all again, as an engine does: how long the others took to end, with which exit code, and how many steps were lost of
+those that the first machine had told of.
 """
 
 from __future__ import annotations

@@ -40,6 +40,11 @@ def train(
     chip and in batches of another size; where it holds a finished one, its history comes back at once. Stopped by
     Ctrl-C, the stop button or a machine that is taken away, it saves first.
 
+    Several machines (TF_CONFIG, see `runtime.connect`) each call this with the same config and run. The first of them
+    alone reads and writes the run; the batch, the photos that are looked at in an evaluation and nothing else are shared
+    out. Where one is taken away (SIGTERM), all save together and end by SystemExit; where one is lost, the others end by
+    ConnectionError. Called again on all, it resumes. ``python -m tfod_helpers.training`` does this without a notebook.
+
     Args:
         config: from `experiment.make`.
         run: the run folder, made where it is new. One on Drive or in a bucket (``gs://``) is worked on in a folder of
@@ -50,11 +55,13 @@ def train(
 
     Raises:
         ValueError: the run folder holds a training of other data, classes or settings, or the records have other
-            classes than the config; they are named. Or ``keep`` is below 1.
+            classes than the config; they are named. Or ``keep`` is below 1. Or the batch cannot be shared out to the
+            devices, or several machines have other versions, settings or records.
         FloatingPointError: the loss is NaN or explodes; the last checkpoint is kept, and the images that did it are
             in ``failed/`` in the run folder.
         MemoryError: a batch does not fit into memory; the message says what to change.
-        ConnectionError: the accelerator was taken away.
+        ConnectionError: the accelerator or another machine was taken away; the message says what is saved.
+        SystemExit: this machine is being taken away, or one that it trains with.
         OSError: the run is whole on this machine, and could not be brought to where it is kept.
     """
     if keep != "all" and keep < 1:
