@@ -193,7 +193,8 @@ class Machines:
         try:
             yield
         except LOST as error:
-            reason = " ".join(str(error).split())[:200]
+            words = " ".join(str(error).split())
+            reason = (words.rpartition("aborted by: ")[2] or words)[:200]  # before it stands where it was noticed
             raise ConnectionError(f"{self._who(str(error), kind)} ({reason}). {left[-1]}") from error
 
     def _who(self, reason: str, kind: str) -> str:

@@ -41,9 +41,9 @@ def train(
     Ctrl-C, the stop button or a machine that is taken away, it saves first.
 
     Several machines (TF_CONFIG, see `runtime.connect`) each call this with the same config and run. The first of them
-    alone reads and writes the run; the batch, the photos that are looked at in an evaluation and nothing else are shared
-    out. Where one is taken away (SIGTERM), all save together and end by SystemExit; where one is lost, the others end by
-    ConnectionError. Called again on all, it resumes. ``python -m tfod_helpers.training`` does this without a notebook.
+    alone reads and writes the run; each batch and the photos of an evaluation are shared out. Where one machine is
+    taken away (SIGTERM), all save together and end by SystemExit; where one is lost, the others end by ConnectionError.
+    Called again on all, it resumes. ``python -m tfod_helpers.training`` does this without a notebook.
 
     Args:
         config: from `experiment.make`.
