@@ -121,17 +121,24 @@ class Training:
 
     def start(self, machine: dict[str, Any]) -> None:
         """Resume from the last checkpoint, or fill the model with its first weights."""
+        if self.machines.from_first(lambda: bool(self.checkpoints.checkpoints)):
+            self._freeze()
+            self.steps.prepare(self.machines)
         if not self.machines.from_first(lambda: resuming.restore(self.steps, self.checkpoints)):
             loaded = weights.load_for(self.steps.model, self.config.task)
             self.machines.from_first(lambda: self._write_first(machine, loaded))
             if self.steps.average:
                 self.steps.average.reset()
+            self._freeze()
         else:
             self._resume(machine)
+        self.steps.share(self.machines)
+
+    def _freeze(self) -> None:
+        """Freeze what run.json says, as the first machine reads it."""
         names = ("frozen_stride", "frozen_norms")
         manifest = self.machines.from_first(lambda: {name: self.run.read_manifest().get(name) for name in names})
         freeze(self.steps.model, manifest["frozen_stride"], norms=manifest["frozen_norms"] or False)
-        self.steps.share(self.machines)
 
     def _write_first(self, machine: dict[str, Any], loaded: weights.Loaded) -> None:
         """Write down what the training begins with."""

@@ -119,6 +119,14 @@ class Steps:
         """Steps that were made."""
         return int(self.optimizer.iterations.numpy())
 
+    def prepare(self, machines: Machines) -> None:
+        """Make on all machines what a checkpoint fills on the first: to restore what is not there would make it there.
+
+        What is frozen has to be so by now.
+        """
+        if machines.count > 1:
+            self._make_slots()
+
     def share(self, machines: Machines) -> None:
         """Let all machines begin with what the first one has restored or loaded; what is frozen has to be so by now."""
         if machines.count > 1:
