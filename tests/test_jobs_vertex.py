@@ -17,7 +17,7 @@ from vertex_server import VertexServer
 
 from tfod_helpers import __version__, jobs, presets, records
 from tfod_helpers.files import storage
-from tfod_helpers.jobs import connection, machines, refusals, schema, vertex_job, vertex_plan
+from tfod_helpers.jobs import command, connection, machines, refusals, schema, vertex_job, vertex_plan
 from tfod_helpers.presets import batches
 
 PROJECT = "my-photos-481516"
@@ -558,3 +558,17 @@ def test_a_config_is_sent_as_it_would_be_saved(vertex: VertexServer, tmp_path: P
     assert experiment.load(tmp_path / "sent.yaml").as_dict() == config.as_dict()
     assert settings_of.read(experiment.save(config, tmp_path / "saved.yaml")) == settings_of.read(config)
     assert settings_of.differences(settings_of.read(config), settings_of.read(config), finished=True) == {}
+
+
+@pytest.mark.tensorflow
+def test_the_command_of_a_job_is_one_that_the_training_takes(plan: Plan) -> None:
+    """The program on each machine reads the arguments as they are meant, and ends as engines are told."""
+    from tfod_helpers import training
+    from tfod_helpers.training import __main__ as door
+
+    spec = plan(keep="all").job["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+    given = door._parser().parse_args(spec["args"])
+    assert (given.config, given.run) == ("gs://photos/runs/pets/job/config.yaml", "gs://photos/runs/pets")
+    assert (given.keep, given.evaluator_waits) == ("all", 30)
+    assert training.TAKEN_AWAY == command.TAKEN_AWAY
+    assert spec["command"] == ["python", "-m", door.__package__]

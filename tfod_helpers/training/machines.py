@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfod_helpers.experiment import ExperimentConfig
-from tfod_helpers.presets import keys
+from tfod_helpers.presets import batches, keys
 
 TAKEN_AWAY = 134  # the exit code from which engines start again: Vertex AI takes 134 for a fault that passes
 
@@ -66,7 +66,7 @@ class Machines:
         batch, parts = config.task.train_data.global_batch_size, self.strategy.num_replicas_in_sync
         if batch % parts == 0:
             return
-        fits = [size for size in (batch // parts * parts, -(-batch // parts) * parts) if size]
+        fits = batches.fitting(batch, parts)
         on = f"{self.count} machines with " if self.count > 1 else ""
         each = parts // self.count
         raise ValueError(
