@@ -25,6 +25,7 @@ from tfod_helpers import jobs
 from tfod_helpers.files.run_folder import Run
 from tfod_helpers.jobs import ray_cluster, ray_train, ray_workers
 
+SET = ("PYTHONPATH", "RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness", "TF_CONFIG", "TF_USE_LEGACY_KERAS")
 NODES = [{"NodeID": name, "NodeManagerAddress": name} for name in ("10.0.0.1", "10.0.0.2")]
 
 
@@ -43,6 +44,11 @@ def workers() -> list[psutil.Process]:
             if "RayTrainWorker" in " ".join(process.cmdline()):
                 found.append(process)
     return found
+
+
+def settings_of_ray() -> dict[str, str]:
+    """What this process's environment tells Ray, and where Python looks."""
+    return {name: value for name, value in os.environ.items() if name.startswith("RAY_TRAIN_") or name in SET}
 
 
 def kill_one(run: Run, after: int, number: int) -> None:
@@ -70,7 +76,7 @@ def test_a_training_outlives_a_machine_that_is_killed(
 
     config = experiment.change(small.config, {"task.train_data.global_batch_size": 6})
     run = Run(tmp_path / "run")
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), dict(os.environ)
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), settings_of_ray()
     threading.Thread(target=kill_one, args=(run, 8, signal.SIGKILL), daemon=True).start()
     history = jobs.ray(config, run.folder, machines=3, restarts=1)
     assert history.frame["step"].iloc[-1] == config.trainer.train_steps
@@ -84,7 +90,7 @@ def test_a_training_outlives_a_machine_that_is_killed(
     assert f"Resuming from step {manifest['machines'][1]['from_step']} of" in said
     assert not ray.is_initialized()
     assert not workers()
-    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), dict(os.environ)) == before
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT), settings_of_ray()) == before
 
 
 @pytest.mark.tensorflow
@@ -114,8 +120,8 @@ def test_a_finished_training_comes_back_and_its_evaluator_has_judged_it(
     history = jobs.ray(small.config, run, machines=2, evaluator=small.validation)
     assert history.best == trained.history.best
     assert len(history.frame) == len(trained.history.frame)
-    (judged,) = run.folder.glob("evaluations/*.json")
-    assert judged.stem == f"step-{small.config.trainer.train_steps}"
+    judged = {path.stem for path in run.folder.glob("evaluations/*.json")}
+    assert f"step-{small.config.trainer.train_steps}" in judged
 
 
 @pytest.mark.parametrize(
