@@ -6,6 +6,7 @@ This module is imported on machines that Ray chooses, so it takes no library of 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import logging
 import os
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from tfod_helpers.training.validating import Keep
 
 _RESUMING = "tfod_helpers.training.resuming"
+# Python's own: what the operating system calls at a signal, read and set from any thread.
+_GET, _SET = ctypes.pythonapi.PyOS_getsig, ctypes.pythonapi.PyOS_setsig
+_GET.restype, _GET.argtypes = ctypes.c_void_p, [ctypes.c_int]
+_SET.restype, _SET.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p]
+_python: list[int] = []  # what it calls for a signal that Python handles
+
 _LISTEN = 1.0  # seconds between two looks at whether to stop
 _SETTLE = 5.0  # seconds in which Ray has seen that another machine died, which then is why this one failed
 
@@ -147,9 +154,11 @@ def train(config: ExperimentConfig, run: str, keep: Keep, place: Place) -> None:
     place.enter()
     first = ray.train.get_context().get_world_rank() == 0
     with place.heard() if first else contextlib.nullcontext(), _told():
-        from tfod_helpers import training
+        from tfod_helpers import runtime, training
 
-        training.train(config, run, keep=keep)
+        strategy = runtime.connect().strategy
+        _take_sigterm_back()
+        training.train(config, run, keep=keep, strategy=strategy)
 
 
 def follow(run: str, photos: Records | Dataset, place: Place) -> None:
@@ -208,6 +217,16 @@ def heed_sigterm() -> None:
             before(number, frame)
 
     signal.signal(signal.SIGTERM, heed)
+    _python.append(_GET(signal.SIGTERM))
+
+
+def _take_sigterm_back() -> None:
+    """Let SIGTERM reach Python again: TensorFlow has taken it when the machines joined, and keeps it to itself.
+
+    `signal.signal` does that in the main thread alone, which is Ray's.
+    """
+    if _python:
+        _SET(signal.SIGTERM, _python[-1])
 
 
 def _take_away(number: int) -> bool:
