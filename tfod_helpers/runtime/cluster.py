@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +110,9 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
             f"Several machines have to be joined before TensorFlow computes anything, and it has. Restart, and call "
             f"runtime.connect() first ({first_line(error)})."
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        # TensorFlow has taken SIGTERM for itself, to tell the others, and keeps it from Python, which is to save.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     return _joined[text]
 
 

@@ -27,6 +27,7 @@ from tfod_helpers.training.events import Events, which_are_shown
 from tfod_helpers.training.history import PLANNED, History
 from tfod_helpers.training.hooks import Curves, Hook, Row, progress
 from tfod_helpers.training.machines import Machines
+from tfod_helpers.training.resuming import Stop
 from tfod_helpers.training.schedule import WarmupCosine
 from tfod_helpers.training.steps import BadLossError, Steps, smaller_batch
 from tfod_helpers.training.validating import Keep, Validation, out_of_patience
@@ -60,6 +61,7 @@ class Training:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.total, self.every = config.trainer.train_steps, config.trainer.validation_interval
         self.loop = config.trainer.steps_per_loop
+        self._slow, self._warm = 0.0, False  # seconds a step, once the first ones have built the graph
         self.rows: list[Row] = []
         self.saved: int | None = None  # the step of the last checkpoint
         with self._timed("building"):
@@ -92,11 +94,7 @@ class Training:
             with resuming.stoppable(together=self.machines.count > 1) as stop:
                 try:
                     while not self._is_over():
-                        self._advance()
-                        loop = self._longest() if self.machines.writes else 0
-                        asked, self.loop = self.machines.total([int(stop.signal > 0), loop])
-                        if asked:
-                            stop.end()
+                        self._advance(stop)
                     self._save(finished=True)
                 except (KeyboardInterrupt, SystemExit):
                     self._stop()
@@ -194,28 +192,40 @@ class Training:
         quiet = not self.machines.writes
         return self.steps.done >= self.total or out_of_patience(self.rows, self.config.trainer.patience, quiet=quiet)
 
-    def _advance(self) -> None:
-        """Make the steps up to the next stop, and do there what is due."""
+    def _advance(self, asked: Stop) -> None:
+        """Make the steps up to the next stop, and do there what is due; where a machine is taken away, end there."""
         step, fits = self.steps.done, bool(self.config.trainer.minutes)
         stops = [_next(step, self.loop), _next(step, self.every), self.total]
         stop = min(*stops, _MEASURED) if fits and step < _MEASURED else min(stops)
         measured = fits and stop == _MEASURED
         row = self._train_to(stop)
         due = measured or stop % self.every == 0 or stop == self.total
-        if due:
+        ends = self._is_asked(asked) and stop < self.total  # an evaluation may take longer than there is notice
+        if due and not ends:
             row |= self._evaluate(stop)
         self.rows.append(row)
         for hook in self.hooks:
             hook.on_steps(self.rows)
+        if ends:
+            asked.end()
         if measured:
             self._fit_to_time()
         if due:
             self._save()
+            if self._is_asked(asked):
+                asked.end()
+
+    def _is_asked(self, asked: Stop) -> bool:
+        """Return, on all machines alike, whether one of them is taken away; the first says how long a loop may be."""
+        signals, self.loop = self.machines.total(
+            [int(asked.signal > 0), self._longest() if self.machines.writes else 0]
+        )
+        return signals > 0
 
     def _longest(self) -> int:
-        """Return after how many steps at most it is looked whether the machine is taken away; some are slow."""
-        loop, rate = self.config.trainer.steps_per_loop, self.rows[-1]["steps_per_second"]
-        while loop > 1 and loop > _NOTICE * rate:
+        """Return after how many steps at most it is looked whether a machine is taken away, where they are slow."""
+        loop = self.config.trainer.steps_per_loop
+        while loop > 1 and loop * self._slow > _NOTICE:
             loop //= 2
         return loop
 
@@ -228,6 +238,7 @@ class Training:
                 losses = self.steps.run(stop - step, self._limit(step))
             except BadLossError as bad:
                 raise FloatingPointError(self._describe(bad)) from None
+        self._slow, self._warm = watch[0] / (stop - step) if self._warm else 0.0, True
         return {
             "step": stop,
             "loss": losses.pop("loss"),
