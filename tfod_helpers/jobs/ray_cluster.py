@@ -329,7 +329,8 @@ def _count(number: float, what: str) -> str:
 
 def _check_library() -> None:
     try:
-        importlib.import_module("ray.train")
+        for name in ("ray", "ray.train"):
+            importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
             f"jobs.ray needs Ray, and {error}. Install it: pip install 'tfod_helpers[ray]'", name=error.name
