@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+from tensorflow.python.distribute import multi_worker_util
+from tensorflow.python.eager import context
 
 from tfod_helpers.runtime.computing import bounded, first_line
 
@@ -23,6 +26,7 @@ VARIABLE = "TF_CONFIG"
 EVALUATOR = "evaluator"  # a role beside the machines that train: it judges what they keep
 _EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 _PATIENCE = 300.0  # seconds until all machines are there
+_SILENT = 30  # seconds after which a machine that says nothing counts as lost
 
 _joined: dict[str, tf.distribute.Strategy] = {}  # TF_CONFIG -> its strategy; a cluster cannot be joined twice
 
@@ -117,6 +121,7 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
 
 
 def _join() -> tf.distribute.Strategy:
+    _be_patient()
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     # A sum over all machines proves that they hear each other.
     ones = strategy.run(tf.function(lambda: tf.ones([])))
@@ -129,6 +134,25 @@ def _join() -> tf.distribute.Strategy:
 def _port(address: Any) -> int | None:
     host, _, port = str(address).rpartition(":")
     return int(port) if host and port.isdigit() and 0 < int(port) < 65536 else None
+
+
+def _be_patient() -> None:
+    """Let a machine be silent for a while before it counts as lost: one whose cores are all busy often is.
+
+    TensorFlow's own ten seconds can be changed in no public way; a strategy keeps what it finds here.
+    """
+    spec = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
+    jobs = [
+        coordination_config_pb2.CoordinatedJob(name=role, num_tasks=spec.num_tasks(role))
+        for role in ("chief", "worker")
+        if role in spec.jobs
+    ]
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=multi_worker_util.coordination_leader(spec),
+        heartbeat_timeout_in_ms=_SILENT * 1000,
+        coordinated_jobs=jobs,
+    )
 
 
 def _answers(address: str) -> bool:
