@@ -42,6 +42,7 @@ ELSEWHERE = {
     "sources": "test_sources.py",
     "places": "test_places.py",
     "training": "run folders",
+    "jobs": "test_jobs_ray.py, test_jobs_skypilot.py and test_jobs_vertex.py",
     "doctor.examining.examine": "test_doctor.py",
     "runs.table": "run folders",
     "runs.checkpoints": "run folders",

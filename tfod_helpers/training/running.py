@@ -106,19 +106,7 @@ def _run(
     with group.explained(now["kind"], left), contextlib.ExitStack() as stack:
         group.check_same(lambda: claiming.shared_facts(config))
         opened: list[tuple[Run, Keeper]] = []
-
-        def claim() -> bool:
-            mine = open_run(run)
-            keeper = stack.enter_context(contextlib.closing(Keeper(mine)))
-            opened.append((mine, keeper))
-            if not (finished := claiming.claim(mine, config)):
-                return False
-            print(f"{mine}: this training is finished already; here is its history.")
-            keeper.keep()
-            keeper.finish()
-            return finished
-
-        finished = group.from_first(claim)
+        finished = group.from_first(lambda: _claim(run, config, opened, stack))
         run, keeper = opened[0] if opened else _named(run)
         if finished:
             return history.of(run, group.from_first(lambda: history.facts_of(run)))
@@ -137,6 +125,24 @@ def _run(
             # ten trainings in one notebook their graphs would fill the memory.
             training = None
             gc.collect()
+
+
+def _claim(
+    run: str | os.PathLike[str] | Run,
+    config: ExperimentConfig,
+    opened: list[tuple[Run, Keeper]],
+    stack: contextlib.ExitStack,
+) -> bool:
+    """Open a run folder, put it into ``opened`` with what keeps it; return whether its training is finished."""
+    mine = open_run(run)
+    keeper = stack.enter_context(contextlib.closing(Keeper(mine)))
+    opened.append((mine, keeper))
+    if not claiming.claim(mine, config):
+        return False
+    print(f"{mine}: this training is finished already; here is its history.")
+    keeper.keep()
+    keeper.finish()
+    return True
 
 
 def _named(run: str | os.PathLike[str] | Run) -> tuple[Run, Keeper]:
