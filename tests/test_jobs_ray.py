@@ -65,7 +65,7 @@ def kill_one(run: Run, after: int, number: int) -> None:
 
 @pytest.mark.tensorflow
 def test_a_training_outlives_a_machine_that_is_killed(
-    small: Small, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: Small, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Three processes of Ray's train; one is killed at random, three new ones go on, and nothing of Ray's stays.
 
@@ -84,8 +84,9 @@ def test_a_training_outlives_a_machine_that_is_killed(
     manifest = run.read_manifest()
     assert [one["devices"] for one in manifest["machines"]] == [3, 3]
     assert manifest["machines"][1]["from_step"] >= 8  # a checkpoint each 8 steps, of which one was there
-    low, high = trained.run.read_manifest()["best_intervals"]["ap"]
-    assert low <= history.best["ap"] <= max(high, 1.0)
+    # Four photos do not tell one AP from another, so the loss says that it learned: of an unbroken run it halves too.
+    assert history.frame["loss"].iloc[-1] < 0.75 * history.frame["loss"].iloc[0]
+    assert history.best["ap50"] > 0
     said = capsys.readouterr().out
     assert re.search(r"Machine [123] of 3 was lost \(its process ended\)\. Starting again \(1 of 1 times\)\.", said)
     assert f"Resuming from step {manifest['machines'][1]['from_step']} of" in said

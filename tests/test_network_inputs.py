@@ -350,6 +350,7 @@ def test_machines_share_each_batch_out(
     task = task_of(small, made, 6, aug_mosaic=mosaic, **varied)
     contexts = [tf.distribute.InputContext(3, number, 3) for number in range(3)]
     parts = [inputs.train_batches(task, context).take(5) for context in contexts]
+    assert all(inputs.train_batches(task, one).cardinality() == tf.data.INFINITE_CARDINALITY for one in contexts)
     for (images, labels), *shares in zip(inputs.train_batches(task).take(5), *parts, strict=True):
         assert np.array_equal(images, np.concatenate([share for share, _ in shares]))
         for name in ("source", "boxes_yxyx"):

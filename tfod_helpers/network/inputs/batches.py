@@ -71,8 +71,11 @@ def train_batches(
         canvas = _canvas(task)
         images = images.map(lambda number, record: (number, canvas(record)), tf.data.AUTOTUNE)
     images = _augmented(images, task, seed, lambda number: place(number) < share)
-    batch = context.get_per_replica_batch_size(data.global_batch_size)
-    return images.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    batches = images.batch(context.get_per_replica_batch_size(data.global_batch_size), drop_remainder=True)
+    # What is filtered has no known end, and TensorFlow would then ask all machines at each step whether theirs is over,
+    # and forget the size of a batch, which an R-CNN has to know.
+    endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    return batches.apply(endless).prefetch(tf.data.AUTOTUNE)
 
 
 def examples(config: ExperimentConfig, count: int = 12) -> Dataset:
