@@ -43,6 +43,16 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def keras_home(shared: Path, once: Once) -> Path:
+    """A Keras folder with the shared weights in its cache; a test sets ``KERAS_HOME`` to it."""
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(shared / "weights", folder / "models")
+
+    return once("keras_home", fill)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_seen(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No photo was looked at before the test, and what it sees is not kept in the user's cache."""

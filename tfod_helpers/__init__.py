@@ -20,6 +20,7 @@ A module is named for what comes out of it. You call, in the order of the trip::
     report           Evaluation -> an HTML page
     exporting        a run -> exports for servers, phones, browsers and the edge; how good each is
     detector         an export -> Detector -> supervision.Detections
+    classifier       photos or crops -> a classifier; labels that are probably wrong
     places           where results are kept: here, on Drive, in a bucket
     drive            Google Drive -> a folder of this machine
     bucket           a Cloud Storage bucket: made, granted narrowly, audited
@@ -47,7 +48,7 @@ __version__ = "0.1.0"
 # says; real errors come as exceptions all the same.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-_OF_TRAIN = ("tensorflow", "official", "tf_keras", "orbit")  # what the extra `train` brings
+_OF_TRAIN = ("tensorflow", "official", "tf_keras", "keras", "orbit")  # what the extra `train` brings
 
 if not TYPE_CHECKING:  # to a type checker a misspelt module is to stay one that is not there
 

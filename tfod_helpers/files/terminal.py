@@ -1,11 +1,11 @@
-"""The process' standard error, for libraries that write to it by themselves."""
+"""What reaches the terminal: silence, for libraries that write to standard error by themselves, and a banner."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 
 @contextlib.contextmanager
@@ -24,3 +24,12 @@ def silent_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def shout(lines: Sequence[str]) -> None:
+    """Print lines as a banner, which nobody overlooks.
+
+    It is open on the right: a URL or a path may be longer than a notebook is wide, and has to be copied whole.
+    """
+    rule = "#" * 96
+    print("\n".join([rule, *(f"##  {line}" for line in lines), rule]), flush=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tfod_helpers.files.terminal import shout
 from tfod_helpers.network.normalization import NORMALIZATIONS, Normalization
 from tfod_helpers.network.normalization import of as normalization_of
 from tfod_helpers.network.weights import api_tensors, checkpoints, keras_hub_preset, sources
@@ -198,9 +199,7 @@ def _shout(failed: list[tuple[str, str]], missing_sources: list[Source], loaded:
             lines += [f"fetch {file.url}", f"into  {file.path.parent}"]
     meant = "None" if loaded.source == "scratch" else f"{loaded.source!r}"
     lines += ["", f"If {instead} is what you want, say weights={meant}: steps and learning rate then suit it."]
-    # Open on the right: the URL and the path are longer than a notebook is wide, and have to be copied whole.
-    rule = "#" * 96
-    print("\n".join([rule, *(f"##  {line}" for line in lines), rule]), flush=True)
+    shout(lines)
     # The banner is for people; the warning is for programs, which can turn it into an error.
     message = (
         f"No {missing.lower()} weights, training starts from {instead}: {'; '.join(reason for _, reason in failed)}"

@@ -1,0 +1,77 @@
+"""Pictures -> what a backbone that stays as it is sees in them, each computed once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from tfod_helpers.classifier.backbones import Backbone
+from tfod_helpers.files import workers as workers_
+
+_Item = TypeVar("_Item")
+_BATCH = 32  # pictures that the network takes at once
+
+
+def extract(
+    backbone: Backbone,
+    items: Sequence[_Item],
+    pictures: Callable[[_Item], np.ndarray],
+    *,
+    mirrored: bool = False,
+    title: str = "Looking at photos",
+    workers: int | None = None,
+) -> np.ndarray:
+    """Return the features of pictures: the backbone's feature map, averaged over its places.
+
+    Photos are read on several cores while the network works on those before.
+
+    Args:
+        backbone: the network.
+        items: what there are pictures of, such as paths or labelled images.
+        pictures: the pictures of an item: uint8, shape (k, side, side, 3), RGB, with the backbone's side.
+        mirrored: take the mirror images instead.
+        title: of the progress bar, which appears after a second.
+        workers: how many items are read at once; None takes one a core.
+
+    Returns:
+        float32, shape (n, channels): of all pictures of all items, in their order.
+
+    Raises:
+        ValueError: an item's pictures are of another shape or type.
+    """
+    found = [np.zeros((0, backbone.model.output_shape[-1]), np.float32)]
+    made = workers_.in_order(pictures, items, workers=workers)
+    with contextlib.closing(made), tqdm(total=len(items), desc=title, unit="image", delay=1) as bar:
+        for batch in _batches(_checked(made, backbone.side, bar)):
+            # A batch that is always as large is traced once.
+            full = np.concatenate([batch, np.zeros((_BATCH - len(batch), *batch.shape[1:]), np.uint8)])
+            maps = backbone.model.predict_on_batch(full[:, :, ::-1] if mirrored else full)
+            found.append(np.asarray(maps)[: len(batch)].mean(axis=(1, 2), dtype=np.float32))
+    return np.concatenate(found)
+
+
+def _checked(made: Iterator[np.ndarray], side: int, bar: tqdm) -> Iterator[np.ndarray]:
+    """Yield the pictures of each item, and count the items."""
+    for pictures in made:
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != (side, side, 3):
+            raise ValueError(
+                f"Pictures must be uint8 of shape (k, {side}, {side}, 3), got {pictures.dtype} of {pictures.shape}."
+            )
+        yield pictures
+        bar.update()
+
+
+def _batches(parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield pictures in full batches, the last of which may be smaller."""
+    waiting: list[np.ndarray] = []
+    for part in parts:
+        waiting.extend(part)
+        while len(waiting) >= _BATCH:
+            yield np.stack(waiting[:_BATCH])
+            del waiting[:_BATCH]
+    if waiting:
+        yield np.stack(waiting)
