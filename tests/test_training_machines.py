@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,12 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from faults import Faults, be_patient, faults  # noqa: F401 - a fixture
 from small_training import Small
 
 from tfod_helpers.files import run_folder
 
 pytestmark = pytest.mark.tensorflow
 ROOT = Path(__file__).parents[1]
+_READING = "Error executing an HTTP request: libcurl code 6 when reading gs://b/train-0"
+_LOST_ONE = "/job:worker/replica:0/task:1: Connection reset"
 
 
 class Cluster:
@@ -188,14 +192,23 @@ def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_fit(small: Smal
 
 
 @pytest.mark.parametrize(
-    ("count", "who"),
+    ("count", "kind", "reason", "who"),
     [
-        (1, "The GPU was taken away"),
-        (3, r"Machine 3 of 3 \(10\.0\.0\.3:2222\) was taken away, or is not heard any more"),
+        (1, "Unavailable", "Socket closed", "The GPU was taken away"),
+        (1, "Aborted", f"All 10 retry attempts failed. {_READING}", r"Cloud Storage does not answer \(Error executing"),
+        (3, "FailedPrecondition", _READING, r"Cloud Storage does not answer \(Error executing"),
+        (3, "PermissionDenied", _READING, r"The records may not be read any more \(Error executing"),
+        (1, "NotFound", _READING, r"The records are gone \(Error executing"),
+        (3, "Unavailable", _LOST_ONE, r"Machine 3 of 3 \(10\.0\.0\.3:2222\) was taken away, or is not heard any more"),
     ],
 )
-def test_a_loss_says_who_and_what_is_left(count: int, who: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lost device or machine is a ConnectionError with its name and what is saved, and nothing of Colab elsewhere."""
+def test_a_loss_says_who_and_what_is_left(
+    count: int, kind: str, reason: str, who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost device, machine or bucket is a ConnectionError with its name and what is saved, and nothing of Colab.
+
+    Records that are gone or closed do not pass.
+    """
     import tensorflow as tf
 
     from tfod_helpers.training import resuming
@@ -205,11 +218,10 @@ def test_a_loss_says_who_and_what_is_left(count: int, who: str, monkeypatch: pyt
     roles = {"chief": ["10.0.0.1:2222"], "worker": ["10.0.0.2:2222", "10.0.0.3:2222"]}
     machines.strategy.cluster_resolver = SimpleNamespace(cluster_spec=lambda: SimpleNamespace(as_dict=lambda: roles))
     left = ["What was saved at step 8 is in runs/a. " + resuming.how_to_go_on(count)]
-    error = tf.errors.UnavailableError(None, None, "/job:worker/replica:0/task:1: Connection reset")
+    error = getattr(tf.errors, f"{kind}Error")(None, None, reason)
+    raised = {"PermissionDenied": PermissionError, "NotFound": FileNotFoundError}.get(kind, ConnectionError)
     with (
-        pytest.raises(
-            ConnectionError, match=who + r" \(.*What was saved at step 8 is in runs/a\. Start the same"
-        ) as one,
+        pytest.raises(raised, match=who + r".*What was saved at step 8 is in runs/a\. Start the same") as one,
         machines.explained("GPU", left),
     ):
         raise error
@@ -282,7 +294,10 @@ def test_the_command_says_how_it_ended(
 
     config, run = str(experiment.save(small.config, tmp_path / "config.yaml")), str(tmp_path / "run")
     assert door.main([str(tmp_path / "none.yaml"), run]) == 2
-    assert capsys.readouterr().err == f"\n{tmp_path}/none.yaml: there is no experiment config here. Check the path.\n"
+    assert capsys.readouterr().err == (
+        f"\n{tmp_path}/none.yaml: there is no experiment config here. Check the path.\n"
+        f"Exit code 2. Started again as it is, it would end the same way: mend this first.\n"
+    )
     for wrong in (["--keep", "0"], ["--keep", "some"], ["--evaluator-waits", "-1"], ["--evaluator-waits", "nan"]):
         with pytest.raises(SystemExit) as caught:
             door.main([config, run, *wrong])
@@ -296,7 +311,7 @@ def test_the_command_says_how_it_ended(
         return door.main([config, run])
 
     assert ending(ConnectionError("Machine 2 of 3 is gone")) == training.TAKEN_AWAY == 134
-    assert "Machine 2 of 3 is gone" in capsys.readouterr().err
+    assert "Machine 2 of 3 is gone\nExit code 134. This passes: start the same" in capsys.readouterr().err
     assert ending(SystemExit(128 + signal.SIGTERM)) == 134
     assert ending(FloatingPointError("The loss is nan")) == 2
     assert ending(PermissionError("no")) == 2
@@ -304,6 +319,48 @@ def test_the_command_says_how_it_ended(
     assert ending(KeyError("a defect")) == 1
     assert "Traceback" in capsys.readouterr().err
     assert ending(ValueError("from elsewhere")) == 1, "of this test's own lines, not of the package"
+
+
+@pytest.mark.parametrize(
+    ("always", "code", "says"),
+    [
+        ({"run.json": "503"}, 134, r"/a/run\.json: Cloud Storage did not do it \(Backend error\)"),
+        ({"run.json": "cut"}, 134, r"/a/run\.json: Google could not be reached"),
+        ({"config.yaml": "slow"}, 134, r"config\.yaml: Google could not be reached \(.*timed out"),
+        ({"records": "429"}, 134, r"records.*too many requests"),
+        ({"run.json": "403"}, 2, r"/a/run\.json: me@example\.com may not .*add-iam-policy-binding"),
+        ({"label_map": "404"}, 2, r"there is no such bucket"),  # what is written first: it was not there to be read
+    ],
+)
+def test_a_bucket_that_does_not_answer_passes_and_one_that_is_closed_does_not(
+    door: Any,
+    small: Small,
+    faults: Faults,  # noqa: F811
+    bucket: str,
+    always: dict[str, str],
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With Google's client: what the network does is 134, what the user has to mend is 2, and nothing is trained."""
+    from tfod_helpers import experiment
+    from tfod_helpers.files import storage
+
+    be_patient(monkeypatch, 0.2)
+    folders = {Path(getattr(small, part).pattern).parent for part in ("train", "validation")}
+    for folder in folders:
+        storage.upload_folder(folder, f"{bucket}/records")
+    places = {
+        f"task.{part}_data.input_path": f"{bucket}/records/{Path(getattr(small, part).pattern).name}"
+        for part in ("train", "validation")
+    }
+    config = experiment.save(experiment.change(small.config, places), f"{bucket}/config.yaml")
+    faults.always = always
+    assert door.main([str(config), f"{bucket}/runs/a"]) == code
+    said = capsys.readouterr().err
+    assert re.search(says, said), said
+    assert f"Exit code {code}. " in said
 
 
 def test_the_first_machine_waits_for_the_evaluator(

@@ -2,8 +2,8 @@
 
 The same command runs on every machine; the environment variable TF_CONFIG says which one it is, and without it the
 machine trains alone. Its exit code tells the engine whether to start it again: 0 where all is done, `TAKEN_AWAY` where
-a machine was taken away or lost, so that the training goes on, 2 where somebody has to mend something first, and 1 with
-a traceback for a defect of this program.
+a machine was taken away or lost, or the bucket did not answer, so that the training goes on, 2 where somebody has to
+mend something first, and 1 with a traceback for a defect of this program.
 """
 
 from __future__ import annotations
@@ -33,9 +33,14 @@ _HELP = f"""
 On every machine of a cluster run the same command; TF_CONFIG tells each which one it is. The task type 'evaluator'
 judges each model that the others keep. Without TF_CONFIG this machine trains alone.
 
-exit codes: 0 finished; {TAKEN_AWAY} a machine was taken away or lost: run this again on all, and the training goes on
-from its last checkpoint; {_FAULT} something has to be mended first, and the last lines say what; {_DEFECT} a defect.
+exit codes: 0 finished; {TAKEN_AWAY} a machine was taken away or lost, or the bucket did not answer: run this again
+on all, and the training goes on from its last checkpoint; {_FAULT} something has to be mended first, and the last lines
+say what; {_DEFECT} a defect.
 """
+_MEANS = {
+    TAKEN_AWAY: "This passes: start the same command again, and the training goes on from what is saved.",
+    _FAULT: "Started again as it is, it would end the same way: mend this first.",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,7 +146,7 @@ def _is_there(path: str) -> bool:
         return Path(path).exists()
     try:
         return bool(storage.read_bytes(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, ConnectionError):  # not yet, or not to be seen at the moment
         return False
 
 
@@ -160,7 +165,7 @@ def _is_fault(error: Exception) -> bool:
 
 
 def _say(what: object, code: int) -> int:
-    print(f"\n{what}", file=sys.stderr, flush=True)
+    print(f"\n{what}\nExit code {code}. {_MEANS[code]}", file=sys.stderr, flush=True)
     return code
 
 

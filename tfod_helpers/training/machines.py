@@ -19,6 +19,13 @@ TAKEN_AWAY = 134  # the exit code from which engines start again: Vertex AI take
 
 # What TensorFlow raises where a device or another machine does not answer any more.
 LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
+# What TensorFlow raises where it cannot read the records in a bucket, which it does by itself, with ten tries: no host,
+# an answer of 5xx to the end.
+_OF_BUCKETS: tuple[tuple[Any, type[OSError], str], ...] = (
+    (tf.errors.PermissionDeniedError, PermissionError, "The records may not be read any more"),
+    (tf.errors.NotFoundError, FileNotFoundError, "The records are gone"),
+    ((*LOST, tf.errors.FailedPreconditionError), ConnectionError, "Cloud Storage does not answer"),
+)
 _CHUNK = 2**23  # numbers that are told to the others at once
 
 
@@ -184,17 +191,29 @@ class Machines:
 
     @contextlib.contextmanager
     def explained(self, kind: str, left: list[str]) -> Iterator[None]:
-        """Let the loss of a device or of another machine be a ConnectionError that says what is left.
+        """Let the loss of a device, of another machine or of the records be an error that says what is left.
 
         Args:
             kind: of the devices, such as ``TPU``.
             left: the last of it is a sentence about what is saved.
+
+        Raises:
+            ConnectionError: a device, a machine or the bucket does not answer any more, which passes.
+            PermissionError: the records may not be read any more.
+            FileNotFoundError: they are gone.
         """
         try:
             yield
-        except LOST as error:
+        except tf.errors.OpError as error:
             words = " ".join(str(error).split())
-            reason = (words.rpartition("aborted by: ")[2] or words)[:200]  # before it stands where it was noticed
+            for one, meaning, what in _OF_BUCKETS if "gs://" in words else ():
+                if isinstance(error, one):
+                    said = words[max(0, words.find("Error executing")) :][:200]
+                    raise meaning(f"{what} ({said}). {left[-1]}") from error
+            if not isinstance(error, LOST):
+                raise
+            reason = words.rpartition("aborted by: ")[2] or words  # before it stands where it was noticed
+            reason = reason.partition(" Additional GRPC")[0][:200]
             raise ConnectionError(f"{self._who(str(error), kind)} ({reason}). {left[-1]}") from error
 
     def _who(self, reason: str, kind: str) -> str:

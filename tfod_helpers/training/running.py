@@ -60,9 +60,11 @@ def train(
         FloatingPointError: the loss is NaN or explodes; the last checkpoint is kept, and the images that did it are
             in ``failed/`` in the run folder.
         MemoryError: a batch does not fit into memory; the message says what to change.
-        ConnectionError: the accelerator or another machine was taken away; the message says what is saved.
+        ConnectionError: the accelerator or another machine was taken away, or the bucket of the run or the records
+            does not answer; the message says what is saved. It passes: started again, the training goes on.
         SystemExit: this machine is being taken away, or one that it trains with.
-        OSError: the run is whole on this machine, and could not be brought to where it is kept.
+        OSError: the place of the run cannot be written to, which is tried before the first step; or the run is whole
+            on this machine, and could not be brought to where it is kept.
     """
     if keep != "all" and keep < 1:
         raise ValueError(f"keep must be 1 or more, or 'all', got {keep!r}.")
@@ -138,6 +140,7 @@ def _claim(
     keeper = stack.enter_context(contextlib.closing(Keeper(mine)))
     opened.append((mine, keeper))
     if not claiming.claim(mine, config):
+        keeper.begin()
         return False
     print(f"{mine}: this training is finished already; here is its history.")
     keeper.keep()

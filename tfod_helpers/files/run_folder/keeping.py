@@ -50,6 +50,20 @@ class Keeper:
                 shutil.rmtree(left, ignore_errors=True)
             threading.Thread(target=self._work, name="run keeper", daemon=True).start()
 
+    def begin(self) -> None:
+        """Bring a new run there before its first step: a place that cannot be written to is told now, not at the end.
+
+        Raises:
+            OSError: it cannot be brought there.
+        """
+        if not self._remote or self._run.kept_path.exists():
+            return
+        snapshot = _link_all(self._run.folder)
+        try:
+            self._send(snapshot)
+        finally:
+            shutil.rmtree(snapshot, ignore_errors=True)
+
     def keep(self) -> None:
         """Copy the run as it is now, in the background; of several states that wait, the newest is enough."""
         if not self._remote:
@@ -65,7 +79,8 @@ class Keeper:
         """Wait until the last state is there.
 
         Raises:
-            OSError: it could not be brought there; it is whole on this machine.
+            OSError: it could not be brought there; it is whole on this machine. Where the reason passes, such as a
+                network that is gone for a while, it is a ConnectionError.
         """
         for _ in range(_TRIES):
             with self._wake:
@@ -76,9 +91,10 @@ class Keeper:
             if isinstance(error, OtherMachineError):
                 break
             self.keep()
-        raise OSError(
+        kind = ConnectionError if isinstance(error, ConnectionError) else OSError
+        raise kind(
             f"{self._run.remote}: the run could not be kept there ({error}). It is whole in {self._run.folder}: "
-            f"nothing is lost while this machine lives. Fix that, then run this cell again: only the copy is made."
+            f"nothing is lost while this machine lives. Fix that, then run this again: only the copy is made."
         ) from error
 
     def close(self) -> None:

@@ -53,7 +53,8 @@ def explained(
         PermissionError: nobody is signed in, or this account, project or organisation does not allow it.
         FileNotFoundError: there is no such file or bucket.
         ValueError: there is no such project, location or account.
-        OSError: Cloud Storage did not answer, or not as it should.
+        ConnectionError: it could not be reached or did not do it, for a reason that passes, as often as it was tried.
+        OSError: it answered as it should not, which stays.
         ModuleNotFoundError: google-cloud-storage is not installed.
     """
     asked = _Asked(address(where), project, location)
@@ -112,6 +113,8 @@ def _meaning(error: Any, asked: _Asked) -> Meaning:
     if isinstance(error, auth.DefaultCredentialsError) or "anonymous caller" in text.lower():
         client.forget()
         return PermissionError, "nobody is signed in to Google Cloud", _SIGN_IN
+    if isinstance(error, auth.RefreshError) and isinstance(error.__cause__, auth.TransportError):
+        return ConnectionError, "Google could not be reached", _AGAIN  # whoever gives the sign-in did not answer
     if isinstance(error, auth.RefreshError | api.Unauthorized):
         client.forget()
         return PermissionError, "the sign-in to Google Cloud is no longer valid", _SIGN_IN
@@ -119,16 +122,17 @@ def _meaning(error: Any, asked: _Asked) -> Meaning:
         fix = "Something on the way changes them: try another network, or without a proxy"
         return OSError, f"its bytes arrive with a wrong checksum, each of {client.TRIES} times", fix
     if not isinstance(error, api.GoogleAPICallError):
-        return OSError, "Google could not be reached", _AGAIN
+        return ConnectionError, "Google could not be reached", _AGAIN
     for look in (_of_project, _forbidden, _missing):
         if meaning := look(error, text, asked):
             return meaning
     if error.code == 429:
         fix = "Wait some minutes and run it again; where it stays, ask for more quota or use fewer threads"
-        return OSError, "Cloud Storage has too many requests of this project", fix
+        return ConnectionError, "Cloud Storage has too many requests of this project", fix
     if error.code in (409, 412):
         return OSError, "somebody else changed it at the same time", "Try again"
-    return OSError, "Cloud Storage did not do it", _AGAIN
+    passes = error.code == 408 or (error.code or 0) >= 500
+    return ConnectionError if passes else OSError, "Cloud Storage did not do it", _AGAIN
 
 
 def _of_project(error: Any, text: str, asked: _Asked) -> Meaning | None:
