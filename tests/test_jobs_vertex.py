@@ -190,7 +190,12 @@ def test_tpus_train_on_one_machine_and_are_judged_by_another_without(plan: Plan)
     assert pools[1:3] == [{}, {}]
     assert pools[3]["machineSpec"] == {"machineType": "n1-standard-16"}
     assert "10 on each of 4 chips" in str(found)
-    assert "names JAX and PyTorch" in str(plan(chief="ct6e-standard-1t", workers=0, image=image))
+    assert "Google names nightly builds alone for these TPUs" in str(
+        plan(chief="ct6e-standard-1t", workers=0, image=image)
+    )
+    newest = plan(chief="tpu7x-standard-4t", workers=0, image=image)
+    assert newest.job["jobSpec"]["workerPoolSpecs"][0]["machineSpec"]["tpuTopology"] == "2x2x1"
+    assert "Google names JAX, and not TensorFlow, for these TPUs" in str(newest)
 
 
 def test_what_only_vertex_can_know_is_a_note(plan: Plan) -> None:
@@ -212,6 +217,10 @@ def test_every_machine_of_the_table_is_one_that_the_schema_knows() -> None:
             name = f"n1-{'highmem' if cpus == 2 else 'standard'}-{cpus}"
             for count in counts:
                 assert not list(machines.problems(machines.read(f"{name}+{count}x{short}"), "chief")), name
+    assert not list(machines.problems(machines.read("n1-highcpu-64+4xP100"), "chief"))
+    assert list(
+        machines.problems(machines.read("n1-standard-64+4xP100"), "chief")
+    )  # it has more memory than they serve
 
 
 def test_batches_that_fit_are_found() -> None:

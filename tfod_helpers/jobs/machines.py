@@ -1,10 +1,10 @@
 """The machines that Vertex AI has for trainings: which accelerators each can hold, and how many.
 
-Sources: https://cloud.google.com/vertex-ai/docs/training/configure-compute,
-https://cloud.google.com/compute/docs/gpus and https://cloud.google.com/compute/docs/accelerator-optimized-machines. The
-names of accelerators are those of the API's ``AcceleratorType``. Machines with Arm processors (a4x) are left out, since
-TensorFlow's GPU builds for Linux on Arm are no part of the tested set; so are TPUs before v5e, which no longer take new
-jobs.
+Every row is as in the lists "Machine types", "Valid numbers of GPUs for each machine type" and "TPUs" of
+https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/training/configure-compute, which was
+https://cloud.google.com/vertex-ai/docs/training/configure-compute, as of 2026. The names of accelerators are those of
+the API's ``AcceleratorType``. Left out are machines with Arm processors (a4x), since TensorFlow's GPU builds for
+Linux on Arm are no part of the tested set, and TPU v2 and v3 (cloud-tpu), which go by other fields.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 from tfod_helpers.problems import Problem, did_you_mean
 
 _FORM = "such as 'g2-standard-8', 'n1-standard-8+T4', 'n1-standard-16+2xT4' or 'ct5lp-hightpu-4t'"
-_SOURCE = "https://cloud.google.com/vertex-ai/docs/training/configure-compute lists them."
+_PAGE = "https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/training/configure-compute"
+_SOURCE = f"{_PAGE} lists them."
 SHORT = {
     "T4": "NVIDIA_TESLA_T4",
     "P4": "NVIDIA_TESLA_P4",
@@ -51,9 +52,10 @@ _FEW = (1, 2, 4)
 _ATTACHED: dict[str, dict[int, tuple[int, ...]]] = {
     "T4": {2: _FEW, 4: _FEW, 8: _FEW, 16: _FEW, 32: (2, 4), 64: (4,), 96: (4,)},
     "P4": {2: _FEW, 4: _FEW, 8: _FEW, 16: _FEW, 32: (2, 4), 64: (4,), 96: (4,)},
-    "P100": {2: _FEW, 4: _FEW, 8: _FEW, 16: _FEW, 32: (2, 4)},
+    "P100": {2: _FEW, 4: _FEW, 8: _FEW, 16: _FEW, 32: (2, 4)},  # Google supports it until 15 September 2026
     "V100": {2: (1, 2, 4, 8), 4: (1, 2, 4, 8), 8: (1, 2, 4, 8), 16: (2, 4, 8), 32: (4, 8), 64: (8,), 96: (8,)},
 }
+_ALSO_ATTACHED = {("n1-highcpu-64", "P100"): (4,)}  # four of them give up to 64 CPUs, but 208 GB of memory at most
 # Machine type -> chips, and how they are wired; more of them than one machine holds are a slice of several (a pod).
 _TPU = {
     "ct5lp-hightpu-1t": (1, "1x1"),
@@ -62,15 +64,23 @@ _TPU = {
     "ct6e-standard-1t": (1, "1x1"),
     "ct6e-standard-4t": (4, "2x2"),
     "ct6e-standard-8t": (8, "2x4"),
+    "tpu7x-standard-4t": (4, "2x2x1"),
+}
+# Family of TPUs that may not take the TensorFlow of the image -> what that page says.
+NEWER_TPUS = {
+    "ct6e": "of TensorFlow, Google names nightly builds alone",
+    "tpu7x": "Google names JAX, and not TensorFlow,",
 }
 _PLAIN = {
     *(f"n1-standard-{cpus}" for cpus in (4, 8, 16, 32, 64, 96)),
     *(f"n1-highmem-{cpus}" for cpus in (2, 4, 8, 16, 32, 64, 96)),
     *(f"n1-highcpu-{cpus}" for cpus in (16, 32, 64, 96)),
-    *(f"e2-{kind}-{cpus}" for kind in ("standard", "highmem") for cpus in (4, 8, 16)),
+    *(f"e2-standard-{cpus}" for cpus in (4, 8, 16, 32)),
+    *(f"e2-highmem-{cpus}" for cpus in (2, 4, 8, 16)),
     *(f"e2-highcpu-{cpus}" for cpus in (16, 32)),
-    "e2-standard-32",
-    *(f"n2-{kind}-{cpus}" for kind in ("standard", "highmem") for cpus in (4, 8, 16, 32, 48, 64, 80)),
+    *(f"n4-{kind}-{cpus}" for kind in ("standard", "highmem", "highcpu") for cpus in (2, 4, 8, 16, 32, 48, 64, 80)),
+    *(f"n2-standard-{cpus}" for cpus in (4, 8, 16, 32, 48, 64, 80)),
+    *(f"n2-highmem-{cpus}" for cpus in (2, 4, 8, 16, 32, 48, 64, 80)),
     *(f"n2-highcpu-{cpus}" for cpus in (16, 32, 48, 64, 80)),
     *(f"c2-standard-{cpus}" for cpus in (4, 8, 16, 30, 60)),
     *(f"m1-ultramem-{cpus}" for cpus in (40, 80, 160)),
@@ -177,6 +187,7 @@ def _misplaced(machine: Machine, where: str) -> Iterator[Problem]:
         return
     family, _, cpus = machine.type.partition("-")
     counts = _ATTACHED.get(short, {}).get(int(cpus.rpartition("-")[2]), ()) if family == "n1" else ()
+    counts = _ALSO_ATTACHED.get((machine.type, short), counts)
     if not counts:
         what = f"{machine.type} cannot hold {machine.accelerator}"
         yield Problem(where=where, what=what, fix=f"Give {_holders(short)}.")

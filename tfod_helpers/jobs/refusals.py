@@ -188,6 +188,10 @@ def _of_machine(status: int, text: str, reason: str, asked: Asked) -> Meaning | 
             why,
         )
     if int(code[1]) in (TAKEN_AWAY, _CRASHED):
-        what = f"machines were taken away more often than Vertex AI starts a job again ({text})"
-        return RuntimeError, what, "Submit it again: it goes on from the last checkpoint; spot=False keeps machines"
+        what = "machines were taken away, or the bucket did not answer, more often than Vertex AI starts a job again"
+        return (
+            RuntimeError,
+            f"{what} ({text})",
+            "Submit it again: it goes on from the last checkpoint; spot=False keeps machines",
+        )
     return RuntimeError, f"the training ended with exit code {code[1]} ({text})", why

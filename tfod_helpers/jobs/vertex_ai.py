@@ -164,9 +164,9 @@ def _of_team(team: Team, workers: int, hours: float) -> Iterator[Problem]:
     if workers > 0 and "chief" in team and team["chief"][1].is_tpu:
         what = f"{workers} were asked for beside a chief with TPUs, and TensorFlow trains on those of one machine"
         yield Problem(where="workers", what=what, fix="Give workers=0, and a machine with more chips, or GPUs.")
-    if team.get("chief", (0, Machine("")))[1].type.startswith("ct6e"):
-        what = "Google names JAX and PyTorch for TPU v6e in Vertex AI, and not TensorFlow, so that it may not start"
-        fix = "TPU v5e (ct5lp-hightpu-...) is the newest that it names for TensorFlow."
+    if named := machines.NEWER_TPUS.get(team.get("chief", (0, Machine("")))[1].type.partition("-")[0]):
+        what = f"{named} for these TPUs, so that the training may not start"
+        fix = "TPU v5e (ct5lp-hightpu-...) is the newest for which it names TensorFlow as it is published."
         yield Problem(where="chief", what=what, fix=fix, severity="warning")
     if not 0 < hours <= _MOST_HOURS:
         what = f"{hours:g} is not more than 0 and at most {_MOST_HOURS}, as long as Vertex AI lets a job run"
