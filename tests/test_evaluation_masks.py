@@ -163,9 +163,9 @@ def test_encoded_masks_count_as_their_pixels() -> None:
     for one in found:
         around = np.array([[0, 0, 499, 499]] * len(one)).reshape(-1, 4)
         compact.append(replace(one, mask=sv.CompactMask.from_dense(one.mask, around, (500, 500))))
-    encoded = [
-        replace(evaluation.encode_masks(one, image), mask=None) for one, image in zip(found, dataset, strict=True)
-    ]
+    encoded = [evaluation.only_encoded(one, image) for one, image in zip(found, dataset, strict=True)]
+    assert all(one.mask is None for one in encoded)
+    assert all(one.mask is not None for one in found)
     for same in (compact, encoded):
         assert evaluation.score(dataset, same, resamples=0).masks.coco == expected.masks.coco
 
@@ -178,7 +178,7 @@ def test_masks_that_do_not_fit_are_refused() -> None:
         evaluation.score(dataset, small)
     with pytest.raises(ValueError, match=r"2.jpg: its detections have no masks, and others do"):
         evaluation.score(dataset, [*found[:2], replace(found[2], mask=None), found[3]])
-    codes = [evaluation.encode_masks(one, image) for one, image in zip(found, dataset, strict=True)]
+    codes = [evaluation.only_encoded(one, image) for one, image in zip(found, dataset, strict=True)]
     codes[1].data["rle"][1] = b"PPPP100"
     with pytest.raises(ValueError, match=r"1.jpg, detection 2: its mask is no run-length encoding of 500 x 500 pixels"):
         evaluation.score(dataset, codes)

@@ -189,7 +189,7 @@ def test_a_run_that_was_deleted_there_begins_anew(home: str, capsys: pytest.Capt
     before = kept(run, 1)
     place = remote.of(run.remote)
     assert place
-    for name in place.sizes():
+    for name in place.files():
         place.delete(name)
     assert open_run(f"{home}/first").read_manifest() == {}
     assert "a new one begins" in capsys.readouterr().out
@@ -318,7 +318,7 @@ def test_a_place_that_fails_does_not_stop_the_training(
     keeper.finish()
     there = remote.of(run.remote)
     assert there
-    assert there.sizes().keys() == contents(run.folder).keys()
+    assert there.files().keys() == contents(run.folder).keys()
 
 
 @pytest.mark.parametrize("home", ["drive"], indirect=True)
@@ -370,7 +370,7 @@ def test_a_missing_run_is_not_made(home: str) -> None:
     assert not find_run(f"{home}/none").folder.exists()
     there = remote.of(home)
     assert there
-    assert there.sizes() == {}
+    assert there.files() == {}
 
 
 # --- read while it is written ---------------------------------------------------------------------

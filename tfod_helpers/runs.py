@@ -144,23 +144,12 @@ def _settings(run: Run) -> dict[str, Any]:
     """Return a run's settings under their dotted names; lists are hashable tuples."""
     try:
         nested = yaml.safe_load(run.config_path.read_text(encoding="utf-8"))
-        flat: dict[str, Any] = {}
-        _flatten("", nested["task"], flat, "task")
-        _flatten("", nested["trainer"], flat, "trainer")
+        flat = keys.flatten({part: nested[part] for part in ("task", "trainer")})
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise ValueError(
             f"{run.config_path}: not the settings of a run ({error}). Restore the file, or move the run away."
         ) from error
-    return flat
-
-
-def _flatten(prefix: str, value: Any, flat: dict[str, Any], name: str) -> None:
-    name = f"{prefix}.{name}" if prefix else name
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            _flatten(name, inner, flat, key)
-    else:
-        flat[name] = tuple(value) if isinstance(value, list) else value
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in flat.items()}
 
 
 def _check_same_photos(folder: storage.AnyPath, settings: dict[str, dict[str, Any]]) -> None:

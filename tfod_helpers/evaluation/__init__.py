@@ -12,7 +12,7 @@ from tfod_helpers.evaluation.confidence import Calibration
 from tfod_helpers.evaluation.counting import count
 from tfod_helpers.evaluation.forecast import forecast, would_more_help
 from tfod_helpers.evaluation.label_errors import label_errors
-from tfod_helpers.evaluation.masks import encode_masks
+from tfod_helpers.evaluation.masks import only_encoded
 from tfod_helpers.evaluation.matching import match
 from tfod_helpers.evaluation.mistakes import BACKGROUND, MISSED, mistakes
 from tfod_helpers.evaluation.naming import by_name
@@ -33,13 +33,13 @@ __all__ = [
     "by_name",
     "count",
     "difference",
-    "encode_masks",
     "evaluate",
     "flatten",
     "forecast",
     "label_errors",
     "match",
     "mistakes",
+    "only_encoded",
     "score",
     "would_more_help",
 ]

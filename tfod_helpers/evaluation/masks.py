@@ -45,6 +45,23 @@ def encode_masks(found: sv.Detections, image: LabelledImage) -> sv.Detections:
     return made
 
 
+def only_encoded(found: sv.Detections, image: LabelledImage) -> sv.Detections:
+    """Return the detections of an image as `encode_masks` does, without the masks themselves, which fill the memory.
+
+    Args:
+        found: with masks as `encode_masks` takes them, or without.
+        image: the image.
+
+    Raises:
+        ValueError: the masks are not of the image's size.
+    """
+    if found.mask is None:
+        return found
+    made = copy.copy(encode_masks(found, image))
+    made.mask = None
+    return made
+
+
 def all_encoded(dataset: Dataset, detections: Sequence[sv.Detections]) -> Sequence[sv.Detections]:
     """Return the detections of all images as `encode_masks` does; themselves where none has a mask that is not encoded.
 

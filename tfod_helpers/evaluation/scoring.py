@@ -68,13 +68,12 @@ def evaluate(
     took: list[tuple[int, float]] = []
     with tqdm(total=len(dataset), unit="image", desc="evaluating", delay=1) as bar, ThreadPoolExecutor() as pool:
         for start in range(0, len(dataset), batch_size):
-            pixels = list(pool.map(LabelledImage.pixels, dataset[start : start + batch_size]))
+            images = dataset[start : start + batch_size]
+            pixels = list(pool.map(LabelledImage.pixels, images))
             started = time.perf_counter()
             found = detector.detect(pixels, threshold=0.0)
             took.append((len(pixels), time.perf_counter() - started))
-            for one, image in zip(found, dataset[start : start + batch_size], strict=True):
-                detections.append(masks.encode_masks(one, image))
-                detections[-1].mask = None  # a hundred masks of each photo's size would fill the memory
+            detections += [masks.only_encoded(one, image) for one, image in zip(found, images, strict=True)]
             bar.update(len(pixels))
     result = score(dataset, detections, label_map=label_map, resamples=resamples, seed=seed)
     return replace(result, speed=_speed(took))

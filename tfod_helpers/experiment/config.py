@@ -312,17 +312,7 @@ def _describe_backbone(backbone: Any, preset: Preset) -> None:
 
 def flatten(config: ExperimentConfig) -> dict[str, Any]:
     """Return every setting under its dotted name."""
-    flat: dict[str, Any] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict) and value:
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else key, inner)
-        else:
-            flat[prefix] = value
-
-    walk("", config.as_dict())
-    return flat
+    return keys.flatten(config.as_dict())
 
 
 def assign(config: ExperimentConfig, settings: Mapping[str, Any]) -> None:

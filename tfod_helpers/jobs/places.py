@@ -40,7 +40,7 @@ def problems(settings: Mapping[str, Any], run: str, region: str, allow_far: bool
             found[which] = records.of_pattern(pattern)
         except (FileNotFoundError, ValueError) as error:
             yield Problem(where=f"the {which} records", what=str(error).rstrip("."), fix="The machines need them.")
-    classes = LabelMap(settings_of.flatten(settings)[keys.CLASS_NAMES])
+    classes = LabelMap(keys.flatten(settings)[keys.CLASS_NAMES])
     for which, one in found.items():
         if one.label_map != classes:
             what = f"they have the classes {one.label_map.describe()}, and the config {classes.describe()}"

@@ -36,7 +36,7 @@ def read(config: ExperimentConfig | storage.AnyPath) -> dict[str, Any]:
         found = yaml.safe_load(storage.read_bytes(where).decode())
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{where}: not an experiment config ({error}). Give one that experiment.save wrote.") from None
-    flat = flatten(found) if isinstance(found, dict) else {}
+    flat = keys.flatten(found) if isinstance(found, dict) else {}
     if keys.BATCH_SIZE not in flat or flat.get(keys.PRESET) not in presets.PRESETS:
         raise ValueError(f"{where}: not an experiment config that this version wrote. Write it with experiment.save.")
     return found
@@ -47,17 +47,9 @@ def write(settings: Mapping[str, Any]) -> bytes:
     return yaml.safe_dump(dict(settings), sort_keys=False).encode()
 
 
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the settings by their dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
-
-
 def records_of(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the patterns of the records: ``train`` and ``validation``."""
-    flat = flatten(settings)
+    flat = keys.flatten(settings)
     return {"train": flat[keys.TRAIN_RECORDS], "validation": flat[keys.VALIDATION_RECORDS]}
 
 
@@ -73,7 +65,7 @@ def problems(settings: Mapping[str, Any], run: str, replicas: int) -> Iterator[P
     if not storage.is_remote(run) or not storage.bucket_and_name(run)[1]:
         what = f"{run!r} is no folder in a bucket, and the machines have to keep the run where all of them reach it"
         yield Problem(where="run", what=what, fix=f"Give one such as {bucket}; bucket.ensure makes a bucket.")
-    flat = flatten(settings)
+    flat = keys.flatten(settings)
     for which, pattern in records_of(settings).items():
         if not storage.is_remote(pattern):
             key = keys.TRAIN_RECORDS if which == "train" else keys.VALIDATION_RECORDS
@@ -96,7 +88,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], finished: boo
     Records are told apart by what is in them, and not by where they lie. A training that is not finished may go on in
     batches of another size.
     """
-    old, new = flatten(before), flatten(now)
+    old, new = keys.flatten(before), keys.flatten(now)
     free = {keys.TRAIN_RECORDS, keys.VALIDATION_RECORDS}
     if not finished and old.get(keys.BATCH_SIZE) != new.get(keys.BATCH_SIZE):
         free |= set(keys.FOLLOWING_BATCH)

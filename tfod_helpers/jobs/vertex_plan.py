@@ -175,7 +175,7 @@ class VertexPlan:
         return Asked(self._where, self.project, self.region, self.image, safe)
 
     def __str__(self) -> str:
-        batch, replicas = settings_of.flatten(self.settings)[keys.BATCH_SIZE], replicas_of(self.team)
+        batch, replicas = keys.flatten(self.settings)[keys.BATCH_SIZE], replicas_of(self.team)
         rows = [(role, f"{count} x {machine}") for role, (count, machine) in self.team.items()]
         rows += [("each step", f"{batch} photos, {batch // replicas} on each of {replicas} chips")]
         rows += [("image", self.image), ("run", self.run), ("machines are", self._kind())]

@@ -1,8 +1,10 @@
-"""The names of the settings of an experiment config that more than one module uses, each written once."""
+"""The names of the settings of an experiment config: the dotted ones, and those that more than one module uses."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 PRESET = "task.preset"
 CLASS_NAMES = "task.class_names"
@@ -63,3 +65,17 @@ DATA = (
     MAX_BOXES,
     REASONS,
 )
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by their dotted names.
+
+    Args:
+        settings: name -> value, or a dictionary of more of them; an empty one counts as a value.
+        prefix: what each name begins with.
+    """
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        nested = isinstance(value, dict) and value
+        flat |= flatten(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+    return flat

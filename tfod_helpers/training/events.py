@@ -21,7 +21,7 @@ from tfod_helpers.training.history import PLANNED
 from tfod_helpers.training.hooks import Hook, Row
 
 SHOWN = 6  # photos of each set
-PHOTOS = "true (green) and predicted (orange)"  # what they are called
+_PHOTOS = "true (green) and predicted (orange)"  # what they are called
 _TRUE, _PREDICTED = (40, 200, 80), (255, 140, 0)  # green and orange, as a colour-blind reader tells them apart too
 _LEAST = 0.3  # confidence of a drawn detection
 
@@ -42,8 +42,10 @@ class Events(Hook):
 
     def on_evaluation(self, step: int, found: list[sv.Detections]) -> None:
         """Write photos with their true boxes (green) and the predicted ones (orange, with confidence)."""
-        self._write_photos("train", step, self._train, self._train.detect())
-        self._write_photos("validation", step, self._validation, found)
+        of_each = {"train": (self._train, self._train.detect()), "validation": (self._validation, found)}
+        for which, (photos, detections) in of_each.items():
+            with self._writers[which].as_default(step=step):
+                write_photos(photos, detections)
 
     def on_steps(self, rows: Sequence[Row]) -> None:
         """Write the last row of the history; AP and AP50 are of the validation photos."""
@@ -58,20 +60,21 @@ class Events(Hook):
         for writer in self._writers.values():
             writer.flush()
 
-    def _write_photos(self, which: str, step: int, photos: PhotoSet, found: list[sv.Detections]) -> None:
-        names = photos.dataset.label_map.names
-        shown = which_are_shown(len(found))
-        drawn = [draw(photos.dataset[n], photos.letterboxed[n], found[n], names) for n in shown]
-        with self._writers[which].as_default(step=step):
-            tf.summary.image(PHOTOS, np.stack(drawn), max_outputs=len(drawn))
-
 
 def which_are_shown(count: int) -> list[int]:
     """Return the numbers of the photos of a set that are shown, evenly spaced."""
     return np.linspace(0, count - 1, min(SHOWN, count)).astype(int).tolist()
 
 
-def draw(image: LabelledImage, photo: Letterboxed, found: sv.Detections, names: Sequence[str]) -> np.ndarray:
+def write_photos(photos: PhotoSet, found: Sequence[sv.Detections]) -> None:
+    """Write those of a set's photos that are shown, with true and predicted boxes, to the event file that is open."""
+    names = photos.dataset.label_map.names
+    shown = which_are_shown(len(found))
+    drawn = [_draw(photos.dataset[n], photos.letterboxed[n], found[n], names) for n in shown]
+    tf.summary.image(_PHOTOS, np.stack(drawn), max_outputs=len(drawn))
+
+
+def _draw(image: LabelledImage, photo: Letterboxed, found: sv.Detections, names: Sequence[str]) -> np.ndarray:
     """Return a photo as the model sees it with its true and predicted boxes: uint8, (side, side, 3)."""
     picture = Image.fromarray(photo.pixels)
     canvas = ImageDraw.Draw(picture)

@@ -233,16 +233,11 @@ class _Judge:
             images = self._photos.dataset[start : start + _BATCH]
             seen = [self._photos.letterboxed[start + number] for number in range(len(images))]
             batch = self._detector.detect_letterboxed(seen)
-            found += [evaluation.encode_masks(one, image) for one, image in zip(batch, images, strict=True)]
-            for one in found[start:]:
-                one.mask = None
+            found += [evaluation.only_encoded(one, image) for one, image in zip(batch, images, strict=True)]
         return found
 
     def write_events(self, folder: str, step: int, result: Evaluation) -> None:
         """Write what TensorBoard shows of a model into an event file of its own, under the training's own names."""
-        photos, names = self._photos, self._photos.dataset.label_map.names
-        shown = np.linspace(0, len(photos.letterboxed) - 1, min(events.SHOWN, len(photos.letterboxed))).astype(int)
-        draw = lambda n: events.draw(photos.dataset[n], photos.letterboxed[n], result.detections[n], names)  # noqa: E731
         writer = tf.summary.create_file_writer(folder, filename_suffix=f".step-{step}")
         with contextlib.closing(writer), writer.as_default(step=step):
             for name in _SHOWN:
@@ -254,7 +249,7 @@ class _Judge:
                 tf.summary.scalar("mask ap50", result.masks.ap50)
             for label, ap in result.per_class["ap"].items():
                 tf.summary.scalar(f"ap by class/{label}", ap)
-            tf.summary.image(events.PHOTOS, np.stack([draw(n) for n in shown]), max_outputs=len(shown))
+            events.write_photos(self._photos, result.detections)
 
 
 def _facts(run: Run, model: dict[str, Any], result: Evaluation, mark: str) -> dict[str, Any]:

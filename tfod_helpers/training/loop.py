@@ -36,9 +36,7 @@ _MEASURED = 100  # steps before the number of steps is fitted to the time there 
 _SPARE = 0.95  # share of the time that is planned for; the rest is for what varies
 _EXPLODED = 30.0  # times the median of the losses so far
 _ABSURD = 1e6  # a detector begins below 100; whatever was before, from here on it learns nothing
-_NOTICE = (
-    10.0  # seconds that steps may take until a machine looks whether it is taken away; 30 are given on Google Cloud
-)
+_NOTICE = 10.0  # seconds of steps until a machine looks whether it is taken away; Google Cloud gives 30 of notice
 
 
 class Training:
@@ -78,20 +76,19 @@ class Training:
 
     def begin(self, machine: dict[str, Any]) -> History:
         """Evaluate and save the model as it is before the first step; where steps were made, change nothing."""
-        self.start(machine)
-        if not self.steps.done and not self.rows:
-            no_step = {"loss": math.nan, "learning_rate": 0.0, PLANNED: self.total, "steps_per_second": math.nan}
-            self.rows = [{"step": 0, **no_step, **self._evaluate(0)}]
-            self._save()
+        with self._under_way(machine):
+            if not self.steps.done and not self.rows:
+                no_step = {"loss": math.nan, "learning_rate": 0.0, PLANNED: self.total, "steps_per_second": math.nan}
+                self.rows = [{"step": 0, **no_step, **self._evaluate(0)}]
+                self._save()
         return self._end()
 
     def go(self, machine: dict[str, Any]) -> History:
         """Train to the end, and return what happened; `machine` is what the run is to remember of this one."""
-        self.start(machine)
-        if self.machines.writes:
-            self.hooks.append(progress(self.total, self.steps.done))
         try:
-            with resuming.stoppable(together=self.machines.count > 1) as stop:
+            with self._under_way(machine), resuming.stoppable(together=self.machines.count > 1) as stop:
+                if self.machines.writes:
+                    self.hooks.append(progress(self.total, self.steps.done))
                 try:
                     while not self._is_over():
                         self._advance(stop)
@@ -105,9 +102,6 @@ class Training:
                 f"A batch of {batch} images of {side} pixels does not fit into the memory of this device. "
                 f"{smaller_batch(self.config)}"
             ) from error
-        finally:
-            for hook in self.hooks:
-                hook.on_end()
         return self._end()
 
     def what_is_saved(self) -> str:
@@ -117,19 +111,29 @@ class Training:
         )
         return f"{kept}. {resuming.how_to_go_on(self.machines.count)}"
 
+    @contextlib.contextmanager
+    def _under_way(self, machine: dict[str, Any]) -> Iterator[None]:
+        """Start, and end the hooks whatever happens."""
+        self.start(machine)
+        try:
+            yield
+        finally:
+            for hook in self.hooks:
+                hook.on_end()
+
     def start(self, machine: dict[str, Any]) -> None:
         """Resume from the last checkpoint, or fill the model with its first weights."""
         if self.machines.from_first(lambda: bool(self.checkpoints.checkpoints)):
             self._freeze()
             self.steps.prepare(self.machines)
-        if not self.machines.from_first(lambda: resuming.restore(self.steps, self.checkpoints)):
+            self.machines.from_first(lambda: resuming.restore(self.steps, self.checkpoints))
+            self._resume(machine)
+        else:
             loaded = weights.load_for(self.steps.model, self.config.task)
             self.machines.from_first(lambda: self._write_first(machine, loaded))
             if self.steps.average:
                 self.steps.average.reset()
             self._freeze()
-        else:
-            self._resume(machine)
         self.steps.share(self.machines)
 
     def _freeze(self) -> None:
@@ -179,8 +183,6 @@ class Training:
 
     def _end(self) -> History:
         """Bring the run to where it is kept, and return what happened; the machines end when all have come to this."""
-        for hook in self.hooks:
-            hook.on_end()
 
         def finish() -> dict[str, Any]:
             self.keeper.finish()
@@ -217,9 +219,8 @@ class Training:
 
     def _is_asked(self, asked: Stop) -> bool:
         """Return, on all machines alike, whether one of them is taken away; the first says how long a loop may be."""
-        signals, self.loop = self.machines.total(
-            [int(asked.signal > 0), self._longest() if self.machines.writes else 0]
-        )
+        mine = [int(asked.signal > 0), self._longest() if self.machines.writes else 0]
+        signals, self.loop = self.machines.total(mine)
         return signals > 0
 
     def _longest(self) -> int:
@@ -290,9 +291,8 @@ class Training:
         one = 1 / self.rows[-1]["steps_per_second"]
         left = minutes * 60 * _SPARE - sum(self.seconds.values())
         left -= keys.EVALUATIONS * self.seconds["evaluating"]
-        self._plan(
-            self.machines.from_first(lambda: self.steps.done + max(1, int(left / one)))
-        )  # by one machine's clock
+        fits = lambda: self.steps.done + max(1, int(left / one))  # noqa: E731
+        self._plan(self.machines.from_first(fits))  # by one machine's clock
         epochs = self.total * self.config.task.train_data.global_batch_size / images
         if self.machines.writes:
             tqdm.write(

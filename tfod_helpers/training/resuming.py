@@ -16,26 +16,24 @@ from tfod_helpers.files.run_folder import Run
 from tfod_helpers.training.steps import Steps
 
 
-def restore(steps: Steps, manager: tf.train.CheckpointManager) -> bool:
-    """Fill model, optimizer and average from the newest checkpoint that can be read; return whether there is one.
+def restore(steps: Steps, manager: tf.train.CheckpointManager) -> None:
+    """Fill model, optimizer and average from the newest checkpoint that can be read; there is at least one.
 
     Raises:
-        ValueError: there are checkpoints, and none of them can be read.
+        ValueError: none of them can be read.
     """
     reason = ""
     for prefix in reversed(manager.checkpoints):
         try:
             steps.checkpoint.restore(prefix).assert_existing_objects_matched()
-            return True
+            return
         except (tf.errors.OpError, LookupError, AssertionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0][:200]
+            reason = (str(error) or type(error).__name__).splitlines()[0][:200]
             tqdm.write(f"{prefix}: this checkpoint cannot be read ({reason}), so the one before it is taken.")
-    if reason:
-        raise ValueError(
-            f"{manager.directory}: none of the checkpoints can be read ({reason}). Copy the folder from where it is "
-            f"whole, or delete it to train from the start."
-        )
-    return False
+    raise ValueError(
+        f"{manager.directory}: none of the checkpoints can be read ({reason}). Copy the folder from where it is "
+        f"whole, or delete it to train from the start."
+    )
 
 
 def continue_schedule(steps: Steps, total: int, batch: int, *, fitted: bool) -> int:

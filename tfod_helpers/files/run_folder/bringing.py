@@ -16,12 +16,12 @@ from typing import Any
 from tqdm import tqdm
 
 from tfod_helpers.files import workspace
-from tfod_helpers.files.run_folder.remote import RemoteFolder, Version
+from tfod_helpers.files.run_folder.remote import OwnFolder, RemoteFolder, Version
 from tfod_helpers.files.run_folder.run import Checkpoint, Run
 
-SMALL = ("config.yaml", "history.csv", "label_map.pbtxt")  # beside run.json, what every reader may look at
 EVALUATIONS = "evaluations/"
-_MANIFEST, _NEWEST = "run.json", "checkpoints/checkpoint"
+MANIFEST, _NEWEST = "run.json", "checkpoints/checkpoint"
+SMALL = ("config.yaml", "history.csv", "label_map.pbtxt")  # beside the manifest, what every reader may look at
 _NAMED = re.compile(r'^model_checkpoint_path: "(.*)"')  # as TensorFlow writes it first into that file
 _LOOKS = 30  # at a run whose files go again and again, before a reader gives up
 
@@ -39,16 +39,16 @@ def bring(place: RemoteFolder, folder: Path, checkpoint: Checkpoint | None) -> N
         OSError: the run could not be fetched, or changes faster than that.
     """
     for number in range(_LOOKS):
-        text = place.read(_MANIFEST)
+        text = place.read(MANIFEST)
         if text is None:
             return
         files, models = place.files(), [f"models/{one}" for one in _models(parsed(text, place.address))]
         names = [name for name in files if name in SMALL or name.startswith(EVALUATIONS)]
         whole = _get(place, folder, files, [*names, *(f"{model}.index" for model in models)], number)
-        _write(folder / _MANIFEST, text)
+        _write(folder / MANIFEST, text)
         if checkpoint is not None and (chosen := _found(Run(folder), checkpoint)):
             whole &= _get(place, folder, files, _shards(files, f"models/{chosen}"), number)
-        if whole or place.read(_MANIFEST) == text:  # what is missing was deleted by hand
+        if whole or place.read(MANIFEST) == text:  # what is missing was deleted by hand
             remove_all_but(folder, files)
             return
     raise _too_busy(place)
@@ -63,15 +63,15 @@ def bring_all(place: RemoteFolder, folder: Path) -> None:
     """
     for number in range(_LOOKS):
         # In this order: what they name is there when the files are listed.
-        text, newest = place.read(_MANIFEST) or b"{}", place.read(_NEWEST)
+        text, newest = place.read(MANIFEST) or b"{}", place.read(_NEWEST)
         files = place.files()
-        _get(place, folder, files, [name for name in files if name not in (_MANIFEST, _NEWEST)], number)
-        _write(folder / _MANIFEST, text)
+        _get(place, folder, files, [name for name in files if name not in (MANIFEST, _NEWEST)], number)
+        _write(folder / MANIFEST, text)
         if newest is not None:
             _write(folder / _NEWEST, newest)
         named = [f"models/{one}" for one in _models(parsed(text, place.address))]
         named += [f"checkpoints/{one}" for one in _NAMED.findall((newest or b"").decode())]
-        if all(_is_whole(folder, prefix) for prefix in named) or place.read(_MANIFEST) == text:
+        if all(_is_whole(folder, prefix) for prefix in named) or place.read(MANIFEST) == text:
             remove_all_but(folder, files)
             return
     raise _too_busy(place)
@@ -87,18 +87,16 @@ def parsed(text: bytes, address: str) -> dict[str, Any]:
         return json.loads(text)
     except ValueError as error:
         raise ValueError(
-            f"{address}/{_MANIFEST}: not valid JSON ({error}). Restore an older version of the file (Drive: 'Manage "
+            f"{address}/{MANIFEST}: not valid JSON ({error}). Restore an older version of the file (Drive: 'Manage "
             f"versions'), or start a new run in another folder."
         ) from error
 
 
 def remove_all_but(folder: Path, names: Iterable[str]) -> None:
     """Delete the visible files of a folder that are not among some."""
-    kept = {_MANIFEST, _NEWEST, *names}
-    for path in list(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and name.as_posix() not in kept and not any(part.startswith(".") for part in name.parts):
-            path.unlink(missing_ok=True)
+    here = OwnFolder(str(folder))
+    for name in here.files().keys() - {MANIFEST, _NEWEST, *names}:
+        here.delete(name)
 
 
 def _get(place: RemoteFolder, folder: Path, files: Mapping[str, Version], names: Iterable[str], number: int) -> bool:

@@ -8,7 +8,6 @@ state of before, or the one of now.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 import threading
@@ -145,7 +144,7 @@ class Keeper:
                 self._sent[name] = stamp
                 if name == "run.json":
                     self._manifest = files[name].read_bytes()
-        for name in self._remote.sizes():
+        for name in self._remote.files():
             if name.startswith(_OURS) and name not in files:
                 self._remote.delete(name)
                 self._sent.pop(name, None)
@@ -174,14 +173,9 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _link_all(folder: Path) -> Path:
     """Return a hidden folder with links to a folder's files: files that are replaced meanwhile stay as they were."""
     snapshot = Path(tempfile.mkdtemp(prefix=_SNAPSHOT, dir=folder))
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        if any(part.startswith(".") or part.endswith("_temp") for part in name.parts) or not path.is_file():
-            continue
-        (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-            try:
-                os.link(path, snapshot / name)
-            except OSError:  # no links on this file system
-                shutil.copy2(path, snapshot / name)
+    here = remote.OwnFolder(str(folder))
+    for name in here.files():
+        if not any(part.endswith("_temp") for part in name.split("/")):  # where TensorFlow writes first
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                here.get(name, snapshot / name)
     return snapshot

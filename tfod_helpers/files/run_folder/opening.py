@@ -15,8 +15,6 @@ from tfod_helpers.files.run_folder import bringing, remote
 from tfod_helpers.files.run_folder.remote import OwnFolder, RemoteFolder
 from tfod_helpers.files.run_folder.run import Run
 
-_GLANCED = ("run.json", "config.yaml", "history.csv", "label_map.pbtxt")
-
 
 def open_run(folder: storage.AnyPath | Run) -> Run:
     """Return the run kept in ``folder``, making the folder where it is new.
@@ -74,7 +72,7 @@ def runs_in(folder: storage.AnyPath) -> dict[str, Run]:
     found: dict[str, Run] = {}
     for name, version in sorted(place.files().items()):
         run, _, file = name.partition("/")
-        if file in _GLANCED:
+        if file in (bringing.MANIFEST, *bringing.SMALL):
             found.setdefault(run, Run(own_folder("glances", place.address) / run, storage.join(place.address, run)))
             place.get(name, found[run].folder / file, version)
     if not found:
@@ -107,7 +105,7 @@ def is_newer_here(run: Run, text: bytes | None) -> bool:
 
 def _fetch_newer(run: Run, place: RemoteFolder) -> None:
     """Let the folder here hold the newer of the two states; what is set aside is never deleted."""
-    text = place.read("run.json")
+    text = place.read(bringing.MANIFEST)
     if is_newer_here(run, text):
         return
     if text is None:

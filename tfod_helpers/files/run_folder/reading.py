@@ -46,7 +46,7 @@ def reading(folder: storage.AnyPath | Run, checkpoint: Checkpoint | None = None)
     with _state(opening.own_folder("reads", place.address) if place else run.folder) as state:
         if place is None:
             bringing.bring(OwnFolder(str(run.folder)), state, checkpoint)
-        elif opening.is_newer_here(run, place.read("run.json")):
+        elif opening.is_newer_here(run, place.read(bringing.MANIFEST)):
             bringing.bring(OwnFolder(str(run.folder)), state, checkpoint)
             _bring_evaluations(place, state)
         else:

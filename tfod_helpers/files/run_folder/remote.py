@@ -60,10 +60,6 @@ class MountedFolder:
                         found[path.relative_to(self.address).as_posix()] = _stat(path)
         return found
 
-    def sizes(self) -> dict[str, int]:
-        """Return the same files with their sizes in bytes."""
-        return {name: version.size for name, version in self.files().items()}
-
     def read(self, name: str) -> bytes | None:
         """Return what a file holds, or None where it is not there."""
         with contextlib.suppress(FileNotFoundError), mounts.explained(self.address):
@@ -138,10 +134,6 @@ class BucketFolder:
         """See `MountedFolder`."""
         there = storage.versions(self.address)
         return {name: one for name, one in there.items() if not any(part[:1] == "." for part in name.split("/"))}
-
-    def sizes(self) -> dict[str, int]:
-        """See `MountedFolder`."""
-        return {name: version.size for name, version in self.files().items()}
 
     def read(self, name: str) -> bytes | None:
         """See `MountedFolder`."""
