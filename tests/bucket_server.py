@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import base64
 import email
-import http.server
 import json
 import re
-import threading
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from served import JsonHandler, Listening
 
 ME = "tester@example.com"
 LOCATIONS = ("us", "eu", "asia", "nam4", "us-central1", "us-east1", "europe-west4", "europe-west2", "asia-east1")
@@ -78,11 +78,10 @@ class Held:
         return self.resource["iamConfiguration"]
 
 
-class BucketServer:
+class BucketServer(Listening):
     """Cloud Storage, with its projects and buckets.
 
     Attributes:
-        address: of the server.
         projects: id -> number.
         buckets: name -> bucket.
         denied: permissions that the caller lacks.
@@ -103,38 +102,15 @@ class BucketServer:
         self.bodies: list[JSON] = []
         server = self
 
-        class BucketHandler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1  # an answer in one piece: in two, the second waits for the first to be acknowledged
-
+        class BucketHandler(JsonHandler):
             def answer(self) -> None:
-                """Read a request and answer it."""
-                data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                kind = self.headers.get("Content-Type", "")
                 try:
-                    code, body = server.answer(self.command, self.path, data, self.headers.get("Content-Type", ""))
+                    self.give_json(*server.answer(self.command, self.path, self.read(), kind))
                 except Refused as refused:
-                    code, body = refused.code, refused.body
-                sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-                self.send_response(code)
-                self.send_header("Content-Type", "application/json; charset=UTF-8")
-                self.send_header("Content-Length", str(len(sent)))
-                self.end_headers()
-                self.wfile.write(sent)
+                    self.give_json(refused.code, refused.body)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - http.server's names
-
-            def log_message(self, *_: object) -> None:
-                """Keep the test's output clean."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), BucketHandler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-
-    def stop(self) -> None:
-        """Close it."""
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(BucketHandler)
 
     def add(
         self, name: str, project: str = "my-photos-481516", location: str = "US-CENTRAL1", closed: bool = False

@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from served import JsonHandler
 
 from tfod_helpers.files.storage import client
 
@@ -72,13 +73,12 @@ class Faults:
         return chosen
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm, wbufsize = True, -1  # or each answer waits 40 ms between its head and its body
+class _Handler(JsonHandler):
+    disable_nagle_algorithm = True
 
-    def _do(self) -> None:
+    def answer(self) -> None:
         server: Any = self.server
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.read()
         name, fault = _object(self.path, body), server.faults.choose(self.command, _object(self.path, body))
         media = "alt=media" in self.path
         time.sleep(server.faults.latency + (SLOW_SECONDS if fault == "slow" else 0))
@@ -94,28 +94,19 @@ class _Handler(BaseHTTPRequestHandler):
                 data = bytes([data[0] ^ 1]) + data[1:]
             self._answer(status, headers, data, fault)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _do  # noqa: N815 - so the library calls them
-
     def _answer(self, status: int, headers: dict[str, str], data: bytes, fault: str) -> None:
         if fault == "cut after":
             self.close_connection = True
             return
-        self.send_response(status)
-        for key, value in headers.items():
-            self.send_header(key, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
+        whole = str(len(data))
         if fault == "cut body":
             data, self.close_connection = data[: len(data) // 2], True
-        self.wfile.write(data)
+        self.give(status, data, headers | {"Content-Length": whole})
 
     def _refuse(self, fault: str) -> None:
         code = 403 if fault == "billing" else int(fault)
         error = {"code": code, "message": MESSAGES[fault], "errors": [{"message": MESSAGES[fault], "reason": "x"}]}
         self._answer(code, {"Content-Type": "application/json"}, json.dumps({"error": error}).encode(), "")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 class _Server(ThreadingHTTPServer):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import http.server
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bucket_server import ME, BucketServer, Held, Refused
+from served import Handler, Listening
 
 from tfod_helpers import bucket as room
 from tfod_helpers.bucket import machine, names
@@ -28,24 +27,16 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """The metadata server of a machine of Google's; the test says in which zone, and with which header."""
     told = {"zone": "europe-west4-a", "flavor": "Google", "wait": ""}
 
-    class ZoneHandler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class ZoneHandler(Handler):
+        def answer(self) -> None:
             time.sleep(float(told["wait"] or 0))
             right = self.path == "/computeMetadata/v1/instance/zone" and self.headers["Metadata-Flavor"] == "Google"
-            self.send_response(200 if right else 403)
-            self.send_header("Metadata-Flavor", told["flavor"])
-            self.end_headers()
-            self.wfile.write(f"projects/1001/zones/{told['zone']}".encode())
+            zone = f"projects/1001/zones/{told['zone']}".encode()
+            self.give(200 if right else 403, zone, {"Metadata-Flavor": told["flavor"]})
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output clean."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), ZoneHandler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setenv("GCE_METADATA_HOST", f"127.0.0.1:{server.server_port}")
-    yield told
-    server.shutdown()
-    server.server_close()
+    with Listening(ZoneHandler) as server:
+        monkeypatch.setenv("GCE_METADATA_HOST", server.address.removeprefix("http://"))
+        yield told
 
 
 def opened(cloud: BucketServer) -> Held:

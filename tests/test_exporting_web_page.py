@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ import numpy as np
 import pytest
 import supervision as sv
 from PIL import Image
+from served import Handler, Listening
 from small_training import Small
 from web_exports import TITLE, assert_same, needs_browser
 
@@ -242,24 +241,18 @@ def test_nothing_leaves_the_page(visitor: Visitor, web_exports: Path) -> None:
     assert all(name.startswith("blob:") for name in visitor.run(loaded))
     asked: list[str] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Elsewhere(Handler):
+        def answer(self) -> None:
             asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
+            self.give(200)
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    elsewhere = f"http://127.0.0.1:{server.server_port}/"
-    answer = visitor.driver.execute_async_script(
-        "const [url, done] = arguments; const image = new Image(); image.onerror = () => fetch(url + 'fetched')"
-        ".then(() => done('sent'), () => done('stopped')); image.onload = () => done('sent'); image.src = url + 'it';",
-        elsewhere,
-    )
-    server.shutdown()
+    with Listening(Elsewhere) as server:
+        answer = visitor.driver.execute_async_script(
+            "const [url, done] = arguments; const image = new Image(); image.onerror = () => fetch(url + '/fetched')"
+            ".then(() => done('sent'), () => done('stopped')); image.onload = () => done('sent');"
+            "image.src = url + '/it';",
+            server.address,
+        )
     assert (answer, asked) == ("stopped", [])
     hosted = browser.Page(host := browser.serve(web_exports / "hosted"))
     hosted.call("await window.detector")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from served import Handler, Listening
 
 from tfod_helpers.files import downloads, storage, workspace
 from tfod_helpers.files.downloads import DownloadError, answers, fetching, parts
@@ -28,16 +28,15 @@ from tfod_helpers.files.downloads import DownloadError, answers, fetching, parts
 DATA = np.random.default_rng(0).bytes(300_000)
 OTHER = np.random.default_rng(1).bytes(280_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
-Handler = http.server.BaseHTTPRequestHandler
 Answer = Callable[[Handler], None]
 
 
-class Site:
+class Site(Listening):
     """A server of one file on this machine, which answers as its plan says, and then as it should.
 
     Attributes:
-        address: of the file.
         asked: the ``Range`` header of each request, None where there was none.
+        file: its address.
         sent: how many bytes of the file were handed out.
     """
 
@@ -48,18 +47,13 @@ class Site:
         self.sent = 0
         site = self
 
-        class SiteHandler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class SiteHandler(Handler):
+            def answer(self) -> None:
                 site.asked.append(self.headers.get("Range"))
                 (site.plan.pop(0) if site.plan else site.gives())(self)
 
-            def log_message(self, *_: object) -> None:
-                """Keep the test's output clean."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SiteHandler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        self.address = f"http://127.0.0.1:{self.server.server_port}/weights.h5"
+        super().__init__(SiteHandler)
+        self.file = f"{self.address}/weights.h5"
 
     def gives(self, cut: int | None = None, pause: float = 0.0, piece: int = 16_384) -> Answer:
         """Answer as a good server does; ``cut`` hangs up after so many bytes, ``pause`` waits between pieces."""
@@ -118,10 +112,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A server of `DATA`."""
     monkeypatch.setenv("no_proxy", "*")
-    site = Site()
-    yield site
-    site.server.shutdown()
-    site.server.server_close()
+    with Site() as site:
+        yield site
 
 
 def left(folder: Path) -> list[str]:
@@ -138,7 +130,7 @@ def test_file_comes_whole_and_once(site: Site, tmp_path: Path) -> None:
     """A file is fetched into a new folder, leaves nothing beside it, and is not fetched again."""
     path = tmp_path / "new" / "weights.h5"
     for _ in range(2):
-        assert downloads.fetch(site.address, path, sha256=SHA256, md5=hashlib.md5(DATA).hexdigest()) == path
+        assert downloads.fetch(site.file, path, sha256=SHA256, md5=hashlib.md5(DATA).hexdigest()) == path
     assert path.read_bytes() == DATA
     assert left(path.parent) == ["weights.h5"]
     assert site.asked == [None]
@@ -147,7 +139,7 @@ def test_file_comes_whole_and_once(site: Site, tmp_path: Path) -> None:
 def test_broken_connection_is_gone_on_with(site: Site, tmp_path: Path, waits: list[float]) -> None:
     """Where connections break off again and again, each attempt asks for the rest, and no byte comes twice."""
     site.plan = [site.gives(cut=50_000) for _ in range(5)]  # more than the attempts that may fail without progress
-    path = downloads.fetch(site.address, tmp_path / "weights.h5", sha256=SHA256)
+    path = downloads.fetch(site.file, tmp_path / "weights.h5", sha256=SHA256)
     assert path.read_bytes() == DATA
     assert site.asked == [None, *[f"bytes={50_000 * n}-" for n in range(1, 6)]]
     assert site.sent == len(DATA)
@@ -159,9 +151,9 @@ def test_part_outlives_the_call(site: Site, tmp_path: Path, waits: list[float]) 
     path = tmp_path / "weights.h5"
     site.plan = [site.gives(cut=90_000), *[says(500)] * 4]
     with pytest.raises(DownloadError, match=r"answers 500"):
-        downloads.fetch(site.address, path)
+        downloads.fetch(site.file, path)
     assert left(tmp_path) == [".weights.h5.part", ".weights.h5.part.json"]
-    assert downloads.fetch(site.address, path).read_bytes() == DATA
+    assert downloads.fetch(site.file, path).read_bytes() == DATA
     assert site.asked[-1] == "bytes=90000-"
     assert left(tmp_path) == ["weights.h5"]
 
@@ -180,7 +172,7 @@ def test_rest_of_another_version_is_never_added(change: str, site: Site, tmp_pat
         site.gives()(handler)
 
     site.plan.append(go)
-    path = downloads.fetch(site.address, tmp_path / "weights.h5")
+    path = downloads.fetch(site.file, tmp_path / "weights.h5")
     assert path.read_bytes() == site.data
     asks_for_the_rest = change in ("another version", "no ranges")
     assert site.asked == [None, "bytes=90000-" if asks_for_the_rest else None]
@@ -190,9 +182,9 @@ def test_part_of_another_address_is_never_added(site: Site, tmp_path: Path, wait
     """What came from one address is no beginning of what another has, even if it is to have the same name."""
     site.plan = [site.gives(cut=90_000), *[says(500)] * 4]
     with pytest.raises(DownloadError):
-        downloads.fetch(site.address, tmp_path / "weights.h5")
+        downloads.fetch(site.file, tmp_path / "weights.h5")
     site.data = OTHER
-    assert downloads.fetch(f"{site.address}?other", tmp_path / "weights.h5").read_bytes() == OTHER
+    assert downloads.fetch(f"{site.file}?other", tmp_path / "weights.h5").read_bytes() == OTHER
 
 
 def test_other_bytes_than_asked_for_are_refused(site: Site, tmp_path: Path, waits: list[float]) -> None:
@@ -200,14 +192,14 @@ def test_other_bytes_than_asked_for_are_refused(site: Site, tmp_path: Path, wait
     # As many bytes as are missing, so that the length alone would not tell.
     wrong = says(206, DATA[50_000:-40_000], Content_Range=f"bytes 50000-{len(DATA) - 40_001}/{len(DATA)}")
     site.plan = [site.gives(cut=90_000), wrong]
-    assert downloads.fetch(site.address, tmp_path / "weights.h5").read_bytes() == DATA
+    assert downloads.fetch(site.file, tmp_path / "weights.h5").read_bytes() == DATA
     assert site.asked == [None, "bytes=90000-", None]
 
 
 def test_part_longer_than_the_file_is_forgotten(site: Site, tmp_path: Path, waits: list[float]) -> None:
     """416, which means that the part is longer than the file is now, starts anew."""
     site.plan = [site.gives(cut=90_000), says(416)]
-    assert downloads.fetch(site.address, tmp_path / "weights.h5").read_bytes() == DATA
+    assert downloads.fetch(site.file, tmp_path / "weights.h5").read_bytes() == DATA
     assert site.asked == [None, "bytes=90000-", None]
 
 
@@ -216,11 +208,11 @@ def test_server_that_is_busy_is_waited_for(site: Site, tmp_path: Path, waits: li
     soon = formatdate(time.time() + 30, usegmt=True)
     asked = [{}, {"Retry_After": "7"}, {"Retry_After": soon}]
     site.plan = [says(503, **headers) for headers in asked]
-    downloads.fetch(site.address, tmp_path / "weights.h5")
+    downloads.fetch(site.file, tmp_path / "weights.h5")
     assert waits[:2] == [1.0, 7.0]
     assert 25 < waits[2] <= 30
     site.plan, waits[:] = [says(429, Retry_After="3600"), says(502), says(504)], []
-    downloads.fetch(site.address, tmp_path / "again.h5")
+    downloads.fetch(site.file, tmp_path / "again.h5")
     assert waits == [60.0, 2.0, 4.0]
 
 
@@ -248,8 +240,8 @@ def test_what_cannot_be_had_is_told(
     """Each failure says where, what and what to do; only what may pass is tried again; no file appears."""
     site.plan = [answer] * times
     with pytest.raises(DownloadError) as raised:
-        downloads.fetch(site.address, tmp_path / "weights.h5")
-    assert str(raised.value).startswith(f"{site.address}: ")
+        downloads.fetch(site.file, tmp_path / "weights.h5")
+    assert str(raised.value).startswith(f"{site.file}: ")
     assert words in str(raised.value)
     assert len(site.asked) == times
     assert not (tmp_path / "weights.h5").exists()
@@ -292,9 +284,9 @@ def test_what_connections_raise_is_told(tmp_path: Path) -> None:
 
 def test_redirect_is_followed_but_not_out_of_https(site: Site, tmp_path: Path, waits: list[float]) -> None:
     """A redirect keeps the range that is asked for; one from https to http is refused."""
-    moved = says(302, Location=f"{site.address}?moved")
+    moved = says(302, Location=f"{site.file}?moved")
     site.plan = [moved, site.gives(cut=90_000), moved]
-    assert downloads.fetch(site.address, tmp_path / "weights.h5").read_bytes() == DATA
+    assert downloads.fetch(site.file, tmp_path / "weights.h5").read_bytes() == DATA
     assert site.asked == [None, None, "bytes=90000-", "bytes=90000-"]
     part = parts.Part(tmp_path / ".a.h5.part", "https://safe.org/a.h5")
     download = fetching._Download(tmp_path / "a.h5", part, fetching._Proof(None, None, None))
@@ -314,7 +306,7 @@ def test_redirect_is_followed_but_not_out_of_https(site: Site, tmp_path: Path, w
 def test_wrong_file_is_refused(proof: dict, words: str, site: Site, tmp_path: Path, waits: list[float]) -> None:
     """A file with another hash, or one that the caller's check refuses, is not kept and not asked for again."""
     with pytest.raises(DownloadError, match=words):
-        downloads.fetch(site.address, tmp_path / "weights.h5", **proof)
+        downloads.fetch(site.file, tmp_path / "weights.h5", **proof)
     assert len(site.asked) == 1
     assert not left(tmp_path)
 
@@ -323,11 +315,11 @@ def test_what_google_tells_of_its_file_is_compared(site: Site, tmp_path: Path, w
     """Where no hash is known, the MD5 in the server's answer is; a better known one outweighs it."""
     told = {name: b64encode(hashlib.md5(data).digest()).decode() for name, data in (("good", DATA), ("bad", OTHER))}
     site.headers = {"x-goog-hash": f"crc32c=AAAAAA==, md5={told['good']}"}
-    assert downloads.fetch(site.address, tmp_path / "good.h5").read_bytes() == DATA
+    assert downloads.fetch(site.file, tmp_path / "good.h5").read_bytes() == DATA
     site.headers = {"x-goog-hash": f"crc32c=AAAAAA==, md5={told['bad']}"}
     with pytest.raises(DownloadError, match="its md5 is"):
-        downloads.fetch(site.address, tmp_path / "bad.h5")
-    assert downloads.fetch(site.address, tmp_path / "bad.h5", sha256=SHA256).read_bytes() == DATA
+        downloads.fetch(site.file, tmp_path / "bad.h5")
+    assert downloads.fetch(site.file, tmp_path / "bad.h5", sha256=SHA256).read_bytes() == DATA
 
 
 def test_damaged_part_and_damaged_file_come_anew(
@@ -337,22 +329,22 @@ def test_damaged_part_and_damaged_file_come_anew(
     path = tmp_path / "weights.h5"
     site.plan = [site.gives(cut=90_000), *[says(500)] * 4]
     with pytest.raises(DownloadError):
-        downloads.fetch(site.address, path, sha256=SHA256)
+        downloads.fetch(site.file, path, sha256=SHA256)
     with (tmp_path / ".weights.h5.part").open("r+b") as file:
         file.write(b"damaged")
-    assert downloads.fetch(site.address, path, sha256=SHA256).read_bytes() == DATA
+    assert downloads.fetch(site.file, path, sha256=SHA256).read_bytes() == DATA
     assert site.asked[-2:] == ["bytes=90000-", None]
     path.write_bytes(DATA[:1000])
-    assert downloads.fetch(site.address, path, sha256=SHA256).read_bytes() == DATA
+    assert downloads.fetch(site.file, path, sha256=SHA256).read_bytes() == DATA
     assert "Downloading it anew" in capsys.readouterr().out
 
 
 def test_part_that_is_whole_needs_no_server(site: Site, tmp_path: Path, waits: list[float]) -> None:
     """A process that was killed between the last byte and the name left all that is needed."""
-    with parts.opened(tmp_path / "weights.h5", site.address) as part:
+    with parts.opened(tmp_path / "weights.h5", site.file) as part:
         part.describe(types.SimpleNamespace(get={"ETag": '"1"'}.get, get_all=lambda _: None), len(DATA))
         part.path.write_bytes(DATA)
-    assert downloads.fetch(site.address, tmp_path / "weights.h5").read_bytes() == DATA
+    assert downloads.fetch(site.file, tmp_path / "weights.h5").read_bytes() == DATA
     assert site.asked == []
 
 
@@ -372,7 +364,7 @@ def test_silent_and_slow_servers_are_left(
         pause.wait(5)
 
     site.plan = [goes_silent]
-    assert downloads.fetch(site.address, tmp_path / "silent.h5").read_bytes() == DATA
+    assert downloads.fetch(site.file, tmp_path / "silent.h5").read_bytes() == DATA
     assert site.asked == [None, "bytes=90000-"]
     pause.set()
     monkeypatch.setattr(fetching, "_SLOW_SECONDS", 0.1)
@@ -388,7 +380,7 @@ def test_silent_and_slow_servers_are_left(
 
     site.plan = [dribbles] * 4
     with pytest.raises(DownloadError, match=r"comes too slowly, at \d+ bytes a second"):
-        downloads.fetch(site.address, tmp_path / "slow.h5")
+        downloads.fetch(site.file, tmp_path / "slow.h5")
     pause.clear()
 
 
@@ -398,17 +390,17 @@ def test_full_disk_is_told_before_a_byte_comes(
     """A disk that is too small for the rest of the file is an error that says how much is missing."""
     monkeypatch.setattr(workspace.shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100_000))
     with pytest.raises(OSError, match=r"the disk is full: 0\.3 MB are to come, and .* has 0\.1 MB free"):
-        downloads.fetch(site.address, tmp_path / "weights.h5")
+        downloads.fetch(site.file, tmp_path / "weights.h5")
     assert not left(tmp_path)
 
 
 def test_file_of_unknown_length_is_proven_by_its_hash(site: Site, tmp_path: Path, waits: list[float]) -> None:
     """Without a length, a file that broke off is found out by its hash."""
     site.plan = [says(200, DATA)]
-    assert downloads.fetch(site.address, tmp_path / "a.h5", sha256=SHA256).read_bytes() == DATA
+    assert downloads.fetch(site.file, tmp_path / "a.h5", sha256=SHA256).read_bytes() == DATA
     site.plan = [says(200, DATA[:1000])]
     with pytest.raises(DownloadError, match="its sha256 is"):
-        downloads.fetch(site.address, tmp_path / "b.h5", sha256=SHA256)
+        downloads.fetch(site.file, tmp_path / "b.h5", sha256=SHA256)
 
 
 def test_file_in_a_bucket(bucket: str, tmp_path: Path) -> None:
@@ -443,12 +435,12 @@ def test_killed_processes_lose_nothing(site: Site, tmp_path: Path) -> None:
     path, part, kills = tmp_path / "weights.h5", tmp_path / ".weights.h5.part", 4
     for number in range(1, kills + 1):
         site.plan = [site.gives(pause=0.03)]
-        process = start(site.address, path)
+        process = start(site.file, path)
         wait_for(lambda wanted=50_000 * number: part.exists() and part.stat().st_size >= wanted)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert not path.exists()
-    process = start(site.address, path)
+    process = start(site.file, path)
     assert process.wait(20) == 0, process.stderr.read()
     assert path.read_bytes() == DATA
     assert left(tmp_path) == ["weights.h5"]
@@ -461,7 +453,7 @@ def test_killed_processes_lose_nothing(site: Site, tmp_path: Path) -> None:
 def test_two_processes_want_the_same_file(site: Site, tmp_path: Path) -> None:
     """One fetches it, the other waits and says so; both end well, and where the first is killed the other goes on."""
     site.plan = [site.gives(pause=0.05)]
-    processes = [start(site.address, tmp_path / "weights.h5") for _ in range(2)]
+    processes = [start(site.file, tmp_path / "weights.h5") for _ in range(2)]
     outs = [process.communicate(timeout=20)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert (tmp_path / "weights.h5").read_bytes() == DATA
@@ -469,9 +461,9 @@ def test_two_processes_want_the_same_file(site: Site, tmp_path: Path) -> None:
     assert site.asked == [None]
     assert sorted("another process is making it" in out for out in outs) == [False, True]
     site.plan = [site.gives(pause=0.05)]
-    first = start(site.address, tmp_path / "other.h5")
+    first = start(site.file, tmp_path / "other.h5")
     wait_for(lambda: site.sent > len(DATA) + 50_000)
-    second = start(site.address, tmp_path / "other.h5")
+    second = start(site.file, tmp_path / "other.h5")
     assert b"waiting" in second.stdout.readline()
     first.kill()
     first.wait()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
-import http.server
 import re
 import shutil
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import originals
 import pytest
+from served import Handler, Listening
 
 from tests.test_network_weights_networks import make_backbone, make_keras_model
 from tfod_helpers.files import downloads, run_folder, storage
@@ -146,36 +146,25 @@ Serve = Callable[..., list[str]]
 @pytest.fixture
 def serve(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Start a server in place of Google's: a file, bytes or a status for each name; returns what was asked for."""
-    servers = []
+    servers = contextlib.ExitStack()
 
     def start(**answers: Path | bytes | int) -> list[str]:
         asked: list[str] = []
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class WeightsHandler(Handler):
+            def answer(self) -> None:
                 asked.append(self.path.rsplit("/", 1)[-1])
                 answer = next((one for start, one in answers.items() if asked[-1].startswith(start)), 403)
                 if isinstance(answer, int):
                     self.send_error(answer)
-                    return
-                data = answer.read_bytes() if isinstance(answer, Path) else answer
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                else:
+                    self.give(200, answer.read_bytes() if isinstance(answer, Path) else answer)
 
-            def log_message(self, *_: object) -> None:
-                """Keep the test's output clean."""
-
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
-        monkeypatch.setattr(published, "GOOGLE", f"http://127.0.0.1:{servers[-1].server_port}")
+        monkeypatch.setattr(published, "GOOGLE", servers.enter_context(Listening(WeightsHandler)).address)
         return asked
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with servers:
+        yield start
 
 
 # --- the chain ------------------------------------------------------------------------------------

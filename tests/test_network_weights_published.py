@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from served import Handler, Listening
 
 from tfod_helpers.files import downloads, storage, workspace
 from tfod_helpers.network.weights import published
@@ -24,27 +23,18 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
     """Empty caches and a server in place of Google's, whose every file is `DATA`; what it was asked for."""
     paths: list[str] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class WeightsHandler(Handler):
+        def answer(self) -> None:
             paths.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(DATA)))
-            self.end_headers()
-            self.wfile.write(DATA)
+            self.give(200, DATA)
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output clean."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setattr(published, "GOOGLE", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv(downloads.SECOND_PLACE, raising=False)
-    yield paths
-    server.shutdown()
-    server.server_close()
+    with Listening(WeightsHandler) as server:
+        monkeypatch.setattr(published, "GOOGLE", server.address)
+        yield paths
 
 
 def test_importing_weights_loads_no_tensorflow() -> None:

@@ -6,21 +6,21 @@ what is said where something is refused is what Google says, as people quote it 
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
 import socket
-import threading
 import urllib.parse
 from dataclasses import dataclass, field
 from typing import Any
+
+from served import JsonHandler, Listening
 
 JSON = dict[str, Any]
 NUMBER = "1001"  # of the project
 
 
 @dataclass
-class VertexServer:
+class VertexServer(Listening):
     """The server.
 
     Attributes:
@@ -44,40 +44,16 @@ class VertexServer:
     def __post_init__(self) -> None:
         server = self
 
-        class JobHandler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1
-
+        class JobHandler(JsonHandler):
             def answer(self) -> None:
-                """Read a request and answer it."""
-                data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 assert "Authorization" not in self.headers
-                answer = server.answer(self.command, self.path, json.loads(data or b"{}"))
+                answer = server.answer(self.command, self.path, json.loads(self.read() or b"{}"))
                 if answer is None:
                     self.connection.shutdown(socket.SHUT_RDWR)
-                    return
-                code, body = answer
-                sent = json.dumps(body).encode()
-                self.send_response(code)
-                self.send_header("Content-Type", "application/json; charset=UTF-8")
-                self.send_header("Content-Length", str(len(sent)))
-                self.end_headers()
-                self.wfile.write(sent)
+                else:
+                    self.give_json(*answer)
 
-            do_GET = do_POST = answer  # noqa: N815 - http.server's names
-
-            def log_message(self, *_: object) -> None:
-                """Keep the test's output clean."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), JobHandler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-
-    def stop(self) -> None:
-        """Close it."""
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(JobHandler)
 
     def answer(self, method: str, path: str, body: JSON) -> tuple[int, JSON] | None:
         """Return status and body of the answer to a request; None breaks the connection."""
