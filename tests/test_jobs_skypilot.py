@@ -81,6 +81,7 @@ def test_a_task_fits_skypilots_schema(write: Write, bucket: str, capsys: pytest.
         ({"batch": 8, "machines": 2, "accelerators": "A100:8"}, "8 photos are fewer than the 16 replicas"),
         ({"run": "runs/pets"}, "run: 'runs/pets' is no folder in a bucket"),
         ({"machines": 0}, "machines: there cannot be 0"),
+        ({"keep": 0}, "keep: it must be 1 or more, or 'all', and is 0"),
         ({"accelerators": "L4:many"}, "accelerators: 'L4:many' is no name and number"),
         ({"accelerators": "tpu-v5litepod-4"}, "accelerators: .* are TPUs"),
         ({"source": "/"}, "source: '/' is no checkout of this package"),

@@ -166,9 +166,10 @@ def test_training_ends_early_when_ap_no_longer_rises(
 # --- searches -------------------------------------------------------------------------------------
 
 
-def test_the_learning_rate_is_where_the_loss_falls(small: Small) -> None:
-    """It lies between rates that teach nothing and rates that break, and the losses of the ones below are higher."""
+def test_the_learning_rate_is_where_the_loss_falls(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies between rates that teach nothing and rates that break; a loss that falls nowhere is told."""
     from tfod_helpers import pictures, training
+    from tfod_helpers.training import search
 
     trial = training.find_learning_rate(small.config, steps=40)
     assert 1e-3 < trial.best < 0.1
@@ -179,6 +180,9 @@ def test_the_learning_rate_is_where_the_loss_falls(small: Small) -> None:
     assert pictures.plot_learning_rates(trial).axes
     with pytest.raises(ValueError, match="at least 20 steps"):
         training.find_learning_rate(small.config, steps=5)
+    monkeypatch.setattr(search, "_rise", lambda *_: iter(()))  # as where the first loss is NaN
+    with pytest.raises(ValueError, match="fell at no learning rate"):
+        training.find_learning_rate(small.config)
 
 
 def test_batch_sizes_are_tried(small: Small) -> None:

@@ -1,10 +1,10 @@
 """A config and a run folder, given to machines that somebody else keeps: trained there, followed from here.
 
-On each of those machines `training.train` runs, on Vertex AI as ``python -m tfod_helpers.training CONFIG RUN``; the
-checkpoints are in the run folder, as with a training on one machine.
+On each of those machines `training.train` runs, on Vertex AI and with SkyPilot as ``python -m tfod_helpers.training
+CONFIG RUN``; the checkpoints are in the run folder, as with a training on one machine.
 
-* `vertex` plans a job of Vertex AI; the plan says what it costs, and ``submit`` sends it.
-* `find` finds the job of a run folder again.
+* `vertex` plans a job of Vertex AI; the plan says how many machine-hours are paid for at most, and ``submit`` sends it.
+* `find` finds the job of Vertex AI of a run folder again.
 * `ray` trains on machines that Ray keeps, a laptop's processes or a cluster's nodes, and waits for the end.
 * `skypilot` writes a task file for SkyPilot, which rents machines of other clouds too.
 """

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tfod_helpers.files import storage
+from tfod_helpers.problems import Problem
 
 COMMAND = ("python", "-m", "tfod_helpers.training")
 TAKEN_AWAY = 134  # how it ends where a machine was taken away or lost; training.TAKEN_AWAY, without TensorFlow
@@ -21,3 +24,9 @@ def arguments(run: str, keep: int | str, evaluator: bool) -> list[str]:
     """
     waits = ["--evaluator-waits", str(_EVALUATOR_WAITS)] if evaluator else []
     return [storage.join(run, CONFIG), run, "--keep", str(keep), *waits]
+
+
+def problems(keep: int | str) -> Iterator[Problem]:
+    """Yield why a number of models to keep is none that `COMMAND` takes."""
+    if keep != "all" and not (type(keep) is int and keep >= 1):
+        yield Problem(where="keep", what=f"it must be 1 or more, or 'all', and is {keep!r}", fix="Give such a one.")

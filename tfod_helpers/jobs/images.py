@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tfod_helpers import __version__
 from tfod_helpers.jobs import connection
-from tfod_helpers.problems import Problem
+from tfod_helpers.problems import Problem, Severity
 
 _FORM = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME:TAG"
 _PART = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
@@ -116,5 +116,5 @@ def missing(text: str) -> Iterator[Problem]:
             raise
 
 
-def _problem(what: str, fix: str, severity: str = "error") -> Problem:
-    return Problem(where="image", what=what, fix=fix, severity="warning" if severity == "warning" else "error")
+def _problem(what: str, fix: str, severity: Severity = "error") -> Problem:
+    return Problem(where="image", what=what, fix=fix, severity=severity)

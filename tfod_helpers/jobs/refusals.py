@@ -72,11 +72,8 @@ def _meaning(error: Any, asked: Asked) -> Meaning:
     if name in ("DefaultCredentialsError", "RefreshError", "InvalidOperation"):
         return PermissionError, "nobody is signed in to Google Cloud, or no longer", f"{_SIGN_IN}, then run it again"
     if name != "HttpError":
-        return (
-            OSError,
-            f"Google could not be reached ({_short(str(error)) or name})",
-            "Check the network, and try again",
-        )
+        what = f"Google could not be reached ({_short(str(error)) or name})"
+        return OSError, what, "Check the network, and try again"
     answer: dict[str, Any] = {}
     with contextlib.suppress(ValueError, KeyError, TypeError):
         answer = dict(json.loads(error.content)["error"])
@@ -182,11 +179,7 @@ def _of_machine(status: int, text: str, reason: str, asked: Asked) -> Meaning | 
         return None
     why = "Its last lines in the log say why"
     if code[1] == "2":
-        return (
-            RuntimeError,
-            f"the training refused its config or its data ({text})",
-            why,
-        )
+        return RuntimeError, f"the training refused its config or its data ({text})", why
     if int(code[1]) in (TAKEN_AWAY, _CRASHED):
         what = "machines were taken away, or the bucket did not answer, more often than Vertex AI starts a job again"
         return (

@@ -83,14 +83,9 @@ def problems(settings: Mapping[str, Any], run: str, replicas: int) -> Iterator[P
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], finished: bool) -> dict[str, tuple[Any, Any]]:
-    """Return the settings in which a run's config and another one differ so that the run cannot go on.
-
-    Records are told apart by what is in them, and not by where they lie. A training that is not finished may go on in
-    batches of another size.
-    """
+    """Return the settings in which a run's config and another one differ so that the run cannot go on."""
     old, new = keys.flatten(before), keys.flatten(now)
-    free = {keys.TRAIN_RECORDS, keys.VALIDATION_RECORDS}
-    if not finished and old.get(keys.BATCH_SIZE) != new.get(keys.BATCH_SIZE):
-        free |= set(keys.FOLLOWING_BATCH)
+    other_batch = old.get(keys.BATCH_SIZE) != new.get(keys.BATCH_SIZE)
+    free = keys.free_on_resume(other_batch=other_batch, finished=finished)
     names = [name for name in new if name in old and name not in free]
     return {name: (old[name], new[name]) for name in names if old[name] != new[name]}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tfod_helpers.files import storage, workspace
+from tfod_helpers.jobs import command
 from tfod_helpers.jobs import settings as settings_of
 from tfod_helpers.jobs.command import CONFIG, TAKEN_AWAY, arguments
 from tfod_helpers.jobs.vertex_plan import JobError
@@ -61,13 +62,14 @@ def skypilot(
         accelerators: of each machine, as SkyPilot names them: a name and a number, such as ``L4:1`` or ``A100:8``.
         infra: where to rent, such as ``gcp``, ``aws/us-east-1`` or ``k8s``; None takes what is cheapest.
         spot: whether the machines may be taken away at any time, and cost less for it.
-        keep: how many evaluated models the run keeps, as `training.train` takes it.
+        keep: how many evaluated models the run keeps, as `training.train` takes it: a number, or ``"all"``.
         source: a checkout of this package, or the address of its git repository; None takes the checkout that this
             package is in.
 
     Raises:
         JobError: it cannot run; everything that was found, in one report.
-        FileNotFoundError: there is no such config.
+        FileNotFoundError: there is no such file of a config.
+        ValueError: it is none of a config.
         OSError: the config cannot be written into the bucket.
     """
     wanted, address = settings_of.read(config), storage.address(run).rstrip("/")
@@ -76,14 +78,15 @@ def skypilot(
     workdir = _workdir(source, found)
     if machines < 1:
         found.append(Problem(where="machines", what=f"there cannot be {machines}", fix="Give 1 or more."))
+    found += command.problems(keep)
     found += settings_of.problems(wanted, address, max(1, machines) * count)
     JobError.refuse(found, "SkyPilot task")
     resources: dict[str, Any] = {"accelerators": f"{name}:{count}", "use_spot": spot}
     resources["job_recovery"] = {"recover_on_exit_codes": [TAKEN_AWAY]}
     resources |= {"infra": infra} if infra else {}
     task = {"name": _name(address), "num_nodes": machines, "workdir": workdir, "resources": resources}
-    command = [*_NODE, *arguments(address, keep, evaluator=False)]
-    task |= {"setup": _SETUP, "run": f"source {_ENVIRONMENT}/bin/activate\n{shlex.join(command)}\n"}
+    node = [*_NODE, *arguments(address, keep, evaluator=False)]
+    task |= {"setup": _SETUP, "run": f"source {_ENVIRONMENT}/bin/activate\n{shlex.join(node)}\n"}
     storage.write_bytes(storage.join(address, CONFIG), settings_of.write(wanted))
     with workspace.whole_file(file) as part:
         part.write_text(yaml.safe_dump(task, sort_keys=False), encoding="utf-8")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfod_helpers.files import storage
-from tfod_helpers.jobs import connection, images, machines, schema
+from tfod_helpers.jobs import command, connection, images, machines, schema
 from tfod_helpers.jobs import settings as settings_of
 from tfod_helpers.jobs.command import COMMAND, arguments
 from tfod_helpers.jobs.machines import Machine
@@ -76,7 +76,8 @@ def vertex(
 
     Raises:
         JobError: it cannot run; everything that can be known without asking anybody, in one report.
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is no such file of a config.
+        ValueError: it is none of a config.
         ModuleNotFoundError: google-api-python-client is not installed.
     """
     wanted, address = settings_of.read(config), storage.address(run).rstrip("/")
@@ -89,7 +90,7 @@ def vertex(
         _put(job, path, value, found)
     tpu = any(one.is_tpu for _, one in team.values())
     found += [*_of_team(team, workers, hours), *_of_region(region), *images.problems(image, region, project, tpu)]
-    found += _of_names(job["displayName"], keep)
+    found += [*_of_name(job["displayName"]), *command.problems(keep)]
     found += settings_of.problems(wanted, address, replicas_of(team))
     found += schema.problems(job)
     JobError.refuse(found, f"Vertex AI job {job['displayName']!r}")
@@ -173,12 +174,10 @@ def _of_team(team: Team, workers: int, hours: float) -> Iterator[Problem]:
         yield Problem(where="hours", what=what, fix="Give the longest time that you would pay for.")
 
 
-def _of_names(name: str, keep: int | str) -> Iterator[Problem]:
+def _of_name(name: str) -> Iterator[Problem]:
     if not 1 <= len(name) <= _LONGEST_NAME:
         what = f"it has {len(name)} characters, and a job's name 1 to {_LONGEST_NAME}"
         yield Problem(where="name", what=what, fix="Give another one.")
-    if keep != "all" and not (type(keep) is int and keep >= 1):
-        yield Problem(where="keep", what=f"it must be 1 or more, or 'all', and is {keep!r}", fix="Give such a one.")
 
 
 def _of_region(region: str) -> Iterator[Problem]:

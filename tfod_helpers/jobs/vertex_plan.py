@@ -1,4 +1,4 @@
-"""A job that can be sent to Vertex AI: what it would be, what it would cost, and whether it would run."""
+"""A job that can be sent to Vertex AI: what it would be, how many machine-hours it takes, and whether it would run."""
 
 from __future__ import annotations
 

@@ -54,6 +54,21 @@ def following(train_steps: int) -> dict[str, float]:
 FOLLOWING_STEPS = tuple(following(1))
 # A batch of another size brings these along.
 FOLLOWING_BATCH = (BATCH_SIZE, LEARNING_RATE, STEPS, REASONS, *FOLLOWING_STEPS)
+
+
+def free_on_resume(*, other_batch: bool, finished: bool) -> set[str]:
+    """Return the settings in which a config may differ from that of the run that goes on with it.
+
+    Records are told apart by what is in them, and not by where they lie.
+
+    Args:
+        other_batch: whether the batch is of another size now.
+        finished: whether the training is; one that is not may go on in batches of another size.
+    """
+    free = {TRAIN_RECORDS, VALIDATION_RECORDS}
+    return free | set(FOLLOWING_BATCH) if other_batch and not finished else free
+
+
 # They follow the data, and are no choice.
 DATA = (
     CLASS_NAMES,

@@ -41,19 +41,20 @@ def claim(run: Run, config: ExperimentConfig) -> bool:
         return False
     manifest = run.read_manifest()
     _refuse_other_data(run, manifest.get("data", {}), data)
-    other = experiment.differences(experiment.load(run.config_path), config)
-    other = {name: pair for name, pair in other.items() if not name.endswith(".input_path")}  # settled above
-    if keys.BATCH_SIZE in other and not manifest.get("finished"):
-        other = {name: pair for name, pair in other.items() if name not in keys.FOLLOWING_BATCH}
-        if not other:
-            experiment.save(config, run.config_path)
+    finished = bool(manifest.get("finished"))
+    found = experiment.differences(experiment.load(run.config_path), config)
+    other_batch = keys.BATCH_SIZE in found
+    free = keys.free_on_resume(other_batch=other_batch, finished=finished)
+    other = {name: pair for name, pair in found.items() if name not in free}
     if other:
         listed = "; ".join(f"{name} was {old!r}, now {new!r}" for name, (old, new) in list(other.items())[:10])
         raise ValueError(
             f"{run}: this run was made with other settings: {listed}. Choose another run folder for them, or "
             f"delete this one."
         )
-    return bool(manifest.get("finished"))
+    if other_batch:
+        experiment.save(config, run.config_path)
+    return finished
 
 
 def facts(config: ExperimentConfig) -> dict[str, Any]:

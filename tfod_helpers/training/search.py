@@ -76,10 +76,12 @@ def find_batch_size(config: ExperimentConfig, *, largest: int | None = None, ste
     Args:
         config: the settings; its batch size does not matter.
         largest: the largest to try; left out, the number of training photos.
-        steps: of each size; the first is not timed.
+        steps: of each size, after a first one that is not timed.
 
     Raises:
+        ValueError: ``largest`` is below 1.
         MemoryError: not even a batch of one fits.
+        RuntimeError: trying failed, and not for want of memory.
     """
     largest = min(largest or config.task.train_images, config.task.train_images)
     if largest < 1:
@@ -189,22 +191,24 @@ def find_learning_rate(
         frozen = 0 if loaded.source == "scratch" else config.task.frozen_stride
         freeze(made.model, frozen, norms=loaded.norms_stay)
         rows = list(_rise(made, rate, steps))
-    frame = pd.DataFrame(rows)
-    frame["smoothed"] = frame["loss"].ewm(span=max(5, steps // 10)).mean()
-    settled = frame.iloc[steps // 10 :]  # the first losses are those of a model that knows nothing yet
-    slopes = _slopes(np.log10(settled["learning_rate"].to_numpy()), settled["loss"].to_numpy(), half := steps // 10)
+    frame = pd.DataFrame(rows, columns=["learning_rate", "loss"], dtype=float)
+    tenth = steps // 10
+    frame["smoothed"] = frame["loss"].ewm(span=max(5, tenth)).mean()
+    settled = frame.iloc[tenth:]  # the first losses are those of a model that knows nothing yet
+    slopes = _slopes(np.log10(settled["learning_rate"].to_numpy()), settled["loss"].to_numpy(), tenth)
     if not (slopes < 0).any():
         raise ValueError("The loss fell at no learning rate. Check the labels with checks.check, then the records.")
-    return RateTrial(float(settled["learning_rate"].iloc[int(np.argmin(slopes)) + half]), frame)
+    return RateTrial(float(settled["learning_rate"].iloc[int(np.argmin(slopes)) + tenth]), frame)
 
 
 def _slopes(x: np.ndarray, y: np.ndarray, half: int) -> np.ndarray:
-    """Return the slope of the line through each point and those around it, `half` of them to each side.
+    """Return the slope of the line through each point and those around it, ``half`` of them to each side.
 
     One batch's loss differs from the next one's by more than a step teaches: the slope between neighbours says little.
     """
     windows = np.lib.stride_tricks.sliding_window_view
-    if len(x) < (size := 2 * half + 1):
+    size = 2 * half + 1
+    if len(x) < size:
         return np.empty(0)
     centred = windows(x, size) - windows(x, size).mean(axis=1, keepdims=True)
     return (centred * windows(y, size)).sum(axis=1) / (centred**2).sum(axis=1)
