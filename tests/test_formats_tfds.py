@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,32 @@ def test_what_cannot_be_read_says_why(prepared: Path, tmp_path: Path) -> None:
         tfds.read("pets_without", data_dir=prepared, folder=tmp_path)
     with pytest.raises(ValueError, match="'no_such_pets' is not a data set"):
         tfds.read("no_such_pets", data_dir=prepared, folder=tmp_path)
+    with pytest.raises(ValueError, match=r"not a data set of TensorFlow Datasets \(.*\). Did you mean 'cats_vs_dogs'"):
+        tfds.read("cats_vs_dog", data_dir=prepared, folder=tmp_path)
     with pytest.raises(ValueError, match="there is no split 'tran', only"):
         tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path, split="tran")
     with pytest.raises(ValueError, match="There is no class feature 'breed', only label"):
         tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path, label="breed")
+
+
+def test_whole_photos_are_read_by_their_class(prepared: Path, tmp_path: Path) -> None:
+    """For a classifier each photo has one box, all of it, and the class of the photo, boxes or not."""
+    dataset = tfds.read("pets_without", data_dir=prepared, folder=tmp_path, whole=True)
+    assert [image.labels.tolist() for image in dataset] == [[2]] * 5
+    assert {tuple(image.boxes_xyxy.ravel().tolist()) for image in dataset} == {(0, 0, 40, 30)}
+    with pytest.raises(ValueError, match=r"pets_with_boxes: it has no photos with a class, but image \(Image\), objects"):
+        tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path, whole=True)
+
+
+def test_without_a_network_it_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real data set that is not there: where its server is not found, in a second and not after nine tries."""
+
+    def offline(*_: object) -> None:
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", offline)
+    with pytest.raises(ConnectionError, match=r"cats_vs_dogs: it could not be downloaded .*gaierror.* give the data_dir"):
+        tfds.read("cats_vs_dogs", data_dir=tmp_path / "none", folder=tmp_path, whole=True)
 
 
 @pytest.mark.parametrize(

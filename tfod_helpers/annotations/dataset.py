@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -62,6 +62,17 @@ class Dataset(Sequence[LabelledImage]):
         """Return the number of boxes of each class, in the label map's order."""
         ids = np.concatenate([image.labels for image in self.images] or [np.zeros(0, np.int32)])
         return {name: int((ids == id).sum()) for id, name in zip(self.label_map.ids, self.label_map, strict=True)}
+
+    def with_label_map(self, label_map: LabelMap) -> Dataset:
+        """Return the same images with the class ids of another label map, by the names of the classes.
+
+        Raises:
+            KeyError: a box has a class that the label map lacks.
+        """
+        used = {label for image in self.images for label in image.labels.tolist()}
+        ids = {label: label_map.id(self.label_map.name(label)) for label in used}
+        images = (replace(image, labels=np.array([ids[label] for label in image.labels.tolist()])) for image in self)
+        return Dataset(tuple(images), label_map, self.problems)
 
     def split(self, fractions: Mapping[str, float], seed: int = 0) -> dict[str, Dataset]:
         """Divide the images at random, stratified by class.

@@ -7,6 +7,7 @@ Nothing here needs TensorFlow or Matplotlib.
 
 from tfod_helpers.annotations.masks import RLE
 from tfod_helpers.evaluation.arrays import flatten
+from tfod_helpers.evaluation.classification import Classification, score_classes
 from tfod_helpers.evaluation.comparing import Agreement, Difference, agreement, difference
 from tfod_helpers.evaluation.confidence import Calibration
 from tfod_helpers.evaluation.counting import count
@@ -25,6 +26,7 @@ __all__ = [
     "RLE",
     "Agreement",
     "Calibration",
+    "Classification",
     "Difference",
     "Evaluation",
     "Scores",
@@ -41,5 +43,6 @@ __all__ = [
     "mistakes",
     "only_encoded",
     "score",
+    "score_classes",
     "would_more_help",
 ]

@@ -7,7 +7,7 @@ Neural Networks, 2017), for detections: right is what matches an object of its c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -42,27 +42,30 @@ class Calibration:
             share that is right), count.
         error: expected calibration error, the mean difference of the two over all detections; NaN without any.
         excess: mean confidence less the share that is right: above 0 the detector is over-confident.
+        who: whose confidences they are, and ``what`` these are of, in words.
     """
 
     bins: pd.DataFrame = field(repr=False)
     error: float
     excess: float
+    who: str = "detector"
+    what: str = "detections"
 
     def __str__(self) -> str:
         counts = self.bins["count"].to_numpy()
         count = int(counts.sum())
         if count < _FEW:
-            return f"Only {count} detections with confidence {_LEAST} or more: too few to assess calibration."
+            return f"Only {count} {self.what} with confidence {_LEAST} or more: too few to assess calibration."
         mean = float(self.bins["confidence"].to_numpy() @ counts) / count
-        means = f"mean confidence is {mean:.0%}, and {mean - self.excess:.0%} of the detections are right"
+        means = f"mean confidence is {mean:.0%}, and {mean - self.excess:.0%} of the {self.what} are right"
         chance = 2 * np.sqrt(0.25 / count)  # two standard errors of a share, at most
         if abs(self.excess) < max(_NOTABLE, chance):
             if self.error < max(2 * _NOTABLE, chance):
                 return f"The confidences are well calibrated: {means}."
             return f"The confidences are calibrated on average only ({means}): see the chart before trusting one."
         if self.excess > 0:
-            return f"The detector is over-confident: {means}. Expect fewer right than a confidence says."
-        return f"The detector is under-confident: {means}. Expect more right than a confidence says."
+            return f"The {self.who} is over-confident: {means}. Expect fewer right than a confidence says."
+        return f"The {self.who} is under-confident: {means}. Expect more right than a confidence says."
 
 
 def scores_and_hits(ranked: Ranked, class_id: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -116,12 +119,16 @@ def f1_curve(scores: np.ndarray, right: np.ndarray, objects: int) -> tuple[np.nd
     return _GRID, 2 * hits / (kept + objects)
 
 
-def calibrate(scores: np.ndarray, right: np.ndarray) -> Calibration:
+def calibrate(
+    scores: np.ndarray, right: np.ndarray, who: str = "detector", what: str = "detections"
+) -> Calibration:
     """Compare confidence with precision.
 
     Args:
         scores: confidences, shape (n,); those below 0.1 are left out.
         right: whether each detection is right, shape (n,).
+        who: as in `Calibration`.
+        what: as in `Calibration`.
     """
     import pandas as pd
 
@@ -133,6 +140,19 @@ def calibrate(scores: np.ndarray, right: np.ndarray) -> Calibration:
     precision = np.bincount(which, right, _BINS)[used] / counts[used]
     bins = pd.DataFrame({"confidence": confidence, "precision": precision, "count": counts[used]})
     if not len(scores):
-        return Calibration(bins, float("nan"), float("nan"))
+        return Calibration(bins, float("nan"), float("nan"), who, what)
     error = float(np.abs(confidence - precision) @ counts[used]) / len(scores)
-    return Calibration(bins, error, float(scores.mean() - right.mean()))
+    return Calibration(bins, error, float(scores.mean() - right.mean()), who, what)
+
+
+def wilson(share: Any, count: Any) -> tuple[Any, Any]:
+    """Return the ends of a share's 95 % interval (Wilson, 1927), which is known also where the share is 0 or 1.
+
+    Args:
+        share: 0 to 1, a number or an array.
+        count: of how many.
+    """
+    z = 1.96
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return middle - half, middle + half

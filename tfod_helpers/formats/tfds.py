@@ -1,4 +1,4 @@
-"""TensorFlow Datasets by name: ``voc``, ``coco``, ``oxford_iiit_pet``, or any other that has boxes.
+"""TensorFlow Datasets by name: ``voc``, ``coco``, ``oxford_iiit_pet``, or any other that has boxes or classes.
 
 The photos are taken out once, as they are stored, into a folder, so that they need not be kept in memory. Groups of
 Open Images (``is_group_of``) are crowds, and difficult objects of Pascal VOC stay difficult.
@@ -7,9 +7,13 @@ https://www.tensorflow.org/datasets/catalog/overview lists the data sets.
 
 from __future__ import annotations
 
+import importlib.resources.abc
 import os
+import socket
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 from tqdm import tqdm
@@ -20,7 +24,7 @@ from tfod_helpers.formats.format import photos_taken_out
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading, Source, marked
 from tfod_helpers.photos.folder import PhotoFolder
-from tfod_helpers.problems import OnProblem, Problem, refused, settle_problems
+from tfod_helpers.problems import OnProblem, Problem, did_you_mean, refused, settle_problems
 
 
 class Features(NamedTuple):
@@ -29,14 +33,14 @@ class Features(NamedTuple):
     Attributes:
         image: the feature with the photo.
         objects: the feature that lists the objects; None where an example has one box of its own.
-        box_key: the box of an object, or of the example.
+        box_key: the box of an object, or of the example; None where the class is that of the whole photo.
         label: the class beside it; None where there is none.
         names: the classes.
     """
 
     image: str
     objects: str | None
-    box_key: str
+    box_key: str | None
     label: str | None
     names: tuple[str, ...]
 
@@ -47,6 +51,7 @@ def read(
     folder: str | os.PathLike[str],
     split: str | None = None,
     label: str | None = None,
+    whole: bool = False,
     data_dir: str | os.PathLike[str] | None = None,
     label_map: LabelMap | str | os.PathLike[str] | None = None,
     on_problem: OnProblem = "raise",
@@ -58,6 +63,7 @@ def read(
         folder: where the photos are put, a folder for each split; a split that is there already is replaced.
         split: one split, or a part of one such as ``train[:200]``; None takes all that have labels.
         label: which feature is the class, where there are several; None takes the first.
+        whole: take the class of the photo, with a box around all of it, and no boxes: what a classifier learns from.
         data_dir: where the data set is kept, or downloaded to; None takes the library's own place.
         label_map: the classes in another order, or a label map file.
         on_problem: ``raise`` reports all errors at once; ``skip`` leaves out only what is bad.
@@ -66,7 +72,8 @@ def read(
         All splits together, each image with the name of its own in ``split``.
 
     Raises:
-        ValueError: there is no such data set or split, or it has no boxes; the message says what it has.
+        ValueError: there is no such data set or split, or it has no boxes (with ``whole``, no classes); the message
+            says what it has, or which data set has a similar name.
         ConnectionError: it could not be downloaded.
         DatasetError: ``raise`` and something is wrong.
     """
@@ -74,8 +81,9 @@ def read(
     import tensorflow_datasets as tfds
 
     builder = _builder(tfds, name, data_dir)
-    features = find_features(builder.info.features, name, label)
+    features = find_features(builder.info.features, name, label, whole)
     try:
+        _check_reachable(builder)
         builder.download_and_prepare()
     except Exception as error:  # of a dozen libraries that download and unpack
         what = f"{name}: it could not be downloaded and prepared ({type(error).__name__}: {error})"
@@ -93,11 +101,13 @@ def read(
     return make_dataset(sources, reading, on_problem)
 
 
-def find_features(features: Mapping[str, Any], name: str = "the data set", label: str | None = None) -> Features:
+def find_features(
+    features: Mapping[str, Any], name: str = "the data set", label: str | None = None, whole: bool = False
+) -> Features:
     """Return where boxes, classes and photos are, by the types of a data set's features.
 
     Raises:
-        ValueError: there are no boxes or no photos; the message says what there is.
+        ValueError: there are no boxes (with ``whole``, no classes) or no photos; the message says what there is.
     """
     from tensorflow_datasets import features as kinds
 
@@ -109,8 +119,12 @@ def find_features(features: Mapping[str, Any], name: str = "the data set", label
     objects = next((key for key, one in lists.items() if first(one, kinds.BBoxFeature)), None)
     inside = features if objects is None else lists[objects]
     image, box_key = first(features, kinds.Image), first(inside, kinds.BBoxFeature)
+    has = ", ".join(f"{key} ({type(one).__name__})" for key, one in features.items())
+    if whole:
+        if image is None or first(features, kinds.ClassLabel) is None:
+            raise ValueError(f"{name}: it has no photos with a class, but {has}. Choose one for image classification.")
+        return Features(image, None, None, *_label(features, kinds, label))
     if image is None or box_key is None:
-        has = ", ".join(f"{key} ({type(one).__name__})" for key, one in features.items())
         raise ValueError(f"{name}: it has no photos with boxes, but {has}. Choose a data set for object detection.")
     chosen, names = _label(inside, kinds, label)
     return Features(image, objects, box_key, chosen, names)
@@ -125,11 +139,22 @@ def _label(features: Mapping[str, Any], kinds: Any, wanted: str | None) -> tuple
 
 
 def _builder(tfds: Any, name: str, data_dir: str | os.PathLike[str] | None) -> Any:
+    # It asks this package for a class that Python has had itself since 3.11, and does not bring it along.
+    sys.modules.setdefault("importlib_resources", importlib.resources)
+    known = tfds.list_builders(with_community_datasets=False)
     try:
         return tfds.builder(name, data_dir=None if data_dir is None else os.fspath(data_dir))
     except Exception as error:  # unknown names raise a class of the library's own, wrong configs a ValueError
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{name!r} is not a data set of TensorFlow Datasets ({first}). Check the name.") from error
+        near = did_you_mean(name.partition("/")[0], known) or ". Check the name."
+        raise ValueError(f"{name!r} is not a data set of TensorFlow Datasets ({first.rstrip('.')}){near}") from error
+
+
+def _check_reachable(builder: Any) -> None:
+    """Raise an OSError where a data set has to be downloaded and there is no network: it would try for minutes."""
+    if not builder.info.splits:
+        for host in {urlsplit(url).hostname for url in builder.url_infos}:
+            socket.getaddrinfo(host, None)
 
 
 def _folder_name(split: str) -> str:
@@ -157,7 +182,8 @@ def _take_out(
 
 def _objects(example: Mapping[str, Any], features: Features) -> list[RawObject]:
     inside = example if features.objects is None else example[features.objects]
-    boxes_xyxy = np.reshape(inside[features.box_key], (-1, 4))[:, [1, 0, 3, 2]].astype(float).tolist()  # are yxyx
+    boxes_yxyx = (0, 0, 1, 1) if features.box_key is None else inside[features.box_key]
+    boxes_xyxy = np.reshape(boxes_yxyx, (-1, 4))[:, [1, 0, 3, 2]].astype(float).tolist()
     count = len(boxes_xyxy)
     labels = [0] * count if features.label is None else np.ravel(inside[features.label]).tolist()
     marks = marked(inside, ("is_crowd", "is_group_of"), count), marked(inside, ("is_difficult",), count)

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from tfod_helpers.annotations.appearance import BLUE, VERMILLION, colour_of, readable
+from tfod_helpers.evaluation.confidence import wilson
 from tfod_helpers.pictures.picture import FAINT, INK, Picture, chart
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def plot_calibration(evaluation: Evaluation) -> Picture:
         axes.plot([0, 1], [0, 1], color=FAINT, lw=1, ls="--", label="perfectly calibrated")
         axes.errorbar(
             bins["confidence"], bins["precision"], _spread(bins), color=BLUE, lw=2, marker="o", ms=6, elinewidth=1.2,
-            capsize=3, label="this detector, with 95 % intervals",
+            capsize=3, label=f"this {calibration.who}, with 95 % intervals",
         )  # fmt: skip
         axes.fill_between(bins["confidence"], bins["precision"], bins["confidence"], color=VERMILLION, alpha=0.12, lw=0)
         axes.set(xlim=(0, 1), ylim=(0, 1.03), ylabel="precision")
@@ -44,18 +45,17 @@ def plot_calibration(evaluation: Evaluation) -> Picture:
         counts.bar(bins["confidence"], bins["count"], 0.06, color=BLUE, alpha=0.5)
         for confidence, count in zip(bins["confidence"], bins["count"], strict=True):
             counts.text(confidence, count, f"{count:,}", ha="center", va="bottom", size=8)
-        counts.set(xlabel="confidence", ylabel="detections", yticks=[])
+        counts.set(xlabel="confidence", ylabel=calibration.what, yticks=[])
         counts.set_ylim(0, max(bins["count"].max() if len(bins) else 1, 1) * 1.35)
         picture.headline(_calibration_words(evaluation))
     return picture
 
 
 def _spread(bins: pd.DataFrame) -> np.ndarray:
-    """Return how far the 95 % interval of each share reaches down and up (Wilson, 1927): shape (2, n)."""
-    share, count, z = bins["precision"].to_numpy(), bins["count"].to_numpy(), 1.96
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return np.maximum([share - (middle - half), middle + half - share], 0)
+    """Return how far the 95 % interval of each share reaches down and up: shape (2, n)."""
+    share = bins["precision"].to_numpy()
+    low, high = wilson(share, bins["count"].to_numpy())
+    return np.maximum([share - low, high - share], 0)
 
 
 def _calibration_words(evaluation: Evaluation) -> str:
