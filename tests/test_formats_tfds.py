@@ -88,7 +88,7 @@ def test_whole_photos_are_read_by_their_class(prepared: Path, tmp_path: Path) ->
     dataset = tfds.read("pets_without", data_dir=prepared, folder=tmp_path, whole=True)
     assert [image.labels.tolist() for image in dataset] == [[2]] * 5
     assert {tuple(image.boxes_xyxy.ravel().tolist()) for image in dataset} == {(0, 0, 40, 30)}
-    with pytest.raises(ValueError, match=r"pets_with_boxes: it has no photos with a class, but image \(Image\), objects"):
+    with pytest.raises(ValueError, match=r"it has no photos with a class, but image \(Image\), objects"):
         tfds.read("pets_with_boxes", data_dir=prepared, folder=tmp_path, whole=True)
 
 
@@ -99,7 +99,7 @@ def test_without_a_network_it_is_said_at_once(tmp_path: Path, monkeypatch: pytes
         raise socket.gaierror("Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", offline)
-    with pytest.raises(ConnectionError, match=r"cats_vs_dogs: it could not be downloaded .*gaierror.* give the data_dir"):
+    with pytest.raises(ConnectionError, match=r"cats_vs_dogs: it could not be downloaded .* give the data_dir"):
         tfds.read("cats_vs_dogs", data_dir=tmp_path / "none", folder=tmp_path, whole=True)
 
 
