@@ -119,9 +119,7 @@ def f1_curve(scores: np.ndarray, right: np.ndarray, objects: int) -> tuple[np.nd
     return _GRID, 2 * hits / (kept + objects)
 
 
-def calibrate(
-    scores: np.ndarray, right: np.ndarray, who: str = "detector", what: str = "detections"
-) -> Calibration:
+def calibrate(scores: np.ndarray, right: np.ndarray, who: str = "detector", what: str = "detections") -> Calibration:
     """Compare confidence with precision.
 
     Args:
