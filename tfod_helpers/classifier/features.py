@@ -44,14 +44,40 @@ def extract(
         ValueError: an item's pictures are of another shape or type.
     """
     found = [np.zeros((0, backbone.model.output_shape[-1]), np.float32)]
-    made = workers_.in_order(pictures, items, workers=workers)
-    with contextlib.closing(made), tqdm(total=len(items), desc=title, unit="image", delay=1) as bar:
-        for batch in _batches(_checked(made, backbone.side, bar)):
-            # A batch that is always as large is traced once.
-            full = np.concatenate([batch, np.zeros((_BATCH - len(batch), *batch.shape[1:]), np.uint8)])
-            maps = backbone.model.predict_on_batch(full[:, :, ::-1] if mirrored else full)
-            found.append(np.asarray(maps)[: len(batch)].mean(axis=(1, 2), dtype=np.float32))
+    for batch, count in batches(items, pictures, backbone.side, title, workers=workers):
+        maps = backbone.model.predict_on_batch(batch[:, :, ::-1] if mirrored else batch)
+        found.append(np.asarray(maps)[:count].mean(axis=(1, 2), dtype=np.float32))
     return np.concatenate(found)
+
+
+def batches(
+    items: Sequence[_Item],
+    pictures: Callable[[_Item], np.ndarray],
+    side: int,
+    title: str = "",
+    *,
+    workers: int | None = None,
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield the pictures of all items in batches of one size, so that a network is traced once, and how many count.
+
+    Args:
+        items: as for `extract`, as are the others.
+        pictures: the pictures of an item.
+        side: of the pictures.
+        title: of the progress bar; without one there is none.
+        workers: how many items are read at once; None takes one a core.
+
+    Yields:
+        uint8, shape (32, side, side, 3), the last of several filled up with zeros; and how many of them are pictures.
+
+    Raises:
+        ValueError: an item's pictures are of another shape or type.
+    """
+    made = workers_.in_order(pictures, items, workers=workers)
+    with contextlib.closing(made), tqdm(total=len(items), desc=title, unit="image", delay=1, disable=not title) as bar:
+        for batch in _batches(_checked(made, side, bar)):
+            missing = _BATCH - len(batch) if len(items) > _BATCH else 0
+            yield np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.uint8)]), len(batch)
 
 
 def _checked(made: Iterator[np.ndarray], side: int, bar: tqdm) -> Iterator[np.ndarray]:

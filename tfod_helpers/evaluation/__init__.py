@@ -7,7 +7,7 @@ Nothing here needs TensorFlow or Matplotlib.
 
 from tfod_helpers.annotations.masks import RLE
 from tfod_helpers.evaluation.arrays import flatten
-from tfod_helpers.evaluation.classification import Classification, score_classes
+from tfod_helpers.evaluation.classification import Classification, labels, score_classes, with_classes
 from tfod_helpers.evaluation.comparing import Agreement, Difference, agreement, difference
 from tfod_helpers.evaluation.confidence import Calibration
 from tfod_helpers.evaluation.counting import count
@@ -39,10 +39,12 @@ __all__ = [
     "flatten",
     "forecast",
     "label_errors",
+    "labels",
     "match",
     "mistakes",
     "only_encoded",
     "score",
     "score_classes",
+    "with_classes",
     "would_more_help",
 ]

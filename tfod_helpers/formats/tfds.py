@@ -101,6 +101,13 @@ def read(
     return make_dataset(sources, reading, on_problem)
 
 
+def description(name: str, data_dir: str | os.PathLike[str] | None = None) -> str:
+    """Return what a data set's authors say of it; raises as `read` does where there is none of this name."""
+    import tensorflow_datasets as tfds
+
+    return str(_builder(tfds, name, data_dir).info.description)
+
+
 def find_features(
     features: Mapping[str, Any], name: str = "the data set", label: str | None = None, whole: bool = False
 ) -> Features:

@@ -9,7 +9,7 @@
 """
 
 from tfod_helpers.sources.bringing import SourceError
-from tfod_helpers.sources.door import local
+from tfod_helpers.sources.door import WORDS, local
 from tfod_helpers.sources.samples import Mistake, mistakes
 
-__all__ = ["Mistake", "SourceError", "local", "mistakes"]
+__all__ = ["WORDS", "Mistake", "SourceError", "local", "mistakes"]

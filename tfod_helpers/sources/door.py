@@ -13,6 +13,9 @@ from tfod_helpers.files import archives, mounts, storage
 from tfod_helpers.sources import bringing, copying, kaggle, links, oxford_pets, places, samples, uploads
 from tfod_helpers.sources.bringing import SourceError
 
+# What `local` takes besides places.
+WORDS = (samples.SAMPLE, samples.BROKEN, samples.OLD, samples.PETS, oxford_pets.NAME, uploads.NAME)
+
 
 def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data") -> Path:
     """Return a folder on the local disk with the photos and annotations, wherever they are.
