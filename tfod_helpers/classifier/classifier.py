@@ -149,11 +149,10 @@ def _network(base: Backbone, classes: int) -> keras.Model:
 
     layers = keras.layers
     given = keras.Input((None, None, 3), dtype="uint8", name="photos")
-    # With antialiasing, as photos are made smaller while they are read: what is trained on is what is seen later.
-    squares = layers.Resizing(base.side, base.side, antialias=True, name="square")(given)
-    # Batch norms that know ImageNet stay as they are, in fine-tuning too: small batches would spoil them.
-    maps = base.model(squares, training=False) if base.weights == "imagenet" else base.model(squares)
-    pooled = layers.GlobalAveragePooling2D(name="pooled")(maps)
+    # With antialiasing, as photos are made smaller while they are read: what is trained on is what is seen later. Not
+    # by the layer Resizing: in a plain call of the model, it makes all layers after it believe that they are trained.
+    squares = keras.ops.image.resize(keras.ops.cast(given, "float32"), (base.side, base.side), antialias=True)
+    pooled = layers.GlobalAveragePooling2D(name="pooled")(base.model(squares))
     dropped = layers.Dropout(_DROPOUT, name="dropout")(pooled)
     return keras.Model(given, layers.Dense(classes, activation="softmax", name="classes")(dropped), name="classifier")
 

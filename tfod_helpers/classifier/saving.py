@@ -160,9 +160,8 @@ def _squares_only(classifier: Classifier) -> keras.Model:
     assert classifier.model
     given = keras.Input((classifier.side, classifier.side, 3), dtype="uint8", name="photos")
     made: Any = given
-    for layer in classifier.model.layers[1:]:
-        if layer.name != "square":
-            made = layer(made)
+    for layer in classifier.model.layers[1:]:  # resizing is an operation, and no layer
+        made = layer(made)
     return keras.Model(given, made)
 
 

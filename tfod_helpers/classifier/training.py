@@ -145,12 +145,14 @@ def _tune(
     assert classifier.backbone
     pooled, dropout, head = (classifier.model.get_layer(name) for name in ("pooled", "dropout", "classes"))
     lower, upper = pair_at_cut(classifier.backbone.model)
+    for layer in _batch_norms(upper):
+        layer.trainable = False  # Keras runs it as after training then: small batches would spoil what it knows
     vectors, maps = (keras.Input(one.output.shape[1:][-rank:]) for one, rank in ((upper, 1), (lower, 3)))
     nets = {"head": keras.Model(vectors, head(dropout(vectors)))}
     size = 2 * (len(train) + len(validation)) * int(np.prod(maps.shape[1:])) * 2
     tuned = bool(fine_tuning) and size <= _MOST_BYTES
     if tuned:
-        nets["upper layers"] = keras.Model(maps, head(dropout(pooled(upper(maps, training=False)))))
+        nets["upper layers"] = keras.Model(maps, head(dropout(pooled(upper(maps)))))
     if all([progress.restore(part, net) for part, net in nets.items()]):
         return
     sees = keras.Model(lower.input, [lower.output, upper(lower.output)]) if tuned else None
@@ -222,9 +224,8 @@ def _whole(
     assert classifier.backbone
     side, layers = classifier.side, keras.layers
     pooled, dropout, head = (classifier.model.get_layer(name) for name in ("pooled", "dropout", "classes"))
-    for layer in classifier.backbone.model.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = _MOMENTUM
+    for layer in _batch_norms(classifier.backbone.model):
+        layer.momentum = _MOMENTUM
     given = keras.Input((side, side, 3), dtype="uint8")
     moved = layers.RandomTranslation(0.1, 0.1)(layers.RandomFlip("horizontal")(given))
     net = keras.Model(given, head(dropout(pooled(classifier.backbone.model(moved)))))
@@ -235,6 +236,12 @@ def _whole(
         batches = features.batches(part, lambda image: square(image, side), side, title)
         data += [np.concatenate([batch[:count] for batch, count in batches]), evaluation.labels(part)]
     _fit(net, _Data(*data), progress, "whole", epochs, _SCRATCH_RATE)
+
+
+def _batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    import keras
+
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 # --- any part -------------------------------------------------------------------------------------
