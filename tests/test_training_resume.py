@@ -8,6 +8,7 @@ import signal
 import time
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,39 @@ def test_a_broken_checkpoint_gives_way_to_the_one_before(
     data[0].write_bytes(b"")
     with pytest.raises(ValueError, match="none of the checkpoints can be read"):
         start()
+
+
+@pytest.mark.parametrize("often", [True, False])
+def test_a_training_that_is_lost_between_two_evaluations_was_saved_there(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, often: bool
+) -> None:
+    """Ten minutes after a save comes the next; a lost device costs no more, and the error says what is saved."""
+    import tensorflow as tf
+
+    from tfod_helpers import experiment, training
+    from tfod_helpers.training import loop, resuming
+    from tfod_helpers.training.steps import Steps
+
+    def run(steps: Steps, count: int, limit: float) -> dict[str, float]:
+        if steps.done == 3:
+            raise tf.errors.UnavailableError(None, None, "Socket closed")
+        steps.optimizer.iterations.assign_add(count)
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(Steps, "run", run)
+    if often:
+        monkeypatch.setattr(loop, "_AT_MOST", 0.0)
+    config = experiment.change(small.config, {"trainer.steps_per_loop": 1})
+    left = rf"step 3 is in {tmp_path}.* goes on from what is saved" if often else "Nothing .* yet, so it begins anew"
+    with pytest.raises(ConnectionError, match=rf"The CPU was taken away \(Socket closed\)\. .*{left}"):
+        training.train(config, tmp_path / "run")
+    made = run_folder.open_run(tmp_path / "run")
+    elsewhere: Any = SimpleNamespace(count=2, writes=False)
+    kept = run_folder.Run(tmp_path, "gs://b/run"), run_folder.Keeper(run_folder.Run(tmp_path))
+    words = "step 8 is in gs://b/run, or the save before, where the first machine was lost"
+    assert words in resuming.what_is_left(8, *kept, elsewhere)
+    assert made.read_manifest()["step"] == (3 if often else 0)
+    assert list(pd.read_csv(made.history_path)["step"]) == [1, 2, 3] if often else not made.history_path.exists()
 
 
 # --- another process ------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from tfod_helpers import pictures
 from tfod_helpers.annotations import Dataset
 from tfod_helpers.experiment import ExperimentConfig
+from tfod_helpers.files import storage
 from tfod_helpers.files.run_folder import Keeper, Run
 from tfod_helpers.network import weights
 from tfod_helpers.network.model import freeze
@@ -37,6 +38,7 @@ _SPARE = 0.95  # share of the time that is planned for; the rest is for what var
 _EXPLODED = 30.0  # times the median of the losses so far
 _ABSURD = 1e6  # a detector begins below 100; whatever was before, from here on it learns nothing
 _NOTICE = 10.0  # seconds of steps until a machine looks whether it is taken away; Google Cloud gives 30 of notice
+_AT_MOST = 600.0  # seconds from one save to the next: what a machine that is lost without notice can cost
 
 
 class Training:
@@ -60,6 +62,7 @@ class Training:
         self.total, self.every = config.trainer.train_steps, config.trainer.validation_interval
         self.loop = config.trainer.steps_per_loop
         self._slow, self._warm = 0.0, False  # seconds a step, once the first ones have built the graph
+        self._save_by, self._late = time.monotonic() + _AT_MOST, False
         self.rows: list[Row] = []
         self.saved: int | None = None  # the step of the last checkpoint
         with self._timed("building"):
@@ -103,13 +106,6 @@ class Training:
                 f"{smaller_batch(self.config)}"
             ) from error
         return self._end()
-
-    def what_is_saved(self) -> str:
-        """Return a sentence about what a training that is lost now leaves."""
-        kept = (
-            "Nothing was saved yet" if self.saved is None else f"What was saved at step {self.saved} is in {self.run}"
-        )
-        return f"{kept}. {resuming.how_to_go_on(self.machines.count)}"
 
     @contextlib.contextmanager
     def _under_way(self, machine: dict[str, Any]) -> Iterator[None]:
@@ -212,15 +208,16 @@ class Training:
             asked.end()
         if measured:
             self._fit_to_time()
-        if due:
-            self._save()
+        if due or self._late:
+            self._save(between=not due)
             if self._is_asked(asked):
                 asked.end()
 
     def _is_asked(self, asked: Stop) -> bool:
-        """Return, on all machines alike, whether one of them is taken away; the first says how long a loop may be."""
-        mine = [int(asked.signal > 0), self._longest() if self.machines.writes else 0]
-        signals, self.loop = self.machines.total(mine)
+        """Return, on all machines alike, whether one is taken away; the first says how long a loop is, when to save."""
+        first = [self._longest(), int(time.monotonic() > self._save_by)] if self.machines.writes else [0, 0]
+        signals, self.loop, late = self.machines.total([int(asked.signal > 0), *first])
+        self._late = late > 0
         return signals > 0
 
     def _longest(self) -> int:
@@ -311,13 +308,16 @@ class Training:
         if isinstance(self.steps.rate, WarmupCosine) and self.config.trainer.minutes:
             self.steps.rate.steps.assign(steps)
 
-    def _save(self, *, finished: bool = False) -> None:
+    def _save(self, *, finished: bool = False, between: bool = False) -> None:
+        """Save the training as it is; ``between`` two evaluations."""
         with self._timed("saving"):
             self.steps.settle(self.machines)
             self.saved = self.machines.from_first(lambda: self._write(finished))
         for hook in self.hooks:
             hook.on_save(self.rows)
-        self.keeper.keep()
+        self._save_by, self._late = time.monotonic() + _AT_MOST, False
+        if not between or storage.is_remote(self.run.remote):  # Drive's trash keeps, and counts, what is replaced there
+            self.keeper.keep()
 
     def _write(self, finished: bool) -> int:
         """Write the run as it is now, and return the step."""

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfod_helpers.files.run_folder import Run
+from tfod_helpers.files.run_folder import Keeper, Run
+from tfod_helpers.training.machines import Machines
 from tfod_helpers.training.steps import Steps
 
 
@@ -86,13 +87,35 @@ def _say(one: dict[str, Any]) -> str:
 def how_to_go_on(machines: int) -> str:
     """Return what to do where a device or a machine is gone: so many train together."""
     if machines > 1:
-        return "Start the same program again on all machines: training resumes from there."
+        return "Start the same program again on all machines: training goes on from what is saved."
     if "COLAB_RELEASE_TAG" in os.environ:
         return (
-            "In Colab, choose Runtime > Reconnect, or another runtime type, and run the cells again: training resumes "
-            "from there."
+            "In Colab, choose Runtime > Reconnect, or another runtime type, and run the cells again: training goes on "
+            "from what is saved."
         )
-    return "Start the same training again, here or on another machine: it resumes from there."
+    return "Start the same training again, here or on another machine: it goes on from what is saved."
+
+
+def what_is_left(saved: int | None, run: Run, keeper: Keeper, machines: Machines) -> str:
+    """Bring the last save to where a run is kept; return what a training that ends now leaves, and what to do.
+
+    Args:
+        saved: the step of the last save; None where there is none.
+        run: the run.
+        keeper: keeps it, on the machine that writes.
+        machines: those that train.
+    """
+    again = how_to_go_on(machines.count)
+    if saved is None:
+        return f"Nothing was saved yet, so it begins anew. {again.partition(':')[0]}."
+    keeper.keep()
+    try:
+        keeper.finish()
+    except OSError as error:
+        return f"Step {saved} was saved, but {error}"
+    sure = machines.writes or not run.remote
+    also = "" if sure else ", or the save before, where the first machine was lost while it brought it there"
+    return f"What was saved at step {saved} is in {run}{also}. {again}"
 
 
 class Stop:

@@ -48,7 +48,8 @@ def train(
     Args:
         config: from `experiment.make`.
         run: the run folder, made where it is new. One on Drive or in a bucket (``gs://``) is worked on in a folder of
-            this machine and kept in step at every checkpoint, in the background.
+            this machine and kept in step at every checkpoint, in the background. A checkpoint is saved at each
+            evaluation, and ten minutes after the last one; of the latter Drive gets none.
         keep: how many of the newest evaluated models are kept beside the best, or ``"all"``. `runs.checkpoints` lists
             them with their AP, and each can be exported by its step.
         strategy: from `runtime.connect`; left out, the best device is taken.
@@ -120,9 +121,10 @@ def _run(
             with scope(config, strategy):
                 training = Training(config, run, keeper, *sets, keep=keep)
                 return act(training, now)
+        except tf.errors.OpError:
+            left += [resuming.what_is_left(training.saved, run, keeper, group)] if training else []
+            raise
         finally:
-            if training:
-                left.append(training.what_is_saved())
             # Models are reference cycles, so only the garbage collector frees them, and it seldom runs that far: after
             # ten trainings in one notebook their graphs would fill the memory.
             training = None
