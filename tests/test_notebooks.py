@@ -24,6 +24,7 @@ NAMES = [
     "03_tune_and_compare",
     "05_ship_it",
     "06_pets_many_machines",
+    "07_cats_or_dogs",
     "08_old_checkpoint",
 ]
 MAX_BYTES = 300_000
@@ -72,8 +73,8 @@ def printed(cell: nbformat.NotebookNode) -> str:
     return "\n".join(texts)
 
 
-def test_notebooks_are_the_seven() -> None:
-    """The folder holds those to check, train, predict, compare, ship, use many machines and carry over; no others."""
+def test_notebooks_are_the_eight() -> None:
+    """The folder holds those to check, train, predict, compare, ship, use many machines, classify, carry over."""
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
 
 

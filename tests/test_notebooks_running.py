@@ -21,6 +21,7 @@ trains = pytest.mark.tensorflow
         pytest.param(["01_train_tpu", "02_predict_gpu", "05_ship_it"], marks=trains),  # which take what the first makes
         pytest.param(["03_tune_and_compare"], marks=trains),
         pytest.param(["06_pets_many_machines"], marks=trains),
+        pytest.param(["07_cats_or_dogs"], marks=trains),
         pytest.param(["08_old_checkpoint"], marks=trains),
         ["00_check_your_photos"],
     ],

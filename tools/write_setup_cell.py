@@ -18,7 +18,16 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MODULES = {path.stem for path in (ROOT / "tfod_helpers").iterdir() if not path.stem.startswith("_")}
 # Modules that load TensorFlow, or run what does: a notebook that uses one needs the extra [train].
-WITH_TENSORFLOW = {"detector", "doctor", "experiment", "exporting", "learning_curve", "runtime", "training"}
+WITH_TENSORFLOW = {
+    "classifier",
+    "detector",
+    "doctor",
+    "experiment",
+    "exporting",
+    "learning_curve",
+    "runtime",
+    "training",
+}
 # What the notebooks use of a module of this package, and where it is.
 INSIDE = {"Detector": "detector", "ExportFacts": "detector"} | dict.fromkeys(
     ("edge_tpu", "onnx", "saved_model", "tfjs", "tflite", "web_page"), "exporting"

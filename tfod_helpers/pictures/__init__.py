@@ -7,6 +7,8 @@ in it, and that ``.save("name.pdf")`` writes for print. Nothing in this package 
 from tfod_helpers.annotations.appearance import colour_of
 from tfod_helpers.pictures.box_charts import plot_places, plot_sizes
 from tfod_helpers.pictures.certificate_chart import plot_certificate
+from tfod_helpers.pictures.classifier_charts import plot_classification, plot_epochs
+from tfod_helpers.pictures.classifier_galleries import show_classified
 from tfod_helpers.pictures.comparison_charts import plot_learning_curve, plot_runs
 from tfod_helpers.pictures.confidence_charts import plot_calibration, plot_thresholds
 from tfod_helpers.pictures.crop_galleries import show_classes, show_label_errors, show_mistakes
@@ -23,6 +25,8 @@ __all__ = [
     "counted",
     "plot_calibration",
     "plot_certificate",
+    "plot_classification",
+    "plot_epochs",
     "plot_evaluation",
     "plot_history",
     "plot_labels",
@@ -33,6 +37,7 @@ __all__ = [
     "plot_sizes",
     "plot_thresholds",
     "show_classes",
+    "show_classified",
     "show_detections",
     "show_images",
     "show_label_errors",
