@@ -174,3 +174,11 @@ def test_what_cannot_be_trained_is_said_first(trained: Trained, tmp_path: Path) 
         classifier.evaluate(trained.made, strange)
     with pytest.raises(ValueError, match="two classes or more apart, got only"):
         classifier.make(["cat"])
+
+
+def test_without_normalization_nothing_is_learned(parts: dict[str, Dataset]) -> None:
+    """Of two trainings that differ in the scale of the pixels alone, one learns and the other guesses."""
+    found = classifier.without_normalization(parts["train"], parts["validation"], side=32, epochs=8)
+    normalized, not_so = (table["validation_accuracy"].max() for table in found.values())
+    assert normalized > 0.62
+    assert not_so < 0.62

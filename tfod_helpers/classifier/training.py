@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 5  # training photos of a class; fewer show nothing of it
+_PATIENCE = {"_tune": 4, "_whole": 12}
 _CHUNK = 512  # photos that are looked at before that is kept
 _BATCH = 32
 _MOST_BYTES = 2_000_000_000  # of what was seen of the photos; of more photos only the last layer is trained
@@ -55,7 +56,7 @@ def train(
     minutes: float = 10.0,
     epochs: int = 30,
     fine_tuning: int = 6,
-    patience: int = 4,
+    patience: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Train a classifier in place; the best of all epochs by the loss on the validation photos is what it ends with.
@@ -69,7 +70,8 @@ def train(
         minutes: when this is over, the best so far is taken; the next call goes on.
         epochs: of the last layer, at most; of the whole network where it starts from random values.
         fine_tuning: epochs of the upper layers, at most; 0 leaves the backbone as it is.
-        patience: epochs without progress after which a part ends.
+        patience: epochs without progress after which a part ends; None takes 4, and 12 where a network starts from
+            random values, whose loss jumps.
         seed: of the random numbers.
 
     Returns:
@@ -82,14 +84,13 @@ def train(
         photos.PhotoError: a photo cannot be read.
     """
     train, validation = (evaluation.with_classes(part, classifier.label_map) for part in (train, validation))
+    work = _tune if classifier.backbone and classifier.backbone.weights == "imagenet" else _whole
+    patience = _PATIENCE[work.__name__] if patience is None else patience
     _check(classifier, train, validation, minutes=minutes, epochs=epochs, patience=patience)
     import keras
 
     keras.utils.set_random_seed(seed)
     progress = Progress(folder, _fingerprint(classifier, train, validation, seed), minutes=minutes, patience=patience)
-    work = _tune if classifier.backbone and classifier.backbone.weights == "imagenet" else _whole
-    if work is _whole:
-        fine_tuning = 0
     try:
         work(classifier, train, validation, progress, epochs, fine_tuning)
     except KeyboardInterrupt:

@@ -44,8 +44,8 @@ def show_classified(
         raise ValueError(f"count must be 1 or more, got {count}.")
     chosen = mistakes[:count] if wrong else spread(range(evaluation.images), count)
     headline = f"{counted(len(mistakes), 'mistake')} on {counted(evaluation.images, 'photo')}"
-    headline += f"; the {len(chosen)} most confident" if wrong and len(chosen) < len(mistakes) else ""
-    headline += "; light: what spoke for its answer" if heat is not None and chosen else ""
+    headline += f", {len(chosen)} shown" if wrong and len(chosen) < len(mistakes) else ""
+    headline += "; light: what spoke for the answer" if heat is not None and chosen else ""
     panels = [[_panel(evaluation, at, None if heat is None else heat[at])] for at in chosen]
     return draw_gallery(in_rows(panels, _COLUMNS), headline, lines=1) if panels else draw_gallery([], headline)
 
