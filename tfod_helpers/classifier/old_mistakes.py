@@ -36,9 +36,9 @@ def without_normalization(
     Returns:
         The history of each by its name, as `pictures.plot_epochs` takes them.
     """
-    data = [(_squares(part, side), evaluation.labels(part)) for part in (train, validation)]
+    seen, others = ((_squares(part, side), evaluation.labels(part)) for part in (train, validation))
     scales = {NORMALIZED: (1 / 127.5, -1.0), NOT: (1.0, 0.0)}
-    return {name: _trained(*data, *scale, len(train.label_map), epochs, seed) for name, scale in scales.items()}
+    return {name: _trained(seen, others, *scale, len(train.label_map), epochs, seed) for name, scale in scales.items()}
 
 
 def _squares(part: Dataset, side: int) -> np.ndarray:

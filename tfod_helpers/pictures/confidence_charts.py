@@ -15,17 +15,17 @@ from tfod_helpers.pictures.picture import FAINT, INK, Picture, chart
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tfod_helpers.evaluation import Evaluation
+    from tfod_helpers.evaluation import Classification, Evaluation
 
 _MOST_CURVES = 7  # the colours that a reader keeps apart
 _MOST_ROWS = 16
 
 
-def plot_calibration(evaluation: Evaluation) -> Picture:
-    """Draw a reliability diagram: the share of detections that are right, by their confidence.
+def plot_calibration(evaluation: Evaluation | Classification) -> Picture:
+    """Draw a reliability diagram: the share of detections, or of a classifier's answers, that are right, by confidence.
 
     Args:
-        evaluation: as `evaluation.evaluate` returns it.
+        evaluation: as `evaluation.evaluate` or `classifier.evaluate` returns it.
     """
     calibration = evaluation.calibration
     bins = calibration.bins
@@ -58,7 +58,7 @@ def _spread(bins: pd.DataFrame) -> np.ndarray:
     return np.maximum([share - low, high - share], 0)
 
 
-def _calibration_words(evaluation: Evaluation) -> str:
+def _calibration_words(evaluation: Evaluation | Classification) -> str:
     words, _, reason = str(evaluation.calibration).partition(":")
     error = evaluation.calibration.error
     mean = "" if np.isnan(error) else f" (expected calibration error {error:.2f})"
