@@ -8,8 +8,8 @@ of each step are apart, the times, and how long a sum over all machines takes. W
 the sign of each gradient alone, so that what two orders of adding up differ by, 1e-7, grows within a few steps.
 
 `faults` sends SIGTERM, SIGKILL or SIGSTOP to one of the machines at a random moment, until each has ended, and starts
-all again, as an engine does: how long the others took to end, with which exit code, and how many steps were lost of
-those that the first machine had told of.
+all again, as an engine does: how long the others took to end, with which exit code and words, and how many seconds of
+training were lost: those since the last save, where none came after the fault.
 """
 
 from __future__ import annotations
@@ -125,16 +125,16 @@ def faults(workers: int, times: int, seed: int) -> None:
             while step_of(run) < before + INTERVAL and all(one.poll() is None for one in machines):
                 time.sleep(0.2)
             time.sleep(choose.uniform(0, 10))
-            made, start = steps_of(folder), time.monotonic()
+            saved, since, start = step_of(run), time.time() - run.manifest_path.stat().st_mtime, time.monotonic()
             machines[which].send_signal(kind)
             others = [one for one in machines if one is not machines[which] or kind != signal.SIGSTOP]
             codes = [one.wait() for one in others]
             seconds = time.monotonic() - start
             machines[which].kill()
-            lost = max(0, made - step_of(run))
+            lost = since if step_of(run) == saved else 0.0
             print(
                 f"{kind.name} to machine {which + 1}: the others ended after {seconds:.1f} s with {codes}, saved at "
-                f"step {step_of(run)}, {lost} steps lost",
+                f"step {step_of(run)}, {lost:.0f} s of training lost\n  {last_words(folder, which == 0)}",
                 flush=True,
             )
 
@@ -144,11 +144,10 @@ def step_of(run: run_folder.Run) -> int:
     return int(run.read_manifest().get("step", 0))
 
 
-def steps_of(folder: Path) -> int:
-    """The step that the first machine has said last."""
-    said = (folder / "run-said" / "0.txt").read_text().splitlines()
-    lines = [line for line in said if line.startswith("training: step")]
-    return int(lines[-1].split()[2]) if lines else 0
+def last_words(folder: Path, of_second: bool) -> str:
+    """What a machine that was spared has said last, before its exit code."""
+    said = (folder / "run-said" / f"{int(of_second)}.txt").read_text().strip().splitlines()
+    return said[-2] if said[-1].startswith("Exit code") else said[-1]
 
 
 def main() -> None:
