@@ -39,6 +39,25 @@ def test_asirra_goes_from_the_folder_to_an_evaluated_export(
     assert (tmp_path / "export" / "label_map.pbtxt").is_file()
 
 
+@pytest.mark.tensorflow
+def test_classifier_goes_from_the_folder_to_a_certificate(
+    shared: Path, keras_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On 40 real photos, seen small, the benchmark ends in three saved forms that decide alike."""
+    for part, step in (("train", 25), ("test", 10)):
+        (tmp_path / part).mkdir()
+        for path in sorted((shared / "data" / "asirra" / part).glob("*.xml"))[::step]:
+            shutil.copy(path, tmp_path / part)
+            shutil.copy(path.with_suffix(".jpg"), tmp_path / part)
+    monkeypatch.setenv("KERAS_HOME", str(keras_home))
+    benchmark = load("classifier")
+    found = benchmark.run(tmp_path, tmp_path, side=32, fine_tuning=0)
+    assert found["photos"] == 11
+    assert found["other_decisions"] == 0
+    assert found["low"] <= found["accuracy"] <= found["high"]
+    assert "of 11 wrong" in benchmark.report({0: found | {"seconds": 1.0, "cpu_seconds": 2.0}})
+
+
 def test_storage_copies_what_it_measures(tmp_path: Path) -> None:
     """A rival's upload and our way back run against the benchmark's servers, and are timed."""
     storage = load("storage")

@@ -50,7 +50,8 @@ def plot_epochs(histories: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Picture
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(axis="y")
         losses = np.concatenate([table["validation_loss"] for table in named.values()])
-        panels[0].set_ylim(0, min(1.05 * losses.max(), _HIGH * np.median(losses)))  # a first one may be off the chart
+        # Of several trainings one may begin far off the chart.
+        panels[0].set_ylim(0, min(1.05 * losses.max(), _HIGH * np.median(losses) if several else np.inf))
         panels[1].set_ylim(0, 1.04)
         panels[1].legend(loc="lower right")
         picture.headline(_of_epochs(named, several))
