@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_training import Small
+from small_training import SYNC, Small
 
 pytestmark = pytest.mark.tensorflow
 
@@ -77,6 +77,22 @@ def test_freezing_keeps_the_layers_up_to_a_stride(small: Small) -> None:
     changed = {v.ref() for v in network.variables if not np.array_equal(before[v.ref()], v.numpy())}
     assert not changed & kept
     assert len(changed) > 50
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_frozen_batch_norms_keep_their_statistics(small: Small, shared: bool) -> None:
+    """Frozen, all batch norms compute in training as they do in detecting, those that several devices share too."""
+    from tfod_helpers import experiment
+    from tfod_helpers.network.model import DetectionTask, freeze
+
+    network = DetectionTask(experiment.change(small.config, {SYNC: shared}).task).build_model()
+    freeze(network, 0, norms=True)
+    images = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype(np.float32)
+    before = {weight.ref(): weight.numpy() for weight in network.weights if "moving_" in weight.name}
+    network(images, training=True)
+    assert len(before) > 70
+    assert not [key.deref().name for key, values in before.items() if not np.array_equal(key.deref().numpy(), values)]
+    assert not [weight.name for weight in network.trainable_weights if "norm" in weight.name]
 
 
 def test_freezing_nothing_changes_nothing(small: Small) -> None:

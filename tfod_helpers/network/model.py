@@ -19,6 +19,8 @@ from tfod_helpers.experiment.config import DetectionTaskConfig, ExperimentConfig
 from tfod_helpers.network import inputs, normalization, padding, ssd_fpn, ssd_maps
 from tfod_helpers.presets.models import SSD_FPN, SSD_MAPS
 
+# What several devices share is a class beside the plain one, not below it.
+_NORMS = (tf_keras.layers.BatchNormalization, tf_keras.layers.experimental.SyncBatchNormalization)
 # Keras says so of each backbone level that the pyramid does not read; that is by design.
 warnings.filterwarnings("ignore", message="Input dict contained keys")
 decoders.register_decoder_builder(SSD_FPN)(ssd_fpn.SsdFpn)
@@ -138,7 +140,7 @@ def freeze(model: tf_keras.Model, stride: int, *, norms: bool = False) -> None:
         norms: whether all batch norms stay as they are, as weights want it that were trained without them.
     """
     for layer in model.submodules if norms else ():
-        if isinstance(layer, tf_keras.layers.BatchNormalization):
+        if isinstance(layer, _NORMS):
             layer.trainable = False  # in training too it works with the statistics that it has
     side = model.backbone.input_shape[1]
     for layer in model.backbone.layers:
