@@ -125,6 +125,15 @@ def test_photos_of_one_name_in_several_folders() -> None:
     assert {image.path.parent.name for image in here["validation"]} != set(folders[-18:-6])
 
 
+def test_several_crops_of_a_photo_are_shared_out_by_its_name() -> None:
+    """Images of one file, as crops are, have the same parts wherever the folder is."""
+    parts = []
+    for folder in ("here", "far/away"):
+        images = [dataclasses.replace(one, path=Path(folder) / one.path) for one in several_labels(60) for _ in "ab"]
+        parts.append(part_of(Dataset(tuple(images), several_labels(1).label_map).split(SHARES)))
+    assert parts[0] == parts[1]
+
+
 def copies(folder: Path, count: int, seed: int) -> list[LabelledImage]:
     """Photos of one picture that were saved at slightly different sizes."""
     pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8)

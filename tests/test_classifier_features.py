@@ -18,15 +18,21 @@ class Means:
 
     output_shape = (None, 2, 1, 4)
 
+    def __init__(self) -> None:
+        """Nothing was seen yet."""
+        self.sizes: set[int] = set()
+
     def predict_on_batch(self, pixels: np.ndarray) -> np.ndarray:
         """Return the feature map, shape (n, 2, 1, 4)."""
-        assert len(pixels) == 32, "a batch of another size would be traced again"
+        self.sizes.add(len(pixels))
         halves = pixels.reshape(len(pixels), 2, -1, SIDE, 3).astype(np.float32)
         edge = halves[:, :, :, 0].mean(axis=(2, 3))[..., None]
         return np.concatenate([halves.mean(axis=(2, 3)), edge], axis=-1)[:, :, None]
 
 
-MEANS = Backbone("means", 1.0, SIDE, Means(), "scratch", "")
+def means() -> Backbone:
+    """A backbone of means."""
+    return Backbone("means", 1.0, SIDE, Means(), "scratch", "")
 
 
 @pytest.mark.parametrize("counts", [[], [0], [1] * 5, [0, 40, 0, 1, 31, 70, 0]])
@@ -35,19 +41,21 @@ def test_every_picture_is_seen_once_in_order(counts: list[int]) -> None:
     random = np.random.default_rng(0)
     every = [random.integers(0, 256, (count, SIDE, SIDE, 3)).astype(np.uint8) for count in counts]
     whole = np.concatenate([np.zeros((0, SIDE, SIDE, 3), np.uint8), *every])
+    backbone = means()
     for mirrored in (False, True):
-        found = features.extract(MEANS, range(len(every)), every.__getitem__, mirrored=mirrored)
+        found = features.extract(backbone, range(len(every)), every.__getitem__, mirrored=mirrored)
         assert found.dtype == np.float32
         np.testing.assert_allclose(found[:, :3], whole.mean(axis=(1, 2)), rtol=1e-5)
         np.testing.assert_allclose(found[:, 3], whole[:, :, -1 if mirrored else 0].mean(axis=(1, 2)), rtol=1e-5)
+    assert len(backbone.model.sizes) <= 1, "a batch of another size would be traced again"
 
 
 def test_pictures_of_another_size_are_refused() -> None:
     """What the network would misread, fractions or another size, is an error that says what was found."""
     with pytest.raises(ValueError, match=r"uint8 of shape \(k, 4, 4, 3\), got uint8 of \(1, 5, 4, 3\)"):
-        features.extract(MEANS, [0], lambda _: np.zeros((1, 5, 4, 3), np.uint8))
+        features.extract(means(), [0], lambda _: np.zeros((1, 5, 4, 3), np.uint8))
     with pytest.raises(ValueError, match=r"got float32 of \(1, 4, 4, 3\)"):
-        features.extract(MEANS, [0], lambda _: np.zeros((1, 4, 4, 3), np.float32))
+        features.extract(means(), [0], lambda _: np.zeros((1, 4, 4, 3), np.float32))
 
 
 @pytest.mark.tensorflow

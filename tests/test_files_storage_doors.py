@@ -48,6 +48,8 @@ ELSEWHERE = {
     "runs.checkpoints": "run folders",
     "runs.evaluations": "run folders",
     "learning_curve.measure": "run folders",
+    "classifier": "reads through sources, and trains in folders of this machine",
+    "formats.tfds.description": "a name, and no path",
     "records": "test_records.py",
     "formats.tfds.read": "test_formats_tfds.py, which has a data set",
     "network.weights.chain.load": "test_network_weights.py",

@@ -51,6 +51,16 @@ def test_several_trainings_begin_at_the_same_epoch() -> None:
     assert picture.axes[0].get_ylim()[1] < 10
 
 
+def test_a_loss_that_is_nan_is_said() -> None:
+    """A training whose loss became NaN or infinite has no curve there, and its name says why."""
+    nan = history("whole", [np.inf, 0.7, np.nan]).assign(validation_accuracy=0.5)
+    for named in (
+        {"with": history("whole", [1.0, 0.5]), "without": nan},
+        {"without": nan.assign(validation_loss=np.nan)},
+    ):
+        assert "without, loss NaN" in words(pictures.plot_epochs(named))
+
+
 def test_classification_is_drawn_as_it_was_counted(found: Classification) -> None:
     """Accuracy with its interval, the confusion's counts, and each class's numbers."""
     picture = pictures.plot_classification(found)

@@ -81,15 +81,14 @@ def _draws(seed: int, name: str, shares: Sequence[float]) -> list[float]:
 
 def _telling_names(paths: Sequence[Path]) -> list[str]:
     """Return each file's name; where several have the same, with as many folders before it as tell them apart."""
-    names = [path.name for path in paths]
-    for depth in range(2, max((len(path.parts) for path in paths), default=0) + 1):
-        counts = Counter(names)
+    every = dict.fromkeys(paths)  # a photo with several crops is one file
+    names = {path: path.name for path in every}
+    for depth in range(2, max((len(path.parts) for path in every), default=0) + 1):
+        counts = Counter(names.values())
         if len(counts) == len(names):
             break
-        names = [
-            "/".join(path.parts[-depth:]) if counts[name] > 1 else name for path, name in zip(paths, names, strict=True)
-        ]
-    return names
+        names = {path: "/".join(path.parts[-depth:]) if counts[name] > 1 else name for path, name in names.items()}
+    return [names[path] for path in paths]
 
 
 def _same_pictures(images: Sequence[LabelledImage], names: Sequence[str]) -> tuple[list[list[int]], list[list[int]]]:

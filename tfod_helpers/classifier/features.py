@@ -68,15 +68,18 @@ def batches(
         workers: how many items are read at once; None takes one a core.
 
     Yields:
-        uint8, shape (32, side, side, 3), the last of several filled up with zeros; and how many of them are pictures.
+        uint8, shape (32, side, side, 3), the last of several filled up with zeros, one alone as small as it is; and
+        how many of them are pictures.
 
     Raises:
         ValueError: an item's pictures are of another shape or type.
     """
     made = workers_.in_order(pictures, items, workers=workers)
     with contextlib.closing(made), tqdm(total=len(items), desc=title, unit="image", delay=1, disable=not title) as bar:
+        several = False
         for batch in _batches(_checked(made, side, bar)):
-            missing = _BATCH - len(batch) if len(items) > _BATCH else 0
+            missing = _BATCH - len(batch) if several else 0
+            several = True
             yield np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.uint8)]), len(batch)
 
 

@@ -44,12 +44,14 @@ def plot_epochs(histories: pd.DataFrame | Mapping[str, pd.DataFrame]) -> Picture
             start = 0
             for (name, table), colour in zip(named.items(), (BLUE, VERMILLION, ORANGE, SKY), strict=False):
                 at = table["epoch"] + start
-                axes.plot(at, table[column], "o-", color=colour, lw=1.8, ms=4, label=readable(name, 40))
+                lost = "" if np.isfinite(table["validation_loss"]).all() else ", loss NaN"
+                axes.plot(at, table[column], "o-", color=colour, lw=1.8, ms=4, label=readable(name, 40) + lost)
                 start += 0 if several else int(table["epoch"].max())
             axes.set(title=title, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(axis="y")
         losses = np.concatenate([table["validation_loss"] for table in named.values()])
+        losses = losses[np.isfinite(losses)] if np.isfinite(losses).any() else np.ones(1)
         # Of several trainings one may begin far off the chart.
         panels[0].set_ylim(0, min(1.05 * losses.max(), _HIGH * np.median(losses) if several else np.inf))
         panels[1].set_ylim(0, 1.04)
