@@ -201,3 +201,25 @@ def test_no_part_is_empty(count: int) -> None:
     whole = several_labels(count, seed=5)
     for seed in range(20):
         assert all(len(part) for part in whole.split({"train": 0.5, "validation": 0.5}, seed).values())
+
+
+def test_folds_hold_every_image_once_and_every_class() -> None:
+    """Each image is in one of the folds, which are about as large, and each holds its share of every class."""
+    whole = several_labels(300)
+    folds = whole.folds(4, seed=1)
+    assert np.bincount(folds).tolist() == pytest.approx([75] * 4, abs=1)
+    frequent = np.array(list(whole.counts().values()))[:4]
+    for fold in range(4):
+        part = Dataset(tuple(whole[number] for number in np.flatnonzero(folds == fold)), whole.label_map)
+        assert list(part.counts().values())[:4] == pytest.approx(frequent / 4, rel=0.1, abs=2)
+    assert (folds == whole.folds(4, seed=1)).all()
+    assert (folds != whole.folds(4, seed=2)).any()
+
+
+def test_folds_that_cannot_be_are_refused() -> None:
+    """One fold leaves nothing to learn from, and more folds than images leave some empty."""
+    whole = several_labels(5)
+    with pytest.raises(ValueError, match="There must be 2 folds or more, got 1"):
+        whole.folds(1)
+    with pytest.raises(ValueError, match=r"5 images are too few for 6 folds\. Take fewer folds, or add photos"):
+        whole.folds(6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from evaluation_parts import detections, made_up, one_image
 
@@ -185,3 +186,70 @@ def test_nothing_found_accuses_no_class_of_another() -> None:
     table = evaluation.label_errors(dataset, [one[:0] for one in found])
     assert set(table["detected"]) == {""}
     assert table["score"].max() <= 0.05
+
+
+def ranking(rows: list[tuple[float, int, int, str]]) -> pd.DataFrame:
+    """A ranking with the columns of label_errors, of rows with score, image, object and what is seen."""
+    columns = ["score", "reason", "path", "object", "label", "detected", "confidence", "box_xyxy", "image"]
+    every = [
+        (
+            score,
+            f"looks like {seen}",
+            f"{image}.jpg",
+            number,
+            "cat" if number else "",
+            seen,
+            0.5,
+            (0.0, 0.0, 9.0, 9.0),
+            image,
+        )
+        for score, image, number, seen in rows
+    ]
+    return pd.DataFrame(every, columns=columns)
+
+
+def test_two_rankings_together_have_each_label_once() -> None:
+    """A label has the mean of its scores and the words of the one that is surer; what one table lacks stays."""
+    detector = ranking([(0.8, 0, 0, "dog"), (0.6, 0, 1, "dog"), (-0.2, 1, 1, "cat"), (-0.9, 2, 1, "cat")])
+    boxes = ranking([(0.9, 1, 1, "fox"), (0.2, 0, 1, "fox"), (-0.4, 3, 1, "cat")])
+    table = evaluation.combine_label_errors(detector, boxes)
+    found = list(zip(table["score"].round(2), table["image"], table["object"], table["detected"], strict=True))
+    assert found == [
+        (0.8, 0, 0, "dog"),
+        (0.4, 0, 1, "dog"),
+        (0.35, 1, 1, "fox"),
+        (-0.4, 3, 1, "cat"),
+        (-0.9, 2, 1, "cat"),
+    ]
+    assert list(table.columns) == list(detector.columns)
+    assert table.equals(evaluation.combine_label_errors(boxes, detector))
+    assert evaluation.combine_label_errors(detector).equals(detector)
+
+
+def test_rankings_of_other_labels_are_refused() -> None:
+    """Tables that were made from different datasets cannot be joined; the message names the first difference."""
+    one = ranking([(0.8, 0, 1, "dog")])
+    with pytest.raises(ValueError, match=r"different labels: object 1 of image 0 has the label cat and dog"):
+        evaluation.combine_label_errors(one, one.assign(label="dog"))
+    with pytest.raises(ValueError, match=r"object 1 of image 0 has the path 0\.jpg and 1\.jpg"):
+        evaluation.combine_label_errors(one, one.assign(path="1.jpg"))
+    with pytest.raises(ValueError, match="no table to combine"):
+        evaluation.combine_label_errors()
+
+
+def test_two_noisy_rankings_together_find_more_than_either() -> None:
+    """Of flipped labels, two rankings whose errors are independent find more together than the better one alone."""
+    caught = np.zeros(3)
+    for seed in range(6):
+        dataset, found, which, labels = flipped(seed)
+        detector = evaluation.label_errors(dataset, found)
+        random = np.random.default_rng(seed)
+        noise = random.normal(0, 0.35, len(detector))
+        wrong = [key in which for key in zip(detector["image"], detector["object"], strict=True)]
+        other = detector.assign(score=np.clip(np.where(wrong, 0.35, -0.35) + noise, -1, 1))
+        other = other[other["object"] > 0].sort_values("score", ascending=False)
+        tables = detector, other, evaluation.combine_label_errors(detector, other)
+        for place, table in enumerate(tables):
+            top = table.head(labels // 10)
+            caught[place] += len(which & set(zip(top["image"], top["object"], strict=True)))
+    assert caught[2] > caught[:2].max()

@@ -73,7 +73,7 @@ def test_nothing_wrong_is_said(tmp_path: Path) -> None:
     few = few_photos(tmp_path)
     result = evaluation.score(few, [all_found(image) for image in few])
     assert words(pictures.show_mistakes(result)) == ["No mistake at confidence ≥ 0.90"]
-    assert words(pictures.show_label_errors(result)) == ["No label is contradicted by the detector"]
+    assert words(pictures.show_label_errors(result)) == ["No label is contradicted"]
 
 
 def test_crop_shows_the_pixels_of_its_box(tmp_path: Path) -> None:

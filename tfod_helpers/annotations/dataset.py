@@ -93,6 +93,27 @@ class Dataset(Sequence[LabelledImage]):
         parts = share_out(self.images, fractions, seed)
         return {name: Dataset(tuple(images), self.label_map) for name, images in parts.items()}
 
+    def folds(self, count: int, seed: int = 0) -> np.ndarray:
+        """Share the images out for cross-validation: what is learned from all folds but one is judged by that one.
+
+        Args:
+            count: how many folds there are, about equally large; near-duplicates stay together as in `split`.
+            seed: another number gives other folds.
+
+        Returns:
+            The fold of each image, from 0: int, shape (n,).
+
+        Raises:
+            ValueError: fewer than two folds, or one would stay empty: too few images or files.
+        """
+        if count < 2:
+            raise ValueError(f"There must be 2 folds or more, got {count}.")
+        if len(self) < count:
+            raise ValueError(f"{len(self)} images are too few for {count} folds. Take fewer folds, or add photos.")
+        parts = share_out(self.images, {f"fold {number + 1}": 1 / count for number in range(count)}, seed)
+        fold_of = {id(image): number for number, part in enumerate(parts.values()) for image in part}
+        return np.array([fold_of[id(image)] for image in self.images])
+
     def splits(self) -> dict[str, Dataset]:
         """Return the splits that the data came with, by name.
 

@@ -5,7 +5,8 @@
 * `save` writes it as a Keras model, a SavedModel and a LiteRT file; `load` takes any of them; `certify` compares them.
 * `heat` says where it looked; `without_normalization` what happens to those who forget it.
 * `backbones` makes networks of Keras Applications that know ImageNet, and says what they really started from.
-* `features` computes what such a network sees in pictures, each once.
+* `features` computes what such a network sees in pictures, each once; `outlines` what there is without a network.
+* `wrong_classes` ranks the boxes of a detection data set by how probably their class is wrong.
 
 Importing this loads no TensorFlow; making a network does.
 """
@@ -17,6 +18,7 @@ from tfod_helpers.classifier.old_mistakes import without_normalization
 from tfod_helpers.classifier.reading import read, summary
 from tfod_helpers.classifier.saving import certify, load, save
 from tfod_helpers.classifier.training import train
+from tfod_helpers.classifier.wrong_classes import wrong_classes
 
 __all__ = [
     "Classifier",
@@ -32,4 +34,5 @@ __all__ = [
     "train",
     "whole_photos",
     "without_normalization",
+    "wrong_classes",
 ]

@@ -106,6 +106,7 @@ def make(
     width: float | None = None,
     side: int | None = None,
     weights: str | None = "imagenet",
+    or_random: bool = True,
 ) -> Backbone:
     """Build a network with ImageNet's weights; where these cannot be had, say so in a banner and a warning.
 
@@ -116,9 +117,11 @@ def make(
         width: how wide it is; None takes the narrowest MobileNetV2 (0.35), and others as they are usual (1).
         side: of the pictures that it takes, in pixels; None takes what it was trained with.
         weights: ``"imagenet"``, or None to start from random values.
+        or_random: start from random values also where ImageNet's weights cannot be had.
 
     Raises:
         ValueError: there is no such network, width, side or weights; the message says which there are.
+        OSError: ImageNet's weights cannot be had, and ``or_random`` is False; the message says how to get them.
     """
     network = _named(name)
     if width is None:
@@ -139,6 +142,9 @@ def make(
     fault = _fill(model, network.files[width])
     if not fault:
         return Backbone(name, width, side, model, "imagenet", f"{said} starts from ImageNet's weights.")
+    if not or_random:
+        file = network.files[width]
+        raise OSError(f"ImageNet's weights cannot be had: {fault} Fetch {file.url} into {file.path.parent}.")
     _say_missing(said, fault, network.files[width])
     sentence = f"{said} starts from random values. Wanted and not to be had: imagenet: {fault}"
     model = _built(network, width, side)  # anew, since a file that fits in part has filled that part

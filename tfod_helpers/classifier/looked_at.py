@@ -1,4 +1,4 @@
-"""A detection data set -> images with one box each: what a classifier looks at; and that as a square."""
+"""A detection data set -> images with one box each: what a classifier looks at; and boxes as squares."""
 
 from __future__ import annotations
 
@@ -64,8 +64,37 @@ def whole_photos(dataset: Dataset) -> Dataset:
     return Dataset(tuple(chosen), dataset.label_map)
 
 
+def squares(image: LabelledImage, side: int, which: np.ndarray | None = None) -> np.ndarray:
+    """Return what is in boxes of a photo, and a little around it, each stretched to a square.
+
+    Args:
+        image: the photo and its boxes.
+        side: of the squares, in pixels.
+        which: bool, shape (n,): the boxes that are wanted; None takes all.
+
+    Returns:
+        uint8, shape (k, side, side, 3), RGB: of the k wanted boxes in their order.
+
+    Raises:
+        FileNotFoundError: the file is gone.
+        photos.PhotoError: it is no image, or not a whole one.
+    """
+    boxes_xyxy = image.boxes_xyxy if which is None else image.boxes_xyxy[which]
+    if not len(boxes_xyxy):
+        return np.zeros((0, side, side, 3), np.uint8)
+    photo = Image.fromarray(image.pixels())
+    around = np.tile((boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * _AROUND, 2) * (-1, -1, 1, 1)
+    views_xyxy = (boxes_xyxy + around).clip(0, (*photo.size, *photo.size))
+    return np.stack(
+        [
+            np.asarray(photo.resize((side, side), Image.Resampling.BILINEAR, tuple(view_xyxy), reducing_gap=2.0))
+            for view_xyxy in views_xyxy.tolist()
+        ]
+    )
+
+
 def square(image: LabelledImage, side: int) -> np.ndarray:
-    """Return what a classifier sees of an image with one box, and a little around it, stretched to a square.
+    """Return what a classifier sees of an image with one box: the whole photo, or what `squares` gives of the box.
 
     Args:
         image: with one box.
@@ -74,14 +103,9 @@ def square(image: LabelledImage, side: int) -> np.ndarray:
     Returns:
         uint8, shape (1, side, side, 3), RGB.
     """
-    box_xyxy = image.boxes_xyxy[0]
-    if tuple(box_xyxy) == (0, 0, image.width, image.height):
+    if tuple(image.boxes_xyxy[0]) == (0, 0, image.width, image.height):
         return photos.letterbox(image.source, side, resize=resizing.STRETCH).pixels[None]
-    photo = Image.fromarray(image.pixels())
-    around = np.tile((box_xyxy[2:] - box_xyxy[:2]) * _AROUND, 2) * (-1, -1, 1, 1)
-    view_xyxy = (box_xyxy + around).clip(0, (*photo.size, *photo.size))
-    resized = photo.resize((side, side), Image.Resampling.BILINEAR, tuple(view_xyxy.tolist()), reducing_gap=2.0)
-    return np.asarray(resized)[None]
+    return squares(image, side)
 
 
 def _whole(image: LabelledImage, label: int) -> LabelledImage:

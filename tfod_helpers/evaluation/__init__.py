@@ -12,7 +12,7 @@ from tfod_helpers.evaluation.comparing import Agreement, Difference, agreement, 
 from tfod_helpers.evaluation.confidence import Calibration
 from tfod_helpers.evaluation.counting import count
 from tfod_helpers.evaluation.forecast import forecast, would_more_help
-from tfod_helpers.evaluation.label_errors import label_errors
+from tfod_helpers.evaluation.label_errors import combine_label_errors, label_errors
 from tfod_helpers.evaluation.masks import only_encoded
 from tfod_helpers.evaluation.matching import match
 from tfod_helpers.evaluation.mistakes import BACKGROUND, MISSED, mistakes
@@ -33,6 +33,7 @@ __all__ = [
     "Speed",
     "agreement",
     "by_name",
+    "combine_label_errors",
     "count",
     "difference",
     "evaluate",

@@ -37,7 +37,8 @@ def label_errors(dataset: Dataset, detections: Sequence[sv.Detections]) -> pd.Da
     the usual one of its class; the more, the more often a detection of that confidence has a label.
 
     Args:
-        dataset: the images with the labels to check; best ones that the detector was not trained on.
+        dataset: the images with the labels to check. A detector repeats wrong labels that it learned from, so take
+            images that it was not trained on, or the detections of `training.cross_validate`, which has none that was.
         detections: one for each image, in its order, of any confidence.
 
     Returns:
@@ -68,6 +69,45 @@ def label_errors(dataset: Dataset, detections: Sequence[sv.Detections]) -> pd.Da
     score += _NOTHING * usual[truth.labels] * np.maximum(1 - own_relative - other_relative, 0)
     missing, worth = _missing(truth, found, usual)
     return _table(dataset, truth, (score, own, other, other_label), found[missing], worth)
+
+
+def combine_label_errors(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Join rankings of the same labels by models that err in other ways: a detector's and a classifier's of the boxes.
+
+    A label's score is the mean of those that it has. What else stands in its row is from the table with the strongest
+    score on the same side of 0. Rows of one table alone, such as missing labels, stay as they are.
+
+    Args:
+        tables: of one dataset, as `label_errors` and `classifier.wrong_classes` return them.
+
+    Returns:
+        The same columns, the most suspicious first.
+
+    Raises:
+        ValueError: no table, or the tables are of different labels.
+    """
+    import pandas as pd
+
+    if not tables:
+        raise ValueError("There is no table to combine. Give what label_errors and classifier.wrong_classes return.")
+    rows = pd.concat(tables, ignore_index=True)
+    labels = rows[rows["object"] > 0]
+    by_label = labels.groupby(["image", "object"])
+    for column in ("path", "label", "box_xyxy"):
+        several = by_label[column].nunique()
+        if (several > 1).any():
+            image, number = several.idxmax()
+            one = labels[(labels["image"] == image) & (labels["object"] == number)]
+            raise ValueError(
+                f"The tables are of different labels: object {number} of image {image} has the {column} "
+                f"{' and '.join(map(str, one[column].unique()))}. Make all of them from the same dataset."
+            )
+    mean = by_label["score"].transform("mean")
+    strength = labels["score"] * np.where(mean > 0, 1, -1)
+    strongest = strength.groupby([labels["image"], labels["object"]]).idxmax()
+    joined = labels.assign(score=mean).loc[strongest.sort_values()]
+    joined = pd.concat([joined, rows[rows["object"] == 0]])
+    return joined.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
 
 def _speaking(pairs: Pairs) -> Pairs:

@@ -156,25 +156,33 @@ def show_mistakes(evaluation: Evaluation, count: int = 12, *, kind: str | None =
     return draw_gallery(in_rows(panels, _COLUMNS), headline, lines=2, legend=legend, hint="" if kind else listed)
 
 
-def show_label_errors(evaluation: Evaluation, count: int = 12) -> Picture:
+def show_label_errors(checked: Evaluation | Dataset, count: int = 12, *, table: pd.DataFrame | None = None) -> Picture:
     """Show crops of the labels that are probably wrong, the most suspicious first.
 
     Args:
-        evaluation: as `evaluation.evaluate` returns it, of the dataset whose labels are to be checked.
+        checked: the dataset whose labels are to be checked, or an evaluation on it, as `evaluation.evaluate` returns.
         count: labels to show at most.
+        table: their ranking, as `classifier.wrong_classes` and `evaluation.combine_label_errors` return it; of an
+            evaluation it may be left out.
 
     Raises:
-        ValueError: ``count`` is below 1.
+        ValueError: ``count`` is below 1, or a dataset comes without a table.
     """
-    table = evaluation.label_errors()
+    dataset = checked if isinstance(checked, Dataset) else checked.dataset
+    if table is None:
+        if isinstance(checked, Dataset):
+            raise ValueError("Of a dataset, the ranking has to be given: table=classifier.wrong_classes(dataset).")
+        table = checked.label_errors()
     table = table[table["score"] > 0]
     panels = []
     for row in _worst(table, count):
         mark = (row["label"], *_LABELLED) if row["label"] else (row["detected"], *_DETECTED)
-        panels.append(_crop(evaluation.dataset[row["image"]], [Mark(row["box_xyxy"], *mark)], row["reason"]))
+        panels.append(_crop(dataset[row["image"]], [Mark(row["box_xyxy"], *mark)], row["reason"]))
     if not panels:
-        return draw_gallery([], "No label is contradicted by the detector")
-    legend = [Mark((), "labelled", *_LABELLED), Mark((), "detected, no label", *_DETECTED)]
+        return draw_gallery([], "No label is contradicted")
+    legend = [Mark((), "labelled", *_LABELLED)]
+    if not table["label"].all():
+        legend.append(Mark((), "detected, no label", *_DETECTED))
     headline = f"{counted(len(table), 'label')} to look at again{_share(panels, table)}"
     return draw_gallery(in_rows(panels, _COLUMNS), headline, lines=2, legend=legend)
 

@@ -6,6 +6,7 @@ resumes from its last checkpoint. Beside a training, `follow` judges each model 
 """
 
 from tfod_helpers.network.inputs import examples
+from tfod_helpers.training.cross_validation import cross_validate
 from tfod_helpers.training.detecting import detector, load_model
 from tfod_helpers.training.events import show_tensorboard
 from tfod_helpers.training.following import follow
@@ -19,6 +20,7 @@ __all__ = [
     "BatchTrial",
     "History",
     "RateTrial",
+    "cross_validate",
     "detector",
     "evaluate",
     "examples",
