@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+from tfod_helpers.formats import voc
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -56,6 +59,28 @@ def test_classifier_goes_from_the_folder_to_a_certificate(
     assert found["other_decisions"] == 0
     assert found["low"] <= found["accuracy"] <= found["high"]
     assert "of 11 wrong" in benchmark.report({0: found | {"seconds": 1.0, "cpu_seconds": 2.0}})
+
+
+@pytest.mark.tensorflow
+def test_flipped_labels_are_counted_among_real_photos(
+    shared: Path, keras_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one box in twenty of 105 real photos the classes are flipped, and most are found; no detector is trained."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setenv("KERAS_HOME", str(keras_home))
+    benchmark = load("label_errors")
+    dataset = voc.read(shared / "data" / "asirra" / "test")
+    flipped, which = benchmark.flip(dataset, 0.05, np.random.default_rng(0))
+    assert len(which) == round(0.05 * sum(len(image.labels) for image in dataset))
+    changed = {
+        (str(image.path), place)
+        for image, other in zip(dataset, flipped, strict=True)
+        for place in np.flatnonzero(image.labels != other.labels).tolist()
+    }
+    assert changed == which
+    found = benchmark.run(dataset, 0, 0.05, 0, tmp_path)
+    assert set(found) == {"seconds", "classifier"}
+    assert 0.5 < found["classifier"] <= 1
 
 
 def test_storage_copies_what_it_measures(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_only_wanted_boxes_are_cut_out(photo: LabelledImage) -> None:
 
 
 def test_outlines_tell_the_direction_and_the_place_of_edges() -> None:
-    """An edge counts in its cell, for its orientation or the two beside it, from dark to bright as from bright to dark."""
+    """An edge counts in its cell, for its orientation or the two beside it, dark to bright as bright to dark."""
     side = outlines.SIDE
     pictures = np.zeros((4, side, side, 3), np.uint8)
     pictures[0, :, side // 2 + 6 :] = 200

@@ -22,7 +22,7 @@ def folds_of(count: int = COUNT) -> np.ndarray:
 
 
 def test_labels_that_follow_from_nothing_are_not_known(labels: np.ndarray) -> None:
-    """Of features that say nothing, a model that learned from its own labels would know all, and this one knows none."""
+    """Of features that say nothing, a model that learned from its labels would know all; this one knows none."""
     features = np.random.default_rng(0).normal(size=(COUNT, 400))
     found = out_of_fold.probabilities([features], labels, folds_of())
     assert found.shape == (COUNT, 3)

@@ -68,6 +68,17 @@ def test_suspicious_labels_are_shown_worst_first(result: evaluation.Evaluation) 
     assert "labelled dog, nothing is found there" in captions
 
 
+def test_a_ranking_from_elsewhere_is_shown_of_its_dataset(result: evaluation.Evaluation) -> None:
+    """A dataset with a ranking gives the picture that an evaluation with the same one gives; without, it is refused."""
+    table = result.label_errors().query("object > 0")
+    picture = pictures.show_label_errors(result.dataset, table=table)
+    assert "2 labels to look at again" in words(picture)
+    assert words(picture) == words(pictures.show_label_errors(result, table=table))
+    assert "detected, no label" not in " ".join(words(picture)), "no label is missing here"
+    with pytest.raises(ValueError, match=r"the ranking has to be given: table=classifier\.wrong_classes"):
+        pictures.show_label_errors(result.dataset)
+
+
 def test_nothing_wrong_is_said(tmp_path: Path) -> None:
     """A perfect detector has no mistake to show, and contradicts no label."""
     few = few_photos(tmp_path)

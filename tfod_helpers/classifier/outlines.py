@@ -34,5 +34,5 @@ def describe(pictures: np.ndarray) -> np.ndarray:
         share += np.where((lower + 1) % _ORIENTATIONS == orientation, upper_share, 0)
         parts = (share * strength).reshape(len(pictures), cells, _CELL, cells, _CELL)
         found[..., orientation] = parts.sum(axis=(2, 4))
-    found = found.reshape(len(pictures), -1)
-    return np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-6))
+    rows = found.reshape(len(pictures), cells * cells * _ORIENTATIONS)
+    return np.sqrt(rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-6))

@@ -94,13 +94,13 @@ def combine_label_errors(*tables: pd.DataFrame) -> pd.DataFrame:
     labels = rows[rows["object"] > 0]
     by_label = labels.groupby(["image", "object"])
     for column in ("path", "label", "box_xyxy"):
-        several = by_label[column].nunique()
-        if (several > 1).any():
-            image, number = several.idxmax()
-            one = labels[(labels["image"] == image) & (labels["object"] == number)]
+        different = labels[by_label[column].transform("nunique") > 1]
+        if len(different):
+            image, number = different[["image", "object"]].iloc[0].tolist()
+            values = by_label.get_group((image, number))[column].unique()
             raise ValueError(
                 f"The tables are of different labels: object {number} of image {image} has the {column} "
-                f"{' and '.join(map(str, one[column].unique()))}. Make all of them from the same dataset."
+                f"{' and '.join(map(str, values))}. Make all of them from the same dataset."
             )
     mean = by_label["score"].transform("mean")
     strength = labels["score"] * np.where(mean > 0, 1, -1)
