@@ -29,9 +29,10 @@ WITH_TENSORFLOW = {
     "training",
 }
 # What the notebooks use of a module of this package, and where it is.
-INSIDE = {"Detector": "detector", "ExportFacts": "detector"} | dict.fromkeys(
+INSIDE = {"Detector": "detector", "ExportFacts": "detector", "wrong_classes": "classifier"} | dict.fromkeys(
     ("edge_tpu", "onnx", "saved_model", "tfjs", "tflite", "web_page"), "exporting"
 )
+LIGHT = {"wrong_classes"}  # does with less where TensorFlow is missing
 EXTRAS = {"onnx": "onnx", "web_page": "browser"}  # a name that is used -> the extra that it needs besides
 NAMES_PER_LINE = 8
 TITLE = "#@title Setup"
@@ -67,7 +68,8 @@ def render(notebook: nbformat.NotebookNode) -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = names_used(notebook)
     homes = {INSIDE[name] for name in names & INSIDE.keys()}
-    extras = ["train"] if (names | homes) & WITH_TENSORFLOW else []
+    heavy = {INSIDE[name] for name in (names & INSIDE.keys()) - LIGHT}
+    extras = ["train"] if (names | heavy) & WITH_TENSORFLOW else []
     extras += sorted(EXTRAS[name] for name in names & EXTRAS.keys())
     lines = {"tfod_helpers": sorted(names & MODULES)}
     lines |= {

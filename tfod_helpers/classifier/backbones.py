@@ -143,8 +143,7 @@ def make(
     if not fault:
         return Backbone(name, width, side, model, "imagenet", f"{said} starts from ImageNet's weights.")
     if not or_random:
-        file = network.files[width]
-        raise OSError(f"ImageNet's weights cannot be had: {fault} Fetch {file.url} into {file.path.parent}.")
+        raise OSError(f"ImageNet's weights cannot be had: {fault}")
     _say_missing(said, fault, network.files[width])
     sentence = f"{said} starts from random values. Wanted and not to be had: imagenet: {fault}"
     model = _built(network, width, side)  # anew, since a file that fits in part has filled that part
