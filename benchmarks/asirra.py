@@ -110,13 +110,13 @@ def run_in_process(photos: Path, seed: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as work:
         command = [sys.executable, __file__, "--photos", str(photos), "--one", str(seed), "--work", work]
         started = time.perf_counter()
-        subprocess.run(command, check=True, env=os.environ | {"KERAS_HOME": str(_keras_home(Path(work)))})
+        subprocess.run(command, check=True, env=os.environ | {"KERAS_HOME": str(keras_home(Path(work)))})
         seconds = time.perf_counter() - started
         result = json.loads((Path(work) / "result.json").read_text())
         return result | {"seconds": seconds, "other": 1 - result["steps"] * seconds_a_step(Path(work)) / seconds}
 
 
-def _keras_home(work: Path) -> Path:
+def keras_home(work: Path) -> Path:
     """Return a Keras folder that holds the ImageNet weights, so that none are downloaded."""
     from tfod_helpers.network.weights import networks
 
@@ -142,7 +142,7 @@ def main() -> None:
         return
     if options.curve:
         work = options.work or Path(tempfile.mkdtemp())
-        os.environ["KERAS_HOME"] = str(_keras_home(work))
+        os.environ["KERAS_HOME"] = str(keras_home(work))
         print(curve(options.photos, work))
         return
     rows = []

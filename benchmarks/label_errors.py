@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from asirra import PRESET, _keras_home
+from asirra import PRESET, keras_home
 
 from tfod_helpers import sources
 from tfod_helpers.annotations import Dataset
@@ -97,7 +97,7 @@ def main() -> None:
     dataset = read(options.photos or sources.local("sample"))
     rows = []
     with tempfile.TemporaryDirectory() as home:
-        os.environ["KERAS_HOME"] = str(_keras_home(Path(home)))
+        os.environ["KERAS_HOME"] = str(keras_home(Path(home)))
         for seed in range(options.seeds):
             with tempfile.TemporaryDirectory() as work:
                 steps = 0 if options.photos else options.steps

@@ -87,5 +87,5 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, nargs="+", default=[1.0], help="times the preset's learning rate")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        os.environ["KERAS_HOME"] = str(asirra._keras_home(Path(name)))
+        os.environ["KERAS_HOME"] = str(asirra.keras_home(Path(name)))
         main(options.photos, options.parts, options.steps, options.rate, Path(name))

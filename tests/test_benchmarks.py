@@ -34,7 +34,7 @@ def test_asirra_goes_from_the_folder_to_an_evaluated_export(
             shutil.copy(path, tmp_path / part)
             shutil.copy(path.with_suffix(".jpg"), tmp_path / part)
     asirra = load("asirra")
-    monkeypatch.setenv("KERAS_HOME", str(asirra._keras_home(tmp_path)))
+    monkeypatch.setenv("KERAS_HOME", str(asirra.keras_home(tmp_path)))
     result = asirra.run(tmp_path, tmp_path, image_size=64, train_steps=2)
     assert result["ap"] == pytest.approx(result["ap_in_training"], abs=1e-3)
     manifest = (tmp_path / "run" / "run.json").read_text()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfod_helpers import evaluation, photos
-from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
+from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.classifier import backbones, features
 from tfod_helpers.classifier.backbones import Backbone
 from tfod_helpers.classifier.looked_at import square
@@ -81,10 +82,7 @@ class Classifier:
     def look(self, dataset: Dataset, title: str = "classifying") -> np.ndarray:
         """Return the probabilities of each photo of a dataset, one box each: shape (n, classes)."""
         evaluation.labels(dataset)  # says what is wrong before the work begins
-        return self._of(dataset, self._square_of, title)
-
-    def _square_of(self, image: LabelledImage) -> np.ndarray:
-        return square(image, self.side)
+        return self._of(dataset, partial(square, side=self.side), title)
 
     def _of(
         self, items: Iterable[Any], pictures: Callable[[Any], np.ndarray] | None = None, title: str = ""

@@ -21,7 +21,6 @@ def extract(
     items: Sequence[_Item],
     pictures: Callable[[_Item], np.ndarray],
     *,
-    mirrored: bool = False,
     title: str = "Looking at photos",
     workers: int | None = None,
 ) -> np.ndarray:
@@ -33,7 +32,6 @@ def extract(
         backbone: the network.
         items: what there are pictures of, such as paths or labelled images.
         pictures: the pictures of an item: uint8, shape (k, side, side, 3), RGB, with the backbone's side.
-        mirrored: take the mirror images instead.
         title: of the progress bar, which appears after a second.
         workers: how many items are read at once; None takes one a core.
 
@@ -45,7 +43,7 @@ def extract(
     """
     found = [np.zeros((0, backbone.model.output_shape[-1]), np.float32)]
     for batch, count in batches(items, pictures, backbone.side, title, workers=workers):
-        maps = backbone.model.predict_on_batch(batch[:, :, ::-1] if mirrored else batch)
+        maps = backbone.model.predict_on_batch(batch)
         found.append(np.asarray(maps)[:count].mean(axis=(1, 2), dtype=np.float32))
     return np.concatenate(found)
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from tfod_helpers import evaluation
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.classifier import features
 from tfod_helpers.classifier.classifier import Classifier
-from tfod_helpers.classifier.looked_at import square
+from tfod_helpers.classifier.looked_at import square_batches
 
 
 def heat(classifier: Classifier, dataset: Dataset) -> np.ndarray:
@@ -39,7 +38,7 @@ def heat(classifier: Classifier, dataset: Dataset) -> np.ndarray:
     sees = keras.Model(model.input, [pooled.input, model.output])
     weights = np.asarray(head.kernel)
     found = []
-    for batch, count in features.batches(dataset, lambda image: square(image, classifier.side), classifier.side):
+    for batch, count in square_batches(dataset, classifier.side):
         maps, probabilities = (np.asarray(one)[:count] for one in sees.predict_on_batch(batch))
         spoke = np.einsum("nhwc,nc->nhw", maps, weights[:, probabilities.argmax(axis=1)].T).clip(0)
         found.append(spoke / spoke.max(axis=(1, 2), keepdims=True).clip(1e-6))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +12,7 @@ from PIL import Image
 
 from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage
+from tfod_helpers.classifier import features
 from tfod_helpers.presets import resizing
 from tfod_helpers.problems import refused
 
@@ -106,6 +109,16 @@ def square(image: LabelledImage, side: int) -> np.ndarray:
     if tuple(image.boxes_xyxy[0]) == (0, 0, image.width, image.height):
         return photos.letterbox(image.source, side, resize=resizing.STRETCH).pixels[None]
     return squares(image, side)
+
+
+def square_batches(images: Sequence[LabelledImage], side: int, title: str = "") -> Iterator[tuple[np.ndarray, int]]:
+    """Yield the `square` of each image in batches, as `features.batches` does."""
+    return features.batches(images, functools.partial(square, side=side), side, title)
+
+
+def all_squares(images: Sequence[LabelledImage], side: int, title: str = "") -> np.ndarray:
+    """Return the `square` of each image: uint8, shape (n, side, side, 3), RGB."""
+    return np.concatenate([batch[:count] for batch, count in square_batches(images, side, title)])
 
 
 def _whole(image: LabelledImage, label: int) -> LabelledImage:

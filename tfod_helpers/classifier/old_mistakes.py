@@ -8,8 +8,7 @@ import numpy as np
 
 from tfod_helpers import evaluation
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.classifier import features
-from tfod_helpers.classifier.looked_at import square
+from tfod_helpers.classifier.looked_at import all_squares
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,14 +35,9 @@ def without_normalization(
     Returns:
         The history of each by its name, as `pictures.plot_epochs` takes them.
     """
-    seen, others = ((_squares(part, side), evaluation.labels(part)) for part in (train, validation))
+    seen, others = ((all_squares(part, side), evaluation.labels(part)) for part in (train, validation))
     scales = {NORMALIZED: (1 / 127.5, -1.0), NOT: (1.0, 0.0)}
     return {name: _trained(seen, others, *scale, len(train.label_map), epochs, seed) for name, scale in scales.items()}
-
-
-def _squares(part: Dataset, side: int) -> np.ndarray:
-    batches = features.batches(part, lambda image: square(image, side), side)
-    return np.concatenate([batch[:count] for batch, count in batches])
 
 
 def _trained(

@@ -114,7 +114,7 @@ class Progress:
                 keras.callbacks.LambdaCallback(on_epoch_begin=watch.begin, on_epoch_end=watch.end),
             ]
         self._load(part, net)
-        if not watch.cut_short:
+        if not self._cut_short:
             self._state["done"].append(part)
             self._write()
 
@@ -162,7 +162,6 @@ class _Watch:
 
     def __init__(self, progress: Progress, part: str, net: keras.Model, bar: tqdm) -> None:
         self._progress, self._part, self._net, self._bar = progress, part, net, bar
-        self.cut_short = False
         self._began = 0.0
 
     def begin(self, epoch: int, _: Any = None) -> None:
@@ -180,5 +179,5 @@ class _Watch:
         if progress.patience_is_over(self._part):
             self._net.stop_training = True
         elif progress.is_over():
-            self._net.stop_training = self.cut_short = True
+            self._net.stop_training = True
             progress.say_over(self._part)

@@ -13,12 +13,11 @@ Normalization is within all three, and resizing within the first two: a phone's 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -28,7 +27,7 @@ from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.classifier.classifier import Classifier, evaluate, of_model
 from tfod_helpers.detector import LABEL_MAP, tflite_file
 from tfod_helpers.files import storage
-from tfod_helpers.files.terminal import silent_stderr
+from tfod_helpers.files.terminal import silent_log, silent_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -65,7 +64,7 @@ def save(classifier: Classifier, folder: str | os.PathLike[str]) -> Path:
     with storage.whole_folder(folder, replaces=True) as part:
         model = classifier.model
         model.save(part / FILES["keras"])
-        with silent_stderr(), _no_word_of_assets():
+        with silent_stderr(), silent_log("tensorflow", logging.ERROR):
             taken = [keras.InputSpec(shape=(None, None, None, 3), dtype="uint8")]
             model.export(part / FILES["saved_model"], format="tf_saved_model", input_signature=taken, verbose=False)
             _squares_only(classifier).export(part / FILES["tflite"], format="litert", verbose=False)
@@ -153,18 +152,6 @@ def certify(folder: str | os.PathLike[str], dataset: Dataset) -> pd.DataFrame:
             "bytes": sum(path.stat().st_size for path in files),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("form")
-
-
-@contextlib.contextmanager
-def _no_word_of_assets() -> Iterator[None]:
-    """Let TensorFlow not tell where it writes the parts of a folder that is not whole yet."""
-    log = logging.getLogger("tensorflow")
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 def _squares_only(classifier: Classifier) -> keras.Model:

@@ -18,9 +18,8 @@ from tqdm import tqdm
 
 from tfod_helpers import evaluation
 from tfod_helpers.annotations import Dataset, LabelledImage
-from tfod_helpers.classifier import features
 from tfod_helpers.classifier.classifier import Classifier
-from tfod_helpers.classifier.looked_at import square
+from tfod_helpers.classifier.looked_at import all_squares, square_batches
 from tfod_helpers.classifier.progress import Progress
 from tfod_helpers.classifier.upper_layers import pair_at_cut
 from tfod_helpers.evaluation.naming import listed
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 5  # training photos of a class; fewer show nothing of it
-_PATIENCE = {"_tune": 4, "_whole": 12}
 _CHUNK = 512  # photos that are looked at before that is kept
 _BATCH = 32
 _MOST_BYTES = 2_000_000_000  # of what was seen of the photos; of more photos only the last layer is trained
@@ -84,8 +82,9 @@ def train(
         photos.PhotoError: a photo cannot be read.
     """
     train, validation = (evaluation.with_classes(part, classifier.label_map) for part in (train, validation))
-    work = _tune if classifier.backbone and classifier.backbone.weights == "imagenet" else _whole
-    patience = _PATIENCE[work.__name__] if patience is None else patience
+    knows = classifier.backbone and classifier.backbone.weights == "imagenet"
+    work, usual = (_tune, 4) if knows else (_whole, 12)
+    patience = usual if patience is None else patience
     _check(classifier, train, validation, minutes=minutes, epochs=epochs, patience=patience)
     import keras
 
@@ -181,35 +180,37 @@ def _seen(
     """
     assert classifier.backbone
     found: list[dict[str, np.ndarray]] = []
-    sides = (False, True) if mirrored else (False,)
     what = "training" if mirrored else "validation"
-    with tqdm(total=len(part) * len(sides), desc=f"looking at {what} photos", unit="image", delay=1) as bar:
+    with tqdm(total=len(part), desc=f"looking at {what} photos", unit="image", delay=1) as bar:
         for start in range(0, len(part), _CHUNK):
             if found and progress.is_over(0.5):
                 print(f"Half of the time is over: training goes on with the first {start:,} of {len(part):,} photos.")
                 break
             chunk = part[start : start + _CHUNK]
-            for flipped in sides:
-                see = partial(_look, classifier.backbone.model, sees, chunk, classifier.side, flipped, bar)
-                found.append(progress.kept(f"{what}-{start}{'-mirrored' * flipped}", see))
-                bar.update(start * len(sides) + len(chunk) * (1 + flipped) - bar.n)  # also where it was kept
+            see = partial(_look, classifier.backbone.model, sees, chunk, classifier.side, mirrored, bar)
+            found.append(progress.kept(f"{what}-{start}", see))
+            bar.update(start + len(chunk) - bar.n)  # also where it was kept
     return {key: np.concatenate([one[key] for one in found]) for key in found[0]}
 
 
 def _look(
-    base: keras.Model, sees: keras.Model | None, images: Sequence[LabelledImage], side: int, flipped: bool, bar: tqdm
+    base: keras.Model, sees: keras.Model | None, images: Sequence[LabelledImage], side: int, mirrored: bool, bar: tqdm
 ) -> dict[str, np.ndarray]:
-    kept: list[np.ndarray] = []
-    vectors: list[np.ndarray] = []
-    for batch, count in features.batches(images, lambda image: square(image, side), side):
-        batch = batch[:, :, ::-1] if flipped else batch
-        maps, last = sees.predict_on_batch(batch) if sees is not None else (None, base.predict_on_batch(batch))
-        vectors.append(np.asarray(last)[:count].mean(axis=(1, 2), dtype=np.float32))
-        if maps is not None:
-            kept.append(np.asarray(maps)[:count].astype(np.float16))
+    """Return what `_seen` does of some photos, each read once: first of all as they are, then of the mirror images."""
+    views = (1, -1) if mirrored else (1,)  # the step from column to column
+    vectors: dict[int, list[np.ndarray]] = {step: [] for step in views}
+    kept: dict[int, list[np.ndarray]] = {step: [] for step in views}
+    for batch, count in square_batches(images, side):
+        for step in views:
+            view = batch[:, :, ::step]
+            maps, last = sees.predict_on_batch(view) if sees is not None else (None, base.predict_on_batch(view))
+            vectors[step].append(np.asarray(last)[:count].mean(axis=(1, 2), dtype=np.float32))
+            if maps is not None:
+                kept[step].append(np.asarray(maps)[:count].astype(np.float16))
         bar.update(count)
-    y = np.array([image.labels[0] - 1 for image in images])
-    return {"vectors": np.concatenate(vectors), "y": y} | ({"maps": np.concatenate(kept)} if kept else {})
+    found = {"vectors": vectors} | ({"maps": kept} if sees is not None else {})
+    y = np.array([image.labels[0] - 1 for _ in views for image in images])
+    return {"y": y} | {name: np.concatenate([one for step in views for one in of[step]]) for name, of in found.items()}
 
 
 # --- a backbone of random values ------------------------------------------------------------------
@@ -234,8 +235,7 @@ def _whole(
         return
     data = []
     for part, title in ((train, "reading training photos"), (validation, "reading validation photos")):
-        batches = features.batches(part, lambda image: square(image, side), side, title)
-        data += [np.concatenate([batch[:count] for batch, count in batches]), evaluation.labels(part)]
+        data += [all_squares(part, side, title), evaluation.labels(part)]
     _fit(net, _Data(*data), progress, "whole", epochs, _SCRATCH_RATE)
 
 

@@ -25,6 +25,11 @@ _MOST_BIAS = (0.07, 0.93)  # share of resamples below the score; beyond, the int
 _POINTS = 100  # COCO's 101 recall points are 0, 1/100, ..., 100/100
 
 
+def with_interval(value: float, low: float = float("nan"), high: float = float("nan")) -> str:
+    """Return a score with the ends of its interval, such as ``0.55 (0.48 to 0.61)``; alone where these are NaN."""
+    return f"{value:.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
+
+
 def resample(images: int, resamples: int, seed: int = 0) -> np.ndarray:
     """Sample as many images as there are, with replacement, ``resamples`` times.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tfod_helpers.annotations import Dataset, LabelMap
-from tfod_helpers.evaluation.bootstrap import Interval, interval, resample
+from tfod_helpers.evaluation.bootstrap import Interval, interval, resample, with_interval
 from tfod_helpers.evaluation.confidence import Calibration, best_point, calibrate, wilson
 from tfod_helpers.evaluation.naming import listed
 
@@ -344,6 +344,4 @@ def _notes(dataset: Dataset, truth: np.ndarray) -> tuple[str, ...]:
 
 
 def _text(value: float, low: float = np.nan, high: float = np.nan) -> str:
-    if np.isnan(value):
-        return "unknown"
-    return f"{value:.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
+    return "unknown" if np.isnan(value) else with_interval(value, low, high)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.evaluation.bootstrap import Interval
+from tfod_helpers.evaluation.bootstrap import UNKNOWN, Interval, with_interval
 from tfod_helpers.evaluation.confidence import Calibration, OperatingPoint
 from tfod_helpers.evaluation.label_errors import label_errors
 from tfod_helpers.evaluation.mistakes import mistakes
@@ -85,8 +85,7 @@ class Scores:
         Args:
             name: ap, ap50 or ap75; of an `Evaluation` also f1.
         """
-        low, high = self.intervals.get(name, (np.nan, np.nan))
-        return f"{getattr(self, name):.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
+        return with_interval(getattr(self, name), *self.intervals.get(name, UNKNOWN))
 
 
 @dataclass(frozen=True, eq=False)

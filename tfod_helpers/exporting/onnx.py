@@ -14,11 +14,9 @@ It needs the extra ``onnx``: ``pip install 'tfod_helpers[onnx]'``.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from tfod_helpers.detector.runtimes import onnx as runtime
 from tfod_helpers.experiment import ExperimentConfig
 from tfod_helpers.exporting.folder import whole_export
 from tfod_helpers.files.run_folder import Checkpoint, Run, reading
-from tfod_helpers.files.terminal import silent_stderr
+from tfod_helpers.files.terminal import silent_log, silent_stderr
 from tfod_helpers.network.model import detect_function
 
 FORMAT = "onnx"
@@ -107,7 +105,7 @@ def _convert(model: Any, config: ExperimentConfig, run: str) -> bytes:
         input_signature=[tf.TensorSpec([None, side, side, 3], tf.uint8, name="images")],
         autograph=False,
     )
-    with silent_stderr(), _silent_log():
+    with silent_stderr(), silent_log("tf2onnx", logging.CRITICAL + 1):
         made, _ = convert.from_function(detect, input_signature=detect.input_signature)
     unknown = {node.op_type for node in made.graph.node if not node.domain and not onnx.defs.has(node.op_type)}
     if unknown:
@@ -155,15 +153,3 @@ def _try(path: Path, config: ExperimentConfig, run: str) -> None:
         raise ValueError(f"{run}: ONNX Runtime cannot run what tf2onnx made of it ({error}). {_INSTEAD}") from error
     if not np.isfinite(found["boxes_xyxy"]).all() or not np.isfinite(found["scores"]).all():
         raise ValueError(f"{run}: what tf2onnx made of it gives numbers that are not finite. {_INSTEAD}")
-
-
-@contextlib.contextmanager
-def _silent_log() -> Iterator[None]:
-    """Let tf2onnx report nothing: what it cannot convert is found in what it returns."""
-    log = logging.getLogger("tf2onnx")
-    before = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        log.setLevel(before)

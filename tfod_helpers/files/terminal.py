@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,18 @@ def silent_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def silent_log(name: str, least: int) -> Iterator[None]:
+    """Let a library's log say only what is of some level at least."""
+    log = logging.getLogger(name)
+    before = log.level
+    log.setLevel(least)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def shout(lines: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfod_helpers import pictures
 from tfod_helpers.evaluation import Classification
-from tfod_helpers.report.elements import figure, section, table, whole
+from tfod_helpers.report.elements import figure, score, section, table, top, whole
 
 _MEASURES = ("precision", "recall", "f1", "auc", "ap")
 _MOST_CLASSES = 100  # rows; all of them are in the files
@@ -22,6 +22,7 @@ def draw(evaluation: Classification, heat: np.ndarray | None = None) -> str:
         heat: where the classifier looked, as `pictures.show_classified` takes it, or None.
     """
     low, high = evaluation.intervals["accuracy"]
+    wrong = len(evaluation.mistakes())
     lead = (
         f"Of 100 photos it takes {round(100 * evaluation.accuracy)} for what they show. That is measured on "
         f"{pictures.counted(evaluation.images, 'photo')}: on others of the same kind it would mostly be between "
@@ -31,21 +32,19 @@ def draw(evaluation: Classification, heat: np.ndarray | None = None) -> str:
         (f"{evaluation.accuracy:.2f}", "accuracy", f"{low:.2f} to {high:.2f}"),
         (f"{evaluation.macro_f1:.2f}", "macro F1", "{:.2f} to {:.2f}".format(*evaluation.intervals["macro_f1"])),
         (f"{evaluation.images:,}", "photos", f"of {pictures.counted(len(evaluation.per_class), 'class', 'classes')}"),
-        (f"{len(evaluation.mistakes()):,}", "mistakes", "the worst are below"),
+        (f"{wrong:,}", "mistakes", "the worst are below"),
     ]
-    drawn = "".join(f'<div class="tile"><b>{a}</b>{escape(b)}<span>{escape(c)}</span></div>' for a, b, c in tiles)
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in evaluation.notes)
-    top = f'<h1>How good is this classifier?</h1><p class="lead">{escape(lead)}</p>{notes}'
-    top += f'<div class="tiles">{drawn}</div>'
     chart = figure(pictures.plot_classification(evaluation), "ROC, precision and recall, each class, confusion matrix")
     calibration = figure(pictures.plot_calibration(evaluation), "Share that is right by confidence")
     words = "<p>The most confident ones first. Look at the labels too: some may be wrong.</p>"
-    gallery = figure(pictures.show_classified(evaluation, 12, heat=heat), "The worst mistakes", "photos")
+    gallery = "<p>None.</p>"
+    if wrong:
+        gallery = figure(pictures.show_classified(evaluation, 12, heat=heat), "The worst mistakes", "photos")
     parts = [
-        top,
+        top("How good is this classifier?", lead, evaluation.notes, tiles),
         section("Scores", _classes(evaluation), chart),
         section("What a confidence is worth", f"<p>{escape(str(evaluation.calibration))}</p>", calibration),
-        section("The worst mistakes", words, gallery if len(evaluation.mistakes()) else "<p>None.</p>"),
+        section("The worst mistakes", words, gallery),
     ]
     return whole("Evaluation", parts)
 
@@ -55,8 +54,8 @@ def _classes(evaluation: Classification) -> str:
         (
             str(name),
             f"{int(row['photos']):,}",
-            *(_score(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in _MEASURES),
-            _score(row["best_threshold"]),
+            *(score(row[m], row[f"{m}_low"], row[f"{m}_high"]) for m in _MEASURES),
+            score(row["best_threshold"]),
         )
         for name, row in evaluation.per_class.head(_MOST_CLASSES).to_dict("index").items()
     ]
@@ -75,9 +74,3 @@ def _classes(evaluation: Classification) -> str:
         "the probability of the highest F1 on these photos; choose yours on other photos than you report.</p>"
     )
     return words + table(head, rows, text=(0,))
-
-
-def _score(value: float, low: float = np.nan, high: float = np.nan) -> str:
-    if np.isnan(value):
-        return "–"  # noqa: RUF001 - the dash of a table
-    return f"{value:.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")

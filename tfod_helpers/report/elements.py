@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from tfod_helpers import pictures
+from tfod_helpers.evaluation.bootstrap import with_interval
 
 _DPI = 160  # of the pictures: sharp on a phone and in print
 _STYLE = """
@@ -46,6 +48,25 @@ def whole(title: str, parts: Iterable[str]) -> str:
         parts: HTML, from the top.
     """
     return _HEAD.format(title=escape(title), style=_STYLE) + "\n".join(parts) + "\n</body></html>\n"
+
+
+def top(title: str, lead: str, notes: Iterable[str], tiles: Iterable[tuple[str, str, str]]) -> str:
+    """Return the head of a page.
+
+    Args:
+        title: the heading, text.
+        lead: the whole in a sentence or two, text.
+        notes: what a reader should know first, text.
+        tiles: the numbers that count: each with what it is, and with its interval or what it is of; text.
+    """
+    said = "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+    drawn = "".join(f'<div class="tile"><b>{a}</b>{escape(b)}<span>{escape(c)}</span></div>' for a, b, c in tiles)
+    return f'<h1>{title}</h1><p class="lead">{escape(lead)}</p>{said}<div class="tiles">{drawn}</div>'
+
+
+def score(value: float, low: float = math.nan, high: float = math.nan) -> str:
+    """Return a score with the ends of its interval as a table has it; a dash where it is NaN."""
+    return "–" if math.isnan(value) else with_interval(value, low, high)  # noqa: RUF001 - the dash of a table
 
 
 def section(title: str, *parts: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tfod_helpers import pictures
 from tfod_helpers.evaluation import would_more_help
-from tfod_helpers.report.elements import figure, section, table, whole
+from tfod_helpers.report.elements import figure, score, section, table, top, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,6 @@ def draw(
 
 def _top(evaluation: Evaluation) -> str:
     masks = evaluation.masks
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in evaluation.notes)
     tiles = [
         (f"{evaluation.ap:.2f}", "AP", _interval(evaluation, "ap")),
         (f"{evaluation.ap50:.2f}", "AP50", _interval(evaluation, "ap50")),
@@ -68,11 +67,7 @@ def _top(evaluation: Evaluation) -> str:
         (f"{evaluation.f1:.2f}", f"best F1, at confidence {evaluation.threshold:.2f}", _interval(evaluation, "f1")),
         (f"{int(evaluation.per_class['boxes'].sum()):,}", "objects to find", f"on {evaluation.images:,} photos"),
     ]
-    drawn = "".join(f'<div class="tile"><b>{a}</b>{escape(b)}<span>{escape(c)}</span></div>' for a, b, c in tiles)
-    return (
-        f'<h1>How good is this detector?</h1><p class="lead">{escape(in_a_sentence(evaluation))}</p>{notes}'
-        f'<div class="tiles">{drawn}</div>'
-    )
+    return top("How good is this detector?", in_a_sentence(evaluation), evaluation.notes, tiles)
 
 
 def in_a_sentence(evaluation: Evaluation) -> str:
@@ -107,10 +102,10 @@ def _of_100(share: float) -> str:
 def _scores(evaluation: Evaluation) -> str:
     found = [evaluation, *([evaluation.masks] if evaluation.masks else [])]
     rows = [
-        (name, *(_score(one.coco[name], *one.intervals.get(name.lower(), ())) for one in found), _COCO_MEANING[name])
+        (name, *(score(one.coco[name], *one.intervals.get(name.lower(), ())) for one in found), _COCO_MEANING[name])
         for name in evaluation.coco
     ]
-    voc = (_score(evaluation.voc_ap50), *[""] * (len(found) - 1))
+    voc = (score(evaluation.voc_ap50), *[""] * (len(found) - 1))
     rows.append(("VOC AP50", *voc, "Pascal VOC's AP: AP50 at every recall, by VOC's rule of matching"))
     columns = ("boxes (95 %)", "masks (95 %)") if evaluation.masks else ("score (95 % interval)",)
     scores = table(("", *columns, "what it measures"), rows, text=(0, len(columns) + 1))
@@ -130,11 +125,11 @@ def _classes(evaluation: Evaluation) -> str:
     columns = ("ap_small", "ap_medium", "ap_large", "best_threshold", "precision", "recall", "f1")
     rows = []
     for name, row in evaluation.per_class.head(_MOST_CLASSES).to_dict("index").items():
-        scores = [_score(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("ap", "ap50")]
+        scores = [score(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("ap", "ap50")]
         if evaluation.masks:
             of_masks = evaluation.masks.per_class
-            scores.append(_score(*(of_masks[f"ap{end}"][str(name)] for end in ("", "_low", "_high"))))
-        rows.append((str(name), f"{int(row['boxes']):,}", *scores, *(_score(row[column]) for column in columns)))
+            scores.append(score(*(of_masks[f"ap{end}"][str(name)] for end in ("", "_low", "_high"))))
+        rows.append((str(name), f"{int(row['boxes']):,}", *scores, *(score(row[column]) for column in columns)))
     left_out = len(evaluation.per_class) - len(rows)
     more = f"<p>{left_out:,} more classes are in evaluation.json.</p>" if left_out > 0 else ""
     words = (
@@ -209,9 +204,3 @@ def _link(path: str) -> str:
 def _interval(found: Scores, name: str) -> str:
     low, high = found.intervals.get(name, (math.nan, math.nan))
     return "" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
-
-
-def _score(value: float, low: float = math.nan, high: float = math.nan) -> str:
-    if math.isnan(value):
-        return "–"  # noqa: RUF001 - the dash of a table
-    return f"{value:.2f}" + ("" if math.isnan(low) else f" ({low:.2f} to {high:.2f})")
