@@ -15,7 +15,7 @@ import tfod_helpers
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tfod_helpers"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-MAX_NAMES = 28  # at the top of the package
+MAX_NAMES = 29  # at the top of the package
 MAX_FILE_LINES = 350
 MAX_FUNCTION_LINES = 40
 ODDS_AND_ENDS = {"util", "utils", "helper", "helpers", "misc", "common"}
@@ -89,7 +89,7 @@ def test_docstring_of_the_package_maps_the_same_modules() -> None:
 
 
 def test_few_names_at_the_top() -> None:
-    """A stranger reads the names at the top of the package in one glance: 28 at most."""
+    """A stranger reads the names at the top of the package in one glance: 29 at most."""
     assert len(pictured()) <= MAX_NAMES
 
 

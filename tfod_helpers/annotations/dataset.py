@@ -13,7 +13,13 @@ from tfod_helpers.annotations.label_map import LabelMap
 from tfod_helpers.annotations.labelled_image import LabelledImage
 from tfod_helpers.annotations.split_names import split_role
 from tfod_helpers.annotations.splitting import share_out
-from tfod_helpers.problems import Problem
+from tfod_helpers.problems import Problem, refused
+
+_UNCONFIRMED = "suggestions not confirmed"  # the kind of problem
+_CONFIRM = (
+    "Look at them and correct them, in labelling.editor or in your own tool. Where that is done for all: "
+    "labelling.confirm(dataset); to go on with those that are done: dataset.only_confirmed()."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +62,39 @@ class Dataset(Sequence[LabelledImage]):
         counts = ", ".join(f"{name} {n}" for name, n in self.counts().items())
         count = len(self.problems)
         found = f", {count} problem{'s' * (count != 1)} listed in .problems" if count else ""
+        if self.unconfirmed:
+            found = f", suggestions nobody has confirmed in {self.unconfirmed}{found}"
         return f"Dataset({len(self)} images, {boxes} boxes: {counts}{found})"
 
     def counts(self) -> dict[str, int]:
         """Return the number of boxes of each class, in the label map's order."""
         ids = np.concatenate([image.labels for image in self.images] or [np.zeros(0, np.int32)])
         return {name: int((ids == id).sum()) for id, name in zip(self.label_map.ids, self.label_map, strict=True)}
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many images hold a detector's suggestions that no person has confirmed."""
+        return sum(image.scores is not None for image in self.images)
+
+    def only_confirmed(self) -> Dataset:
+        """Return the images whose labels are a person's, without those that hold suggestions only."""
+        return replace(self, images=tuple(image for image in self.images if image.scores is None))
+
+    def refuse_unconfirmed(self, where: str, use: str) -> None:
+        """Refuse to take a detector's suggestions for what a person says.
+
+        Args:
+            where: what they would be used for, such as ``records runs/train``.
+            use: what they cannot be, such as ``trained on``.
+
+        Raises:
+            DatasetError: an image holds suggestions that nobody has confirmed.
+        """
+        waiting = [image.path.name for image in self.images if image.scores is not None]
+        if waiting:
+            of = f"{len(waiting)} of {len(self)} photos, such as {waiting[0]}"
+            what = f"nobody has confirmed yet what a detector suggested for {of}, so it cannot be {use}"
+            raise refused(where, what, _CONFIRM, kind=_UNCONFIRMED)
 
     def with_label_map(self, label_map: LabelMap) -> Dataset:
         """Return the same images with the class ids of another label map, by the names of the classes.

@@ -32,6 +32,10 @@ class LabelledImage:
         areas: float64, shape (n,): square pixels that each object covers, as its file says (COCO's ``area``), NaN where
             it does not say; None where it says none. Scores tell small, medium and large objects apart by it.
         split: the part of the data that its makers put the image into, such as ``train``; empty where they did not.
+        scores: None where a person says what is in the image. Else all its boxes are a detector's suggestions, also
+            where there are none, and nobody has confirmed them: float32, shape (n,), the confidence in each, 0 to 1.
+            `labelling.suggest` makes them. They are never records, and never what a detector is judged by, until a
+            person has confirmed them (`labelling.confirm`).
 
     Raises:
         ValueError: a shape, a value or a box does not fit the above.
@@ -48,6 +52,7 @@ class LabelledImage:
     split: str = ""
     difficult: np.ndarray = None  # type: ignore[assignment]  # as with crowd
     areas: np.ndarray | None = None
+    scores: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         boxes_xyxy = np.array(self.boxes_xyxy, np.float32)
@@ -63,19 +68,24 @@ class LabelledImage:
         arrays = {"boxes_xyxy": boxes_xyxy, "labels": labels, "crowd": crowd, "difficult": difficult}
         if self.areas is not None:
             arrays["areas"] = np.array(self.areas, float).reshape(-1)
+        if self.scores is not None:
+            arrays["scores"] = np.array(self.scores, np.float32).reshape(-1)
         for name, array in arrays.items():
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         if self.width < 1 or self.height < 1:
             raise ValueError(f"{self.path}: an image needs a width and height, got {self.width} x {self.height}.")
         counts = {"labels": len(labels), "crowd flags": len(crowd), "difficult flags": len(difficult)}
-        counts |= {"areas": len(arrays["areas"])} if "areas" in arrays else {}
+        counts |= {name: len(arrays[name]) for name in ("areas", "scores") if name in arrays}
         counts |= {} if self.masks is None else {"masks": len(self.masks)}
         for name, count in counts.items():
             if count != len(boxes_xyxy):
                 raise ValueError(f"{self.path}: {len(boxes_xyxy)} boxes and {count} {name}. Give one to each box.")
         if (labels < 1).any():
             raise ValueError(f"{self.path}: class ids start at 1 (0 is the background), got {labels.min()}.")
+        for score in arrays["scores"].tolist() if "scores" in arrays else ():
+            if not 0 <= score <= 1:
+                raise ValueError(f"{self.path}: a confidence must be between 0 and 1, got {score}.")
         for number, box_xyxy in enumerate(boxes_xyxy.tolist(), start=1):
             fault = box_fault(box_xyxy, self.width, self.height)
             if fault:

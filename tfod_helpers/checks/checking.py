@@ -14,7 +14,7 @@ from tfod_helpers.checks.classes import SPELLED_DIFFERENTLY, check_classes
 from tfod_helpers.checks.report import Report
 from tfod_helpers.photos import Look, PhotoError, near_duplicates
 from tfod_helpers.presets import Preset, resizing
-from tfod_helpers.problems import Problem, Severity
+from tfod_helpers.problems import DatasetError, Problem, Severity
 
 _DARK = 32  # of 255, in the brightest of 16 x 16 parts of a photo
 _LARGER = 2.5  # times what the model sees: from there on, scaling down saves most of the bytes
@@ -56,6 +56,7 @@ def check(
     problems = [
         *(problem for problem in reported if problem.kind != SPELLED_DIFFERENTLY),  # found again below, with numbers
         *_unusable(images, looks),
+        *_unconfirmed(Dataset(tuple(images), label_map)),
         *_same_photos(images, looks),
         *_dark(images, looks),
         *_too_large(images, looks, chosen),
@@ -100,6 +101,13 @@ def _unusable(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError
     for image, look in zip(images, looks, strict=True):
         if fault := photo_fault(image, look):
             yield image_problem(image, *fault, "error")
+
+
+def _unconfirmed(dataset: Dataset) -> Iterator[Problem]:
+    try:
+        dataset.refuse_unconfirmed("photos", "trained on or judged by")
+    except DatasetError as error:
+        yield from error.problems
 
 
 def _same_photos(images: Sequence[LabelledImage], looks: Sequence[Look | PhotoError]) -> Iterator[Problem]:

@@ -180,6 +180,8 @@ def _with_objects(image: LabelledImage, some: Sequence[Problem], label_map: Labe
     arrays: dict[str, Any] = {name: np.concatenate([getattr(image, name), values]) for name, values in new.items()}
     if image.areas is not None:
         arrays["areas"] = np.concatenate([image.areas, [np.nan] * len(some)])
+    if image.scores is not None:
+        arrays["scores"] = np.concatenate([image.scores, [1.0] * len(some)])  # of a file, and no detector doubts it
     return dataclasses.replace(image, **arrays)
 
 
@@ -195,9 +197,9 @@ def _without_doubled_boxes(dataset: Dataset, changes: list[Change]) -> Dataset:
             place, what = f"{len(keep)} of {len(objects)} objects kept", "the same box was there more than once"
             changes.append(Change(_place(image, image.split), place, "box drawn twice", what))
             masks = image.masks and tuple(image.masks[number] for number in keep)
-            areas = None if image.areas is None else image.areas[keep]
-            arrays = {name: getattr(image, name)[keep] for name in ("boxes_xyxy", "labels", "crowd", "difficult")}
-            image = dataclasses.replace(image, masks=masks, areas=areas, **arrays)
+            names = ("boxes_xyxy", "labels", "crowd", "difficult", "areas", "scores")
+            there = {name: array for name in names if (array := getattr(image, name)) is not None}
+            image = dataclasses.replace(image, masks=masks, **{name: array[keep] for name, array in there.items()})
         images.append(image)
     return dataclasses.replace(dataset, images=tuple(images))
 

@@ -26,8 +26,9 @@ def crops(dataset: Dataset) -> Dataset:
         dataset: photos with boxes.
 
     Raises:
-        DatasetError: there is no box.
+        DatasetError: there is no box, or images hold a detector's suggestions that nobody has confirmed.
     """
+    dataset.refuse_unconfirmed("dataset", "what a classifier learns from or is judged by")
     every = []
     for image in dataset:
         for at in np.flatnonzero(image.counted):
@@ -50,8 +51,9 @@ def whole_photos(dataset: Dataset) -> Dataset:
         dataset: photos with boxes.
 
     Raises:
-        DatasetError: no photo has a box.
+        DatasetError: no photo has a box, or photos hold a detector's suggestions that nobody has confirmed.
     """
+    dataset.refuse_unconfirmed("dataset", "what a classifier learns from or is judged by")
     chosen, mixed = [], 0
     for image in dataset:
         if not len(image.labels):

@@ -65,7 +65,9 @@ def wrong_classes(
         ValueError: fewer than two classes have enough boxes, there are too few photos for the folds, or no such
             backbone.
         photos.PhotoError: a photo cannot be read. `checks.check` finds all of these.
+        DatasetError: images hold a detector's suggestions that nobody has confirmed.
     """
+    dataset.refuse_unconfirmed("dataset", "what a class is judged by")
     fold_of = dataset.folds(folds, seed)
     judged, names = _judged(dataset, fold_of)
     views = _views(dataset, judged, backbone, workers)

@@ -100,6 +100,7 @@ def flatten(dataset: Dataset, detections: Sequence[sv.Detections]) -> tuple[Grou
     """
     if len(dataset) != len(detections):
         raise ValueError(f"{len(dataset)} images and detections for {len(detections)}. Give one for each image.")
+    dataset.refuse_unconfirmed("ground truth", "what detections are judged by")
     truth = _ground_truth(dataset)
     if not truth.counted.any():
         others = ", only crowds and difficult ones, which do not count" if len(truth.labels) else ""

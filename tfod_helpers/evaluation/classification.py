@@ -112,7 +112,9 @@ def labels(dataset: Dataset) -> np.ndarray:
 
     Raises:
         ValueError: an image has no box, or several: it is a detector's dataset.
+        DatasetError: images hold a detector's suggestions that nobody has confirmed.
     """
+    dataset.refuse_unconfirmed("photos", "what a classifier learns from or is judged by")
     for image in dataset:
         if len(image.labels) != 1:
             raise ValueError(

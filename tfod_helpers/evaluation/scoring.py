@@ -59,11 +59,12 @@ def evaluate(
         seed: as `score` takes it.
 
     Raises:
-        ValueError: as `score` raises.
+        DatasetError, ValueError: as `score` raises.
     """
     names = getattr(detector, "label_map", None)
     label_map = None if names is None else LabelMap(names)
     by_name(dataset.label_map, (), label_map)  # no common class is refused before it takes time
+    dataset.refuse_unconfirmed("ground truth", "what detections are judged by")
     detections: list[sv.Detections] = []
     took: list[tuple[int, float]] = []
     with tqdm(total=len(dataset), unit="image", desc="evaluating", delay=1) as bar, ThreadPoolExecutor() as pool:
@@ -115,6 +116,7 @@ def score(
         ValueError: the numbers of images and of detections differ, there is nothing to find, detector and dataset
             have no class in common, or a detection has no class, an id that the label map lacks, or a box or
             confidence that is no finite number, or masks are not of their images' sizes.
+        DatasetError: images hold a detector's suggestions that nobody has confirmed.
     """
     weights = _weights(len(dataset), resamples, seed)
     detections, strange = by_name(dataset.label_map, detections, label_map)

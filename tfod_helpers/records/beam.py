@@ -71,13 +71,15 @@ def write(
         on_problem: ``raise`` reports every bad image at once and publishes nothing; ``skip`` leaves them out.
 
     Raises:
-        DatasetError: an image is missing, damaged, or of another size than its annotation says.
+        DatasetError: an image is missing, damaged, or of another size than its annotation says; or images hold a
+            detector's suggestions that nobody has confirmed.
         ModuleNotFoundError: Apache Beam is not installed.
         ValueError: an argument does not fit.
         OSError: the folder or bucket cannot be written to.
     """
     settle_problems((), on_problem, "")
     place = writing.claimed(prefix)
+    dataset.refuse_unconfirmed(f"records {place.path(place.name)}", "trained on")
     options = list(options or ["--runner=DirectRunner"])
     _refuse_unreachable(dataset, place, options)
     settings = encoding.Settings.of(dataset.label_map, longest_side)

@@ -46,12 +46,14 @@ def write(
 
     Raises:
         DatasetError: an image is missing, damaged, changed while it was read, or of another size than
-            its annotation says; or no image is left to write.
+            its annotation says; or no image is left to write; or images hold a detector's suggestions that
+            nobody has confirmed.
         ValueError: an argument does not fit.
         OSError: the disk is full or cannot be written to, or the bucket cannot be reached.
     """
     settle_problems((), on_problem, "")  # a wrong on_problem is refused before the work, not after
     place = claimed(prefix)
+    dataset.refuse_unconfirmed(f"records {place.path(place.name)}", "trained on")
     workers = count(workers)
     parts = bounds(dataset, shards)
     settings = encoding.Settings.of(dataset.label_map, longest_side)

@@ -1,0 +1,9 @@
+"""Photos that nobody has labelled yet -> labels, with as little work for a person as a detector can leave.
+
+A detector's suggestions are labelled images with ``scores``: no person has confirmed them, so `records.write` and
+`evaluation.evaluate` refuse them until one has (`confirm`). Nothing here loads TensorFlow.
+"""
+
+from tfod_helpers.labelling.suggesting import confirm
+
+__all__ = ["confirm"]
