@@ -23,6 +23,9 @@ from tfod_helpers.photos import looks
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
+# A call of Ray without one would start one that nobody ends, and that ends this process a minute after its machines.
+os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
+
 STEPS, INTERRUPTED = 48, 20  # of the small training, and where it is interrupted
 
 Once = Callable[[str, Callable[[Path], object]], Path]
