@@ -2,9 +2,9 @@
 
     python dataset/break_sample.py [file.zip]
 
-Each mistake stands in a photo of its own, so that what is found can be told apart. One of them no program can find: a
-cat that is labelled as a dog. `sources.local("broken_sample")` lays these files over a copy of the sample, and
-removes those that are listed as lost.
+Each mistake stands in a photo of its own, so that what is found can be told apart. One of them only a look at the photo
+tells: a cat that is labelled as a dog. `sources.local("broken_sample")` lays these files over a copy of the sample,
+and removes those that are listed as lost.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _capital_letter(root: etree._Element) -> str:
 def _wrong_class(root: etree._Element) -> str:
     name = _first(root).find("name")
     right, name.text = name.text, {"cat": "dog", "dog": "cat"}[name.text]
-    return f"a {right} is called a {name.text}, which only you can see"
+    return f"a {right} is called a {name.text}, which only a look at the photo tells"
 
 
 def _no_objects(root: etree._Element) -> str:

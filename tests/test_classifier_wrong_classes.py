@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfod_helpers import classifier, evaluation, sources
+from tfod_helpers import classifier, evaluation, pictures, sources
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.classifier import backbones
 from tfod_helpers.formats import voc
@@ -99,14 +99,24 @@ def test_what_cannot_be_judged_is_left_out_and_said(striped: Striped, capsys: py
     assert "Too few boxes to be judged, in photos that do not look the same: spotted (2)." in capsys.readouterr().out
 
 
-def test_a_ranking_that_would_mean_nothing_is_refused(striped: Striped) -> None:
-    """One class, no box, and fewer photos than folds: the message says what is there and what is needed."""
+def test_where_nothing_can_be_compared_no_box_is_judged(striped: Striped, capsys: pytest.CaptureFixture[str]) -> None:
+    """One class alone, or fewer photos than folds: a line says what is there, the table is empty, so is its picture."""
     dataset = striped(6)
     one = relabelled(dataset, {(n, k): 1 for n in range(6) for k in range(2)})
-    with pytest.raises(ValueError, match=r"two classes need 5 boxes each.*boxes here: upright 12, lying 0"):
-        classifier.wrong_classes(one, backbone=None)
-    with pytest.raises(ValueError, match=r"6 images are too few for 7 folds\. Take fewer folds, or add photos"):
-        classifier.wrong_classes(dataset, backbone=None, folds=7)
+    table = classifier.wrong_classes(one, backbone=None)
+    said = capsys.readouterr().out
+    assert said.startswith("No box is judged. ")
+    assert "two classes need 5 boxes each" in said
+    assert "boxes here: upright 12, lying 0" in said
+    assert len(table) == 0
+    assert len(classifier.wrong_classes(dataset, backbone=None, folds=7)) == 0
+    assert "6 images are too few for 7 folds. Take fewer folds, or add photos" in capsys.readouterr().out
+    assert pictures.show_label_errors(one, table=table).texts[0].get_text() == "No label was judged"
+
+
+def test_an_argument_that_cannot_be_is_refused(striped: Striped) -> None:
+    """Fewer than two folds, and a backbone that there is not."""
+    dataset = striped(6)
     with pytest.raises(ValueError, match="2 folds or more, got 1"):
         classifier.wrong_classes(dataset, backbone=None, folds=1)
     with pytest.raises(ValueError, match="no backbone 'resnet', only mobilenet_v2"):

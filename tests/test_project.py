@@ -28,7 +28,7 @@ import tfod_helpers
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tfod_helpers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-NEEDED_UNSEEN = {"setuptools"}  # imported by what we import
+NEEDED_UNSEEN = {"jinja2", "setuptools"}  # imported by what we import
 FOR_DEVELOPERS = {"docs", "notebooks", "test"}  # the extras that the package itself imports nothing of
 ALWAYS_THERE = {"IPython", "pip"}  # in the hook that IPython itself calls; where packaging is yet to be installed
 PRODUCT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "pyproject.toml", "requirements*.txt")

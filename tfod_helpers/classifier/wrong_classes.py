@@ -46,7 +46,8 @@ def wrong_classes(
     """Rank every box by how probably its class is wrong, from what is in it: no detector is needed.
 
     Where the network cannot be had, since TensorFlow or ImageNet's weights are missing, a line says so, and boxes are
-    judged by their outlines alone. That finds what differs in shape, and much less in real photos.
+    judged by their outlines alone. That finds what differs in shape, and much less in real photos. Where there is
+    nothing to compare, with one class alone or with few photos, no box is judged, and a line says why.
 
     Args:
         dataset: the photos and their boxes. Boxes of a crowd, difficult ones, and those of a class with fewer than five
@@ -59,17 +60,24 @@ def wrong_classes(
     Returns:
         The columns of `evaluation.label_errors`, the most suspicious first; ``confidence`` is the probability of the
         class ``detected``. `pictures.show_label_errors` shows them, and `evaluation.combine_label_errors`
-        adds what a detector says.
+        adds what a detector says. It has no rows where no box is judged.
 
     Raises:
-        ValueError: fewer than two classes have enough boxes, there are too few photos for the folds, or no such
-            backbone.
+        ValueError: fewer than two folds, or no such backbone.
         photos.PhotoError: a photo cannot be read. `checks.check` finds all of these.
         DatasetError: images hold a detector's suggestions that nobody has confirmed.
     """
+    import supervision as sv
+
+    if folds < 2:
+        raise ValueError(f"There must be 2 folds or more, got {folds}.")
     dataset.refuse_unconfirmed("dataset", "what a class is judged by")
-    fold_of = dataset.folds(folds, seed)
-    judged, names = _judged(dataset, fold_of)
+    try:
+        fold_of = dataset.folds(folds, seed)
+        judged, names = _judged(dataset, fold_of)
+    except ValueError as reason:
+        print(f"No box is judged. {reason}")
+        return evaluation.label_errors(dataset, [sv.Detections.empty()] * len(dataset)).head(0)
     views = _views(dataset, judged, backbone, workers)
     of_image = np.repeat(np.arange(len(dataset)), [int(which.sum()) for which in judged])
     ids = np.concatenate([image.labels[which] for image, which in zip(dataset, judged, strict=True)])

@@ -173,13 +173,14 @@ def show_label_errors(checked: Evaluation | Dataset, count: int = 12, *, table: 
         if isinstance(checked, Dataset):
             raise ValueError("Of a dataset, the ranking has to be given: table=classifier.wrong_classes(dataset).")
         table = checked.label_errors()
+    none = "No label is contradicted" if len(table) else "No label was judged"
     table = table[table["score"] > 0]
     panels = []
     for row in _worst(table, count):
         mark = (row["label"], *_LABELLED) if row["label"] else (row["detected"], *_DETECTED)
         panels.append(_crop(dataset[row["image"]], [Mark(row["box_xyxy"], *mark)], row["reason"]))
     if not panels:
-        return draw_gallery([], "No label is contradicted")
+        return draw_gallery([], none)
     legend = [Mark((), "labelled", *_LABELLED)]
     if not table["label"].all():
         legend.append(Mark((), "detected, no label", *_DETECTED))

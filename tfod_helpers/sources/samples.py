@@ -1,7 +1,7 @@
 """What is drawn: the sample, the same with the mistakes that people make, an old training on it; and pets.
 
 Each mistake stands in a photo of its own, so that what is found can be told apart, and is the same
-every time. One of them no program can find: a cat that is labelled as a dog.
+every time. One of them only a look at the photo tells: a cat that is labelled as a dog.
 """
 
 from __future__ import annotations
