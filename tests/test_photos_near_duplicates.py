@@ -129,7 +129,7 @@ def board(random: np.random.Generator) -> Image.Image:
 def test_things_on_white_are_not_the_same(shared: Path) -> None:
     """Of 100 cats and dogs on white, which resemble each other as fruits do, only the set's real copies are found."""
     found = on_white(shared, 100)
-    vectors = near_duplicates._vectors(np.stack([look.thumbnail for look in found]))
+    vectors = near_duplicates.frequencies(np.stack([look.thumbnail for look in found]))
     assert (np.triu(vectors @ vectors.T, 1) >= 0.86).sum() > 4  # their outlines resemble each other
     copies = {(76, 25), (81, 11)}  # Abyssinian_172 and _122, _177 and _11
     assert {pair[:2] for pair in near_duplicates.pairs(found)} == copies
@@ -140,7 +140,7 @@ def test_photos_of_one_scene_are_not_the_same() -> None:
     random = np.random.default_rng(0)
     boards = [board(random) for _ in range(60)]
     found = [look_of(saved(one)) for one in boards]
-    vectors = near_duplicates._vectors(np.stack([look.thumbnail for look in found]))
+    vectors = near_duplicates.frequencies(np.stack([look.thumbnail for look in found]))
     assert (np.triu(vectors @ vectors.T, 1) >= 0.86).sum() > 100
     assert near_duplicates.pairs(found) == []
     copies = [look_of(saved(boards[number].resize((80, 80)), quality=60)) for number in range(0, 60, 6)]

@@ -68,7 +68,7 @@ def pairs(looks: Sequence[Look | PhotoError]) -> list[Alike]:
     with_contrast = np.flatnonzero(thumbnails.std(axis=(1, 2)) > _PLAIN)
     thumbnails, numbers = thumbnails[with_contrast], np.array(first, int)[with_contrast]
     found: list[tuple[int, int, float]] = []
-    for rows, columns, likeness in _candidates(_vectors(thumbnails)):
+    for rows, columns, likeness in _candidates(frequencies(thumbnails)):
         same = np.flatnonzero(_difference(thumbnails[rows], thumbnails[columns]) <= _DIFFERENT)
         found += zip(
             numbers[rows[same]].tolist(), numbers[columns[same]].tolist(), likeness[same].tolist(), strict=True
@@ -110,10 +110,26 @@ def _thumbnails(looks: Sequence[Look | PhotoError], numbers: Sequence[int]) -> n
     return np.stack(some) if some else np.zeros((0, SIDE, SIDE), np.uint8)
 
 
+def same(thumbnails: np.ndarray, other: np.ndarray, likeness: np.ndarray) -> np.ndarray:
+    """Return which photos are nearly the same as another one: bool, shape (n,); a plain one is like none.
+
+    Args:
+        thumbnails: uint8, shape (n, 16, 16).
+        other: that of the other one, uint8, shape (16, 16).
+        likeness: float32, shape (n,): the products of their `frequencies`.
+    """
+    found = (likeness >= _ALIKE) & (other.std() > _PLAIN)
+    which = np.flatnonzero(found)
+    found[which] = thumbnails[which].std(axis=(1, 2)) > _PLAIN
+    which = np.flatnonzero(found)
+    found[which] = _difference(thumbnails[which], np.broadcast_to(other, (len(which), SIDE, SIDE))) <= _DIFFERENT
+    return found
+
+
 def _same(looks: Sequence[Look | PhotoError], one: int, other: int) -> bool:
     both = _thumbnails(looks, [one, other])
-    first, second = _vectors(both)
-    return bool(first @ second >= _ALIKE and _difference(both[:1], both[1:])[0] <= _DIFFERENT)
+    first, second = frequencies(both)
+    return bool(same(both[:1], both[1], np.array([first @ second]))[0])
 
 
 def _candidates(vectors: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -140,8 +156,11 @@ def _candidates(vectors: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, n
             yield rows[kept], columns[kept], likeness[kept]
 
 
-def _vectors(thumbnails: np.ndarray) -> np.ndarray:
-    """Return what of thumbnails, shape (n, 16, 16), is compared: float32, shape (n, m), each of length 1."""
+def frequencies(thumbnails: np.ndarray) -> np.ndarray:
+    """Return what of thumbnails, shape (n, 16, 16), is compared: float32, shape (n, m), each of length 1.
+
+    The product of two says how alike the photos are: 1 for the same one, about 0 for any two.
+    """
     waves, places = np.mgrid[:SIDE, :SIDE]
     cosines = np.cos(np.pi * (places + 0.5) * waves / SIDE)
     cosines[0] /= np.sqrt(2)  # DCT-II, orthogonal but for one factor, which the length of 1 takes out
@@ -163,8 +182,10 @@ def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     dark, bright = np.where(swapped, other, one), np.where(swapped, one, other)
     down, right = np.gradient(dark, axis=(1, 2))
     y, x = (np.mgrid[:SIDE, :SIDE].astype(np.float32) - (SIDE - 1) / 2) / (SIDE / 2)
-    terms = np.stack([dark, np.ones_like(dark), right, down, x * right, y * down], axis=-1).reshape(len(dark), -1, 6)
-    wanted = bright.reshape(len(bright), -1, 1)
+    terms = np.stack([dark, np.ones_like(dark), right, down, x * right, y * down], axis=-1).reshape(
+        len(dark), SIDE * SIDE, 6
+    )
+    wanted = bright.reshape(len(bright), SIDE * SIDE, 1)
     counts = ((terms[..., :1] < _WHITE) & (wanted < _WHITE)).astype(np.float32)
     counts[counts.mean(axis=(1, 2)) < 1 / 8] = 1
     weighted = (terms * counts).transpose(0, 2, 1)

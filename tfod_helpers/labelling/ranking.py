@@ -1,0 +1,260 @@
+"""Photos without labels -> which of them to label next, and why.
+
+A photo counts by how unsure the detector is of what it shows, times how little it looks like what is labelled or chosen
+already; photos are chosen one by one.
+
+How unsure: of each detection the margin between its class and the next best one there (1-vs-2), summed over the photo,
+which of the sums, means and maxima compared by Brust, Käding and Denzler (Active Learning for Deep Object Detection,
+2019) did best. As there, boxes of a class with few labels count for more. An export tells only the best class of a box,
+so the next best one is that of a detection in the same place, and a detection counts by its confidence too, since most
+faint ones are of nothing at all.
+
+How little alike: the greedy choice of the photo that is farthest from all before it, by which Sener and Savarese
+(Active Learning for Convolutional Neural Networks: A Core-Set Approach, 2018) cover a data set; here far is what a
+thumbnail says, as an export does not give out a network's features.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from tfod_helpers import evaluation
+from tfod_helpers import photos as photos_
+from tfod_helpers.annotations import Dataset, LabelMap
+from tfod_helpers.detector import Detector, TiledDetector
+from tfod_helpers.detector.detections import batches, each
+from tfod_helpers.evaluation.matching import overlapping_pairs
+from tfod_helpers.files import storage
+from tfod_helpers.photos import Look, near_duplicates
+from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.problems import DatasetError, Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import supervision as sv
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+_LEAST = 0.02  # confidence: what is less sure says nothing of a photo
+_SAME_PLACE = 0.5  # IoU, from which on boxes of two classes are of one object
+_RARE = 2.0  # times fewer boxes than a class has on average
+_MUCH = 0.75  # of all photos have less of what is called much
+_NO_DETECTION = 1e-3  # of unsureness: among photos without any detection, those come first that look like no other
+_NAMED = 2  # detections that a reason names
+
+
+class _Seen(NamedTuple):
+    """What was detected in one photo: how unsure, the class that makes it rare and its weight, and in words."""
+
+    unsure: float
+    rare: float
+    rarest: str
+    detected: str
+
+
+def rank(
+    detector: Detector | TiledDetector, photos: Paths, labelled: Dataset, count: int, *, batch_size: int = 16
+) -> pd.DataFrame:
+    """Choose the photos that would teach a detector most, the first one to label first, and say why.
+
+    Photos that are labelled already may be among them: these are left out, as are near-duplicates of what is labelled
+    or chosen, and photos that cannot be read; a line says how many. The same photos give the same table, in whatever
+    order they come.
+
+    Args:
+        detector: one that was trained on what is labelled.
+        photos: a folder, whose subfolders are looked into too, or the paths of photos.
+        labelled: what has been labelled so far; suggestions that nobody has confirmed are not.
+        count: how many photos to choose.
+        batch_size: photos a call of the model.
+
+    Returns:
+        One row a photo, the one to label first at the top: path; reason, in words; unsure, 0 or more; unlike, how
+        little it looks like what is labelled: 0 for a copy, about 1 for anything else; rare, by how much more its
+        boxes count since their classes have few labels, 1 where all have as many; detected, the surest detections.
+        ``.attrs["problems"]`` says which photos cannot be read, ``.attrs["near_duplicates"]`` which are left out as
+        such.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        NotADirectoryError: it is a file.
+        DatasetError: there is no photo, or none that can be read.
+        TypeError: ``photos`` is neither a folder nor paths.
+        ValueError: ``count`` is below 1, or detector and labelled photos have no class in common.
+    """
+    import pandas as pd
+
+    if count < 1:
+        raise ValueError(f"count must be 1 or more, got {count}.")
+    labelled = labelled.only_confirmed()
+    _compare_classes(detector.label_map, labelled.label_map)
+    looks, problems = _readable(_paths(photos))
+    known = [look for look in photos_.look_at([image.source for image in labelled]) if isinstance(look, Look)]
+    seen = _detect(detector, list(looks), labelled, batch_size)
+    unsure = np.array([one.unsure for one in seen])
+    chosen, unlike, left_out = _choose(unsure, list(looks.values()), known, count)
+    paths = [str(path) for path in looks]
+    reasons = _reasons(seen, unlike, labelled)
+    rows = [(paths[at], reasons[at], seen[at].unsure, unlike[at], seen[at].rare, seen[at].detected) for at in chosen]
+    table = pd.DataFrame(rows, columns=["path", "reason", "unsure", "unlike", "rare", "detected"])
+    table.attrs |= {"problems": list(map(str, problems)), "near_duplicates": [paths[at] for at in left_out]}
+    _say(problems, len(left_out), len(chosen), count)
+    return table
+
+
+def _compare_classes(known: LabelMap, wanted: LabelMap) -> None:
+    """Refuse a detector without a class in common, before it takes time; say which classes only one side has."""
+    _, strange = evaluation.by_name(wanted, (), known)
+    unknown = [name for name in wanted if name not in known]
+    if strange:
+        print(f"The labelled photos lack {', '.join(strange)}, so detections of that are left out.")
+    if unknown:
+        print(f"The detector does not know {', '.join(unknown)}: such photos are only chosen by their looks.")
+
+
+def _paths(given: Paths) -> list[Path]:
+    """Return the paths of the photos, each once, in an order that does not depend on that of what was given."""
+    if isinstance(given, str | os.PathLike):
+        source = PhotoFolder(storage.mirror(given), deep=True)
+        return [source.folder / name for name in source.names]
+    paths = list(given)
+    strange = next((one for one in paths if not isinstance(one, str | os.PathLike)), None)
+    if strange is not None:
+        raise TypeError(f"rank takes a folder or the paths of photos, got {type(strange).__name__} among them.")
+    return sorted({Path(path) for path in paths})
+
+
+def _readable(paths: Sequence[Path]) -> tuple[dict[Path, Look], list[Problem]]:
+    """Return what is seen of each photo that is whole, and what is wrong with the others."""
+    looks: dict[Path, Look] = {}
+    problems: list[Problem] = []
+    for path, look in zip(paths, photos_.look_at(paths), strict=True):
+        if isinstance(look, Look):
+            looks[path] = look
+        else:
+            problems.append(Problem(where=str(path), what=look.what, fix=look.fix, photo=str(path)))
+    if problems and not looks:
+        raise DatasetError(problems, "no photo can be read")
+    if not looks:
+        raise ValueError("There is no photo to choose from, got an empty list. Give a folder or the paths of photos.")
+    return looks, problems
+
+
+def _detect(
+    detector: Detector | TiledDetector, paths: Sequence[Path], labelled: Dataset, batch_size: int
+) -> list[_Seen]:
+    names, weights = list(labelled.label_map), _weights(labelled)
+    seen: list[_Seen] = []
+    with tqdm(total=len(paths), unit="photo", desc="detecting") as bar:
+        for batch in batches(paths, batch_size):
+            found = detector.detect(batch, threshold=_LEAST, batch_size=batch_size)
+            named, _ = evaluation.by_name(labelled.label_map, found, detector.label_map)
+            seen += [_sum_up(one, names, weights) for one in named]
+            bar.update(len(batch))
+    return seen
+
+
+def _weights(labelled: Dataset) -> np.ndarray:
+    """Return how much a box of each class counts, shape (classes,): more where few are labelled, 1 where all alike."""
+    boxes = np.array(list(labelled.counts().values()))
+    return (boxes.sum() + len(boxes)) / (boxes + 1) / len(boxes)
+
+
+def _sum_up(found: sv.Detections, names: Sequence[str], weights: np.ndarray) -> _Seen:
+    """Say how unsure the detections of one photo are, and what makes it rare.
+
+    That is the sum of ``w p (1 - (p - q))^2`` over its detections: p is the confidence, q that of the surest detection
+    of another class in the same place, or 0, and w the weight of the class.
+    """
+    assert found.confidence is not None
+    assert found.class_id is not None
+    sure, boxes_xyxy, kinds = found.confidence.astype(float), found.xyxy.astype(float), found.class_id - 1
+    one_photo = np.zeros(len(sure), int)
+    pairs = overlapping_pairs(boxes_xyxy, one_photo, boxes_xyxy, one_photo, _SAME_PLACE)
+    pairs = pairs[kinds[pairs.detection] != kinds[pairs.object]]
+    second = np.zeros(len(sure))
+    np.maximum.at(second, pairs.detection, sure[pairs.object])
+    plain = sure * (1 - (sure - second)) ** 2
+    of_class = np.bincount(kinds, plain * weights[kinds], len(names))
+    unsure, whole = float(of_class.sum()), float(plain.sum())
+    return _Seen(unsure, unsure / whole if whole else 1.0, names[int(of_class.argmax())], _in_words(found))
+
+
+def _in_words(found: sv.Detections) -> str:
+    """Return the surest detections, such as ``dog 0.41, cat 0.38``."""
+    sure = sorted(((confidence, name) for _, confidence, name in each(found)), key=lambda one: (-one[0], one[1]))
+    return ", ".join(f"{name} {confidence:.2f}" for confidence, name in sure[:_NAMED]) or "nothing"
+
+
+def _choose(
+    unsure: np.ndarray, looks: Sequence[Look], known: Sequence[Look], count: int
+) -> tuple[list[int], np.ndarray, list[int]]:
+    """Choose photos one by one, each by how unsure it is times how little it looks like those before it.
+
+    Args:
+        unsure: shape (n,).
+        looks: of the photos to choose from, n of them.
+        known: of those that are labelled.
+        count: how many to choose.
+
+    Returns:
+        The numbers of the chosen; how little each photo looks like what is labelled, shape (n,); and the numbers of
+        near-duplicates of what is labelled or chosen.
+    """
+    thumbnails = np.stack([look.thumbnail for look in looks])
+    vectors = near_duplicates.frequencies(thumbnails)
+    digests = np.array([look.digest for look in looks], object)
+    nearest, again = np.zeros(len(looks)), np.zeros(len(looks), bool)
+
+    def look_away(digest: bytes, thumbnail: np.ndarray, vector: np.ndarray) -> None:
+        likeness = vectors @ vector
+        np.maximum(nearest, likeness, out=nearest)
+        again[(digests == digest) | near_duplicates.same(thumbnails, thumbnail, likeness)] = True
+
+    for look in known:
+        look_away(look.digest, look.thumbnail, near_duplicates.frequencies(look.thumbnail[None])[0])
+    unlike = 1 - nearest
+    chosen: list[int] = []
+    while len(chosen) < count and not again.all():
+        at = int(np.where(again, -1, (unsure + _NO_DETECTION) * (1 - nearest).clip(0)).argmax())
+        chosen.append(at)
+        look_away(digests[at], thumbnails[at], vectors[at])
+    return chosen, unlike, [int(at) for at in np.flatnonzero(again) if at not in set(chosen)]
+
+
+def _reasons(seen: Sequence[_Seen], unlike: np.ndarray, labelled: Dataset) -> list[str]:
+    """Say in words what each photo has more of than most others."""
+    counts = labelled.counts()
+    unsure = np.array([one.unsure / one.rare for one in seen])
+    shares = [np.searchsorted(np.sort(figure), figure) / len(figure) for figure in (unsure, unlike)]
+    reasons = []
+    for one, is_unsure, is_unlike in zip(seen, *shares, strict=True):
+        words = []
+        if one.rare >= _RARE:
+            words.append(f"rare class: {one.rarest}, {counts[one.rarest]} labelled")
+        if is_unsure >= _MUCH or (is_unsure >= is_unlike and is_unlike < _MUCH and not words):
+            words.append(f"unsure: {one.detected}")
+        if is_unlike >= _MUCH or not words:
+            words.append("unlike what is labelled")
+        reasons.append("; ".join(words))
+    return reasons
+
+
+def _say(problems: Sequence[Problem], left_out: int, chosen: int, count: int) -> None:
+    """Print what a person has to know besides the table."""
+    if problems:
+        print(f"Left out, since they cannot be read, {_photos(len(problems))}:", *problems, sep="\n  ")
+    if left_out:
+        print(f"Left out as nearly the same as one that is labelled or chosen: {_photos(left_out)}.")
+    if chosen < count:
+        print(f"{count} were asked for, and there are {chosen} to choose from: all of them are in the table.")
+
+
+def _photos(count: int) -> str:
+    return f"{count} photo{'s' * (count != 1)}"
