@@ -4,7 +4,8 @@ A detector's suggestions are labelled images with ``scores``: no person has conf
 `evaluation.evaluate` refuse them until one has (`confirm`). Nothing here loads TensorFlow.
 """
 
+from tfod_helpers.labelling.joining import join
 from tfod_helpers.labelling.ranking import rank
 from tfod_helpers.labelling.suggesting import confirm
 
-__all__ = ["confirm", "rank"]
+__all__ = ["confirm", "join", "rank"]
