@@ -33,7 +33,7 @@ tpu: env  ## Install what a TPU machine gets, with Python 3.12, and run it until
 newest: VENV := build/newest
 newest:  ## Run every test with the newest versions that pyproject.toml allows, in build/newest
 	rm -rf $(VENV) && $(or $(PYTHON),python3.12) -m venv $(VENV)
-	$(BIN)/python -m pip install --editable '.[train,onnx,beam,cloud,heic,ray,notebooks,docs,test]'
+	$(BIN)/python -m pip install --editable '.[train,onnx,beam,cloud,heic,label,ray,notebooks,docs,test]'
 	$(run_tests) --deselect tests/test_project.py::test_tpu_requirements_are_complete
 
 env: $(VENV)/made  ## Make the environment: the tested set of packages and this one

@@ -20,7 +20,7 @@ A module is named for what comes out of it. You call, in the order of the trip::
     report           Evaluation -> an HTML page
     exporting        a run -> exports for servers, phones, browsers and the edge; how good each is
     detector         an export -> Detector -> supervision.Detections
-    labelling        photos without labels -> which to label next; suggested boxes; what a person changed
+    labelling        photos without labels -> which to label next; suggested boxes; a box editor; what a person changed
     classifier       photos or crops -> a classifier; labels that are probably wrong
     places           where results are kept: here, on Drive, in a bucket
     drive            Google Drive -> a folder of this machine

@@ -33,7 +33,8 @@ INSIDE = {"Detector": "detector", "ExportFacts": "detector", "wrong_classes": "c
     ("edge_tpu", "onnx", "saved_model", "tfjs", "tflite", "web_page"), "exporting"
 )
 LIGHT = {"wrong_classes"}  # does with less where TensorFlow is missing
-EXTRAS = {"onnx": "onnx", "web_page": "browser"}  # a name that is used -> the extra that it needs besides
+# A name that is used -> the extra that it needs besides.
+EXTRAS = {"labelling": "label", "onnx": "onnx", "web_page": "browser"}
 NAMES_PER_LINE = 8
 TITLE = "#@title Setup"
 CELL = f"""\

@@ -157,7 +157,7 @@ class Format:
                 place = part / self.photos_in / split
                 place.mkdir(parents=True, exist_ok=True)
                 for image in images:
-                    _write_photo(image, place / image.path.name)
+                    write_photo(image, place / image.path.name)
             self.write_annotations(splits, dataset.label_map, part, folder.name)
         self.say_what_is_lost(dataset)
         return folder
@@ -170,7 +170,7 @@ class Format:
                 others = f"{count} {'are' if count > 1 else 'is'} written like any other object"
                 print(f"{self.title} has no place for {words}: {others}.")
 
-    def by_split(self, dataset: Dataset) -> Splits:
+    def by_split(self, dataset: Iterable[LabelledImage]) -> Splits:
         """Return the images of each split, which go to a folder each; ValueError where they cannot."""
         splits: Splits = defaultdict(list)
         names: dict[tuple[str, str], Path] = {}
@@ -186,7 +186,8 @@ class Format:
         return splits
 
 
-def _write_photo(image: LabelledImage, path: Path) -> None:
+def write_photo(image: LabelledImage, path: Path) -> None:
+    """Write a photo byte for byte; raises FileNotFoundError where it is gone."""
     try:
         path.write_bytes(storage.read_bytes(image.path) if image.encoded is None else image.encoded)
     except FileNotFoundError:

@@ -6,7 +6,7 @@ The bytes decide what a file is, never its ending. Nothing in this room needs Te
 from tfod_helpers.photos.given import several
 from tfod_helpers.photos.looks import Look, Stamp, look, look_at, prove, read, remember
 from tfod_helpers.photos.photo import JPEG_START, PhotoError, PhotoInfo, Source, read_info
-from tfod_helpers.photos.pixels import MEAN_RGB, UPRIGHT, Letterboxed, letterbox, to_jpeg, to_rgb
+from tfod_helpers.photos.pixels import MEAN_RGB, UPRIGHT, Letterboxed, letterbox, scaled, to_jpeg, to_rgb
 
 __all__ = [
     "JPEG_START",
@@ -25,6 +25,7 @@ __all__ = [
     "read",
     "read_info",
     "remember",
+    "scaled",
     "several",
     "to_jpeg",
     "to_rgb",

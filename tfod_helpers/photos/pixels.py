@@ -71,9 +71,32 @@ def to_rgb(source: Source | Image.Image | np.ndarray, size: tuple[int, int] | No
     if isinstance(source, Image.Image | np.ndarray):
         return np.asarray(_rgb_in_memory(source))
     info, rgb = decoded(source)
+    return np.asarray(_framed(rgb, info, size))
+
+
+def scaled(source: Source, side: int, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode an image file as `to_rgb` does, scaled down to fit a square: uint8, shape (h, w, 3), RGB.
+
+    Args:
+        source: a path, or the bytes of an image file.
+        side: of the square, in pixels; a smaller image keeps its size.
+        size: as for `to_rgb`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        PhotoError: it is no image, or not a whole one.
+    """
+    info, rgb = decoded(source, side)
+    framed = _framed(rgb, info, size)
+    framed.thumbnail((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(framed)
+
+
+def _framed(rgb: Image.Image, info: PhotoInfo, size: tuple[int, int] | None) -> Image.Image:
+    """Return stored pixels in the frame of this size, as `to_rgb` says."""
     stored = (info.width, info.height)
     kept = size is not None and stored == tuple(size) != info.upright_size
-    return np.asarray(rgb if kept else turned(rgb, info))
+    return rgb if kept else turned(rgb, info)
 
 
 def letterbox(source: Source | Image.Image | np.ndarray, side: int, *, resize: str = resizing.LETTERBOX) -> Letterboxed:

@@ -15,11 +15,12 @@ def write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
     """Write an XML file for each photo, as `Format.write_annotations` does."""
     for split, images in splits.items():
         for image in images:
-            xml = _to_xml(image, label_map, split or name)
+            xml = to_xml(image, label_map, split or name)
             (folder / split / f"{image.path.stem}.xml").write_bytes(xml)
 
 
-def _to_xml(image: LabelledImage, label_map: LabelMap, folder: str) -> bytes:
+def to_xml(image: LabelledImage, label_map: LabelMap, folder: str) -> bytes:
+    """Return the annotation of one photo; ``folder`` is the name of the one that it lies in."""
     root = etree.Element("annotation")
     _add(root, {"folder": folder, "filename": image.path.name})
     _add(etree.SubElement(root, "size"), {"width": str(image.width), "height": str(image.height), "depth": "3"})
