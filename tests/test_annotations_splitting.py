@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.formats import voc
+from tfod_helpers.photos.frame_names import frame_name
 
 SHARES = {"train": 0.7, "validation": 0.2, "test": 0.1}
 
@@ -223,3 +225,69 @@ def test_folds_that_cannot_be_are_refused() -> None:
         whole.folds(1)
     with pytest.raises(ValueError, match=r"5 images are too few for 6 folds\. Take fewer folds, or add photos"):
         whole.folds(6)
+
+
+# --- frames of videos -----------------------------------------------------------------------------
+
+
+def frames_of(video: str, count: int, folder: str = "a") -> list[LabelledImage]:
+    """Frames of a video, which are not there, and so like no other photo."""
+    return [
+        LabelledImage(Path(folder) / frame_name(video, 30 * number), 9, 9, [[1, 1, 9, 9]], [1])
+        for number in range(count)
+    ]
+
+
+def dataset(images: list[LabelledImage]) -> Dataset:
+    """A dataset of one class."""
+    return Dataset(tuple(images), LabelMap(["pet"]))
+
+
+def test_frames_of_a_video_stay_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """However much they differ, all frames of one video are in one part, in folds too, and parts have their shares."""
+    others = list(several_labels(100).images)
+    clips = [frame for number in range(12) for frame in frames_of(f"clip {number}", 10, f"folder {number % 3}")]
+    whole = Dataset((*others, *clips), LabelMap([f"class {number}" for number in range(6)]))
+    for parts in (whole.split({"train": 0.8, "validation": 0.2}), whole.split(SHARES)):
+        found = part_of(parts)
+        for number in range(12):
+            assert len({found[frame.path.name] for frame in frames_of(f"clip {number}", 10)}) == 1
+    assert len(parts["validation"]) == pytest.approx(44, abs=6)
+    folds = whole.folds(4)
+    assert all(len(set(folds[100 + 10 * clip : 110 + 10 * clip])) == 1 for clip in range(12))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_single_video_is_shared_out_in_stretches(capsys: pytest.CaptureFixture[str]) -> None:
+    """Frames that follow each other are in two parts at few places, and a line says so; the order does not matter."""
+    images = frames_of("street", 100)
+    parts = dataset(images).split({"train": 0.8, "validation": 0.2})
+    found = [part_of(parts)[image.path.name] for image in images]
+    assert 16 <= len(parts["validation"]) <= 24
+    assert sum(one != other for one, other in itertools.pairwise(found)) <= 6
+    told = capsys.readouterr().out
+    assert told.startswith("No part could have its share with all frames of a video together ('street').")
+    again = dataset(images[::-1]).split({"train": 0.8, "validation": 0.2})
+    assert part_of(again) == part_of(parts)
+
+
+def test_near_duplicates_of_a_frame_go_with_its_video(tmp_path: Path) -> None:
+    """A copy of a frame under another name is in the part of the video; a video of one scene is cut in time."""
+    random = np.random.default_rng(0)
+    scenes = [np.kron(random.integers(0, 256, (6, 6)), np.ones((8, 8))).astype(np.uint8) for _ in range(12)]
+    images = []
+    for number, scene in enumerate(scenes):
+        for name in (frame_name(f"clip{number // 4}", number), f"copy {number}.jpg"):
+            Image.fromarray(scene).save(tmp_path / name, quality=90 if name.startswith("copy") else 95)
+            images.append(LabelledImage(tmp_path / name, 48, 48, [[1, 1, 9, 9]], [1]))
+    found = part_of(dataset(images).split({"train": 0.67, "validation": 0.33}))
+    for number in range(12):
+        first = frame_name(f"clip{number // 4}", number // 4 * 4)
+        assert found[f"copy {number}.jpg"] == found[frame_name(f"clip{number // 4}", number)] == found[first]
+    still = []
+    for number in range(20):
+        Image.fromarray(scenes[0]).save(tmp_path / frame_name("still", number), quality=75 + number)
+        still.append(LabelledImage(tmp_path / frame_name("still", number), 48, 48, [[1, 1, 9, 9]], [1]))
+    in_time = part_of(dataset(still).split({"train": 0.5, "validation": 0.5}))
+    assert len({in_time[frame_name("still", number)] for number in range(10)}) == 1
+    assert set(in_time.values()) == {"train", "validation"}

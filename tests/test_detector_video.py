@@ -7,7 +7,6 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,14 +15,13 @@ import pytest
 import supervision as sv
 from PIL import Image
 from test_detector import LABEL_MAP, SIDE, bright_spot
+from videos import GROUND, RATE, SIZE, frame_of, place, read, write
 
 from tfod_helpers.annotations.appearance import colour_of
 from tfod_helpers.detector import Detector, VideoError
-from tfod_helpers.detector.video import drawing, reading, tracking, writing
+from tfod_helpers.detector.video import drawing, tracking, writing
 from tfod_helpers.detector.video.tracking import Tracker
-
-SIZE, RATE = (160, 96), 10
-GROUND = (20, 190, 40)
+from tfod_helpers.photos import video
 
 
 @pytest.fixture
@@ -32,70 +30,10 @@ def detector() -> Detector:
     return Detector(bright_spot, LABEL_MAP, SIDE, 0.5)
 
 
-def place(number: int) -> list[int]:
-    """Where the white rectangle is in a frame, ``[xmin, ymin, xmax, ymax]``."""
-    return [10 + 4 * number, 20, 40 + 4 * number, 45]
-
-
-def frame_of(*boxes_xyxy: list[int], size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A dark green frame with white rectangles."""
-    rgb = np.full((size[1], size[0], 3), GROUND, np.uint8)
-    for xmin, ymin, xmax, ymax in boxes_xyxy:
-        rgb[ymin:ymax, xmin:xmax] = 255
-    return rgb
-
-
-def write(
-    path: Path,
-    frames: Sequence[np.ndarray],
-    *,
-    seconds: Sequence[float] | None = None,
-    turned: int = 0,
-    codec: str = "libx264",
-    **options: str,
-) -> Path:
-    """Write a video with PyAV.
-
-    Args:
-        path: its ending says the format.
-        frames: uint8 RGB, all of one size.
-        seconds: of each frame; left out, `RATE` a second.
-        turned: degrees, counter-clockwise, by which a player is to turn it.
-        codec: FFmpeg's name of it.
-        **options: of the format.
-    """
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=RATE, options={"g": "5"} if codec == "libx264" else {})
-        assert isinstance(stream, av.VideoStream)
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        if turned:
-            stream.set_display_rotation(turned)
-        for number, rgb in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-            frame.pts = round(1000 * (seconds[number] if seconds else number / RATE))
-            frame.time_base = Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
-
-
 @pytest.fixture
 def moving(tmp_path: Path) -> Path:
     """A video of 20 frames in which a white rectangle moves to the right."""
     return write(tmp_path / "moving.mp4", [frame_of(place(number)) for number in range(20)])
-
-
-def read(path: Path) -> tuple[list[np.ndarray], list[float], av.VideoStream]:
-    """The frames of a video, their times, and its stream."""
-    with av.open(str(path)) as container:
-        frames = list(container.decode(video=0))
-        return (
-            [frame.to_ndarray(format="rgb24") for frame in frames],
-            [frame.time for frame in frames],
-            (container.streams.video[0]),
-        )
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -179,13 +117,13 @@ def test_frames_are_decoded_in_another_thread(
 ) -> None:
     """While the model looks at a batch, the next one is decoded; the thread ends with the video, also by an error."""
     threads = set()
-    upright = reading._upright
+    upright = video._upright
 
     def noted(frame: av.VideoFrame) -> np.ndarray:
         threads.add(threading.current_thread())
         return upright(frame)
 
-    monkeypatch.setattr(reading, "_upright", noted)
+    monkeypatch.setattr(video, "_upright", noted)
     detector.detect_video(moving)
 
     def broken(squares: np.ndarray) -> dict[str, np.ndarray]:
@@ -430,7 +368,7 @@ NO_VIDEOS: dict[str, tuple[Callable[[Path], object], str]] = {
     "lfs.mp4": (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"), "a Git LFS pointer"),
     "cut.mp4": (cut, r"cut off or damaged: its index, .*, is missing\. Copy it again"),
     "codec.mp4": (of_unknown_codec, r"the codec .* is not known here\. Convert it: ffmpeg -i codec\.mp4"),
-    "photo.jpg": (lambda path: Image.new("RGB", (40, 30)).save(path), r"a photo, not a video\. Give it to detect\."),
+    "photo.jpg": (lambda path: Image.new("RGB", (40, 30)).save(path), r"a photo, not a video\. Take it as the photo"),
     "notes.txt": (lambda path: path.write_text("words\n" * 99), r"no video, but Tele-typewriter\. Give the video"),
     "song.mp3": (sound, r"there are no moving pictures in it, only sound"),
     "folder": (Path.mkdir, r"this is no file\. Give one video"),
@@ -559,7 +497,7 @@ def test_a_camera_goes_on_until_it_is_interrupted(
         return bright_spot(squares)
 
     opened = av.open
-    monkeypatch.setattr(reading, "_camera", lambda *_: opened(str(moving)))
+    monkeypatch.setattr(video, "_camera", lambda *_: opened(str(moving)))
     table = Detector(stopped, LABEL_MAP, SIDE, 0.5).detect_video(0, to=tmp_path / "b.mp4", batch_size=4)
     assert table["frame"].tolist() == list(range(12))
     assert len(read(tmp_path / "b.mp4")[0]) == 12

@@ -244,3 +244,25 @@ def test_of_many_the_alike_are_found(kind: str, groups: int | None, most: int) -
     assert groups is None or len(found) == groups
     if kind == "twenty of each":
         assert sum(len(group) for group in found) == 6_000
+
+
+def test_photos_are_gathered_one_by_one(shared: Path) -> None:
+    """Of photos that come one after the other those stay that are like none before; plain ones differ unless equal."""
+    files = sorted((shared / "data" / "asirra" / "test").glob("*.jpg"))[:12]
+    seen = near_duplicates.Different()
+    for path in files:
+        assert seen.add(look_of(path.read_bytes()))
+    for path in files:
+        with Image.open(path) as image:
+            assert not any(seen.add(look_of(saved(changed(image), quality=80))) for changed in CHANGES.values())
+    plain = [saved(Image.new("L", (64, 64), shade)) for shade in (0, 1, 255)]
+    assert [seen.add(look_of(data)) for data in (*plain, *plain)] == [True] * 3 + [False] * 3
+
+
+def test_more_photos_than_there_is_room_for_at_first() -> None:
+    """Of 600 different photos all are kept, and each is known again, the last as the first."""
+    seen = near_duplicates.Different()
+    many = looks(smooth(600))
+    assert all(seen.add(one) for one in many)
+    again = [look_like(b"again", one.thumbnail) for one in many]
+    assert not any(seen.add(one) for one in again)

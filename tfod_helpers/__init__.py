@@ -2,7 +2,7 @@
 
 A module is named for what comes out of it. You call, in the order of the trip::
 
-    sources          wherever the data set is -> a folder on the local disk
+    sources          wherever the data set is -> a folder on the local disk; a video -> its frames as photos
     formats          annotation files of any tool -> Dataset, and back
     checks           Dataset -> what is wrong with it, and what can be fixed
     annotations      LabelMap, LabelledImage, Dataset
@@ -29,7 +29,7 @@ A module is named for what comes out of it. You call, in the order of the trip::
 Machinery, which these are made of::
 
     files            whole files, mounted folders, workers, storage, archives, downloads, run folders: bytes
-    photos           an image file -> upright RGB pixels; a folder of photos; near-duplicates
+    photos           an image file or a video -> upright RGB pixels; a folder of photos; near-duplicates
     presets          models, settings that are known to train them, and their anchors
     network          ExperimentConfig -> the network, its input pipeline and its weights
     problems         Problem and DatasetError: what is wrong, where, and how to fix it

@@ -112,9 +112,12 @@ class Dataset(Sequence[LabelledImage]):
 
         Near-duplicates stay together, for which each photo is decoded, once. Where so many photos look alike that no
         part could have its share, as of one scene under a fixed camera, these are shared out one by one, and a line
-        says so; equal files stay together always. The same seed and file names always
-        give the same parts, whatever the order and the folder; when photos are added, nearly all others stay where
-        they were.
+        says so; equal files stay together always. So do the frames of one video, which are known by the names that
+        `sources.frames` gave them, and by nothing else: frames that have other names, and differ, may land in any
+        part. Where no part could have its share with a whole video, halves of it stay together, or halves of these,
+        and a line says so: then the first frames of one stretch resemble the last ones of another. The same seed and
+        file names always give the same parts, whatever the order and the folder; when photos are added, nearly all
+        others stay where they were.
 
         Args:
             fractions: the share of each part, such as ``{"train": 0.8, "validation": 0.2}``.
@@ -130,7 +133,8 @@ class Dataset(Sequence[LabelledImage]):
         """Share the images out for cross-validation: what is learned from all folds but one is judged by that one.
 
         Args:
-            count: how many folds there are, about equally large; near-duplicates stay together as in `split`.
+            count: how many folds there are, about equally large; near-duplicates and the frames of a video stay
+                together as in `split`.
             seed: another number gives other folds.
 
         Returns:

@@ -1,10 +1,12 @@
-"""Images -> random splits, stratified by class, with near-duplicates in the same one.
+"""Images -> random splits, stratified by class, with near-duplicates and the frames of one video in the same one.
 
 A photo's part follows from a hash of its name (weighted rendezvous hashing), so that it stays there when other photos
 come or go, on every machine. Near-duplicates go together, by the one with the shortest name: copies and later frames
 have longer ones. A group so large that the parts could not have their shares is of one scene, and is taken apart; equal
-files never are. What chance leaves uneven is balanced by Lagrange multipliers, here called prices: where a part holds
-too much of a class, its price rises there, until photos that another part nearly got go to that one.
+files never are. Frames of one video go together too, by their names; of a video that is too long its halves do, or
+theirs, so that frames taken in a row are in two parts only where these meet. What chance leaves uneven is balanced by
+Lagrange multipliers, here called prices: where a part holds too much of a class, its price rises there, until photos
+that another part nearly got go to that one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 
 from tfod_helpers import photos
 from tfod_helpers.photos import near_duplicates
+from tfod_helpers.photos.frame_names import video_of
 
 if TYPE_CHECKING:
     from tfod_helpers.annotations.labelled_image import LabelledImage
@@ -29,6 +32,8 @@ _NEAR = 0.03  # of a class's boxes in a part: so many more or fewer are even eno
 _STEPS, _RATE, _SLOWER = 300, 0.5, 30  # of the prices: how many, the first one, after how many it is halved
 _ROUNDS = 3  # over all images, for what the prices leave
 _ROUNDING = 1e-9  # machines add up in another order, which must not decide
+
+Scene = list[list[int]]  # groups of near-duplicates: of a video as its frames follow, else a single one
 
 
 def share_out(
@@ -115,24 +120,75 @@ def _shared_out(
     wanted = np.array(shares) * len(images)
     slack = np.maximum(_UNEVEN * wanted, _FEW)
     file_of = {number: place for place, file in enumerate(files) for number in file}
-    taken_apart = 0
+    scenes = _scenes(groups, names)
+    taken_apart, videos = 0, set[str]()
     while True:
-        part_of = _part_of(images, names, groups, shares, seed)
+        part_of = _part_of(images, names, [_flat(scene) for scene in scenes], shares, seed)
         sizes = np.bincount(list(part_of.values()), minlength=len(shares))
-        of_files = [len({file_of[number] for number in group}) for group in groups]
-        scene = max((group for group, count in zip(groups, of_files, strict=True) if count > 1), key=len, default=[])
-        uneven = (np.abs(sizes - wanted) > slack).any() and len(scene) > slack.min()
+        several = [scene for scene in scenes if len({file_of[number] for number in _flat(scene)}) > 1]
+        scene = max(several, key=_size, default=[])
+        uneven = (np.abs(sizes - wanted) > slack).any() and _size(scene) > slack.min()
         if not scene or not (uneven or sizes.min() == 0):
             break
-        pieces = {file_of[number] for number in scene}
-        groups = [*(group for group in groups if group is not scene), *(files[place] for place in sorted(pieces))]
-        taken_apart += len(scene)
+        scenes = [one for one in scenes if one is not scene]
+        pieces = [files[place] for place in sorted({file_of[number] for number in scene[0]})]
+        if of_scene := _videos(scene, names):
+            scenes += _halves(scene, pieces, names)
+            videos |= of_scene
+        else:
+            scenes += [[piece] for piece in pieces]
+            taken_apart += _size(scene)
+    _tell(taken_apart, videos)
+    return part_of
+
+
+def _flat(groups: Sequence[list[int]]) -> list[int]:
+    return [number for group in groups for number in group]
+
+
+def _size(scene: Scene) -> int:
+    return sum(map(len, scene))
+
+
+def _videos(scene: Scene, names: Sequence[str]) -> set[str]:
+    return {video for number in _flat(scene) if (video := video_of(names[number]))}
+
+
+def _scenes(groups: Sequence[list[int]], names: Sequence[str]) -> list[Scene]:
+    """Return the groups of each scene: those that hold frames of one video are of one."""
+    of_video: dict[str, Scene] = {}
+    others: list[Scene] = []
+    for group in groups:
+        scene = [group]
+        for other in {id(of_video[one]): of_video[one] for one in _videos(scene, names) if one in of_video}.values():
+            scene = other + scene
+        if not (videos := _videos(scene, names)):
+            others.append(scene)
+        of_video |= dict.fromkeys(videos, scene)
+    joined = {id(scene): sorted(scene, key=lambda group: names[group[0]]) for scene in of_video.values()}
+    return [*others, *joined.values()]
+
+
+def _halves(scene: Scene, files: Sequence[list[int]], names: Sequence[str]) -> list[Scene]:
+    """Return the two halves of a video in time; where all of it is one group, those of the group's files."""
+    if len(scene) > 1:
+        return [scene[: len(scene) // 2], scene[len(scene) // 2 :]]
+    inside = sorted(files, key=lambda file: names[file[0]])
+    return [[_flat(inside[: len(inside) // 2])], [_flat(inside[len(inside) // 2 :])]]
+
+
+def _tell(taken_apart: int, videos: set[str]) -> None:
     if taken_apart:
         print(
             f"{taken_apart} photos look so much alike, as of one scene, that no part could have its share with them "
             f"together. They are shared out one by one; where some were taken in a row, the parts resemble each other."
         )
-    return part_of
+    if videos:
+        shown = ", ".join(repr(one) for one in sorted(videos)[:3]) + ", ..." * (len(videos) > 3)
+        print(
+            f"No part could have its share with all frames of a video together ({shown}). Stretches of it are shared "
+            f"out; where two of them meet, the parts resemble each other. Photos of other videos would judge better."
+        )
 
 
 def _part_of(

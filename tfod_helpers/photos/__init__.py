@@ -1,4 +1,4 @@
-"""An image file or its bytes -> upright RGB pixels, or why it cannot be read.
+"""An image file or its bytes -> upright RGB pixels, or why it cannot be read; a video, frame by frame, in `video`.
 
 The bytes decide what a file is, never its ending. Nothing in this room needs TensorFlow.
 """

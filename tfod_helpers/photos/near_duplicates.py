@@ -76,6 +76,30 @@ def pairs(looks: Sequence[Look | PhotoError]) -> list[Alike]:
     return [Alike(*one) for one in found]
 
 
+class Different:
+    """Photos of which no two are near-duplicates, gathered one after the other, as from a film."""
+
+    def __init__(self) -> None:
+        self._digests = set[bytes]()
+        self._count, self._thumbnails = 0, np.zeros((_TILE, SIDE, SIDE), np.uint8)
+        self._frequencies = frequencies(self._thumbnails)
+
+    def add(self, look: Look) -> bool:
+        """Take a photo in unless it is a near-duplicate of one that was; return whether it was taken in."""
+        own = frequencies(look.thumbnail[None])[0]
+        likeness = self._frequencies[: self._count] @ own
+        near = np.argsort(-likeness, kind="stable")[:_MOST]
+        if look.digest in self._digests or same(self._thumbnails[near], look.thumbnail, likeness[near]).any():
+            return False
+        if self._count == len(self._thumbnails):
+            self._thumbnails = np.concatenate([self._thumbnails, np.zeros_like(self._thumbnails)])
+            self._frequencies = np.concatenate([self._frequencies, np.zeros_like(self._frequencies)])
+        self._thumbnails[self._count], self._frequencies[self._count] = look.thumbnail, own
+        self._digests.add(look.digest)
+        self._count += 1
+        return True
+
+
 def groups(looks: Sequence[Look | PhotoError]) -> list[list[int]]:
     """Return duplicates and near-duplicates in disjoint groups: their numbers, two or more, in order.
 

@@ -7,12 +7,15 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from tfod_helpers.files import archives, workspace
 from tfod_helpers.files.archives import marks
 from tfod_helpers.problems import FixableError
+
+Unpack = Callable[[Path, Path, dict[str, Any]], None]
 
 _LONGEST_NAME = 80  # characters, so that what is added to it still makes a file's name
 
@@ -41,8 +44,12 @@ class Place(Protocol):
         """Make the folder, whole or not at all, and mark it with its origin; resume what was stopped."""
 
 
+def _unpack(archive: Path, target: Path, origin: dict[str, Any]) -> None:
+    archives.unpack(archive, target, origin=origin)
+
+
 class Archive:
-    """An archive, which is brought here and unpacked.
+    """An archive or another file, which is brought here, and of which a folder is made.
 
     Attributes:
         key: as of `Place`, and so are ``shown`` and ``name``.
@@ -52,29 +59,43 @@ class Archive:
     shown: str
     name: str
 
-    def fetch(self, path: Path) -> Path:
-        """Bring the archive here, resuming where that was stopped; return where it is, ``path`` or its own place."""
+    def version(self) -> Any:
+        """Return what changes when the file does, as of `Place`."""
         raise NotImplementedError
 
-    def make(self, target: Path, origin: dict[str, Any]) -> None:
-        """Fetch and unpack it."""
+    def fetch(self, path: Path) -> Path:
+        """Bring the file here, resuming where that was stopped; return where it is, ``path`` or its own place."""
+        raise NotImplementedError
+
+    def make(self, target: Path, origin: dict[str, Any], unpack: Unpack = _unpack) -> None:
+        """Fetch and unpack it.
+
+        Args:
+            target: the folder.
+            origin: as of `Place`.
+            unpack: takes the file here, the folder and its origin, and makes the folder, whole or not at all.
+
+        Raises:
+            SourceError: it cannot be had, or is damaged.
+        """
         fetched = target.with_name(f".{target.name}.{digest(self.key, origin['version'])}.fetched")
         clear_leftovers(target, fetched)
         archive = self.fetch(fetched / (target.name + _ending(self.key)))
         try:
-            archives.unpack(archive, target, origin=origin)
-        except archives.ArchiveError as error:
+            unpack(archive, target, origin)
+        except FixableError as error:
             shutil.rmtree(fetched, ignore_errors=True)  # it is damaged, so it must not be resumed
             raise SourceError(self.shown, error.what, error.fix) from None
         shutil.rmtree(fetched, ignore_errors=True)
 
 
-def bring(place: Place, folder: Path) -> Path:
+def bring(place: Place, folder: Path, choices: dict[str, Any] | None = None) -> Path:
     """Return the folder of a data set; one that is there and unchanged is kept.
 
     Args:
         place: where the data set is.
         folder: the folder that the new one is made in.
+        choices: what else decides what is in the new one; values that JSON can hold.
 
     Raises:
         SourceError: it cannot be had.
@@ -85,7 +106,7 @@ def bring(place: Place, folder: Path) -> Path:
     if target == folder:
         target = folder / "data"
     with workspace.alone(target):
-        origin = {"from": digest(place.key), "shown": place.shown, "version": place.version()}
+        origin = {"from": digest(place.key), "shown": place.shown, "version": place.version(), "choices": choices}
         if is_there(target, origin):
             return target
         place.make(target, origin)
@@ -98,18 +119,20 @@ def is_there(target: Path, origin: dict[str, Any]) -> bool:
 
     Args:
         target: the folder.
-        origin: what it would be made from: ``from``, ``shown``, and ``version``, None where that is not known.
+        origin: what it would be made from: ``from``, ``shown``, ``version``, None where that is not known, and
+            ``choices``, which may be left out.
 
     Raises:
         FileExistsError: it holds something else, which is not to be lost.
     """
     shown, known = origin["shown"], marks.read(target)
-    elsewhere = f"sources.local(..., '{target.parent}_2')"
+    elsewhere = f"folder='{target.parent}_2'"
     if known is not None and known.get("from") != origin["from"]:
         was = known.get("shown") or known.get("name")
         what = f"{target}: this was made from {was}, and {shown} has the same name"
         raise FileExistsError(f"{what}. Choose another folder: {elsewhere}")
-    if known is not None and origin["version"] in (None, known["version"]):
+    same = known is not None and known.get("choices") == origin.get("choices")
+    if known is not None and same and origin["version"] in (None, known["version"]):
         asked = "it cannot be known whether that changed" if origin["version"] is None else "which did not change"
         print(f"{target}: there already, from {shown}, {asked}.")
         return True
@@ -117,6 +140,8 @@ def is_there(target: Path, origin: dict[str, Any]) -> bool:
         marks.refuse_others(target, shown)
     except FileExistsError as error:
         raise FileExistsError(f"{error} For instance: {elsewhere}") from None
+    if known is not None and not same:
+        print(f"{target}: it was made with other choices, so it is made anew.")
     return False
 
 

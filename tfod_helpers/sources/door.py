@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import re
 import tarfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tfod_helpers import drive
 from tfod_helpers.files import archives, mounts, storage
+from tfod_helpers.photos import video
 from tfod_helpers.sources import bringing, copying, kaggle, links, oxford_pets, places, samples, uploads
 from tfod_helpers.sources.bringing import SourceError
 
@@ -64,7 +66,7 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
     text = storage.address(where or "").strip()
     if not text:
         raise ValueError(f"where the data are: got {where!r}. Give a path or a URL, or 'sample' for the drawn one.")
-    folder = _near(Path(folder).expanduser(), str(where))
+    folder = near(folder)
     if text == samples.SAMPLE and not os.path.exists(text):
         return samples.sample()
     if text == samples.BROKEN and not os.path.exists(text):
@@ -79,6 +81,8 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
         return uploads.upload(folder)
     if kaggle.is_kaggle(text):
         return bringing.bring(kaggle.KaggleArchive(text), folder)
+    if _is_address(text) and (mimetypes.guess_type(links.shown(text))[0] or "").startswith("video/"):
+        raise _a_video(links.shown(text))
     if re.match("https?://", text, re.IGNORECASE):
         link = links.direct(text)
         if not isinstance(link, str):
@@ -86,18 +90,36 @@ def local(where: str | os.PathLike[str], folder: str | os.PathLike[str] = "data"
         text = link
     if storage.is_remote(text):
         return _of_bucket(text, folder)
-    if re.match(r"[A-Za-z][\w+.-]+:/", text):
-        fix = "Give a path, or an address with https://, gs:// or kaggle:"
-        raise SourceError(links.shown(text), "this kind of address is not known here", fix)
+    refuse_unknown(text)
     return _of_path(Path(text), folder)
 
 
-def _near(folder: Path, where: str) -> Path:
+def near(folder: str | os.PathLike[str]) -> Path:
+    """Return the folder that new ones are to be made in.
+
+    Raises:
+        ValueError: it is not on the local disk.
+    """
+    folder = Path(folder).expanduser()
     if mounts.is_on_network(folder):
         what = f"{folder}: this folder is on Drive, where training would read each photo over the network"
-        near = "/content/data" if drive.in_colab() else "~/data"
-        raise ValueError(f"{what}. Choose one on the local disk: sources.local({where!r}, '{near}')")
+        here = "/content/data" if drive.in_colab() else "~/data"
+        raise ValueError(f"{what}. Choose one on the local disk: folder='{here}'")
     return folder
+
+
+def refuse_unknown(text: str) -> None:
+    """Raise SourceError where a text is no path, but an address of another kind than those that are brought."""
+    if _is_address(text):
+        fix = "Give a path, or an address with https://, gs:// or kaggle:"
+        raise SourceError(links.shown(text), "this kind of address is not known here", fix)
+
+
+def mount_for(path: Path) -> None:
+    """Mount Drive where a path lies there and it is not mounted yet."""
+    on_drive = drive.FOLDER in Path(os.path.abspath(path)).parents
+    if on_drive and not drive.is_mounted(drive.FOLDER) and not os.path.exists(path):
+        drive.mount(drive.FOLDER)
 
 
 def _of_bucket(address: str, folder: Path) -> Path:
@@ -107,9 +129,7 @@ def _of_bucket(address: str, folder: Path) -> Path:
 
 
 def _of_path(path: Path, folder: Path) -> Path:
-    on_drive = drive.FOLDER in Path(os.path.abspath(path)).parents
-    if on_drive and not drive.is_mounted(drive.FOLDER) and not os.path.exists(path):
-        drive.mount(drive.FOLDER)
+    mount_for(path)
     with mounts.explained(path):
         os.stat(path)
         if path.is_dir() and oxford_pets.lies_in(path):
@@ -119,10 +139,26 @@ def _of_path(path: Path, folder: Path) -> Path:
         if path.is_dir():
             return bringing.bring(copying.DriveFolder(path), folder) if mounts.is_on_network(path) else _as_it_is(path)
         if not archives.is_archive(path) and not zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
-            fix = f"Give the folder that it is in: sources.local({str(path.parent)!r})"
-            raise SourceError(str(path), "this is a single file, and no archive", fix)
+            raise _single(path)
     place = places.FarArchive(path) if mounts.is_on_network(path) else places.LocalArchive(path)
     return bringing.bring(place, folder)
+
+
+def _is_address(text: str) -> bool:
+    return re.match(r"[A-Za-z][\w+.-]+:/", text) is not None
+
+
+def _a_video(shown: str) -> SourceError:
+    return SourceError(shown, "this is a video, and no data set", f"Take photos from it: sources.frames({shown!r})")
+
+
+def _single(path: Path) -> SourceError:
+    try:
+        with video.opened(path):
+            return _a_video(str(path))
+    except (OSError, video.VideoError):
+        fix = f"Give the folder that it is in: sources.local({str(path.parent)!r})"
+        return SourceError(str(path), "this is a single file, and no archive", fix)
 
 
 def _download_in(path: Path) -> Path | None:

@@ -17,7 +17,7 @@ _DRIVE_HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google
 _SHARE = (
     "Google Drive gives it to those only who may see it, and to nobody for a day after very many readings. In Drive "
     "choose Share, General access, Anyone with the link; or put a shortcut to it into your own Drive, and give its "
-    "path: sources.local(drive.mount() / 'photos.zip')"
+    "path: drive.mount() / 'photos.zip'"
 )
 _OF_A_FILE = "Download it in a browser, pack it as a zip into your Drive, and give that"
 

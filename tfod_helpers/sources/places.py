@@ -99,7 +99,7 @@ class WebArchive(bringing.Archive):
         try:
             return downloads.fetch(self.link.address, path)
         except downloads.DownloadError as error:
-            by_hand = "Fetch it in a browser, and give the file: sources.local('path/to/photos.zip')."
+            by_hand = "Fetch it in a browser, and give the path that it then has."
             fix = self.link.fix or (by_hand if str(path) in error.fix else error.fix)
             # Not from the other error, whose message has the whole address, key and all.
             raise SourceError(self.shown, error.what, fix) from None

@@ -13,11 +13,11 @@ import supervision as sv
 from tqdm import tqdm
 
 from tfod_helpers.detector.detections import each
-from tfod_helpers.detector.video import reading, writing
+from tfod_helpers.detector.video import writing
 from tfod_helpers.detector.video.drawing import draw
-from tfod_helpers.detector.video.reading import Frame, Source, Video
 from tfod_helpers.detector.video.tracking import LEAST, Track, Tracker
 from tfod_helpers.files import storage
+from tfod_helpers.photos.video import Frame, Source, Video, opened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ def detect_video(
     rows: list[tuple[Any, ...]] = []
     looked_at = 0
     with contextlib.ExitStack() as stack:
-        video = stack.enter_context(reading.opened(source))
+        video = stack.enter_context(opened(source))
         file = stack.enter_context(writing.written(to, video.rate / every)) if to is not None else None
         bar = stack.enter_context(_progress(video, seconds))
         # Closed before the video is, which its thread reads.

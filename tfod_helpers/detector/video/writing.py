@@ -14,8 +14,8 @@ import numpy as np
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 
-from tfod_helpers.detector.video.reading import VideoError
 from tfod_helpers.files import storage
+from tfod_helpers.photos.video import VideoError
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

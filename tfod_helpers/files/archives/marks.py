@@ -50,7 +50,7 @@ def refuse_others(folder: Path, name: str) -> None:
     if read(folder) is None:
         raise FileExistsError(f"{folder}: there are files here already. Choose another folder for {name}.")
     if is_changed(folder):
-        what = f"{folder}: its files were changed since they were unpacked, and {name} is another archive now"
+        what = f"{folder}: its files were changed since they were put there, and it would be made anew from {name}"
         raise FileExistsError(f"{what}. Choose another folder, or delete this one.")
 
 

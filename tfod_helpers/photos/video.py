@@ -34,7 +34,7 @@ _AGAIN = "Copy it again, or record it again."
 _CONVERT = "Convert it: ffmpeg -i {} -c:v libx264 converted.mp4"
 # FFmpeg's name of a system's cameras, and of one of them by its number.
 _CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}:none")}
-_LISTS = ("concat", "dash", "hls", "image2", "tty")  # formats that name other files, or draw a text
+_LISTS = ("concat", "dash", "hls", "tty")  # formats that name other files, or draw a text
 _URL = re.compile(r"(?!gs:/)([a-z][a-z0-9+.-]+):/", re.IGNORECASE)  # two letters or more: C:/ is a disk
 _LATE = 1.0  # seconds that a video may end before its header says so
 
@@ -95,17 +95,19 @@ class Video:
         """How many frames it has, where the header says so or how long it is."""
         return self.stream.frames or (round(self.seconds * self.rate) if self.seconds else None)
 
-    def frames(self, every: int = 1, seconds: float | None = None) -> Iterator[Frame]:
+    def frames(self, every: int = 1, seconds: float | None = None, *, spacing: float = 0.0) -> Iterator[Frame]:
         """Decode frame by frame; what is damaged is passed over and told of in `problems`.
 
         Args:
             every: yield every n-th frame, the first one first.
             seconds: stop after so many.
+            spacing: yield of these no more than one in so many seconds, the one nearest to each multiple of them.
 
         Raises:
             VideoError: no frame can be decoded.
         """
-        first, now = None, 0.0
+        first, now, due = None, 0.0, 0.0
+        half = float(1 / self.rate) / 2
         for frame in self._decode():
             at = frame.time if frame.time is not None else float(self.decoded / self.rate)
             first = at if first is None else first
@@ -113,7 +115,9 @@ class Video:
             if seconds is not None and now >= seconds:
                 return
             self.decoded += 1
-            if (self.decoded - 1) % every == 0:
+            if (self.decoded - 1) % every == 0 and now >= due:
+                if spacing:
+                    due = ((now + half) // spacing + 1) * spacing - half
                 yield Frame(self.decoded - 1, now, _upright(frame))
         if not self.decoded:
             what = "; ".join(self.problems) or "there is none in it"
@@ -205,11 +209,11 @@ def _file(source: Source, name: str) -> InputContainer:
     except (av.FFmpegError, OSError) as error:
         raise VideoError(name, *_not_a_video(path, error)) from error
     kind = container.format.name
-    if kind.endswith("_pipe") or kind in _LISTS:
+    is_photo = kind.endswith("_pipe") or kind == "image2"
+    if is_photo or kind in _LISTS:
         container.close()
-        is_photo = kind.endswith("_pipe")
         what = "a photo, not a video" if is_photo else f"no video, but {container.format.long_name}"
-        raise VideoError(name, what, "Give it to detect." if is_photo else "Give the video file itself.")
+        raise VideoError(name, what, "Take it as the photo that it is." if is_photo else "Give the video file itself.")
     return container
 
 
