@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def test_photos_are_spread_and_the_same_every_time(few: Dataset) -> None:
     assert names(count=3) == ["02.png", "06.png", "10.png"]
     assert names(count=4, seed=1) == names(count=4, seed=1) != names(count=4, seed=2)
     assert names(count=99) == [f"{n:02}.png" for n in range(12)]
+
+
+def test_suggestions_are_not_called_labels(few: Dataset) -> None:
+    """What nobody has confirmed is dashed, with its confidence, and counted apart from what is labelled."""
+    waiting = [replace(image, scores=[0.5 + 0.01 * n] * len(image.labels)) for n, image in enumerate(few)]
+    picture = pictures.show_images(waiting[:1], label_map=CAT_DOG)
+    assert "cat 0.50" in words(picture)
+    assert drawn(picture.axes[0], "box")[0].get_linestyle() in ("--", "dashed")
+    count = sum(len(image.labels) for image in waiting[:1])
+    assert f"1 photo, {count} suggested box" in picture.texts[0].get_text()
+    assert "labelled" not in picture.texts[0].get_text()
+    both = pictures.show_images([few[1], waiting[2]], label_map=CAT_DOG).texts[0].get_text()
+    assert re.match(r"2 photos, \d labelled box(es)?, \d suggested box(es)?: cat, dog", both)
 
 
 def test_names_never_cover_each_other(odd: Dataset) -> None:

@@ -44,6 +44,8 @@ def show_images(
 ) -> Picture:
     """Show photos with their labelled boxes, and masks where they have some.
 
+    What a detector suggests and nobody has confirmed is dashed, with its confidence, and is not counted as labelled.
+
     Args:
         images: a dataset, or labelled images and the ``label_map`` that their labels point into.
         label_map: the classes; a dataset brings its own.
@@ -64,8 +66,11 @@ def show_images(
         Panel(image.pixels, (image.width, image.height), _labelled(image, label_map), image.path.name)
         for image in chosen
     ]
-    boxes = counted(sum(len(image.labels) for image in images), "labelled box", "labelled boxes")
-    headline = f"{_share(len(chosen), len(images))}, {boxes}: {label_map.describe()}"
+    suggested = sum(len(image.labels) for image in images if image.scores is not None)
+    boxes = sum(len(image.labels) for image in images) - suggested
+    words = [counted(boxes, "labelled box", "labelled boxes")] if boxes or not suggested else []
+    words += [counted(suggested, "suggested box", "suggested boxes")] if suggested else []
+    headline = f"{_share(len(chosen), len(images))}, {', '.join(words)}: {label_map.describe()}"
     return draw_gallery(in_rows([[panel] for panel in panels], columns), headline)
 
 
@@ -229,12 +234,15 @@ def _masks(found: Detections) -> Sequence[bytes | None]:
 
 
 def _labelled(image: LabelledImage, label_map: LabelMap) -> list[Mark]:
+    masks = image.masks or [None] * len(image.labels)
+    if image.scores is None:
+        words, dashes = [""] * len(masks), "solid"
+    else:
+        words, dashes = [f" {score:.2f}" for score in image.scores], "dashed"
     try:
         return [
-            Mark(box_xyxy, label_map.name(label), colour_of(label), mask=mask)
-            for box_xyxy, label, mask in zip(
-                image.boxes_xyxy, image.labels.tolist(), image.masks or [None] * len(image.labels), strict=True
-            )
+            Mark(box_xyxy, f"{label_map.name(label)}{word}", colour_of(label), dashes, mask)
+            for box_xyxy, label, word, mask in zip(image.boxes_xyxy, image.labels.tolist(), words, masks, strict=True)
         ]
     except KeyError as error:
         raise ValueError(f"{image.path}: {error.args[0]}. Give the label map that the labels were made with.") from None
