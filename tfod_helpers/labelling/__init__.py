@@ -8,6 +8,6 @@ suggestions, for labels to correct and from nothing. Nothing here loads TensorFl
 from tfod_helpers.labelling.editing import Editor, editor
 from tfod_helpers.labelling.joining import join
 from tfod_helpers.labelling.ranking import rank
-from tfod_helpers.labelling.suggesting import confirm
+from tfod_helpers.labelling.suggesting import confirm, suggest
 
-__all__ = ["Editor", "confirm", "editor", "join", "rank"]
+__all__ = ["Editor", "confirm", "editor", "join", "rank", "suggest"]
