@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import supervision as sv
 from matplotlib import colors
@@ -227,3 +228,16 @@ def test_masks_are_shown_where_there_are_some(few: Dataset) -> None:
             assert [tint.get_gid() for tint in axes.images] == [None, "mask", "mask"]
             assert 0.001 < (axes.images[1].get_array()[..., 3] > 0).mean() < 0.1
     assert len(pictures.show_images(few, count=1).axes[0].images) == 1
+
+
+def test_photos_to_label_are_shown_in_their_order_with_the_reason(few: Dataset) -> None:
+    """The first of a ranking are there, numbered, each with its reason below."""
+    rows = [(str(image.path), f"unsure: cat 0.{n}1; unlike what is labelled") for n, image in enumerate(few)]
+    ranking = pd.DataFrame(rows[::-1], columns=["path", "reason"])
+    picture = pictures.show_ranking(ranking, 3)
+    assert [axes.texts[0].get_text() for axes in picture.axes] == ["1. 11.png", "2. 10.png", "3. 09.png"]
+    assert picture.texts[0].get_text() == "12 photos to label next; the first 3"
+    assert "unsure: cat 0.91; unlike what is labelled" in " ".join(" ".join(words(picture)).split())
+    assert pictures.show_ranking(ranking, 12).texts[0].get_text() == "12 photos to label next"
+    with pytest.raises(ValueError, match="count must be 1 or more, got 0"):
+        pictures.show_ranking(ranking, 0)

@@ -14,7 +14,7 @@ from tfod_helpers.pictures.confidence_charts import plot_calibration, plot_thres
 from tfod_helpers.pictures.crop_galleries import show_classes, show_label_errors, show_mistakes
 from tfod_helpers.pictures.dataset_charts import plot_labels
 from tfod_helpers.pictures.evaluation_charts import plot_evaluation
-from tfod_helpers.pictures.photo_galleries import show_detections, show_images, show_predictions
+from tfod_helpers.pictures.photo_galleries import show_detections, show_images, show_predictions, show_ranking
 from tfod_helpers.pictures.picture import Picture, counted
 from tfod_helpers.pictures.problem_gallery import show_problems
 from tfod_helpers.pictures.training_charts import plot_history, plot_learning_rates
@@ -44,4 +44,5 @@ __all__ = [
     "show_mistakes",
     "show_predictions",
     "show_problems",
+    "show_ranking",
 ]

@@ -19,6 +19,7 @@ from tfod_helpers.pictures.panels import Mark, Panel
 from tfod_helpers.pictures.picture import FAINT, Picture, counted
 
 if TYPE_CHECKING:
+    import pandas as pd
     from supervision import Detections
 
     from tfod_helpers.detector import Photo
@@ -184,6 +185,27 @@ def _matched(image: LabelledImage, found: Detections) -> np.ndarray:
     on_rest = overlapping_pairs(*seen, truth_xyxy[rest], labels[rest], _MATCH_IOU, image.crowd[rest]).detection
     objects[on_rest] = np.where(objects[on_rest] < 0, -2, objects[on_rest])
     return objects
+
+
+def show_ranking(ranking: pd.DataFrame, count: int = 8, *, columns: int = 4) -> Picture:
+    """Show the photos that `labelling.rank` chose, the one to label first at the top left, each with the reason.
+
+    Args:
+        ranking: what that returned.
+        count: photos to show at most, from the top.
+        columns: photos beside each other.
+
+    Raises:
+        ValueError: ``count`` or ``columns`` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count must be 1 or more, got {count}.")
+    panels = []
+    for number, row in enumerate(ranking.head(count).to_dict("records"), start=1):
+        read, size, name = _source(row["path"])
+        panels.append([Panel(read, size, title=f"{number}. {name}", caption=row["reason"])])
+    shown = f"; the first {len(panels)}" if len(panels) < len(ranking) else ""
+    return draw_gallery(in_rows(panels, columns), f"{counted(len(ranking), 'photo')} to label next{shown}", lines=3)
 
 
 def _pair(image: LabelledImage, label_map: LabelMap, found: Detections, objects: np.ndarray) -> tuple[Panel, Panel]:
