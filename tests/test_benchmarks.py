@@ -10,6 +10,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from tfod_helpers.annotations import LabelMap
+from tfod_helpers.detector import Detector
 from tfod_helpers.formats import voc
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -101,3 +103,48 @@ def test_readers_beside_a_run_that_is_written_are_counted(
     monkeypatch.syspath_prepend(BENCHMARKS)
     assert load("following").read(f"{tmp_path}/runs/one", "", tmp_path, reads=3, readers=1, every=0.05) == 0
     assert capsys.readouterr().out.count(" 1 reads, 0 failed, 1 states seen") == 3
+
+
+def test_labelling_chooses_from_hidden_labels_in_each_way(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 40 real photos some are held out, none is in two parts, and each way chooses others of the pool."""
+    for part, count in (("train", 40), ("test", 4)):
+        (tmp_path / part).mkdir()
+        for path in sorted((shared / "data" / "asirra" / part).glob("*.xml"))[::20][:count]:
+            shutil.copy(path, tmp_path / part)
+            shutil.copy(path.with_suffix(".jpg"), tmp_path / part)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    benchmark = load("labelling")
+    parts = benchmark.share_out(tmp_path, 0)
+    assert {name: len(part) for name, part in parts.items()} == {
+        "labelled": 14,
+        "pool": 14,
+        "held_out": 12,
+        "validation": 4,
+    }
+    assert len({image.path for part in parts.values() for image in part}) == 44
+    detector = Detector(by_brightness, LabelMap(["cat", "dog"]), 32, 0.5)
+    chosen = {
+        method: {image.path for image in benchmark.choose(method, detector, parts, 5, 0)}
+        for method in benchmark.METHODS
+    }
+    assert all(len(some) == 5 for some in chosen.values())
+    assert len({frozenset(some) for some in chosen.values()}) == 3
+    row = {"ap": 0.5, "ap50": 0.8, "boxes": 20}
+    found = {"before": [row], "random": [row], "rank": [row | {"ap": 0.52}]}
+    assert benchmark.report_gain(found).endswith(
+        "rank     AP 0.520 (0.520), AP50 0.800, 20 boxes; against random +0.020"
+    )
+    assert benchmark.with_interval([0.01, 0.02, 0.03]) == "+0.020 (95 %: -0.005 to +0.045)"
+    many = benchmark.many_photos(tmp_path, tmp_path / "many", 60)
+    assert len({path.read_bytes() for path in many}) == 60
+
+
+def by_brightness(squares: np.ndarray) -> dict[str, np.ndarray]:
+    """A stand-in for a model: one cat and one dog, as sure as the photo is bright and dark."""
+    bright = squares.mean(axis=(1, 2, 3)) / 255
+    scores = np.stack([bright, 1 - bright], axis=1).astype(np.float32)
+    boxes_xyxy = np.tile(np.array([4, 4, 28, 28], np.float32), (len(squares), 2, 1))
+    classes = np.tile([1, 2], (len(squares), 1))
+    return {"boxes_xyxy": boxes_xyxy, "scores": scores, "classes": classes, "count": np.full(len(squares), 2)}

@@ -113,11 +113,11 @@ def test_a_rare_class_gets_its_share(detector: Detector, tmp_path: Path) -> None
 def test_the_order_of_the_paths_and_their_form_change_nothing(
     detector: Detector, labelled: Dataset, tmp_path: Path
 ) -> None:
-    """A folder, its paths, and its paths the other way round and twice give the same table, again and again."""
+    """A folder, its paths, these the other way round and twice, and a dataset give the same table, again and again."""
     random = np.random.default_rng(0)
     paths = [draw(tmp_path / "new" / f"{n}.png", n, *random.random(3) / 2) for n in range(20)]
     expected = labelling.rank(detector, tmp_path / "new", labelled, 8)
-    for given in (paths, paths[::-1] + paths[:5], map(str, paths)):
+    for given in (paths, paths[::-1] + paths[:5], map(str, paths), labels_of(paths)):
         assert labelling.rank(detector, given, labelled, 8).equals(expected)
     assert labelling.rank(detector, paths, labelled, 20, batch_size=3).head(8).equals(expected)
 

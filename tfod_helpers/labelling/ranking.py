@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
 
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+_Path = str | os.PathLike[str]
 
-_LEAST = 0.02  # confidence: what is less sure says nothing of a photo
+_LEAST = 0.05  # confidence: what is less sure is mostly of nothing
 _SAME_PLACE = 0.5  # IoU, from which on boxes of two classes are of one object
 _RARE = 2.0  # times fewer boxes than a class has on average
 _MUCH = 0.75  # of all photos have less of what is called much
@@ -59,7 +59,12 @@ class _Seen(NamedTuple):
 
 
 def rank(
-    detector: Detector | TiledDetector, photos: Paths, labelled: Dataset, count: int, *, batch_size: int = 16
+    detector: Detector | TiledDetector,
+    photos: _Path | Dataset | Iterable[_Path],
+    labelled: Dataset,
+    count: int,
+    *,
+    batch_size: int = 16,
 ) -> pd.DataFrame:
     """Choose the photos that would teach a detector most, the first one to label first, and say why.
 
@@ -69,7 +74,7 @@ def rank(
 
     Args:
         detector: one that was trained on what is labelled.
-        photos: a folder, whose subfolders are looked into too, or the paths of photos.
+        photos: a folder, with its subfolders; or the photos' paths; or a dataset, whose labels are ignored.
         labelled: what has been labelled so far; suggestions that nobody has confirmed are not.
         count: how many photos to choose.
         batch_size: photos a call of the model.
@@ -85,7 +90,7 @@ def rank(
         FileNotFoundError: there is no such folder.
         NotADirectoryError: it is a file.
         DatasetError: there is no photo, or none that can be read.
-        TypeError: ``photos`` is neither a folder nor paths.
+        TypeError: ``photos`` is none of these.
         ValueError: ``count`` is below 1, or detector and labelled photos have no class in common.
     """
     import pandas as pd
@@ -118,12 +123,12 @@ def _compare_classes(known: LabelMap, wanted: LabelMap) -> None:
         print(f"The detector does not know {', '.join(unknown)}: such photos are only chosen by their looks.")
 
 
-def _paths(given: Paths) -> list[Path]:
+def _paths(given: _Path | Dataset | Iterable[_Path]) -> list[Path]:
     """Return the paths of the photos, each once, in an order that does not depend on that of what was given."""
     if isinstance(given, str | os.PathLike):
         source = PhotoFolder(storage.mirror(given), deep=True)
         return [source.folder / name for name in source.names]
-    paths = list(given)
+    paths = [image.path for image in given] if isinstance(given, Dataset) else list(given)
     strange = next((one for one in paths if not isinstance(one, str | os.PathLike)), None)
     if strange is not None:
         raise TypeError(f"rank takes a folder or the paths of photos, got {type(strange).__name__} among them.")

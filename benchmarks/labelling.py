@@ -1,0 +1,224 @@
+"""What labelling with a detector's help brings, on real photos whose labels are hidden until they are asked for.
+
+    python benchmarks/labelling.py [--photos FOLDER] [--seeds 3] [--parts gain time] [--work FOLDER]
+
+``FOLDER`` holds ``train/`` and ``test/`` with JPEG and Pascal VOC XML side by side; by default it is the Asirra set of
+cats and dogs. Of ``train/`` 300 photos are held out, the same ones for every seed: nothing is chosen by them, and every
+score is counted on them. The seed chooses 100 of the others as labelled; the rest is the pool. The photos of ``test/``
+say which checkpoint is the best. Every training starts from ImageNet's backbone, which comes from Keras' cache.
+
+* ``gain``: AP with 100 labelled photos, and with 100 more of the pool, chosen in one of three ways: at random, by how
+  unsure the detector is alone, and by `labelling.rank`.
+* ``time``: how long it takes to rank 2,000 photos, against only detecting in them.
+
+What is finished stays in ``--work``, and is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asirra
+import numpy as np
+from PIL import Image
+from scipy import stats
+
+if TYPE_CHECKING:
+    from tfod_helpers.annotations import Dataset, LabelledImage
+    from tfod_helpers.detector import Detector
+
+SIDE = 128  # pixels, of the network's input
+LABELLED, MORE, HELD_OUT, RANKED = 100, 100, 300, 2000  # photos
+BEFORE, METHODS = "before", ("random", "unsure", "rank")
+PARTS = ("gain", "time")
+
+
+def share_out(photos: Path, seed: int) -> dict[str, Dataset]:
+    """Return the parts: labelled, pool, held_out and validation."""
+    from tfod_helpers.formats import voc
+
+    train = voc.read(photos / "train")
+    share = min(0.3, HELD_OUT / len(train))
+    halves = train.split({"held_out": share, "rest": 1 - share})
+    labelled = min(0.5, LABELLED / len(halves["rest"]))
+    parts = halves["rest"].split({"labelled": labelled, "pool": 1 - labelled}, seed)
+    return parts | {"held_out": halves["held_out"], "validation": voc.read(photos / "test", label_map=train.label_map)}
+
+
+def choose(method: str, detector: Detector, parts: dict[str, Dataset], count: int, seed: int) -> list[LabelledImage]:
+    """Return the photos of the pool that are to be labelled next."""
+    from tfod_helpers import labelling
+
+    pool = {str(image.path): image for image in parts["pool"]}
+    if method == "random":
+        return [parts["pool"][int(at)] for at in np.random.default_rng(seed).permutation(len(pool))[:count]]
+    every = labelling.rank(detector, list(pool), parts["labelled"], count if method == "rank" else len(pool))
+    table = every if method == "rank" else every.sort_values("unsure", ascending=False, kind="stable")
+    return [pool[path] for path in table["path"].head(count)]
+
+
+def learn(photos: Path, folder: Path, method: str, seed: int, steps: int | None = None) -> dict[str, float]:
+    """Train on what is labelled, with what a method chooses besides; return AP and AP50 on the held out photos.
+
+    Args:
+        photos: as in `main`.
+        folder: of the seed; ``folder / method`` gets records, run and export.
+        method: one of `METHODS`, or `BEFORE`, with nothing besides.
+        seed: of the parts and of the training.
+        steps: of the training; None takes the preset's.
+    """
+    from tfod_helpers import evaluation, experiment, records, training
+    from tfod_helpers.annotations import Dataset
+    from tfod_helpers.detector import Detector
+    from tfod_helpers.exporting import saved_model
+
+    parts, work = share_out(photos, seed), folder / method
+    images = list(parts["labelled"])
+    if method != BEFORE:
+        chosen = choose(method, Detector.load(folder / BEFORE / "export"), parts, MORE, seed)
+        images += [image for image in parts["pool"] if image in chosen]
+    train = Dataset(tuple(images), parts["labelled"].label_map)
+    config = experiment.make(
+        asirra.PRESET,
+        train=records.write(train, work / "records" / "train"),
+        validation=records.write(parts["validation"], work / "records" / "validation"),
+        image_size=SIDE,
+        train_steps=steps,
+    )
+    training.train(experiment.change(config, {"task.train_data.seed": seed}), work / "run")
+    result = evaluation.evaluate(Detector.load(saved_model.export(work / "run", work / "export")), parts["held_out"])
+    return {"photos": len(train), "boxes": sum(train.counts().values()), "ap": result.ap, "ap50": result.ap50}
+
+
+def many_photos(photos: Path, folder: Path, count: int) -> list[Path]:
+    """Write up to twice as many photos as the set has, no two nearly the same: its own, and these mirrored."""
+    sources = sorted(photos.glob("*/*.jpg"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        path = folder / f"{number:05}.jpg"
+        if path.is_file():
+            continue
+        with Image.open(sources[number % len(sources)]) as image:
+            rgb = image.convert("RGB")
+        if number >= len(sources):
+            rgb = rgb.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        rgb.save(path, quality=90)
+    return sorted(folder.glob("*.jpg"))[:count]
+
+
+def measure_time(photos: Path, folder: Path, count: int, repeats: int = 4) -> dict[str, float]:
+    """Detect in photos and rank them, in turn; return the seconds of the fastest of each, since others use the machine.
+
+    Photos are ranked twice: as new ones, which are looked at for near-duplicates, and again, when that is remembered.
+    """
+    from tfod_helpers import labelling
+    from tfod_helpers.detector import Detector
+
+    labelled = share_out(photos, 0)["labelled"]
+    detector, paths = Detector.load(folder / "seed-0" / BEFORE / "export"), many_photos(photos, folder / "many", count)
+    detector.detect(paths)  # what is done once: the model is made ready, and the files come from the disk
+    seconds: dict[str, list[float]] = {"detecting": [], "new": [], "again": []}
+    for _ in range(repeats):
+        for path in paths:
+            path.touch()  # a photo that has changed is looked at again
+        for name, times in seconds.items():
+            began = time.perf_counter()
+            if name == "detecting":
+                detector.detect(paths)
+            else:
+                labelling.rank(detector, paths, labelled, min(MORE, count))
+            times.append(time.perf_counter() - began)
+    return {"photos": count} | {name: min(times) for name, times in seconds.items()}
+
+
+def with_interval(values: list[float]) -> str:
+    """Return the mean and its 95 % interval, by Student's t distribution, since the seeds are few."""
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return f"{mean:+.3f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
+    return f"{mean:+.3f} (95 %: {mean - half:+.3f} to {mean + half:+.3f})"
+
+
+def report_gain(found: dict[str, list[dict[str, float]]]) -> str:
+    """Return a line a method: its AP of each seed, their mean, and what it has more than photos at random."""
+    lines = []
+    for method, rows in found.items():
+        scores = [row["ap"] for row in rows]
+        line = f"{method:8} AP {statistics.mean(scores):.3f} ({', '.join(f'{score:.3f}' for score in scores)})"
+        line += f", AP50 {statistics.mean(row['ap50'] for row in rows):.3f}"
+        line += f", {statistics.mean(row['boxes'] for row in rows):.0f} boxes"
+        if method not in (BEFORE, "random"):
+            more = [score - row["ap"] for score, row in zip(scores, found["random"], strict=True)]
+            line += f"; against random {with_interval(more)}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def once(path: Path, options: argparse.Namespace, *arguments: str) -> dict[str, float]:
+    """Return what a process of its own found and wrote, of this time or of an earlier one."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, __file__, "--photos", options.photos, "--work", options.work, "--one", *arguments]
+        command += ["--steps", options.steps] if options.steps else []
+        home = {"KERAS_HOME": str(options.work / "keras"), "XDG_CACHE_HOME": str(options.work / "cache")}
+        subprocess.run(list(map(str, command)), check=True, env=os.environ | home)
+    return json.loads(path.read_text())
+
+
+def one(options: argparse.Namespace) -> None:
+    """Do one thing, and write what was found."""
+    what, *arguments = options.one
+    if what == "time":
+        path, found = options.work / "time.json", measure_time(options.photos, options.work, options.ranked)
+    else:
+        seed = int(arguments[0])
+        folder = options.work / f"seed-{seed}"
+        path, found = folder / f"{what}.json", learn(options.photos, folder, what, seed, options.steps)
+    path.write_text(json.dumps(found))
+
+
+def main() -> None:
+    """Measure each part, and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, default=asirra.SHARED / "data" / "asirra")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--steps", type=int, help="of each training; left out, the preset's")
+    parser.add_argument("--ranked", type=int, default=RANKED, help="photos whose ranking is timed")
+    parser.add_argument("--work", type=Path, help="keep what is made in this folder, and go on there")
+    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        return one(options)
+    options.work = options.work or Path(tempfile.mkdtemp())
+    if not (options.work / "keras").is_dir():
+        asirra.keras_home(options.work)
+    gain = {
+        method: [once(options.work / f"seed-{s}" / f"{method}.json", options, method, str(s)) for s in range(seeds)]
+        for method, seeds in [
+            (BEFORE, options.seeds),
+            *((m, options.seeds * ("gain" in options.parts)) for m in METHODS),
+        ]
+    }
+    if "gain" in options.parts:
+        print(report_gain(gain), flush=True)
+    if "time" in options.parts:
+        found = once(options.work / "time.json", options, "time")
+        print(
+            f"{found['photos']:.0f} photos: {found['detecting']:.1f} s to detect in; ranking takes "
+            f"{found['new'] / found['detecting']:.2f} x that, again {found['again'] / found['detecting']:.2f} x"
+        )
+
+
+if __name__ == "__main__":
+    main()
