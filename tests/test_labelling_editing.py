@@ -170,6 +170,31 @@ def test_what_is_on_the_screen_survives_the_end_of_python(three: list[Path], tmp
     assert not [name for name in contents(tmp_path / "labels") if name.startswith(".")]
 
 
+def test_labels_from_elsewhere_fill_in_what_is_to_do(three: list[Path], tmp_path: Path) -> None:
+    """Photos without a file get a dataset's labels, by name and class; the one labelled here stays; the rest is to do.
+
+    What nobody confirmed, and a photo of another size, are refused.
+    """
+    person = Person(suggested(three), tmp_path / "labels")
+    person.does("boxes", boxes=[BOX])
+    person.does("next")
+    others = tmp_path / "elsewhere"
+    mine = LabelledImage(others / "a.jpg", 100, 80, [[1, 1, 9, 9]], [1])
+    theirs = LabelledImage(others / "b.jpg", 120, 80, [[30, 30, 50, 60]], [2])
+    person.editor.fill_in(Dataset((mine, theirs), LabelMap(["cow", "dog"])))
+    assert person.editor.to_do == (three[2],)
+    assert list(person.editor.label_map) == ["cat", "dog", "cow"]
+    dataset = formats.read(tmp_path / "labels")
+    assert [image.boxes_xyxy.tolist() for image in dataset] == [[[10, 20, 60, 50]], [[30, 30, 50, 60]]]
+    assert [dataset.label_map.name(image.labels[0]) for image in dataset] == ["cat", "dog"]
+    assert person.session.at == 2
+    with pytest.raises(DatasetError, match="nobody has confirmed"):
+        person.editor.fill_in(suggested(three))
+    with pytest.raises(ValueError, match=r"c\.jpg: 120 x 80 pixels among the labels, 140 x 80 here"):
+        person.editor.fill_in(Dataset((LabelledImage(others / "c.jpg", 120, 80, [], []),), LabelMap(CLASSES)))
+    assert person.editor.to_do == (three[2],)
+
+
 def test_undo_and_redo(three: list[Path], tmp_path: Path) -> None:
     """Each change of a photo can be undone and redone, and a new one ends what could be redone."""
     person = Person(three, tmp_path / "labels")

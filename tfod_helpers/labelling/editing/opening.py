@@ -45,6 +45,18 @@ class Editor:
         """The photos that are not labelled yet."""
         return tuple(self._session.images[at].path for at in self._session.to_do())
 
+    def fill_in(self, labelled: Dataset) -> None:
+        """Save the labels of a dataset for the photos that are to do and that it has, as if a person had drawn them.
+
+        For what was labelled elsewhere, and to try out without a person what comes after the editor. Photos are known
+        by their file names; those that are labelled here already stay as they are.
+
+        Raises:
+            DatasetError: a detector suggested these labels, and nobody has confirmed them.
+            ValueError: a photo of the same name has another size.
+        """
+        self._session.fill_in(labelled)
+
     def __repr__(self) -> str:
         count = len(self._session.images)
         return f"Editor({count - len(self.to_do)} of {count} photos labelled in {self.folder})"

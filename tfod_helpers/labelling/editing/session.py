@@ -195,6 +195,27 @@ class Session:
         self.folder.write(image, self._boxes[self.at], self.label_map, anyway=anyway)
         self._boxes[self.at] = self._start[self.at] = tuple(box._replace(score=None) for box in self._boxes[self.at])
 
+    def fill_in(self, labelled: Dataset) -> None:
+        """Save the labels of a dataset for those photos to do that it has, by their file names.
+
+        Raises:
+            DatasetError: nobody has confirmed them yet.
+            ValueError: a photo of the same name has another size; the photos before it are saved.
+        """
+        labelled.refuse_unconfirmed("labels", "saved as what a person says")
+        self.label_map = LabelMap(dict.fromkeys([*self.label_map, *labelled.label_map]))
+        there = {image.path.name: image for image in labelled.with_label_map(self.label_map)}
+        for at in self.to_do():
+            image, given = self.images[at], there.get(self.images[at].path.name)
+            if given is None:
+                continue
+            if (given.width, given.height) != (image.width, image.height):
+                sizes = f"{given.width} x {given.height} pixels among the labels, {image.width} x {image.height} here"
+                raise ValueError(f"{image.path.name}: {sizes}, so it is another photo. Rename one of them.")
+            self.folder.write(image, boxes_of(given), self.label_map)
+            self._read(at)
+        self._go(next(iter(self.to_do()), self.at))
+
     def _take_file(self) -> None:
         self.folder.drop_draft(self.images[self.at])
         self._undo[self.at], self._redo[self.at] = [], []
