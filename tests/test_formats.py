@@ -28,6 +28,7 @@ from tfod_helpers.formats.folders import Listing
 from tfod_helpers.problems import DatasetError, OnProblem
 
 QUICK = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+WRITTEN = [name for name, one in formats.FORMATS.items() if one.write_annotations]
 each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 
 
@@ -597,7 +598,7 @@ def test_photo_by_its_address(layout: str, name: str, address: str, tmp_path: Pa
 # --- writing ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name, module in formats.FORMATS.items() if module.write_annotations])
+@pytest.mark.parametrize("name", WRITTEN)
 @QUICK
 @given(dataset=datasets(splits=("train", "valid", "test")))
 def test_round_trip_with_splits(name: str, dataset: Dataset) -> None:
@@ -612,7 +613,8 @@ def test_round_trip_with_splits(name: str, dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("name", "lost"),
     [("voc", ["crowds: 1 is"]), ("coco", []), ("yolo", ["crowds: 1 is", "difficult objects: 4 are"])]
-    + [("tfod_csv", ["crowds: 1 is", "difficult objects: 4 are"])],
+    + [(name, ["crowds: 1 is", "difficult objects: 4 are"]) for name in ("tfod_csv", "label_studio")]
+    + [("cvat", ["crowds: 1 is"])],
 )
 def test_marks_that_a_format_has_no_place_for(
     name: str, lost: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -633,7 +635,7 @@ def test_marks_that_a_format_has_no_place_for(
     ]
 
 
-@pytest.mark.parametrize("name", ["voc", "coco", "yolo", "tfod_csv"])
+@pytest.mark.parametrize("name", WRITTEN)
 @pytest.mark.parametrize("split", ["../out", "..", "a/b", "/out", "a\\b", "."])
 def test_split_cannot_lead_out_of_the_folder(name: str, split: str, tmp_path: Path) -> None:
     """A split's name comes from an annotation file, perhaps of a stranger, and names one folder or none."""
@@ -649,9 +651,9 @@ def test_split_cannot_lead_out_of_the_folder(name: str, split: str, tmp_path: Pa
 def test_formats_that_are_only_read(tmp_path: Path) -> None:
     """A format that is not written says which are."""
     dataset = formats.read(layouts.write(tmp_path / "x", LAYOUTS["voc: Kaggle"].files))
-    written = "voc, coco, yolo, tfod_csv; records.write for more"
-    with pytest.raises(ValueError, match=f"CVAT XML is only read. Formats that are written: {written}"):
-        formats.write(dataset, tmp_path / "y", format="cvat")
+    written = "voc, coco, yolo, tfod_csv, cvat, label_studio; records.write for more"
+    with pytest.raises(ValueError, match=f"\\(VIA\\) is only read. Formats that are written: {written}"):
+        formats.write(dataset, tmp_path / "y", format="via")
     with pytest.raises(ValueError, match=r"There is no format 'cocoa', only .* Did you mean 'coco'"):
         formats.write(dataset, tmp_path / "y", format="cocoa")
     assert_read(formats.read(formats.write(dataset, tmp_path / "y")), dict.fromkeys("abcd", ""))

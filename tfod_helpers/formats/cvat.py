@@ -9,6 +9,9 @@ Of a rotated box, an ellipse, a polygon, a mask and a cuboid the box around it i
 have no box, which is an error. Tags are passed over. An attribute ``difficult`` makes an object a difficult one. The
 classes are those that the project declares, in its order, and ``split`` is the subset, where the project has several.
 Without annotations, `read` takes the CVAT files in the folder with the photos, or in its subfolders.
+
+`write` makes an ``annotations.xml`` for each split. To correct it in CVAT, make a task of the photos with these labels,
+and choose "Upload annotations", "CVAT 1.1". The format has no place for crowds and masks.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from pathlib import Path
 
 from lxml import etree
 
-from tfod_helpers.annotations import name_fault
+from tfod_helpers.annotations import LabelledImage, LabelMap, coordinate_text, name_fault
 from tfod_helpers.formats import one_file, parsing, shapes
+from tfod_helpers.formats.format import Splits
 from tfod_helpers.formats.raw import RawImage, RawObject, Reading, is_difficult, is_set
 from tfod_helpers.photos.folder import PhotoFolder
 
@@ -35,6 +39,7 @@ _NUMBERS = {
 }
 _REDRAW = "Correct it in CVAT and export again, or delete it."
 _Size = tuple[str | None, str | None]
+_FILE_NAME = "annotations.xml"
 _DEFAULT_SUBSET = "default"  # what CVAT calls it where nobody chose one
 
 
@@ -176,5 +181,41 @@ def _number_or_text(text: str | None) -> float | str | None:
     return number if math.isfinite(number) and "_" not in (text or "") else text
 
 
-FORMAT = one_file.one_file_format("CVAT XML", ".xml", _is_ours, _read_file)
-read = FORMAT.read
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def _write(splits: Splits, label_map: LabelMap, folder: Path, name: str) -> None:
+    for split, images in splits.items():
+        (folder / split / _FILE_NAME).write_bytes(_to_xml(images, label_map, f"{name} {split}".strip()))
+
+
+def _to_xml(images: Sequence[LabelledImage], label_map: LabelMap, name: str) -> bytes:
+    root = etree.Element("annotations")
+    etree.SubElement(root, "version").text = "1.1"
+    task = etree.SubElement(etree.SubElement(root, "meta"), "task")
+    for tag, text in {"name": name, "size": str(len(images)), "mode": "annotation"}.items():
+        etree.SubElement(task, tag).text = text
+    labels = etree.SubElement(task, "labels")
+    for class_name in label_map:
+        etree.SubElement(etree.SubElement(labels, "label"), "name").text = class_name
+    for number, image in enumerate(images):
+        size = {"width": str(image.width), "height": str(image.height)}
+        place = etree.SubElement(root, "image", {"id": str(number), "name": image.path.name} | size)
+        source = "manual" if image.scores is None else "auto"
+        for label, box_xyxy, difficult in zip(image.labels.tolist(), image.boxes_xyxy, image.difficult, strict=True):
+            about = {"label": label_map.name(label), "source": source, "occluded": "0", "z_order": "0"}
+            box = etree.SubElement(
+                place, "box", about | dict(zip(_CORNERS, map(coordinate_text, box_xyxy), strict=True))
+            )
+            if difficult:
+                etree.SubElement(box, "attribute", name="difficult").text = "true"
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True, pretty_print=True)
+
+
+FORMAT = one_file.one_file_format(
+    *("CVAT XML", ".xml", _is_ours, _read_file),
+    write_annotations=_write,
+    by_stem=False,
+    marks=frozenset({"difficult"}),
+)
+read, write = FORMAT.read, FORMAT.write

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from tfod_helpers import photos
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.files import storage, workers, workspace
+from tfod_helpers.formats import suggestions
 from tfod_helpers.formats.folders import Listing
 from tfod_helpers.formats.labelled_images import make_dataset
 from tfod_helpers.formats.raw import Part, Reading, Source, WayUp
@@ -127,15 +128,18 @@ class Format:
             raise ValueError(f"{self.title} has no option {option!r}, only {takes}")
         places = list(dict.fromkeys(str(part.annotations) for part in parts))
         where = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
-        reading = Reading(where, label_map, masks=options.get("masks", False), way_up=way_up)
-        return make_dataset(list(self.sources(parts, reading, **options)), reading, on_problem)
+        known_by_name = suggestions.find(parts)
+        reading = Reading(where, label_map, options.get("masks", False), way_up, suggested=known_by_name)
+        dataset = make_dataset(list(self.sources(parts, reading, **options)), reading, on_problem)
+        return suggestions.marked(dataset, known_by_name)
 
     def write(self, dataset: Dataset, folder: str | os.PathLike[str]) -> Path:
         """Write photos and annotations, here or in a bucket, into a folder that `formats.read` gives back as it was.
 
         Images that belong to splits go to a folder each. The photos are copied byte for byte; the folder appears
         whole or not at all. What the format has no place for, its module says; of crowds and difficult objects, which
-        would count like others when they are read again, a line is printed.
+        would count like others when they are read again, a line is printed. Suggestions are written like labels, and
+        ``suggestions.json`` beside says which photos hold some, so that they are suggestions again when they are read.
 
         Args:
             dataset: what to write; two images of one split may not have one name.
@@ -159,6 +163,12 @@ class Format:
                 for image in images:
                     write_photo(image, place / image.path.name)
             self.write_annotations(splits, dataset.label_map, part, folder.name)
+            waiting = suggestions.write(splits, dataset.label_map, part)
+        if waiting:
+            print(
+                f"{waiting} photo{'s' * (waiting != 1)} hold{'s' * (waiting == 1)} suggestions that nobody has "
+                f"confirmed: {suggestions.FILE_NAME} says which, so leave it beside the photos."
+            )
         self.say_what_is_lost(dataset)
         return folder
 

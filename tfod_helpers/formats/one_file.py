@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tfod_helpers.annotations import split_role, split_word
 from tfod_helpers.formats import folders
@@ -31,11 +31,12 @@ _LOOKED_AT = 20  # files of a folder, so that a folder of 10,000 files of anothe
 _ANNOTATION_FOLDER = re.compile("annot|label|json|coco", re.IGNORECASE)
 
 
-def one_file_format(title: str, ending: str, is_ours: Callable[[Path], bool], read_file: ReadFile) -> Format:
-    """Return a format that is only read; the arguments are those of `find` and `sources`."""
-    return Format(
-        title=title, find=functools.partial(find, ending, is_ours), sources=functools.partial(sources, read_file)
-    )
+def one_file_format(
+    title: str, ending: str, is_ours: Callable[[Path], bool], read_file: ReadFile, **written: Any
+) -> Format:
+    """Return a format; the arguments are those of `find` and `sources`, and of `Format` where it is written too."""
+    found, read = functools.partial(find, ending, is_ours), functools.partial(sources, read_file)
+    return Format(title=title, find=found, sources=read, **written)
 
 
 # --- finding the files ------------------------------------------------------------------------------

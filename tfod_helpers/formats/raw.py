@@ -111,6 +111,9 @@ class RawImage:
         )
 
 
+Suggested = dict[str, list[tuple[RawImage, list[float]]]]  # by the photo's folded name: the boxes, and confidences
+
+
 @dataclass(frozen=True)
 class Part:
     """Where a part of a data set lies.
@@ -175,6 +178,7 @@ class Reading:
         way_up: which way up photos were labelled that their EXIF entry turns; None goes by the sizes.
         problems: what is wrong.
         classes: the classes that the data declare, in their order.
+        suggested: what a detector suggested for photos, as `suggestions.find` returns it.
     """
 
     where: str
@@ -183,6 +187,7 @@ class Reading:
     way_up: WayUp | None = None
     problems: list[Problem] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
+    suggested: Suggested = field(default_factory=dict)
 
     def add(self, where: str, what: str, fix: str, severity: Severity, kind: str, place: str = "") -> None:
         """Add a problem of a file, or of a place in it."""

@@ -133,6 +133,8 @@ def _summary(dataset: Dataset, title: str, parts: Sequence[Part]) -> str:
     where = f" ({', '.join(list(files)[:3])}{', ...' * (len(files) > 3)})" if files else ""
     classes = f"{len(dataset.label_map)} class{'es' * (len(dataset.label_map) != 1)}"
     text = f"{title}{where}: {shown} image{'s' * (len(dataset) != 1)}, {classes}"
+    if dataset.unconfirmed:
+        text += f", {dataset.unconfirmed} of the images with suggestions that nobody has confirmed"
     if dataset.problems:
         more = "s" * (len(dataset.problems) != 1)
         text += f", {len(dataset.problems)} problem{more} or note{more} in .problems"
@@ -140,7 +142,7 @@ def _summary(dataset: Dataset, title: str, parts: Sequence[Part]) -> str:
 
 
 def write(dataset: Dataset, folder: str | os.PathLike[str], format: str = "voc") -> Path:
-    """Write a dataset in one of the formats that are written: voc, coco, yolo or tfod_csv.
+    """Write a dataset in one of the formats that are written: voc, coco, yolo, tfod_csv, cvat or label_studio.
 
     Args:
         dataset: what to write.

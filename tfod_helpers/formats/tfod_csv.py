@@ -138,6 +138,8 @@ class _Table(Format):
         """Write a folder as `Format.write` does, or a table where ``folder`` ends in ``.csv``."""
         if Path(folder).suffix.lower() != ".csv":
             return super().write(dataset, folder)
+        if dataset.unconfirmed:
+            raise ValueError(f"{folder}: a table alone cannot say which boxes are suggestions. Give a folder to write.")
         images = tuple(dataclasses.replace(image, split="") for image in dataset)
         self.by_split(Dataset(images, dataset.label_map))  # refuses two photos of one name
         with storage.whole_file(folder) as part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import reprlib
 from collections import defaultdict
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, unquote
 from tfod_helpers.formats import parsing
 from tfod_helpers.formats.label_studio import shapes
 from tfod_helpers.formats.raw import RawImage, Reading
-from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder
+from tfod_helpers.photos.folder import PHOTO_ENDINGS, PhotoFolder, folded
 
 _ANNOTATIONS = ("annotations", "completions")  # completions: before version 1.0
 _CANCELLED = ("was_cancelled", "skipped")
@@ -69,7 +70,12 @@ def _raw_images(
         for filename in dict.fromkeys(names.values()) or [""]:
             yield RawImage(where, place, filename, fault=error.args)
         return
-    if not drawn and any(task.get(key) for key in _ANNOTATIONS):
+    if not any(task.get(key) for key in _ANNOTATIONS):
+        yield from _suggested(where, place, names.values(), reading)
+        return
+    for filename in names.values():  # what a person submitted is the person's, also where nothing was changed
+        reading.suggested.pop(folded(re.split(r"[/\\]", filename)[-1]), None)
+    if not drawn:
         shown = " and ".join(map(repr, dict.fromkeys(names.values())))
         what, fix = f"{shown} was skipped in Label Studio", "Left out; label it there to use it."
         reading.add(where, what, fix, "note", "photo skipped", place)
@@ -82,6 +88,13 @@ def _raw_images(
                 what, fix = f"{len(images)} annotations of {filename!r} differ", "The first is taken. Look at them."
                 reading.add(where, what, fix, "warning", "labels differ", place)
             yield images[0]
+
+
+def _suggested(where: str, place: str, names: Iterable[str], reading: Reading) -> Iterator[RawImage]:
+    """Yield what was suggested for the photos of a task that nobody has labelled yet, where that is known."""
+    for filename in names:
+        for raw, _ in reading.suggested.get(folded(re.split(r"[/\\]", filename)[-1]), ())[:1]:
+            yield dataclasses.replace(raw, where=where, place=place, filename=filename)
 
 
 def _results(task: dict[str, Any]) -> list[list[Any]]:
