@@ -61,7 +61,7 @@ def test_one_frame_a_second_of_those_that_differ(
     assert near_duplicates.pairs(looks(folder)) == []
     said = "120 frames read. Of the 12 that were looked at (one in 1 s) 10 are kept, and 2 left out that look like one"
     first, last = capsys.readouterr().out.splitlines()
-    assert first == f"{walk}: {said} before them."
+    assert first == f"{walk}: {said} before them (alike=True keeps them)."
     assert last == f"{folder}: 10 files from {walk}."
     assert os.listdir(tmp_path / "data") == ["my_walk"]
 

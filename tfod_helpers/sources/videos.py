@@ -36,8 +36,10 @@ def frames(
     """Return a folder on the local disk with frames of a video, as photos to label.
 
     ``sources.frames("street.mp4")`` takes one frame a second, and of those the ones that differ: a frame that is a
-    near-duplicate of one before it, anywhere in the video, is left out, as it would teach a detector nothing. A line
-    says how many frames were read, looked at, kept and left out.
+    near-duplicate of one before it, anywhere in the video, is left out, as it would teach a detector little. A line
+    says how many frames were read, looked at, kept and left out. Under a camera that does not move, what is small
+    makes no difference: of 30 frames that a thing of 4 % of their width moved through 2 were kept, of 8 % 18, of 12 %
+    26. Give ``alike=True`` there.
 
     Frames are upright, as players show them, in all of their pixels, and JPEG of quality 95. Their names sort in time
     and say which frame it is, from 0, as `Detector.detect_video` counts them: ``street_frame_0000120.jpg``. Keep these
@@ -171,7 +173,11 @@ class _Frames:
             marks.write(part, origin)
         if clip.problems:
             print(f"{self.shown}:", *clip.problems, sep="\n  ")
-        alike = f", and {looked_at - kept:,} left out that look like one before them" if looked_at > kept else ""
+        alike = (
+            f", and {looked_at - kept:,} left out that look like one before them (alike=True keeps them)"
+            if looked_at > kept
+            else ""
+        )
         print(
             f"{self.shown}: {clip.decoded:,} frames read. Of the {looked_at:,} that were looked at ({self._choices}) "
             f"{kept:,} are kept{alike}."
