@@ -5,9 +5,10 @@ A detector's suggestions are labelled images with ``scores``: no person has conf
 suggestions, for labels to correct and from nothing. Nothing here loads TensorFlow.
 """
 
+from tfod_helpers.labelling.comparing import Correction, compare
 from tfod_helpers.labelling.editing import Editor, editor
 from tfod_helpers.labelling.joining import join
 from tfod_helpers.labelling.ranking import rank
 from tfod_helpers.labelling.suggesting import confirm, suggest
 
-__all__ = ["Editor", "confirm", "editor", "join", "rank", "suggest"]
+__all__ = ["Correction", "Editor", "compare", "confirm", "editor", "join", "rank", "suggest"]
