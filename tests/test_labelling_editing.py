@@ -182,6 +182,9 @@ def test_labels_from_elsewhere_fill_in_what_is_to_do(three: list[Path], tmp_path
     mine = LabelledImage(others / "a.jpg", 100, 80, [[1, 1, 9, 9]], [1])
     theirs = LabelledImage(others / "b.jpg", 120, 80, [[30, 30, 50, 60]], [2])
     person.editor.fill_in(Dataset((mine, theirs), LabelMap(["cow", "dog"])))
+    person.does("back")
+    assert person.sees() == [[30, 30, 50, 60, 2]]
+    person.does("skip")
     assert person.editor.to_do == (three[2],)
     assert list(person.editor.label_map) == ["cat", "dog", "cow"]
     dataset = formats.read(tmp_path / "labels")
@@ -193,6 +196,19 @@ def test_labels_from_elsewhere_fill_in_what_is_to_do(three: list[Path], tmp_path
     with pytest.raises(ValueError, match=r"c\.jpg: 120 x 80 pixels among the labels, 140 x 80 here"):
         person.editor.fill_in(Dataset((LabelledImage(others / "c.jpg", 120, 80, [], []),), LabelMap(CLASSES)))
     assert person.editor.to_do == (three[2],)
+
+
+def test_a_labelled_photo_that_was_being_changed_is_not_lost_either(three: list[Path], tmp_path: Path) -> None:
+    """What was changed of a photo that has a file is there again too, unsaved, and undo gives what the file says."""
+    person = Person(three, tmp_path / "labels")
+    person.draws(BOX)
+    person.does("next")
+    person.does("back")
+    person.draws([30, 30, 90, 70, 2, None, False])
+    again = Person(three, tmp_path / "labels")
+    assert (again.state["name"], len(again.sees()), again.state["changed"]) == ("a.jpg", 2, True)
+    again.does("undo")
+    assert again.sees() == [[10, 20, 60, 50, 1]]
 
 
 def test_undo_and_redo(three: list[Path], tmp_path: Path) -> None:
@@ -243,6 +259,23 @@ def test_the_later_of_two_tabs_overwrites_nothing_unseen(three: list[Path], tmp_
     assert one.state["conflict"]
     one.does("mine")
     assert len(formats.read(tmp_path / "labels", label_map=LabelMap(CLASSES))[0].labels) == 0
+
+
+def test_a_file_that_another_program_spoiled_meanwhile_is_named(three: list[Path], tmp_path: Path) -> None:
+    """A file that became unreadable is told on arrival, and replaced only when the person says so."""
+    person = Person(three, tmp_path / "labels")
+    person.draws(BOX)
+    (tmp_path / "labels" / "b.xml").write_text("<annotation>")
+    assert "b.xml" in person.does("next")
+    person.draws(BOX)
+    person.does("next")
+    assert person.state["conflict"]
+    assert "b.xml" in person.does("theirs")
+    assert (tmp_path / "labels" / "b.xml").read_text() == "<annotation>"
+    person.draws([1, 1, 9, 9, 1, None, False])
+    person.does("mine")
+    dataset = formats.read(tmp_path / "labels", label_map=LabelMap(CLASSES))
+    assert [len(image.labels) for image in dataset] == [1, 2]
 
 
 def test_a_class_added_half_way_is_kept(three: list[Path], tmp_path: Path) -> None:

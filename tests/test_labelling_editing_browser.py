@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import shutil
@@ -14,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nbformat
 import numpy as np
@@ -36,6 +37,7 @@ MAGENTA = (255, 0, 255)
 CODE = "from tfod_helpers import labelling\nlabelling.editor({photos!r}, {folder!r}, {classes!r})"
 CONTROL, SHIFT = 2, 8  # of Chromium's input events
 Corners = tuple[float, float, float, float]
+Zoom = float | Literal["css"]  # the browser's own, or 1.5 by a style of the page
 
 
 class Notebook:
@@ -148,6 +150,10 @@ class Notebook:
         x0, y0, x1, y1 = (value * scale[side % 2] + (left, top)[side % 2] for side, value in enumerate(box_xyxy))
         self.mouse((x0, y0), ((x0 + x1) / 2, (y0 + y1) / 2), (x1, y1), alt=alt)
 
+    def click(self, at: tuple[float, float], size: tuple[int, int]) -> None:
+        """Click a point, given in true pixels of the photo."""
+        self.drag((*at, *at), size)
+
     def press(self, key: str, modifiers: int = 0) -> None:
         """Press a key: a letter, a digit, or its name, such as ``ArrowRight``."""
         code = {"Delete": 46, "ArrowRight": 39, "ArrowLeft": 37, "Escape": 27, "Enter": 13}.get(key) or ord(key.upper())
@@ -156,6 +162,21 @@ class Notebook:
             event["text"] = key
         for kind in ("keyDown", "keyUp"):
             self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", event | {"type": kind})
+
+    @contextlib.contextmanager
+    def zoomed(self, zoom: Zoom) -> Iterator[None]:
+        """Look at the page enlarged, for the block."""
+        if zoom == "css":
+            self.run("document.body.style.zoom = 1.5")
+        else:
+            size = {"width": int(1250 / zoom), "height": int(1100 / zoom)}
+            metrics = size | {"deviceScaleFactor": zoom, "mobile": False}
+            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        try:
+            yield
+        finally:
+            self.run("document.body.style.zoom = ''")
+            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
     def looks(self) -> np.ndarray:
         """What is on the screen: uint8, shape (h, w, 3)."""
@@ -209,18 +230,17 @@ def boxes_in(folder: Path, classes: tuple[str, ...] = ("cat", "dog")) -> dict[st
     [
         pytest.param((800, 600), (200, 150, 500, 450), 1, 1.0, id="plain"),
         pytest.param((800, 600), (200, 150, 500, 450), 1, 1.5, id="at 150 %"),
+        pytest.param((800, 600), (200, 150, 500, 450), 1, "css", id="zoomed by CSS"),
         pytest.param((4000, 3000), (1000, 700, 2600, 2300), 1, 1.0, id="4000 px"),
         pytest.param((1200, 1600), (300, 400, 700, 1300), 6, 1.5, id="turned, at 150 %"),
     ],
 )
 def test_a_drag_lands_in_the_file(
-    notebook: Notebook, tmp_path: Path, size: tuple[int, int], box_xyxy: Corners, orientation: int, zoom: float
+    notebook: Notebook, tmp_path: Path, size: tuple[int, int], box_xyxy: Corners, orientation: int, zoom: Zoom
 ) -> None:
     """A box drawn around what is seen is the object in the file: two pixels off the drag, a screen's off the truth."""
     photo = draw_photo(tmp_path / "photo.jpg", size, box_xyxy, orientation)
-    metrics = {"width": int(1250 / zoom), "height": int(1100 / zoom), "deviceScaleFactor": zoom, "mobile": False}
-    notebook.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    try:
+    with notebook.zoomed(zoom):
         notebook.edit([photo], tmp_path / "labels")
         left, top, width, _ = notebook.frame()
         x0, y0, x1, y1 = notebook.seen(MAGENTA)
@@ -228,8 +248,6 @@ def test_a_drag_lands_in_the_file(
         notebook.mouse((x0, y0), (x1 - 30, y1 - 9), (x1, y1))
         notebook.press("ArrowRight")
         (found,) = notebook.until(lambda: boxes_in(tmp_path / "labels").get("photo.jpg"))
-    finally:
-        notebook.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert found[0] == "cat"
     assert np.abs(np.subtract(found[1:], dragged)).max() <= 2
     assert np.abs(np.subtract(found[1:], box_xyxy)).max() <= 2 + size[0] / width
@@ -258,7 +276,8 @@ def test_keys_correct_save_and_go_back(notebook: Notebook, tmp_path: Path) -> No
     notebook.press("ArrowRight")  # nothing was drawn and nothing said
     notebook.until(lambda: "b.jpg has no boxes and stays to do" in notebook.text("note"))
     notebook.press("n")
-    notebook.until(lambda: "2 are still to do" not in notebook.text("note") and boxes_in(labels).get("c.jpg") == [])
+    notebook.until(lambda: "1 photo is still to do" in notebook.text("note"))
+    assert boxes_in(labels)["c.jpg"] == []
     notebook.press("ArrowLeft")
     notebook.until(lambda: "Photo 1 of 3" in notebook.text("where"))
     assert notebook.run("return document.querySelectorAll('.tfod-boxes text').length") == 2
@@ -266,16 +285,55 @@ def test_keys_correct_save_and_go_back(notebook: Notebook, tmp_path: Path) -> No
 
 
 def test_a_box_is_moved_and_resized(notebook: Notebook, tmp_path: Path) -> None:
-    """A selected box moves with the hand and keeps its size; an edge that is taken hold of follows it; arrows nudge."""
+    """A selected box moves with the hand and keeps its size; an edge or corner that is held follows; arrows nudge."""
     photo = draw_photo(tmp_path / "a.jpg", (800, 600), (100, 100, 300, 300))
     notebook.edit([photo], tmp_path / "labels")
     notebook.drag((100, 100, 300, 300), (800, 600))
     notebook.drag((200, 200, 350, 260), (800, 600))  # from its middle
     notebook.drag((450, 260, 500, 260), (800, 600))  # its right edge
+    notebook.drag((250, 360, 240, 400), (800, 600))  # a corner
     notebook.press("ArrowRight", SHIFT)
     notebook.press("ArrowRight")
     ((_, *found),) = notebook.until(lambda: boxes_in(tmp_path / "labels").get("a.jpg"))
-    assert np.abs(np.subtract(found, (251, 160, 501, 360))).max() <= 2
+    assert np.abs(np.subtract(found, (241, 160, 501, 400))).max() <= 2
+
+
+def test_small_objects_and_boxes_within_boxes(notebook: Notebook, tmp_path: Path) -> None:
+    """Enlarged, a box of a few pixels is drawn exactly, over the edge of another and within it; clicks take each."""
+    photo = draw_photo(tmp_path / "a.jpg", (1600, 1200), (790, 590, 806, 602))
+    notebook.edit([photo], tmp_path / "labels")
+    notebook.drag((400, 300, 1200, 900), (1600, 1200))
+    for _ in range(4):
+        notebook.press("+")
+    notebook.drag((790, 590, 806, 602), (1600, 1200), alt=True)  # within the box that is selected
+    notebook.press("0")
+    notebook.click((500, 400), (1600, 1200))
+    notebook.press("2")
+    notebook.click((100, 1100), (1600, 1200))  # beside them: nothing is selected now
+    notebook.press("Delete")
+    notebook.drag((30, 20, 60, 40), (1600, 1200))
+    notebook.press("Delete")
+    notebook.press("ArrowRight")
+    (large, *a), (small, *b) = notebook.until(lambda: boxes_in(tmp_path / "labels").get("a.jpg"))
+    assert (large, small) == ("dog", "cat")
+    assert np.abs(np.subtract(a, (400, 300, 1200, 900))).max() <= 2
+    assert np.abs(np.subtract(b, (790, 590, 806, 602))).max() <= 1
+
+
+def test_a_class_is_typed_in_and_used(notebook: Notebook, tmp_path: Path) -> None:
+    """A class typed into its field is there at once, with its key, and in the file; its letters are no commands."""
+    photo = draw_photo(tmp_path / "a.jpg", (400, 300), (50, 50, 150, 150))
+    notebook.edit([photo], tmp_path / "labels")
+    notebook.run("document.querySelector('.tfod-chips input').focus()")
+    for letter in "snail":
+        notebook.press(letter)
+    notebook.press("Enter")
+    notebook.until(lambda: notebook.text("chips") == "1cat2dog3snail")
+    notebook.press("3")
+    notebook.drag((50, 50, 150, 150), (400, 300))
+    notebook.press("ArrowRight")
+    classes = ("cat", "dog", "snail")
+    assert notebook.until(lambda: boxes_in(tmp_path / "labels", classes).get("a.jpg"))[0][0] == "snail"
 
 
 def test_reloading_the_page_loses_nothing(notebook: Notebook, tmp_path: Path) -> None:

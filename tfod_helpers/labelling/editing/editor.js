@@ -1,8 +1,6 @@
 // The editor on the page. It shows one photo, lets a person draw, and tells Python of each deed; Python answers with
-// the state to show, which is the truth. A box is [xmin, ymin, xmax, ymax, label, score, difficult] in true pixels of
-// the photo; what is drawn is scaled.
+// the state to show, which is the truth. What boxes.js defines stands above this in one module.
 
-const NEAR = 6; // CSS pixels from an edge within which it is taken hold of
 const CLICK = 4; // CSS pixels that a hand may tremble in a click
 const LEAST = 3; // true pixels of a box's shorter side
 const PATIENCE = 6000; // milliseconds until it is said that Python does not answer
@@ -11,38 +9,22 @@ const SILENT = "Python does not answer: it is busy with another cell, or was res
 const KEYS = [
   ["Drag", "new box"], ["Click", "select: then drag it, or its edges"], ["1–9", "class"], ["Del", "delete"],
   ["Ctrl Z", "undo"], ["→", "save, next"], ["←", "back"], ["N", "nothing here"], ["S", "skip"], ["+ −", "zoom"],
-  ["Shift ←→↑↓", "by 1 pixel"], ["Alt drag", "new box over another's edge"], ["Esc", "leave"],
+  ["Shift ←→↑↓", "by 1 pixel"], ["Alt drag", "always a new box"], ["Esc", "leave"],
 ];
-const SVG = ["svg", "g", "rect", "text"];
-
-function make(tag, attributes = {}, ...children) {
-  const made = SVG.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
-
-const within = (value, least, most) => Math.min(Math.max(value, least), most);
-const area = ([xmin, ymin, xmax, ymax]) => (xmax - xmin) * (ymax - ymin);
-const ordered = ([a, b, c, d, ...rest]) => [Math.min(a, c), Math.min(b, d), Math.max(a, c), Math.max(b, d), ...rest];
-const inside = ([x, y], [xmin, ymin, xmax, ymax], slack = 0) =>
-  x >= xmin - slack && x <= xmax + slack && y >= ymin - slack && y <= ymax + slack;
 
 class Editor {
+  view = Math.random().toString(36).slice(2); // of several tabs, the answer comes back to the one that asked
+  sent = 0;
+  state = null;
+  have = -1; // the photo whose pixels are here
+  boxes = [];
+  selected = -1;
+  label = 1; // of the next box
+  zoom = 1;
+  drag = null;
+
   constructor(model, root) {
     this.model = model;
-    this.view = Math.random().toString(36).slice(2); // of several tabs, the answer comes back to the one that asked
-    this.sent = 0;
-    this.state = null;
-    this.have = -1; // the photo whose pixels are here
-    this.boxes = [];
-    this.selected = -1;
-    this.label = 1; // of the next box
-    this.zoom = 1;
-    this.drag = null;
     this.lay(root);
     this.onAnswer = (state, buffers) => this.answered(state, buffers);
     model.on("msg:custom", this.onAnswer);
@@ -61,7 +43,8 @@ class Editor {
       this.button("Nothing here", () => this.tell("none"), "No object of these classes is on this photo (N)"),
       this.button("Skip", () => this.tell("skip"), "On to the next; this one stays to do (S)"),
       make("span", { class: "tfod-gap" }), this.undoButton, this.redoButton,
-      this.button("−", () => this.scale(1 / 1.5), "Smaller (−)"), this.button("+", () => this.scale(1.5), "Larger (+)"));
+      this.button("−", () => this.scale(1 / 1.5), "Smaller (−)"),
+      this.button("+", () => this.scale(1.5), "Larger (+)"));
     for (const name of ["where", "name", "mark"]) this[name] = make("span", { class: `tfod-${name}` });
     this.done = make("div");
     this.progress = make("div", { class: "tfod-progress" }, this.done);
@@ -98,9 +81,9 @@ class Editor {
   tell(what, more = {}) {
     const at = this.state ? { at: this.state.at } : {};
     this.sent += 1;
-    this.model.send({ do: what, view: this.view, n: this.sent, have: this.have, ...at, ...more });
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.say(SILENT), PATIENCE);
+    this.model.send({ do: what, view: this.view, n: this.sent, have: this.have, ...at, ...more }); // may fail at once
   }
 
   answered(state, buffers) {
@@ -126,7 +109,7 @@ class Editor {
     this.have = at;
   }
 
-  commit() {
+  commit() { // what is on the screen now
     this.draw();
     this.tell("boxes", { boxes: this.boxes });
   }
@@ -186,7 +169,8 @@ class Editor {
 
   scale(factor, point = null) {
     const frame = this.stage.getBoundingClientRect();
-    const [x, y] = point ? [point.clientX - frame.left, point.clientY - frame.top] : [frame.width / 2, frame.height / 2];
+    const x = point ? point.clientX - frame.left : frame.width / 2;
+    const y = point ? point.clientY - frame.top : frame.height / 2;
     const [before, left, top] = [this.s, this.stage.scrollLeft + x, this.stage.scrollTop + y];
     this.zoom = within(this.zoom * factor, 1, 16);
     this.fit();
@@ -195,34 +179,13 @@ class Editor {
 
   draw() {
     if (!this.state) return;
-    const order = this.bySize().reverse();
+    const order = bySize(this.boxes).reverse();
     if (this.selected >= 0) order.push(...order.splice(order.indexOf(this.selected), 1)); // above the others
-    this.svg.replaceChildren(...order.map((index) => this.drawn(this.boxes[index], index === this.selected)));
-  }
-
-  drawn(box, on) {
-    const [name, colour, ink] = this.state.classes[box[4] - 1];
-    const score = box[5];
-    const open = score !== null && !this.state.labelled; // suggested, and nobody has said yes
-    const [x, y, width, height] = [box[0], box[1], box[2] - box[0], box[3] - box[1]].map((value) => value * this.s);
-    const edge = { x, y, width, height, fill: "none" };
-    const group = make("g", {}, // the halo keeps it visible on what has its own colour
-      make("rect", { ...edge, stroke: ink === "white" ? "#fff" : "#000", "stroke-opacity": 0.6, "stroke-width": on ? 5 : 4 }),
-      make("rect", { ...edge, stroke: colour, "stroke-width": on ? 3 : 2.5, "stroke-dasharray": open ? "7 5" : "none",
-        ...(on && { fill: colour, "fill-opacity": 0.15 }) }));
-    const text = score === null ? name : `${name} ${score.toFixed(2)}${open ? " ?" : ""}`;
-    const up = y < 18 ? 18 : 0; // no room above it
-    group.append(make("rect", { x: x - 1, y: y - 18 + up, width: 7.4 * text.length + 10, height: 17, fill: colour }),
-      make("text", { x: x + 4, y: y - 5 + up, fill: ink }, text));
-    for (const left of on ? [0, 0.5, 1] : []) for (const top of [0, 0.5, 1]) {
-      const at = { x: x + left * width - 4, y: y + top * height - 4, width: 8, height: 8 };
-      if (left !== 0.5 || top !== 0.5) group.append(make("rect", { ...at, fill: "#fff", stroke: "#000" }));
-    }
-    return group;
-  }
-
-  bySize() {
-    return this.boxes.map((_, index) => index).sort((a, b) => area(this.boxes[a]) - area(this.boxes[b]));
+    const { classes, labelled } = this.state;
+    this.svg.replaceChildren(...order.map((index) => {
+      const box = this.boxes[index];
+      return drawn(box, classes[box[4] - 1], this.s, { on: index === this.selected, open: !labelled });
+    }));
   }
 
   // --- the pointer ------------------------------------------------------------------------------
@@ -234,17 +197,11 @@ class Editor {
       within((event.clientY - frame.top) / frame.height, 0, 1) * height];
   }
 
-  grip(point, box) { // which edges of a box a point takes hold of: left, top, right, bottom
-    if (!inside(point, box, NEAR / this.s)) return [];
-    const slack = [0, 1].map((axis) => Math.min(NEAR, ((box[axis + 2] - box[axis]) * this.s) / 3 + 1) / this.s);
-    return [0, 1, 2, 3].filter((side) => Math.abs(point[side % 2] - box[side]) <= slack[side % 2]);
-  }
-
   taken(event) {
     const point = this.point(event);
-    const order = event.altKey ? [] : this.bySize().sort((a, b) => (b === this.selected) - (a === this.selected));
+    const order = event.altKey ? [] : bySize(this.boxes).sort((a, b) => (b === this.selected) - (a === this.selected));
     for (const index of order) {
-      const edges = this.grip(point, this.boxes[index]);
+      const edges = gripped(point, this.boxes[index], this.s);
       if (edges.length) return { kind: "resize", index, edges, point };
     }
     const moves = order.length && this.selected >= 0 && inside(point, this.boxes[this.selected]);
@@ -263,37 +220,19 @@ class Editor {
   move(event) {
     const drag = this.drag;
     if (!drag) {
-      if (this.state && !this.state.broken) this.svg.style.cursor = this.cursor(this.taken(event));
+      if (this.state && !this.state.broken) this.svg.style.cursor = cursorOf(this.taken(event));
       return;
     }
     if (!drag.moved && Math.hypot(event.clientX - drag.clientX, event.clientY - drag.clientY) < CLICK) return;
     drag.moved = true;
-    const point = this.point(event);
+    const [point, size] = [this.point(event), this.state.size];
+    const by = [point[0] - drag.point[0], point[1] - drag.point[1]];
     this.boxes = drag.before.map((box) => [...box]);
-    this.boxes[drag.index] = drag.kind === "new"
-      ? ordered([...drag.point.map(Math.round), ...point.map(Math.round), this.label, null, false])
-      : this.pulled(drag, [point[0] - drag.point[0], point[1] - drag.point[1]]);
+    this.boxes[drag.index] = drag.kind === "new" ? spanned(drag.point, point, this.label)
+      : drag.kind === "move" ? shifted(drag.before[drag.index], by, size)
+        : pulled(drag.before[drag.index], drag.edges, by, size);
     this.selected = drag.index;
     this.draw();
-  }
-
-  cursor({ kind, edges }) {
-    const corner = edges.length > 1 ? (edges.join() === "0,1" || edges.join() === "2,3" ? "nwse" : "nesw") : null;
-    if (kind === "resize") return `${corner ?? (edges[0] % 2 ? "ns" : "ew")}-resize`;
-    return kind === "move" ? "move" : "crosshair";
-  }
-
-  pulled({ kind, index, edges, before }, by) {
-    if (kind === "move") return this.shifted(before[index], by);
-    const box = [...before[index]];
-    for (const side of edges) box[side] = Math.round(within(box[side] + by[side % 2], 0, this.state.size[side % 2]));
-    box[5] = null; // the box is the person's now
-    return ordered(box);
-  }
-
-  shifted(box, by) {
-    const steps = by.map((way, axis) => within(Math.round(way), -box[axis], this.state.size[axis] - box[axis + 2]));
-    return [...box.slice(0, 4).map((edge, side) => edge + steps[side % 2]), box[4], null, box[6]];
   }
 
   up() {
@@ -310,7 +249,7 @@ class Editor {
   }
 
   pick(point) { // of boxes over each other, each click takes the next larger
-    const under = this.bySize().filter((index) => inside(point, this.boxes[index], NEAR / this.s));
+    const under = bySize(this.boxes).filter((index) => inside(point, this.boxes[index], NEAR / this.s));
     this.selected = under[(under.indexOf(this.selected) + 1) % under.length] ?? -1;
     if (this.selected >= 0) this.label = this.boxes[this.selected][4];
     this.showChips();
@@ -337,7 +276,7 @@ class Editor {
 
   nudge(by) {
     if (this.selected < 0) return;
-    this.boxes[this.selected] = this.shifted(this.boxes[this.selected], by);
+    this.boxes[this.selected] = shifted(this.boxes[this.selected], by, this.state.size);
     this.commit();
   }
 
@@ -351,26 +290,23 @@ class Editor {
   pressed(event) {
     const control = event.ctrlKey || event.metaKey;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const deed = control ? this.controlDeed(key, event.shiftKey) : this.deed(key, event.shiftKey);
+    const again = { z: () => this.tell(event.shiftKey ? "redo" : "undo"), y: () => this.tell("redo") };
+    const deed = control ? again[key] : this.deed(key, event.shiftKey);
     if (deed && this.state) deed();
     if (!deed && (control || key.length > 1)) return; // the notebook's: Tab, Ctrl S, Shift Enter
     event.preventDefault();
     event.stopPropagation();
   }
 
-  controlDeed(key, shift) {
-    return { z: () => this.tell(shift ? "redo" : "undo"), y: () => this.tell("redo") }[key];
-  }
-
   deed(key, shift) {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
     if (way && shift) return () => this.nudge(way);
     if (/^[1-9]$/.test(key)) return () => this.choose(Number(key));
-    return {
-      ArrowRight: () => this.tell("next"), ArrowLeft: () => this.tell("back"), n: () => this.tell("none"),
-      s: () => this.tell("skip"), Delete: () => this.remove(), Backspace: () => this.remove(), Escape: () => this.leave(),
-      "+": () => this.scale(1.5), "=": () => this.scale(1.5), "-": () => this.scale(1 / 1.5), 0: () => this.scale(1 / 16),
-    }[key];
+    const told = { ArrowRight: "next", ArrowLeft: "back", n: "none", s: "skip" }[key];
+    const scaled = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 1 / 16 }[key];
+    if (told) return () => this.tell(told);
+    if (scaled) return () => this.scale(scaled);
+    return { Delete: () => this.remove(), Backspace: () => this.remove(), Escape: () => this.leave() }[key];
   }
 
   close() {

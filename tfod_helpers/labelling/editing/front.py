@@ -19,8 +19,8 @@ class Front(anywidget.AnyWidget):
         session: what answers the browser.
     """
 
-    # Texts: of paths anywidget would watch the files.
-    _esm = (_HERE / "editor.js").read_text(encoding="utf-8")
+    # One module, since a page can load no second file; texts, since anywidget would watch files for changes.
+    _esm = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("boxes.js", "editor.js"))
     _css = (_HERE / "editor.css").read_text(encoding="utf-8")
 
     def __init__(self, session: Session) -> None:

@@ -214,12 +214,14 @@ class Session:
                 raise ValueError(f"{image.path.name}: {sizes}, so it is another photo. Rename one of them.")
             self.folder.write(image, boxes_of(given), self.label_map)
             self._read(at)
+            self._boxes.pop(at, None)  # what was shown of it
         self._go(next(iter(self.to_do()), self.at))
 
     def _take_file(self) -> None:
         self.folder.drop_draft(self.images[self.at])
         self._undo[self.at], self._redo[self.at] = [], []
         self._read(self.at)
+        self._boxes[self.at] = self._start[self.at]
 
     # --- from photo to photo ----------------------------------------------------------------------
 
@@ -235,29 +237,31 @@ class Session:
 
     def _arrive(self, at: int) -> None:
         """Show a photo as it is now: from its draft, its file, which may be new, or as it came."""
-        image = self.images[at]
-        if at in self._boxes and not self.folder.has_changed(image):
+        if self.folder.has_changed(self.images[at]):
+            if at in self._boxes and self._boxes[at] != self._start[at]:
+                return  # both were changed: it is said when this one is to be saved
+            try:
+                self._read(at)
+                name = self.images[at].path.name
+                self.message = f"{name} was labelled in another tab or program meanwhile; this is what it says."
+            except DatasetError as error:  # the file stays as it is until the person says otherwise
+                self.message = str(error)
+        elif at in self._boxes:
             return
-        if at in self._boxes and self._boxes[at] != self._start[at]:
-            return  # both were changed: it is said when this one is to be saved
-        if self.folder.has_changed(image):
-            self._read(at)
-            self.message = f"{image.path.name} was labelled in another tab or program meanwhile; this is what it says."
-        if at not in self._start:
-            self._start[at] = boxes_of(image)
-        self._boxes[at] = self._start[at]
+        image = self.images[at]
+        self._boxes[at] = self._start.setdefault(at, boxes_of(image))
         draft = self.folder.read_draft(image, self.label_map)
         if draft is not None and draft != self._start[at]:
             self._boxes[at], self._undo[at] = draft, [self._start[at]]
             self.message = f"{image.path.name} was begun earlier and is not saved yet; this is how it was left."
 
     def _read(self, at: int) -> None:
-        """Take the boxes of the photo's file, or those that it came with where that is gone."""
+        """Learn what the photo's file says; where it is gone, the photo is to do, from what was known of it."""
         self.label_map = LabelMap(dict.fromkeys([*self.label_map, *self.folder.kept_classes()]))
         found = self.folder.read(self.images[at], self.label_map)
         if found is not None:
             self.images[at] = found
-        self._boxes[at] = self._start[at] = boxes_of(self.images[at])
+        self._start[at] = boxes_of(self.images[at])
 
     # --- classes ----------------------------------------------------------------------------------
 
