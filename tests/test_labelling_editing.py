@@ -346,6 +346,13 @@ def other_format(labels: Path, three: list[Path]) -> None:
     formats.write(labelling.confirm(suggested(three)), labels, "coco")
 
 
+def unconfirmed(labels: Path, three: list[Path]) -> None:
+    """A detector's suggestions, written for another tool."""
+    for path in labels.iterdir():
+        path.unlink()
+    formats.write(suggested(three), labels)
+
+
 def damaged(labels: Path, three: list[Path]) -> None:
     """A file that ends in the middle."""
     (labels / "a.xml").write_bytes((labels / "a.xml").read_bytes()[:150])
@@ -361,6 +368,7 @@ def damaged(labels: Path, three: list[Path]) -> None:
         (other_classes, r"a.xml, object 1 \('whale'\): class 'whale' is not in the label map"),
         (other_label_map, r"its classes are whale, shark, and none of them is among cat, dog"),
         (other_format, r"annotations of another format, COCO"),
+        (unconfirmed, r"suggestions.json says that the labels here are a detector's"),
         (damaged, r"a.xml: "),
     ],
 )
@@ -498,6 +506,18 @@ def test_splits_and_photos_without_files_are_kept(three: list[Path], tmp_path: P
     assert dataset.splits()["val"][0].difficult.tolist() == [True]
     assert dataset.splits()["train"][0].path.read_bytes() == three[0].read_bytes()
     assert Person(Dataset(tuple(made), LabelMap(CLASSES)), tmp_path / "labels").editor.to_do == ()
+
+
+def test_labels_within_a_folder_of_suggestions_are_refused(three: list[Path], tmp_path: Path) -> None:
+    """Below a folder of suggestions, readers would take what a person left as it was for a suggestion again."""
+    formats.write(suggested(three), tmp_path / "suggested")
+    dataset = formats.read(tmp_path / "suggested")
+    with pytest.raises(DatasetError, match="Choose a folder elsewhere"):
+        labelling.editor(dataset, tmp_path / "suggested" / "labels")
+    person = Person(dataset, tmp_path / "labels", [])
+    assert person.sees() == [[5, 5, 40, 40, 1], [50, 10, 90, 70, 2]]
+    person.does("next")
+    assert formats.read(tmp_path / "labels").unconfirmed == 0
 
 
 def test_two_photos_of_one_name_and_a_bucket_are_refused(three: list[Path], tmp_path: Path) -> None:

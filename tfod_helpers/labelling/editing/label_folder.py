@@ -14,7 +14,7 @@ from pathlib import Path
 from tfod_helpers import formats
 from tfod_helpers.annotations import LabelledImage, LabelMap
 from tfod_helpers.files import workspace
-from tfod_helpers.formats import checking, voc
+from tfod_helpers.formats import checking, suggestions, voc
 from tfod_helpers.formats.format import write_photo
 from tfod_helpers.formats.raw import RawImage, Reading
 from tfod_helpers.formats.voc import reading, writing
@@ -49,8 +49,7 @@ class LabelFolder:
         self.folder = folder
         self._seen: dict[Path, bytes | None] = {}
         splits = voc.FORMAT.by_split(images)
-        if folder.is_dir():
-            self._refuse_other_tools()
+        self._refuse_other_labels()
         self.others, problems = 0, []
         for split, of_split in splits.items():
             there = list(files_with_ending(folder / split)) if (folder / split).is_dir() else []
@@ -63,8 +62,14 @@ class LabelFolder:
         if problems:
             raise DatasetError(problems, str(folder))
 
-    def _refuse_other_tools(self) -> None:
-        name = formats.find_format(self.folder)
+    def _refuse_other_labels(self) -> None:
+        place = self.folder.absolute()
+        for around in (place, *place.parents[:2]):  # where readers of the labels would find it
+            if (around / suggestions.FILE_NAME).exists():
+                what = f"{suggestions.FILE_NAME} says that the labels here are a detector's, for a person to correct"
+                fix = "Choose a folder elsewhere, and give the editor what formats.read makes of this one."
+                raise refused(around, what, fix)
+        name = formats.find_format(self.folder) if self.folder.is_dir() else None
         if name not in (None, "voc"):
             what = f"it holds annotations of another format, {formats.FORMATS[str(name)].title}"
             raise refused(self.folder, what, "Choose a new folder for the labels; read those with formats.read.")
