@@ -209,10 +209,12 @@ def test_classes_are_those_of_the_labelled_set(
         labelling.suggest(detector, tmp_path, labelled=LabelMap(["cat", "Dogs"]))
 
 
-def test_threshold_of_the_least_work_counts_what_each_box_costs(detector: Detector, tmp_path: Path) -> None:
+def test_threshold_of_the_least_work_counts_what_each_box_costs(
+    detector: Detector, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A threshold goes as low as the right boxes saved more than the wrong ones cost: 7.0 - 1.6 to 1.6 + 1.6 seconds.
 
-    Right means IoU 0.70: one at 0.6 has to be drawn again.
+    In place means IoU 0.70: one at 0.6 has to be drawn again. One of another class only has its class changed.
     """
     truth = Dataset(tuple(LabelledImage(f"{n}.jpg", 200, 200, [[0, 0, 100, 100]], [1]) for n in range(3)), LABELS)
 
@@ -226,6 +228,9 @@ def test_threshold_of_the_least_work_counts_what_each_box_costs(detector: Detect
     assert effort.least_work(truth, [found(right), found(low), found(ghost)]) == pytest.approx(0.3)
     badly_placed = (60, 0.3)
     assert effort.least_work(truth, [found(right), found(badly_placed), found(ghost)]) == pytest.approx(0.9)
+    other = found(right, (80, 0.3))
+    other.class_id = np.array([2, 2])
+    assert effort.least_work(truth, [other, found(ghost), found((-10, 0.35))]) == pytest.approx(0.9)
     two = [found(right), found(ghost, low), found((-20, 0.35))]
     assert effort.least_work(truth, two) == pytest.approx(0.9), "5.4 s saved, 6.4 s lost"
     assert effort.least_work(truth, [found(ghost)] * 3) == 1.0, "nothing pays"
@@ -233,6 +238,9 @@ def test_threshold_of_the_least_work_counts_what_each_box_costs(detector: Detect
     judged = evaluation.score(truth, [found(right), found(low), found(ghost)], resamples=0)
     photo(tmp_path / "a.jpg")
     assert scores_of(labelling.suggest(detector, tmp_path, evaluation=judged)) == [[0.9]]
+    useless = evaluation.score(truth, [found(ghost)] * 3, resamples=0)
+    assert scores_of(labelling.suggest(detector, tmp_path, evaluation=useless)) == [[]]
+    assert "suggestions would have cost more time than they saved" in capsys.readouterr().out
     assert scores_of(labelling.suggest(detector, tmp_path, threshold=0.1)) == [[0.9, 0.2]]
     with pytest.raises(ValueError, match="between 0 and 1"):
         labelling.suggest(detector, tmp_path, threshold=50)

@@ -5,13 +5,14 @@ to draw a box               7.0 s  measured: four clicks at an object's outermos
                                    Extreme clicking for efficient object annotation, ICCV 2017)
 to say whether one fits     1.6 s  measured: a box is shown, and a person says yes or no (Papadopoulos and others, We
                                    don't need no bounding-boxes, CVPR 2016)
-to delete one               1.6 s  assumed: a click or a key, as for that answer
+to delete one, or to give   1.6 s  assumed: a click or a key, as for that answer
+it another class
 ==========================  =====  =========================================================================
 
-Every suggestion is looked at, a wrong one is deleted, and each object that no right one stands for is drawn. Right is a
-box of the right class that overlaps its object by IoU 0.70. One that lies worse counts as wrong, since moving its edges
-takes about as long as drawing it. Boxes drawn by their corners, and checked by others, took 25.5 s in the median (Su
-and others, Crowdsourcing annotations for visual object detection, 2012); that would ask for more suggestions yet.
+Every suggestion is looked at. One that overlaps an object by IoU 0.70 spares drawing that, and gets another class where
+its own is wrong. Any other is deleted, also one that lies worse: moving its edges takes about as long as drawing it.
+Boxes drawn by their corners, and checked by others, took 25.5 s in the median (Su and others, Crowdsourcing annotations
+for visual object detection, 2012); that would ask for more suggestions yet.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ import supervision as sv
 
 from tfod_helpers import evaluation
 from tfod_helpers.annotations import Dataset
-from tfod_helpers.evaluation.counting import IOU_THRESHOLDS
 
-DRAWN, LOOKED_AT, DELETED = 7.0, 1.6, 1.6  # seconds
+DRAWN, LOOKED_AT, CORRECTED = 7.0, 1.6, 1.6  # seconds
 FITS = 0.7  # IoU, from which on a box needs no correction, and two boxes are of one object
-# A box that is right with probability p saves p * DRAWN, and costs LOOKED_AT + (1 - p) * DELETED.
-WORTH_SHOWING = (LOOKED_AT + DELETED) / (DRAWN + DELETED)  # 0.37
+# A box that is right with probability p saves p * DRAWN, and costs LOOKED_AT + (1 - p) * CORRECTED.
+WORTH_SHOWING = (LOOKED_AT + CORRECTED) / (DRAWN + CORRECTED)  # 0.37
 
 
 def distinct(found: sv.Detections) -> sv.Detections:
@@ -49,12 +49,14 @@ def least_work(dataset: Dataset, detections: list[sv.Detections]) -> float:
         detections: one for each photo, in its order, with the dataset's class ids.
     """
     truth, found = evaluation.flatten(dataset, list(map(distinct, detections)))
-    ranked = evaluation.count(truth, found).ranked
-    at = int(np.abs(IOU_THRESHOLDS - FITS).argmin())
-    counts = ~ranked.ignored[at]
-    order = np.argsort(-ranked.scores[counts], kind="stable")
-    scores, right = ranked.scores[counts][order], ranked.right[at, counts][order]
-    saved = np.cumsum(np.where(right, DRAWN, -DELETED) - LOOKED_AT)
+    where = truth.boxes_xyxy, truth.image, FITS
+    partner = evaluation.match(found.boxes_xyxy, found.image, found.scores, *where)
+    in_place = partner >= 0
+    named = in_place & (np.append(truth.labels, 0)[partner] == found.labels)
+    counts = ~in_place | np.append(truth.counted, True)[partner]
+    order = np.flatnonzero(counts)[np.argsort(-found.scores[counts], kind="stable")]
+    scores = found.scores[order]
+    saved = np.cumsum(DRAWN * in_place[order] - CORRECTED * ~named[order] - LOOKED_AT)
     saved[:-1][scores[:-1] == scores[1:]] = -np.inf  # equal confidences are all in or all out
     best = int(saved.argmax()) if len(saved) else 0
     return float(scores[best]) if len(saved) and saved[best] > 0 else 1.0

@@ -126,7 +126,13 @@ def _joined(known: LabelMap, labelled: Dataset | LabelMap | None) -> LabelMap:
 def _threshold(evaluation: Evaluation | None) -> float:
     if evaluation is None:
         return effort.WORTH_SHOWING
-    return effort.least_work(evaluation.dataset, list(evaluation.detections))
+    threshold = effort.least_work(evaluation.dataset, list(evaluation.detections))
+    if threshold == 1:
+        print(
+            "On the photos of the evaluation suggestions would have cost more time than they saved, so hardly any are "
+            "made. Label more photos and train again; or give a threshold."
+        )
+    return threshold
 
 
 def _listed(photos: _Path | Dataset | Iterable[_Path]) -> Sequence[Path | LabelledImage]:
