@@ -353,6 +353,13 @@ def unconfirmed(labels: Path, three: list[Path]) -> None:
     formats.write(suggested(three), labels)
 
 
+def other_layout(labels: Path, three: list[Path]) -> None:
+    """Annotations in a folder of their own, as the VOCdevkit has them."""
+    for name, ending in (("Annotations", ".xml"), ("JPEGImages", ".jpg")):
+        (labels / name).mkdir()
+        (labels / f"a{ending}").rename(labels / name / f"a{ending}")
+
+
 def damaged(labels: Path, three: list[Path]) -> None:
     """A file that ends in the middle."""
     (labels / "a.xml").write_bytes((labels / "a.xml").read_bytes()[:150])
@@ -368,6 +375,7 @@ def damaged(labels: Path, three: list[Path]) -> None:
         (other_classes, r"a.xml, object 1 \('whale'\): class 'whale' is not in the label map"),
         (other_label_map, r"its classes are whale, shark, and none of them is among cat, dog"),
         (other_format, r"annotations of another format, COCO"),
+        (other_layout, r"Annotations: a.xml is here, and the editor would write another one"),
         (unconfirmed, r"suggestions.json says that the labels here are a detector's"),
         (damaged, r"a.xml: "),
     ],

@@ -128,7 +128,7 @@ class Notebook:
         left, top, width, height = self.run(f"{script} return [r.left, r.top, r.width, r.height]")
         return left, top, width, height
 
-    def mouse(self, *points: tuple[float, float], alt: bool = False) -> None:
+    def mouse(self, *points: tuple[float, float], shift: bool = False) -> None:
         """Press at the first point, go over the others, and let go."""
         kinds = ["mousePressed", *["mouseMoved"] * len(points), "mouseReleased"]
         for kind, (x, y) in zip(kinds, [points[0], *points, points[-1]], strict=True):
@@ -139,16 +139,16 @@ class Notebook:
                 "button": "left",
                 "buttons": 1,
                 "clickCount": 1,
-                "modifiers": int(alt),
+                "modifiers": SHIFT * shift,
             }
             self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
 
-    def drag(self, box_xyxy: Corners, size: tuple[int, int], *, alt: bool = False) -> None:
+    def drag(self, box_xyxy: Corners, size: tuple[int, int], *, shift: bool = False) -> None:
         """Draw a box from corner to corner, given in true pixels of the photo."""
         left, top, width, height = self.frame()
         scale = width / size[0], height / size[1]
         x0, y0, x1, y1 = (value * scale[side % 2] + (left, top)[side % 2] for side, value in enumerate(box_xyxy))
-        self.mouse((x0, y0), ((x0 + x1) / 2, (y0 + y1) / 2), (x1, y1), alt=alt)
+        self.mouse((x0, y0), ((x0 + x1) / 2, (y0 + y1) / 2), (x1, y1), shift=shift)
 
     def click(self, at: tuple[float, float], size: tuple[int, int]) -> None:
         """Click a point, given in true pixels of the photo."""
@@ -305,7 +305,7 @@ def test_small_objects_and_boxes_within_boxes(notebook: Notebook, tmp_path: Path
     notebook.drag((400, 300, 1200, 900), (1600, 1200))
     for _ in range(4):
         notebook.press("+")
-    notebook.drag((790, 590, 806, 602), (1600, 1200), alt=True)  # within the box that is selected
+    notebook.drag((790, 590, 806, 602), (1600, 1200), shift=True)  # within the box that is selected
     notebook.press("0")
     notebook.click((500, 400), (1600, 1200))
     notebook.press("2")
@@ -351,6 +351,20 @@ def test_reloading_the_page_loses_nothing(notebook: Notebook, tmp_path: Path) ->
     assert notebook.until(lambda: notebook.run(count)) == 1
     assert "begun earlier" in notebook.text("note")
     assert not boxes_in(tmp_path / "labels")
+
+
+def test_a_restart_of_python_is_said(notebook: Notebook, tmp_path: Path) -> None:
+    """After a restart the editor says what to do at once; run again, it shows what was drawn before."""
+    photo = draw_photo(tmp_path / "a.jpg", (400, 300), (50, 50, 150, 150))
+    notebook.edit([photo], tmp_path / "labels")
+    notebook.drag((50, 50, 150, 150), (400, 300))
+    notebook.until(lambda: "not saved yet" in notebook.text("mark"))
+    notebook.run("return jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    notebook.drag((200, 50, 350, 250), (400, 300))
+    notebook.until(lambda: "Python does not answer" in notebook.text("note"))
+    notebook.edit([photo], tmp_path / "labels")
+    notebook.until(lambda: "begun earlier" in notebook.text("note"))
+    assert notebook.run("return document.querySelectorAll('.tfod-boxes text').length") == 1
 
 
 def test_keys_stay_where_they_belong(notebook: Notebook, tmp_path: Path) -> None:

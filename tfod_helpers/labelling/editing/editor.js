@@ -4,12 +4,12 @@
 const CLICK = 4; // CSS pixels that a hand may tremble in a click
 const LEAST = 3; // true pixels of a box's shorter side
 const PATIENCE = 6000; // milliseconds until it is said that Python does not answer
-const SILENT = "Python does not answer: it is busy with another cell, or was restarted. After a restart run this cell "
-  + "again; what you drew until then is there.";
+const SILENT = "Python does not answer: it is busy with another cell, or not running any more. If so, run this cell "
+  + "again; what you drew before that is there.";
 const KEYS = [
   ["Drag", "new box"], ["Click", "select: then drag it, or its edges"], ["1–9", "class"], ["Del", "delete"],
   ["Ctrl Z", "undo"], ["→", "save, next"], ["←", "back"], ["N", "nothing here"], ["S", "skip"], ["+ −", "zoom"],
-  ["Shift ←→↑↓", "by 1 pixel"], ["Alt drag", "always a new box"], ["Esc", "leave"],
+  ["Shift ←→↑↓", "by 1 pixel"], ["Shift drag", "always a new box"], ["Esc", "leave"],
 ];
 
 class Editor {
@@ -83,7 +83,11 @@ class Editor {
     this.sent += 1;
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.say(SILENT), PATIENCE);
-    this.model.send({ do: what, view: this.view, n: this.sent, have: this.have, ...at, ...more }); // may fail at once
+    try {
+      this.model.send({ do: what, view: this.view, n: this.sent, have: this.have, ...at, ...more });
+    } catch { // there is nobody to send it to
+      this.say(SILENT);
+    }
   }
 
   answered(state, buffers) {
@@ -199,7 +203,7 @@ class Editor {
 
   taken(event) {
     const point = this.point(event);
-    const order = event.altKey ? [] : bySize(this.boxes).sort((a, b) => (b === this.selected) - (a === this.selected));
+    const order = event.shiftKey ? [] : bySize(this.boxes).sort((a, b) => (b === this.selected) - (a === this.selected));
     for (const index of order) {
       const edges = gripped(point, this.boxes[index], this.s);
       if (edges.length) return { kind: "resize", index, edges, point };

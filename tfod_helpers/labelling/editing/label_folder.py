@@ -15,7 +15,8 @@ from tfod_helpers import formats
 from tfod_helpers.annotations import LabelledImage, LabelMap
 from tfod_helpers.files import workspace
 from tfod_helpers.formats import checking, suggestions, voc
-from tfod_helpers.formats.format import write_photo
+from tfod_helpers.formats.folders import Listing
+from tfod_helpers.formats.format import Splits, write_photo
 from tfod_helpers.formats.raw import RawImage, Reading
 from tfod_helpers.formats.voc import reading, writing
 from tfod_helpers.labelling.editing.boxes import Box, Boxes, from_browser, with_boxes
@@ -50,6 +51,7 @@ class LabelFolder:
         self._seen: dict[Path, bytes | None] = {}
         splits = voc.FORMAT.by_split(images)
         self._refuse_other_labels()
+        self._refuse_labels_elsewhere(splits)
         self.others, problems = 0, []
         for split, of_split in splits.items():
             there = list(files_with_ending(folder / split)) if (folder / split).is_dir() else []
@@ -63,7 +65,7 @@ class LabelFolder:
             raise DatasetError(problems, str(folder))
 
     def _refuse_other_labels(self) -> None:
-        place = self.folder.absolute()
+        place = self.folder.resolve()
         for around in (place, *place.parents[:2]):  # where readers of the labels would find it
             if (around / suggestions.FILE_NAME).exists():
                 what = f"{suggestions.FILE_NAME} says that the labels here are a detector's, for a person to correct"
@@ -73,6 +75,17 @@ class LabelFolder:
         if name not in (None, "voc"):
             what = f"it holds annotations of another format, {formats.FORMATS[str(name)].title}"
             raise refused(self.folder, what, "Choose a new folder for the labels; read those with formats.read.")
+
+    def _refuse_labels_elsewhere(self, splits: Splits) -> None:
+        """Refuse a folder that keeps the annotations of these photos where the editor would not write them."""
+        parts = voc.FORMAT.find(Listing(self.folder)) if self.folder.is_dir() else []
+        places = {part.annotations for part in parts} - {self.folder / split for split in splits}
+        stems = {image.path.stem for images in splits.values() for image in images}
+        for place in sorted(places):
+            if labelled := sorted(stems & {Path(name).stem for name in files_with_ending(place, (".xml",))}):
+                what = f"{labelled[0]}.xml is here, and the editor would write another one into {self.folder}"
+                fix = "Choose a new folder for the labels, and give the editor what formats.read makes of this one."
+                raise refused(place, what, fix)
 
     def _contradictions(self, image: LabelledImage, names: PhotoNames, there: str) -> list[Problem]:
         """Return why the files of a photo's name are not of this photo; remember its annotation."""
