@@ -22,6 +22,7 @@ NAMES = [
     "01_train_tpu",
     "02_predict_gpu",
     "03_tune_and_compare",
+    "04_label_more",
     "05_ship_it",
     "06_pets_many_machines",
     "07_cats_or_dogs",
@@ -73,8 +74,8 @@ def printed(cell: nbformat.NotebookNode) -> str:
     return "\n".join(texts)
 
 
-def test_notebooks_are_the_eight() -> None:
-    """The folder holds those to check, train, predict, compare, ship, use many machines, classify, carry over."""
+def test_notebooks_are_the_nine() -> None:
+    """The folder has those to check, train, predict, compare, label, ship, use machines, classify and carry over."""
     assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == NAMES
 
 

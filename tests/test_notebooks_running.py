@@ -18,7 +18,8 @@ trains = pytest.mark.tensorflow
 @pytest.mark.parametrize(
     "names",
     [
-        pytest.param(["01_train_tpu", "02_predict_gpu", "05_ship_it"], marks=trains),  # which take what the first makes
+        # The others take what the first makes.
+        pytest.param(["01_train_tpu", "02_predict_gpu", "04_label_more", "05_ship_it"], marks=trains),
         pytest.param(["03_tune_and_compare"], marks=trains),
         pytest.param(["06_pets_many_machines"], marks=trains),
         pytest.param(["07_cats_or_dogs"], marks=trains),
