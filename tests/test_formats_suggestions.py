@@ -65,6 +65,7 @@ def test_suggestions_come_back_as_such(
     found = formats.read(folder, label_map=LABELS)
     assert "3 of the images with suggestions that nobody has confirmed" in capsys.readouterr().out
     assert scores(found) == scores(dataset)
+    assert not [one for one in found.problems if one.kind == "image without objects"], "it is not background yet"
     for image in found:
         (same,) = (one for one in dataset if one.path.name == image.path.name)
         np.testing.assert_allclose(image.boxes_xyxy, same.boxes_xyxy, atol=1e-4)

@@ -95,6 +95,15 @@ def test_a_box_that_was_moved_and_renamed_is_both(before: Dataset) -> None:
     assert (found.moved, found.classes_changed, found.actions) == (1, 1, 3)
 
 
+def test_a_box_in_place_goes_before_a_surer_one_beside_it() -> None:
+    """A suggestion that needs no hand is kept, though a surer one overlaps the object worse, or is of its class."""
+    boxes_xyxy = [[0, 0, 160, 90], [0, 0, 100, 90]]
+    for labels in ([1, 1], [1, 2]):
+        then = Dataset((image("a.jpg", boxes_xyxy, labels, scores=[0.9, 0.5]),), LABELS)
+        found = labelling.compare(then, Dataset((image("a.jpg", [[0, 0, 98, 90]], [labels[0]]),), LABELS))
+        assert found.table["change"].tolist() == ["deleted", "kept" if labels == [1, 1] else "class changed"]
+
+
 def test_confirmed_without_a_change_takes_a_key_for_each_photo(before: Dataset) -> None:
     """Where all was right, a person only went past the photos."""
     found = labelling.compare(before, labelling.confirm(before), iou=1)

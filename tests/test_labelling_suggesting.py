@@ -94,8 +94,10 @@ def never(_: np.ndarray) -> dict[str, np.ndarray]:
 
 def test_checks_tell_of_suggestions(mixed: Dataset) -> None:
     """What keeps a dataset from being written is in the report of the checks, once."""
-    told = [one for one in checks.check(mixed).problems if one.kind == "suggestions not confirmed"]
+    problems = checks.check(mixed).problems
+    told = [one for one in problems if one.kind == "suggestions not confirmed"]
     assert [(one.severity, one.where) for one in told] == [("error", "photos")]
+    assert "image without objects" not in {one.kind for one in problems}, "nobody has said yet that it is background"
 
 
 def test_the_mark_stays_through_all_that_rebuilds_images(mixed: Dataset) -> None:

@@ -194,6 +194,6 @@ def _too_large(
 
 def _empty(images: Sequence[LabelledImage], reported: set[Path]) -> Iterator[Problem]:
     for image in images:
-        if not len(image.labels) and image.path not in reported:
+        if not len(image.labels) and image.scores is None and image.path not in reported:
             what, fix = "it has no objects", "It is kept as background; label it, if there is something in it."
             yield image_problem(image, _EMPTY, what, fix, "note")

@@ -19,6 +19,7 @@ from tfod_helpers.formats.raw import Coordinate, RawImage, RawObject, Reading, W
 from tfod_helpers.problems import Problem, did_you_mean
 
 Box = tuple[float, float, float, float]
+WITHOUT_OBJECTS = "image without objects"  # the kind of problem
 COORDINATES = ("xmin", "ymin", "xmax", "ymax")
 _FIX_BOX = "Fix the box or delete the object."
 # Pixels: programs round, and write fractions with few digits; so little over the edge is no mistake of a person.
@@ -104,7 +105,7 @@ def check(
             problems.append(dataclasses.replace(problem, crowd=item.crowd, difficult=item.difficult))
     if not raw.objects:
         what, fix = "it has no objects", f"{name} is kept as background."
-        problems.append(raw.problem(what, fix, "note", kind="image without objects", photo=path))
+        problems.append(raw.problem(what, fix, "note", kind=WITHOUT_OBJECTS, photo=path))
     return checked if checked.names or not raw.objects else None
 
 

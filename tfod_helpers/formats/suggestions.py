@@ -23,6 +23,7 @@ import numpy as np
 
 from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, coordinate_text
 from tfod_helpers.formats import parsing
+from tfod_helpers.formats.checking import WITHOUT_OBJECTS
 from tfod_helpers.formats.raw import Part, RawImage, RawObject, Suggested
 from tfod_helpers.photos.folder import folded
 
@@ -78,7 +79,10 @@ def marked(dataset: Dataset, suggested: Suggested) -> Dataset:
                 image = dataclasses.replace(image, scores=np.array(scores, np.float32)[order])
                 break
         images.append(image)
-    return dataclasses.replace(dataset, images=tuple(images)) if suggested else dataset
+    waiting = {str(image.path) for image in images if image.scores is not None}
+    # One without a box is not background yet.
+    problems = (one for one in dataset.problems if one.kind != WITHOUT_OBJECTS or one.photo not in waiting)
+    return Dataset(tuple(images), dataset.label_map, tuple(problems))
 
 
 def _order(image: LabelledImage, label_map: LabelMap, raw: RawImage) -> list[int] | None:
