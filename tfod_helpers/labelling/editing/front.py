@@ -29,5 +29,6 @@ class Front(anywidget.AnyWidget):
         self.on_msg(self._answer)
 
     def _answer(self, _: Any, message: dict[str, Any], __: list[Any]) -> None:
-        state, jpeg = self._session.handle(message)
+        with self._session.alone:
+            state, jpeg = self._session.handle(message)
         self.send(state, buffers=[] if jpeg is None else [jpeg])

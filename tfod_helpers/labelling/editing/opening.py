@@ -55,7 +55,8 @@ class Editor:
             DatasetError: a detector suggested these labels, and nobody has confirmed them.
             ValueError: a photo of the same name has another size.
         """
-        self._session.fill_in(labelled)
+        with self._session.alone:
+            self._session.fill_in(labelled)
 
     def __repr__(self) -> str:
         count = len(self._session.images)

@@ -36,6 +36,7 @@ class Session:
         images: the photos, each in the frame of its boxes.
         label_map: the classes; it only grows.
         at: which photo is on the screen, from 0.
+        alone: to be held by who changes something, as kernels may answer the browser while a cell runs.
 
     Raises:
         DatasetError: a file in the folder cannot be used, or has a class that is not known.
@@ -50,6 +51,7 @@ class Session:
         self._start: dict[int, Boxes] = {}  # as it came, or as its file has it
         self._undo: dict[int, list[Boxes]] = {}
         self._redo: dict[int, list[Boxes]] = {}
+        self.alone = threading.RLock()
         self._read_all()
         self._jpeg = functools.lru_cache(4)(self._encoded)
         drafts = [at for at, image in enumerate(self.images) if folder.has_draft(image)]
