@@ -1,6 +1,6 @@
 """What labelling with a detector's help brings, on real photos whose labels are hidden until they are asked for.
 
-    python benchmarks/labelling.py [--photos FOLDER] [--seeds 3] [--parts gain time] [--work FOLDER]
+    python benchmarks/labelling.py [--photos FOLDER] [--seeds 3] [--parts gain rare boxes time] [--work FOLDER]
 
 ``FOLDER`` holds ``train/`` and ``test/`` with JPEG and Pascal VOC XML side by side; by default it is the Asirra set of
 cats and dogs. Of ``train/`` 300 photos are held out, the same ones for every seed: nothing is chosen by them, and every
@@ -9,6 +9,9 @@ say which checkpoint is the best. Every training starts from ImageNet's backbone
 
 * ``gain``: AP with 100 labelled photos, and with 100 more of the pool, chosen in one of three ways: at random, by how
   unsure the detector is alone, and by `labelling.rank`.
+* ``rare``: the same where dogs are rare: of the photos with a dog only each ninth is there, but for those held out.
+* ``boxes``: what is suggested for the photos that are held out, with 200 labelled as `labelling.rank` chose them: how
+  many of all boxes need no hand, and how many clicks and drags are left, as `labelling.compare` counts them.
 * ``time``: how long it takes to rank 2,000 photos, against only detecting in them.
 
 What is finished stays in ``--work``, and is not done again.
@@ -38,19 +41,32 @@ if TYPE_CHECKING:
 
 SIDE = 128  # pixels, of the network's input
 LABELLED, MORE, HELD_OUT, RANKED = 100, 100, 300, 2000  # photos
+RARE, ONE_OF = 2, 9  # the id of the class that is made rare, and of how many photos with it one stays
 BEFORE, METHODS = "before", ("random", "unsure", "rank")
-PARTS = ("gain", "time")
+PARTS = ("gain", "rare", "boxes", "time")
 
 
-def share_out(photos: Path, seed: int) -> dict[str, Dataset]:
-    """Return the parts: labelled, pool, held_out and validation."""
+def share_out(photos: Path, seed: int, rare: bool = False) -> dict[str, Dataset]:
+    """Return the parts: labelled, pool, held_out and validation; in the first two a class is rare, where that is asked.
+
+    Args:
+        photos: as in `main`.
+        seed: of what is labelled.
+        rare: whether to leave out most photos of one class.
+    """
+    from tfod_helpers.annotations import Dataset
     from tfod_helpers.formats import voc
 
     train = voc.read(photos / "train")
     share = min(0.3, HELD_OUT / len(train))
     halves = train.split({"held_out": share, "rest": 1 - share})
-    labelled = min(0.5, LABELLED / len(halves["rest"]))
-    parts = halves["rest"].split({"labelled": labelled, "pool": 1 - labelled}, seed)
+    rest = halves["rest"]
+    if rare:
+        of_class = sorted((image for image in rest if RARE in image.labels), key=lambda image: image.path)
+        left_out = set(of_class) - set(of_class[::ONE_OF])
+        rest = Dataset(tuple(image for image in rest if image not in left_out), rest.label_map)
+    labelled = min(0.5, LABELLED / len(rest))
+    parts = rest.split({"labelled": labelled, "pool": 1 - labelled}, seed)
     return parts | {"held_out": halves["held_out"], "validation": voc.read(photos / "test", label_map=train.label_map)}
 
 
@@ -66,7 +82,9 @@ def choose(method: str, detector: Detector, parts: dict[str, Dataset], count: in
     return [pool[path] for path in table["path"].head(count)]
 
 
-def learn(photos: Path, folder: Path, method: str, seed: int, steps: int | None = None) -> dict[str, float]:
+def learn(
+    photos: Path, folder: Path, method: str, seed: int, steps: int | None = None, rare: bool = False
+) -> dict[str, float]:
     """Train on what is labelled, with what a method chooses besides; return AP and AP50 on the held out photos.
 
     Args:
@@ -75,13 +93,14 @@ def learn(photos: Path, folder: Path, method: str, seed: int, steps: int | None 
         method: one of `METHODS`, or `BEFORE`, with nothing besides.
         seed: of the parts and of the training.
         steps: of the training; None takes the preset's.
+        rare: as `share_out` takes it.
     """
     from tfod_helpers import evaluation, experiment, records, training
     from tfod_helpers.annotations import Dataset
     from tfod_helpers.detector import Detector
     from tfod_helpers.exporting import saved_model
 
-    parts, work = share_out(photos, seed), folder / method
+    parts, work = share_out(photos, seed, rare), folder / method
     images = list(parts["labelled"])
     if method != BEFORE:
         chosen = choose(method, Detector.load(folder / BEFORE / "export"), parts, MORE, seed)
@@ -96,7 +115,35 @@ def learn(photos: Path, folder: Path, method: str, seed: int, steps: int | None 
     )
     training.train(experiment.change(config, {"task.train_data.seed": seed}), work / "run")
     result = evaluation.evaluate(Detector.load(saved_model.export(work / "run", work / "export")), parts["held_out"])
-    return {"photos": len(train), "boxes": sum(train.counts().values()), "ap": result.ap, "ap50": result.ap50}
+    counts = list(train.counts().values())
+    return {
+        "photos": len(train),
+        "boxes": sum(counts),
+        "of_rare": counts[RARE - 1],
+        "ap": result.ap,
+        "ap50": result.ap50,
+    }
+
+
+def correct(photos: Path, folder: Path, seed: int) -> dict[str, float]:
+    """Suggest boxes for the photos that are held out; return what a person would have to change in them.
+
+    Args:
+        photos: as in `main`.
+        folder: of the seed, in which `learn` has trained with what `labelling.rank` chose.
+        seed: of the parts.
+    """
+    from tfod_helpers import evaluation, labelling
+    from tfod_helpers.detector import Detector
+
+    parts, detector = share_out(photos, seed), Detector.load(folder / "rank" / "export")
+    judged = evaluation.evaluate(detector, parts["validation"], resamples=0)
+    change = labelling.compare(labelling.suggest(detector, parts["held_out"], evaluation=judged), parts["held_out"])
+    print(change)
+    found = {
+        name: getattr(change, name) for name in ("photos", "boxes", "suggested", "kept", "actions", "from_nothing")
+    }
+    return found | {"share_kept": change.share_kept}
 
 
 def many_photos(photos: Path, folder: Path, count: int) -> list[Path]:
@@ -144,9 +191,9 @@ def with_interval(values: list[float]) -> str:
     """Return the mean and its 95 % interval, by Student's t distribution, since the seeds are few."""
     mean = statistics.mean(values)
     if len(values) < 2:
-        return f"{mean:+.3f}"
+        return f"{mean:.3f}"
     half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return f"{mean:+.3f} (95 %: {mean - half:+.3f} to {mean + half:+.3f})"
+    return f"{mean:.3f} (95 %: {mean - half:.3f} to {mean + half:.3f})"
 
 
 def report_gain(found: dict[str, list[dict[str, float]]]) -> str:
@@ -156,19 +203,50 @@ def report_gain(found: dict[str, list[dict[str, float]]]) -> str:
         scores = [row["ap"] for row in rows]
         line = f"{method:8} AP {statistics.mean(scores):.3f} ({', '.join(f'{score:.3f}' for score in scores)})"
         line += f", AP50 {statistics.mean(row['ap50'] for row in rows):.3f}"
-        line += f", {statistics.mean(row['boxes'] for row in rows):.0f} boxes"
-        if method not in (BEFORE, "random"):
+        line += f", {statistics.mean(row['boxes'] for row in rows):.0f} boxes, of them dogs "
+        line += f"{statistics.mean(row['of_rare'] for row in rows):.0f}"
+        if method not in (BEFORE, "random") and "random" in found:
             more = [score - row["ap"] for score, row in zip(scores, found["random"], strict=True)]
             line += f"; against random {with_interval(more)}"
         lines.append(line)
     return "\n".join(lines)
 
 
+def report_boxes(rows: list[dict[str, float]]) -> str:
+    """Return what is left to do with suggestions, of each seed and as a mean."""
+    share, actions = (
+        [row[name] / row[of] for row in rows] for name, of in (("kept", "boxes"), ("actions", "from_nothing"))
+    )
+    # To go on to the next photo takes a click, with suggestions and without; of the rest they can save all.
+    boxes = [(row["actions"] - row["photos"]) / row["boxes"] for row in rows]
+    return (
+        f"{rows[0]['photos']:.0f} photos with {rows[0]['boxes']:.0f} boxes: {with_interval(share)} need no hand; "
+        f"clicks and drags against from nothing {with_interval(actions)}, without those from photo to photo "
+        f"{with_interval(boxes)}"
+    )
+
+
 def once(path: Path, options: argparse.Namespace, *arguments: str) -> dict[str, float]:
-    """Return what a process of its own found and wrote, of this time or of an earlier one."""
+    """Return what a process of its own found and wrote, of this time or of an earlier one.
+
+    Args:
+        path: of the JSON file, ``WHAT.json`` in the folder of what is done.
+        options: of this program.
+        arguments: to it.
+    """
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, __file__, "--photos", options.photos, "--work", options.work, "--one", *arguments]
+        command = [
+            sys.executable,
+            __file__,
+            "--photos",
+            options.photos,
+            "--work",
+            options.work,
+            "--one",
+            path,
+            *arguments,
+        ]
         command += ["--steps", options.steps] if options.steps else []
         home = {"KERAS_HOME": str(options.work / "keras"), "XDG_CACHE_HOME": str(options.work / "cache")}
         subprocess.run(list(map(str, command)), check=True, env=os.environ | home)
@@ -177,13 +255,14 @@ def once(path: Path, options: argparse.Namespace, *arguments: str) -> dict[str, 
 
 def one(options: argparse.Namespace) -> None:
     """Do one thing, and write what was found."""
-    what, *arguments = options.one
-    if what == "time":
-        path, found = options.work / "time.json", measure_time(options.photos, options.work, options.ranked)
+    path, seed = Path(options.one[0]), int(options.one[1])
+    if path.stem == "time":
+        found = measure_time(options.photos, options.work, options.ranked)
+    elif path.stem == "boxes":
+        found = correct(options.photos, path.parent, seed)
     else:
-        seed = int(arguments[0])
-        folder = options.work / f"seed-{seed}"
-        path, found = folder / f"{what}.json", learn(options.photos, folder, what, seed, options.steps)
+        rare = path.parent.name.startswith("rare")
+        found = learn(options.photos, path.parent, path.stem, seed, options.steps, rare)
     path.write_text(json.dumps(found))
 
 
@@ -193,27 +272,30 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=asirra.SHARED / "data" / "asirra")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="of the first two parts")
     parser.add_argument("--steps", type=int, help="of each training; left out, the preset's")
     parser.add_argument("--ranked", type=int, default=RANKED, help="photos whose ranking is timed")
     parser.add_argument("--work", type=Path, help="keep what is made in this folder, and go on there")
-    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         return one(options)
     options.work = options.work or Path(tempfile.mkdtemp())
     if not (options.work / "keras").is_dir():
         asirra.keras_home(options.work)
-    gain = {
-        method: [once(options.work / f"seed-{s}" / f"{method}.json", options, method, str(s)) for s in range(seeds)]
-        for method, seeds in [
-            (BEFORE, options.seeds),
-            *((m, options.seeds * ("gain" in options.parts)) for m in METHODS),
-        ]
-    }
-    if "gain" in options.parts:
-        print(report_gain(gain), flush=True)
+
+    def of_seeds(folder: str, what: str) -> list[dict[str, float]]:
+        return [once(options.work / f"{folder}-{n}" / f"{what}.json", options, str(n)) for n in range(options.seeds)]
+
+    for part, folder in (("gain", "seed"), ("rare", "rare")):
+        if part in options.parts:
+            print(f"{part}:\n{report_gain({what: of_seeds(folder, what) for what in (BEFORE, *options.methods)})}")
+    if "boxes" in options.parts:
+        of_seeds("seed", BEFORE), of_seeds("seed", "rank")
+        print(f"boxes: {report_boxes(of_seeds('seed', 'boxes'))}")
     if "time" in options.parts:
-        found = once(options.work / "time.json", options, "time")
+        once(options.work / "seed-0" / f"{BEFORE}.json", options, "0")
+        found = once(options.work / "time.json", options, "0")
         print(
             f"{found['photos']:.0f} photos: {found['detecting']:.1f} s to detect in; ranking takes "
             f"{found['new'] / found['detecting']:.2f} x that, again {found['again'] / found['detecting']:.2f} x"

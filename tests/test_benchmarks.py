@@ -131,12 +131,17 @@ def test_labelling_chooses_from_hidden_labels_in_each_way(
     }
     assert all(len(some) == 5 for some in chosen.values())
     assert len({frozenset(some) for some in chosen.values()}) == 3
-    row = {"ap": 0.5, "ap50": 0.8, "boxes": 20}
+    row = {"ap": 0.5, "ap50": 0.8, "boxes": 20, "of_rare": 9}
     found = {"before": [row], "random": [row], "rank": [row | {"ap": 0.52}]}
     assert benchmark.report_gain(found).endswith(
-        "rank     AP 0.520 (0.520), AP50 0.800, 20 boxes; against random +0.020"
+        "rank     AP 0.520 (0.520), AP50 0.800, 20 boxes, of them dogs 9; against random 0.020"
     )
-    assert benchmark.with_interval([0.01, 0.02, 0.03]) == "+0.020 (95 %: -0.005 to +0.045)"
+    assert benchmark.with_interval([0.01, 0.02, 0.03]) == "0.020 (95 %: -0.005 to 0.045)"
+    row = {"photos": 10, "boxes": 10, "kept": 7, "actions": 14, "from_nothing": 20}
+    assert "0.700 need no hand; clicks and drags against from nothing 0.700" in benchmark.report_boxes([row])
+    rare = benchmark.share_out(tmp_path, 0, rare=True)
+    dogs = [sum(2 in image.labels for name in ("labelled", "pool") for image in some[name]) for some in (parts, rare)]
+    assert dogs[1] == -(-dogs[0] // 9)
     many = benchmark.many_photos(tmp_path, tmp_path / "many", 60)
     assert len({path.read_bytes() for path in many}) == 60
 

@@ -1,17 +1,20 @@
 """Photos without labels -> which of them to label next, and why.
 
-A photo counts by how unsure the detector is of what it shows, times how little it looks like what is labelled or chosen
-already; photos are chosen one by one.
+Photos are drawn: one has the more chance the less sure the detector is of what it shows, the fewer labels that class
+has, and the less it looks like what is labelled.
 
 How unsure: of each detection the margin between its class and the next best one there (1-vs-2), summed over the photo,
-which of the sums, means and maxima compared by Brust, Käding and Denzler (Active Learning for Deep Object Detection,
-2019) did best. As there, boxes of a class with few labels count for more. An export tells only the best class of a box,
-so the next best one is that of a detection in the same place, and a detection counts by its confidence too, since most
-faint ones are of nothing at all.
+which did best of the sums, means and maxima that Brust, Käding and Denzler compared (Active Learning for Deep Object
+Detection, 2019). As there, boxes of a class with few labels count for more. An export tells only the best class of a
+box, so the next best one is that of a detection in the same place, and a detection counts by its confidence too, since
+most faint ones are of nothing at all.
 
-How little alike: the greedy choice of the photo that is farthest from all before it, by which Sener and Savarese
-(Active Learning for Convolutional Neural Networks: A Core-Set Approach, 2018) cover a data set; here far is what a
-thumbnail says, as an export does not give out a network's features.
+Drawn: the surest way to learn little is to take the most unsure photos alone, which are odd ones, and often of one
+kind. Kirsch, Farquhar and others (Stochastic Batch Acquisition, 2023) draw by the same scores instead, and found that
+as good as methods that compare all photos with each other. The draw follows from the photos' bytes: the same photos
+give the same table.
+
+TODO figures
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ _LEAST = 0.05  # confidence: what is less sure is mostly of nothing
 _SAME_PLACE = 0.5  # IoU, from which on boxes of two classes are of one object
 _RARE = 2.0  # times fewer boxes than a class has on average
 _MUCH = 0.75  # of all photos have less of what is called much
-_NO_DETECTION = 1e-3  # of unsureness: among photos without any detection, those come first that look like no other
+_LITTLE = 1e-3  # so that also a photo in which nothing is found, or that is nearly labelled already, can be drawn
 _NAMED = 2  # detections that a reason names
 
 
@@ -200,7 +203,10 @@ def _in_words(found: sv.Detections) -> str:
 def _choose(
     unsure: np.ndarray, looks: Sequence[Look], known: Sequence[Look], count: int
 ) -> tuple[list[int], np.ndarray, list[int]]:
-    """Choose photos one by one, each by how unsure it is times how little it looks like those before it.
+    """Draw photos in proportion to how unsure they are times how little they look like what is labelled.
+
+    To the logarithm of that a value of Gumbel's distribution is added, and the largest sums are taken, which draws
+    without replacement (Kirsch et al.). The value follows from the file's bytes, so that it is the same every time.
 
     Args:
         unsure: shape (n,).
@@ -215,21 +221,26 @@ def _choose(
     thumbnails = np.stack([look.thumbnail for look in looks])
     vectors = near_duplicates.frequencies(thumbnails)
     digests = np.array([look.digest for look in looks], object)
-    nearest, again = np.zeros(len(looks)), np.zeros(len(looks), bool)
+    unlike, again = np.ones(len(looks)), np.zeros(len(looks), bool)
 
-    def look_away(digest: bytes, thumbnail: np.ndarray, vector: np.ndarray) -> None:
+    def look_away(look: Look, vector: np.ndarray) -> np.ndarray:
         likeness = vectors @ vector
-        np.maximum(nearest, likeness, out=nearest)
-        again[(digests == digest) | near_duplicates.same(thumbnails, thumbnail, likeness)] = True
+        again[(digests == look.digest) | near_duplicates.same(thumbnails, look.thumbnail, likeness)] = True
+        return 1 - likeness
 
     for look in known:
-        look_away(look.digest, look.thumbnail, near_duplicates.frequencies(look.thumbnail[None])[0])
-    unlike = 1 - nearest
+        vector = near_duplicates.frequencies(look.thumbnail[None])[0]
+        np.minimum(unlike, look_away(look, vector).clip(0), out=unlike)
+    weights = (unsure + _LITTLE) * unlike.clip(_LITTLE)
+    chance = (np.array([int.from_bytes(look.digest[:8], "big") for look in looks], float) + 0.5) / 2**64
+    sums = np.log(weights) - np.log(-np.log(chance))
     chosen: list[int] = []
-    while len(chosen) < count and not again.all():
-        at = int(np.where(again, -1, (unsure + _NO_DETECTION) * (1 - nearest).clip(0)).argmax())
-        chosen.append(at)
-        look_away(digests[at], thumbnails[at], vectors[at])
+    for at in np.argsort(-sums, kind="stable").tolist():
+        if len(chosen) == count:
+            break
+        if not again[at]:
+            chosen.append(at)
+            look_away(looks[at], vectors[at])
     return chosen, unlike, [int(at) for at in np.flatnonzero(again) if at not in set(chosen)]
 
 
