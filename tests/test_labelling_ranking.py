@@ -80,7 +80,7 @@ def test_the_unsure_come_first_and_the_sure_last(detector: Detector, labelled: D
     assert table["unsure"][1] == pytest.approx(0.98 * 0.02**2, abs=0.001)
     assert table["reason"][0].startswith("unsure: cat 0.52, dog 0.48")
     assert table["detected"][1] == "cat 0.98"
-    assert (table["rare"] == 1).all()
+    assert (table["rare"] == 0).all()
 
 
 def test_not_the_most_unsure_alone_are_drawn(detector: Detector, labelled: Dataset, tmp_path: Path) -> None:
@@ -120,8 +120,17 @@ def test_a_rare_class_gets_its_share(detector: Detector, tmp_path: Path) -> None
     birds = table["path"].str.contains("bird")
     assert birds.sum() >= 8  # by chance there would be three
     assert table["reason"][birds].str.startswith("rare class: bird, 3 labelled").all()
-    assert (table["rare"][birds] > 2).all()
-    assert (table["rare"][~birds] < 1).all()
+    assert (table["rare"][birds] > table["unsure"][birds]).all()
+    assert (table["rare"][~birds] == 0).all()
+
+
+def test_a_sure_detection_of_a_rare_class_is_worth_a_label_too(detector: Detector, tmp_path: Path) -> None:
+    """Of a class with two labels also photos in which it is clearly found are drawn before ones of maybe a cat."""
+    labelled = labels_of([draw(tmp_path / "labelled.bmp", 100)], [[1] * 30 + [2] * 30 + [3] * 2])
+    for number in range(40):
+        draw(tmp_path / "new" / f"{number:02}.bmp", number, **({"cat": 0.5} if number % 4 else {"bird": 0.95}))
+    table = labelling.rank(detector, tmp_path / "new", labelled, 12)
+    assert sum(int(name[:2]) % 4 == 0 for name in names(table)) >= 8
 
 
 def test_the_order_of_the_paths_and_their_form_change_nothing(
