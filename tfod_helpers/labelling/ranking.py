@@ -5,9 +5,9 @@ have that it finds, and the less it looks like what is labelled.
 
 How unsure: of each detection the margin between its class and the next best one there (1-vs-2), summed over the photo,
 which did best of the sums, means and maxima that Brust, Käding and Denzler compared (Active Learning for Deep Object
-Detection, 2019). As there, classes with few labels count for more. An export tells only the best class of a box, so the next best
-one is that of a detection in the same place, and a detection counts by its confidence too, since most faint ones are of
-nothing at all.
+Detection, 2019). As there, classes with few labels count for more. An export tells only the best class of a box, so the
+next best one is that of a detection in the same place, and a detection counts by its confidence too, since most faint
+ones are of nothing at all.
 
 Drawn: the most unsure photos alone are often of one kind. Kirsch, Farquhar and others (Stochastic Batch Acquisition,
 2023) draw by the same scores instead, and found that as good as methods that compare all photos with each other. The
@@ -25,8 +25,8 @@ drawn by how unsure and how little alike     .469   -.021 (-.061 to +.020)
 ===========================================  =====  ===========================
 
 So nothing here beats chance where classes are even and each photo shows one animal; three seeds tell none of these
-apart. Nor is a rare class found by a detector that hardly knows it: trained on about 97 cats and 11 dogs it chose 11 to 13 of
-the 29 or 30 photos with a dog among 285, where chance would 10.
+apart. Nor is a rare class found by a detector that hardly knows it: trained on about 97 cats and 11 dogs it chose 11 to
+13 of the 29 or 30 photos with a dog among 285, where chance would 10.
 """
 
 from __future__ import annotations
