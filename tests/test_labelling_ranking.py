@@ -35,10 +35,7 @@ def detector() -> Detector:
 
 
 def draw(path: Path, seed: int, cat: float = 0, dog: float = 0, bird: float = 0, brighter: int = 0) -> Path:
-    """Write a photo that looks like no other of another seed, with the mark of what is to be detected in it.
-
-    As BMP its bytes, from which the draw follows, are the same with every version of every library.
-    """
+    """Write a photo that looks like no other of another seed, with the mark of what is to be detected in it."""
     coarse = np.random.default_rng(seed).integers(40, 200, (6, 6, 3), np.uint8)
     rgb = np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC)) + np.uint8(brighter)
     rgb[:MARK, :MARK] = np.round(np.array([cat, dog, bird]) * 255).astype(np.uint8)
@@ -83,19 +80,10 @@ def test_the_unsure_come_first_and_the_sure_last(detector: Detector, labelled: D
     assert (table["rare"] == 0).all()
 
 
-def test_not_the_most_unsure_alone_are_drawn(detector: Detector, labelled: Dataset, tmp_path: Path) -> None:
-    """Of photos half as unsure as others some are drawn too, so that not all are of one kind."""
-    for number in range(40):
-        draw(tmp_path / "new" / f"{number:02}.bmp", number, cat=0.5, dog=0.5 * (number % 2))
-    table = labelling.rank(detector, tmp_path / "new", labelled, 12)
-    less = [not int(name[:2]) % 2 for name in names(table)]
-    assert 0 < sum(less) < 6
-
-
-def test_of_photos_in_which_nothing_is_found_more_unlike_ones_are_drawn(
+def test_of_photos_in_which_nothing_is_found_unlike_ones_come_first(
     detector: Detector, labelled: Dataset, tmp_path: Path
 ) -> None:
-    """Where the detector is blind, looks decide: what is near to a labelled photo, though no copy, is drawn less."""
+    """Where the detector is blind, looks decide: what is near to a labelled photo, though no copy, comes last."""
     near = np.asarray(Image.open(labelled[0].path)).astype(int)
     for number in range(20):
         path = draw(tmp_path / "new" / f"far {number}.bmp", number)
@@ -103,8 +91,8 @@ def test_of_photos_in_which_nothing_is_found_more_unlike_ones_are_drawn(
         Image.fromarray(half.astype(np.uint8)).save(tmp_path / "new" / f"near {number}.bmp")
     table = labelling.rank(detector, tmp_path / "new", labelled, 12)
     far = table["path"].str.contains("far")
-    assert far.sum() >= 9
-    assert table["unlike"][far].mean() > table["unlike"][~far].mean() + 0.2
+    assert far.all()
+    assert list(table["unlike"]) == sorted(table["unlike"], reverse=True)
     assert table["reason"][far].str.startswith("unlike what is labelled").any()
     assert (table["detected"] == "nothing").all()
 
@@ -125,7 +113,7 @@ def test_a_rare_class_gets_its_share(detector: Detector, tmp_path: Path) -> None
 
 
 def test_a_sure_detection_of_a_rare_class_is_worth_a_label_too(detector: Detector, tmp_path: Path) -> None:
-    """Of a class with two labels also photos in which it is clearly found are drawn before ones of maybe a cat."""
+    """Of a class with two labels also photos in which it is clearly found come before ones of maybe a cat."""
     labelled = labels_of([draw(tmp_path / "labelled.bmp", 100)], [[1] * 30 + [2] * 30 + [3] * 2])
     for number in range(40):
         draw(tmp_path / "new" / f"{number:02}.bmp", number, **({"cat": 0.5} if number % 4 else {"bird": 0.95}))
