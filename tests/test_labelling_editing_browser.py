@@ -336,12 +336,18 @@ def test_a_class_is_typed_in_and_used(notebook: Notebook, tmp_path: Path) -> Non
     assert notebook.until(lambda: boxes_in(tmp_path / "labels", classes).get("a.jpg"))[0][0] == "snail"
 
 
-def test_reloading_the_page_loses_nothing(notebook: Notebook, tmp_path: Path) -> None:
-    """What was drawn and not saved is there after the page was loaded anew, and when the cell runs again."""
-    photo = draw_photo(tmp_path / "a.jpg", (400, 300), (50, 50, 150, 150))
-    notebook.edit([photo], tmp_path / "labels")
+def begun(notebook: Notebook, folder: Path) -> Path:
+    """A photo on which a box was drawn that is not saved yet."""
+    photo = draw_photo(folder / "a.jpg", (400, 300), (50, 50, 150, 150))
+    notebook.edit([photo], folder / "labels")
     notebook.drag((50, 50, 150, 150), (400, 300))
     notebook.until(lambda: "not saved yet" in notebook.text("mark"))
+    return photo
+
+
+def test_reloading_the_page_loses_nothing(notebook: Notebook, tmp_path: Path) -> None:
+    """What was drawn and not saved is there after the page was loaded anew, and when the cell runs again."""
+    photo = begun(notebook, tmp_path)
     notebook.run("return jupyterapp.commands.execute('docmanager:save')")
     notebook.open()
     notebook.shown()
@@ -355,10 +361,7 @@ def test_reloading_the_page_loses_nothing(notebook: Notebook, tmp_path: Path) ->
 
 def test_a_restart_of_python_is_said(notebook: Notebook, tmp_path: Path) -> None:
     """After a restart the editor says what to do at once; run again, it shows what was drawn before."""
-    photo = draw_photo(tmp_path / "a.jpg", (400, 300), (50, 50, 150, 150))
-    notebook.edit([photo], tmp_path / "labels")
-    notebook.drag((50, 50, 150, 150), (400, 300))
-    notebook.until(lambda: "not saved yet" in notebook.text("mark"))
+    photo = begun(notebook, tmp_path)
     notebook.run("return jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     notebook.drag((200, 50, 350, 250), (400, 300))
     notebook.until(lambda: "Python does not answer" in notebook.text("note"))
