@@ -165,6 +165,7 @@ def label_maps(ground: Ground) -> None:
     "photos.photo.read_info",
     "photos.pixels.decoded",
     "photos.pixels.letterbox",
+    "photos.pixels.scaled",
     "photos.pixels.to_rgb",
 )
 def a_photo(ground: Ground) -> None:
@@ -175,6 +176,7 @@ def a_photo(ground: Ground) -> None:
     with photos.photo.opened(Path(path)) as image:
         assert image.size == (layouts.WIDTH, layouts.HEIGHT)
     assert np.array_equal(photos.to_rgb(path), photos.to_rgb(layouts.JPEG))
+    assert np.array_equal(photos.scaled(path, 16), photos.scaled(layouts.JPEG, 16))
     assert photos.pixels.decoded(path)[1] == photos.pixels.decoded(layouts.JPEG)[1]
     assert np.array_equal(photos.letterbox(path, 32).pixels, photos.letterbox(layouts.JPEG, 32).pixels)
     storage.write_bytes(path, b"<html>")
@@ -480,7 +482,7 @@ def a_detector(ground: Ground) -> None:
 
 
 @door("detector.detector.Detector.detect_video", "detector.video.detecting.detect_video")
-@door("detector.video.reading.opened", "detector.video.writing.check_target", "detector.video.writing.written")
+@door("photos.video.opened", "detector.video.writing.check_target", "detector.video.writing.written")
 @door("detector.tiles.TiledDetector.detect")
 def a_video(ground: Ground) -> None:
     """A video of a bucket is looked at, and the annotated one is written there; tiles of a photo of a bucket too."""
@@ -503,6 +505,28 @@ def a_video(ground: Ground) -> None:
     storage.write_bytes(f"{ground.bucket}/a.jpg", layouts.JPEG)
     tiled = detector.tiled(tile=8)
     assert np.array_equal(tiled.detect(f"{ground.bucket}/a.jpg").xyxy, tiled.detect(layouts.JPEG).xyxy)
+
+
+@door("labelling.editing.opening.editor", "labelling.given.paths")
+@door("labelling.ranking.rank", "labelling.suggesting.suggest")
+def photos_to_label(ground: Ground) -> None:
+    """Photos of a bucket are suggested for, ranked and labelled as those here; labels go to this machine."""
+    from test_detector import LABEL_MAP, SIDE, bright_spot, spotted
+
+    from tfod_helpers import labelling
+    from tfod_helpers.detector import Detector
+
+    detector = Detector(bright_spot, LABEL_MAP, SIDE, 0.5)
+    (ground.here / "in").mkdir()
+    Image.fromarray(spotted()).save(ground.here / "in" / "a.png")
+    storage.upload_folder(ground.here / "in", f"{ground.bucket}/in")
+    there, here = (labelling.suggest(detector, place) for place in (f"{ground.bucket}/in", ground.here / "in"))
+    assert there[0].boxes_xyxy.tolist() == here[0].boxes_xyxy.tolist()
+    labelled = labelling.confirm(here)
+    assert labelling.rank(detector, f"{ground.bucket}/in", labelled, 1).attrs["near_duplicates"]
+    assert len(labelling.editor(f"{ground.bucket}/in", ground.here / "labels", ["spot"]).to_do) == 1
+    with pytest.raises(ValueError, match=f"{ground.bucket}/labels is in a bucket"):
+        labelling.editor(ground.here / "in", f"{ground.bucket}/labels", ["spot"])
 
 
 # --- the tests ------------------------------------------------------------------------------------
@@ -532,7 +556,9 @@ def paths_taken() -> Iterator[str]:
                 given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 kinds = [ast.unparse(one.annotation) for one in given if one.annotation]
                 # A parameter of the type Path alone is handed on from within.
-                if any(re.search(r"PathLike|AnyPath|\bPhoto\b|(?<!\[)\bSource\b(?!\])", kind) for kind in kinds):
+                if any(
+                    re.search(r"PathLike|AnyPath|AnyPhotos|\bPhoto\b|(?<!\[)\bSource\b(?!\])", kind) for kind in kinds
+                ):
                     yield f"{module}.{name}"
 
 

@@ -251,5 +251,5 @@ def test_wrong_arguments_are_refused_in_words(detector: Detector, labelled: Data
     """No photo to choose and something that is no path are slips of the pen."""
     with pytest.raises(ValueError, match="count must be 1 or more, got 0"):
         labelling.rank(detector, tmp_path, labelled, 0)
-    with pytest.raises(TypeError, match="takes a folder or the paths of photos, got ndarray"):
+    with pytest.raises(TypeError, match="a list of paths, got ndarray among them"):
         labelling.rank(detector, [np.zeros((4, 4, 3))], labelled, 1)

@@ -30,8 +30,7 @@ apart, and the simplest was kept. Nor is a rare class found by a detector that h
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,16 +43,14 @@ from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.detector import Detector, TiledDetector
 from tfod_helpers.detector.detections import batches, each
 from tfod_helpers.evaluation.matching import overlapping_pairs
-from tfod_helpers.files import storage
+from tfod_helpers.labelling.given import AnyPhotos, paths
 from tfod_helpers.photos import Look, near_duplicates
-from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import DatasetError, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
 
-_Path = str | os.PathLike[str]
 
 _LEAST = 0.05  # confidence: what is less sure is mostly of nothing
 _SAME_PLACE = 0.5  # IoU, from which on boxes of two classes are of one object
@@ -73,7 +70,7 @@ class _Seen(NamedTuple):
 
 def rank(
     detector: Detector | TiledDetector,
-    photos: _Path | Dataset | Iterable[_Path],
+    photos: AnyPhotos | Dataset,
     labelled: Dataset,
     count: int,
     *,
@@ -115,16 +112,17 @@ def rank(
         raise ValueError(f"count must be 1 or more, got {count}.")
     labelled = labelled.only_confirmed()
     _compare_classes(detector.label_map, labelled.label_map)
-    looks, problems = _readable(_paths(photos))
+    given = [image.path for image in photos] if isinstance(photos, Dataset) else paths(photos)
+    looks, problems = _readable(sorted(set(given)))  # in one order, whatever it was
     known = [look for look in photos_.look_at([image.source for image in labelled]) if isinstance(look, Look)]
     seen = _detect(detector, list(looks), labelled, batch_size)
     worth = np.array([one.unsure + one.rare for one in seen])
     chosen, unlike, left_out = _choose(worth, list(looks.values()), known, count)
-    paths = [str(path) for path in looks]
+    names = [str(path) for path in looks]
     reasons = _reasons(seen, unlike, labelled)
-    rows = [(paths[at], reasons[at], seen[at].unsure, unlike[at], seen[at].rare, seen[at].detected) for at in chosen]
+    rows = [(names[at], reasons[at], seen[at].unsure, unlike[at], seen[at].rare, seen[at].detected) for at in chosen]
     table = pd.DataFrame(rows, columns=["path", "reason", "unsure", "unlike", "rare", "detected"])
-    table.attrs |= {"problems": list(map(str, problems)), "near_duplicates": [paths[at] for at in left_out]}
+    table.attrs |= {"problems": list(map(str, problems)), "near_duplicates": [names[at] for at in left_out]}
     _say(problems, len(left_out), len(chosen), count)
     return table
 
@@ -137,18 +135,6 @@ def _compare_classes(known: LabelMap, wanted: LabelMap) -> None:
         print(f"The labelled photos lack {', '.join(strange)}, so detections of that are left out.")
     if unknown:
         print(f"The detector does not know {', '.join(unknown)}: such photos are only chosen by their looks.")
-
-
-def _paths(given: _Path | Dataset | Iterable[_Path]) -> list[Path]:
-    """Return the paths of the photos, each once, in an order that does not depend on that of what was given."""
-    if isinstance(given, str | os.PathLike):
-        source = PhotoFolder(storage.mirror(given), deep=True)
-        return [source.folder / name for name in source.names]
-    paths = [image.path for image in given] if isinstance(given, Dataset) else list(given)
-    strange = next((one for one in paths if not isinstance(one, str | os.PathLike)), None)
-    if strange is not None:
-        raise TypeError(f"rank takes a folder or the paths of photos, got {type(strange).__name__} among them.")
-    return sorted({Path(path) for path in paths})
 
 
 def _readable(paths: Sequence[Path]) -> tuple[dict[Path, Look], list[Problem]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,18 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap, box_fault
 from tfod_helpers.detector import Detector, TiledDetector
 from tfod_helpers.detector.detections import batches
 from tfod_helpers.evaluation import Evaluation
-from tfod_helpers.files import storage
 from tfod_helpers.labelling import effort
+from tfod_helpers.labelling.given import AnyPhotos, paths
 from tfod_helpers.photos import PhotoError, read_info
-from tfod_helpers.photos.folder import PhotoFolder
 from tfod_helpers.problems import DatasetError, Problem, did_you_mean
 
-_Path = str | os.PathLike[str]
 _DIGITS = 1  # of a suggested coordinate, after the point: detectors are no more exact, and files stay readable
 _SHOWN = 3  # photos that are left out
 
 
 def suggest(
     detector: Detector | TiledDetector,
-    photos: _Path | Dataset | Iterable[_Path],
+    photos: AnyPhotos | Dataset,
     *,
     labelled: Dataset | LabelMap | None = None,
     evaluation: Evaluation | None = None,
@@ -70,7 +67,7 @@ def suggest(
     threshold = _threshold(evaluation) if threshold is None else threshold
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be between 0 and 1, got {threshold}.")
-    given = _listed(photos)
+    given: Sequence[Path | LabelledImage] = photos.images if isinstance(photos, Dataset) else paths(photos)
     images: list[LabelledImage] = []
     problems: list[Problem] = []
     with tqdm(total=len(given), unit="photo", desc="suggesting") as bar:
@@ -133,16 +130,6 @@ def _threshold(evaluation: Evaluation | None) -> float:
             "made. Label more photos and train again; or give a threshold."
         )
     return threshold
-
-
-def _listed(photos: _Path | Dataset | Iterable[_Path]) -> Sequence[Path | LabelledImage]:
-    """Return the photos: paths, or images of which the labels do not count."""
-    if isinstance(photos, Dataset):
-        return photos.images
-    if isinstance(photos, str | os.PathLike):
-        folder = PhotoFolder(storage.mirror(photos), deep=True)
-        return [folder.folder / name for name in folder.names]
-    return [Path(path) for path in photos]
 
 
 # --- photo by photo ---------------------------------------------------------------------------------

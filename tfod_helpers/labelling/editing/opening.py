@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tfod_helpers.files import storage
 from tfod_helpers.formats import voc
 from tfod_helpers.labelling.editing.label_folder import LabelFolder
 from tfod_helpers.labelling.editing.session import Session
-from tfod_helpers.photos.folder import PhotoFolder
+from tfod_helpers.labelling.given import AnyPhotos, paths
 from tfod_helpers.problems import DatasetError, Problem, refused
 
 _SHOWN = 3  # photos that cannot be read which are named one by one
@@ -72,8 +71,8 @@ class Editor:
 
 
 def editor(
-    given: Dataset | str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    folder: str | os.PathLike[str],
+    given: AnyPhotos | Dataset,
+    folder: storage.AnyPath,
     classes: Iterable[str] = (),
 ) -> Editor:
     """Open a box editor in the notebook: let the cell end in what this returns.
@@ -101,7 +100,7 @@ def editor(
         raise ImportError("The editor needs anywidget. Install it: pip install 'tfod_helpers[label]'")
     if storage.is_remote(folder):
         raise ValueError(f"{storage.address(folder)} is in a bucket. Give a folder of this machine or of a Drive.")
-    images = given.images if isinstance(given, Dataset) else _opened(given)
+    images = given.images if isinstance(given, Dataset) else _opened(paths(given, deep=False))
     first = list(given.label_map) if isinstance(given, Dataset) else []
     place = Path(folder).expanduser()
     found = LabelFolder(place, images)
@@ -132,19 +131,14 @@ def _classes(wanted: list[str], found: LabelFolder) -> LabelMap:
     return LabelMap(every)
 
 
-def _opened(given: Any) -> list[LabelledImage]:
+def _opened(given: Sequence[Path]) -> list[LabelledImage]:
     """Return photos without labels, upright; one that cannot be read is left out, and named.
 
     Raises:
         DatasetError: there is none, or none that can be read.
     """
-    some = photos.several(given)
-    if some is None and Path(given).expanduser().is_dir():
-        found = PhotoFolder(given)
-        some = [found.folder / name for name in found.names]
-    paths = [Path(one).expanduser() for one in ([given] if some is None else some)]
     images, problems = [], []
-    for path in tqdm(paths, "Opening photos", unit="photo", delay=1):
+    for path in tqdm(given, "Opening photos", unit="photo", delay=1):
         try:
             width, height = photos.read_info(path).upright_size
             images.append(LabelledImage(path, width, height, np.zeros((0, 4)), np.zeros(0)))
