@@ -24,8 +24,9 @@ drawn by how unsure and how unlike                .469   -.021 (-.061 to +.020)
 ================================================  =====  ===========================
 
 So nothing here beats chance where classes are even and each photo shows one animal; three seeds tell none of these
-apart, and the simplest was kept. Nor is a rare class found by a detector that hardly knows it: with about 97 cats and
-11 dogs to learn from, dogs were not chosen more often than cats.
+apart, and the simplest was kept. Nor is a rare class found for sure by a detector that hardly knows it: with about 97
+cats and 11 dogs to learn from, 100 of 285 photos were chosen, and of the 29 or 30 with a dog 7, 8 and 22 were among
+them, where chance would have 10.
 """
 
 from __future__ import annotations
