@@ -309,10 +309,17 @@ def test_mediapipe_finds_what_the_detector_finds(decoded: bool, trained: Trained
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = Detector.load(folder / "export").detect(squares, threshold=0.01)
+    compared = 0
     for line, ours in zip(done.stdout.splitlines(), found, strict=True):
         theirs = sorted(json.loads(line), key=lambda row: -row[4])
         assert theirs[0][5] == ours.data["class_name"][0]
         corners = ours.xyxy[0]
-        np.testing.assert_allclose(theirs[0][:4], [*corners[:2], *(corners[2:] - corners[:2])], atol=1)
+        place, size = np.split(np.array(theirs[0][:4]), 2)
+        np.testing.assert_allclose(place, corners[:2], atol=1)
+        # Of a box over the edge, MediaPipe cuts the corner and not the size.
+        inside = (corners[:2] > 1) & (corners[2:] < Image.open(squares[0]).width - 1)
+        np.testing.assert_allclose(size[inside], (corners[2:] - corners[:2])[inside], atol=1)
+        compared += int(inside.sum())
         same = 5 if decoded else 1  # without the operator, MediaPipe suppresses across classes
         np.testing.assert_allclose([row[4] for row in theirs[:same]], ours.confidence[:same], atol=1e-4)
+    assert compared
