@@ -25,7 +25,8 @@ drawn by how unsure and how unlike                .469   -.021 (-.061 to +.020)
 
 So nothing here beats chance where classes are even and each photo shows one animal; three seeds tell none of these
 apart, and the simplest was kept. Where dogs were rare, 11 of 108 labelled boxes, it found 26 of them in its 100 photos
-and chance 15: AP .456 against .434, +.021 (-.019 to +.061).
+and chance 15: AP .456 against .434, +.021 (-.019 to +.061). That depends on the detector: three earlier ones brought 7,
+8 and 22 photos of dogs, and chance 10.
 """
 
 from __future__ import annotations
@@ -78,9 +79,9 @@ def rank(
 ) -> pd.DataFrame:
     """Choose photos to label next, the first one first, and say why: unsure, of a rare class, unlike what is labelled.
 
-    Where a class is rare, more of it is chosen than at random. Where classes are even and photos show one object, do
-    not expect a better detector than from photos at random: there no gain was measured (`ranking` has the figures).
-    What it surely spares you is to label the same thing twice.
+    Where a class is rare, mostly more of it is chosen than at random. Where classes are even and photos show one
+    object, do not expect a better detector than from photos at random: there no gain was measured (`ranking` has the
+    figures). What it surely spares you is to label the same thing twice.
 
     Photos that are labelled already may be among them: these are left out, as are near-duplicates of what is labelled
     or chosen, and photos that cannot be read; a line says how many. The same photos give the same table, in whatever
