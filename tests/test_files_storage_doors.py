@@ -507,7 +507,7 @@ def a_video(ground: Ground) -> None:
     assert np.array_equal(tiled.detect(f"{ground.bucket}/a.jpg").xyxy, tiled.detect(layouts.JPEG).xyxy)
 
 
-@door("labelling.editing.opening.editor", "labelling.given.paths")
+@door("labelling.editing.opening.editor", "labelling.given.photo_paths")
 @door("labelling.ranking.rank", "labelling.suggesting.suggest")
 def photos_to_label(ground: Ground) -> None:
     """Photos of a bucket are suggested for, ranked and labelled as those here; labels go to this machine."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +15,13 @@ from tfod_helpers.annotations import Dataset, LabelledImage, LabelMap
 from tfod_helpers.problems import DatasetError
 
 
-def photo(path: Path, seed: int, **arguments: object) -> LabelledImage:
+def photo(path: Path, seed: int, **arguments: Any) -> LabelledImage:
     """A photo of a few large squares, other ones for each seed, with a box of the first class."""
     random = np.random.default_rng(seed)
     large = Image.fromarray(random.integers(0, 256, (6, 8, 3), np.uint8)).resize((160, 120), Image.Resampling.BICUBIC)
     path.parent.mkdir(parents=True, exist_ok=True)
     large.save(path)
-    return LabelledImage(path, 160, 120, [[10, 10, 90, 100]], [1], **arguments)  # type: ignore[arg-type]
+    return LabelledImage(path, 160, 120, [[10, 10, 90, 100]], [1], **arguments)
 
 
 @pytest.fixture

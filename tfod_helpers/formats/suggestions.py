@@ -119,14 +119,15 @@ def _entry(item: Any) -> tuple[RawImage, list[float]] | None:
     try:
         names, boxes_xyxy, scores = (item[key] for key in ("classes", "boxes_xyxy", "scores"))
         numbers = np.array(boxes_xyxy, float).reshape(len(names), 4)
-        size = tuple(map(int, item["size"]))
+        width, height = map(int, item["size"])
         confidences = np.array(scores, float).reshape(len(names))
         objects = [
             RawObject(f"box {number}", str(name), box_xyxy)
             for number, (name, box_xyxy) in enumerate(zip(names, numbers.tolist(), strict=True), start=1)
         ]
-        right = len(size) == 2 and np.isfinite(numbers).all() and ((confidences >= 0) & (confidences <= 1)).all()
-        raw = RawImage(FILE_NAME, filename=str(item["photo"]).rpartition("/")[2], size=size, objects=objects)  # type: ignore[arg-type]
+        right = np.isfinite(numbers).all() and ((confidences >= 0) & (confidences <= 1)).all()
+        name = str(item["photo"]).rpartition("/")[2]
+        raw = RawImage(FILE_NAME, filename=name, size=(width, height), objects=objects)
     except (KeyError, TypeError, ValueError):
         return None
     return (raw, confidences.tolist()) if right else None

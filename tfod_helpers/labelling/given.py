@@ -12,7 +12,7 @@ from tfod_helpers.photos.folder import PhotoFolder
 AnyPhotos = storage.AnyPath | Iterable[storage.AnyPath]
 
 
-def paths(photos: AnyPhotos, *, deep: bool = True) -> list[Path]:
+def photo_paths(photos: AnyPhotos, *, deep: bool = True) -> list[Path]:
     """Return the paths of photos in the order that they come in; those of a folder sorted by name.
 
     Args:

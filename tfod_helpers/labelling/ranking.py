@@ -44,7 +44,7 @@ from tfod_helpers.annotations import Dataset, LabelMap
 from tfod_helpers.detector import Detector, TiledDetector
 from tfod_helpers.detector.detections import batches, each
 from tfod_helpers.evaluation.matching import overlapping_pairs
-from tfod_helpers.labelling.given import AnyPhotos, paths
+from tfod_helpers.labelling.given import AnyPhotos, photo_paths
 from tfod_helpers.photos import Look, near_duplicates
 from tfod_helpers.problems import DatasetError, Problem
 
@@ -114,7 +114,7 @@ def rank(
         raise ValueError(f"count must be 1 or more, got {count}.")
     labelled = labelled.only_confirmed()
     _compare_classes(detector.label_map, labelled.label_map)
-    given = [image.path for image in photos] if isinstance(photos, Dataset) else paths(photos)
+    given = [image.path for image in photos] if isinstance(photos, Dataset) else photo_paths(photos)
     looks, problems = _readable(sorted(set(given)))  # in one order, whatever it was
     known = [look for look in photos_.look_at([image.source for image in labelled]) if isinstance(look, Look)]
     seen = _detect(detector, list(looks), labelled, batch_size)

@@ -16,7 +16,7 @@ from tfod_helpers.detector import Detector, TiledDetector
 from tfod_helpers.detector.detections import batches
 from tfod_helpers.evaluation import Evaluation
 from tfod_helpers.labelling import effort
-from tfod_helpers.labelling.given import AnyPhotos, paths
+from tfod_helpers.labelling.given import AnyPhotos, photo_paths
 from tfod_helpers.photos import PhotoError, read_info
 from tfod_helpers.problems import DatasetError, Problem, did_you_mean
 
@@ -67,7 +67,7 @@ def suggest(
     threshold = _threshold(evaluation) if threshold is None else threshold
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be between 0 and 1, got {threshold}.")
-    given: Sequence[Path | LabelledImage] = photos.images if isinstance(photos, Dataset) else paths(photos)
+    given: Sequence[Path | LabelledImage] = photos.images if isinstance(photos, Dataset) else photo_paths(photos)
     images: list[LabelledImage] = []
     problems: list[Problem] = []
     with tqdm(total=len(given), unit="photo", desc="suggesting") as bar:

@@ -74,7 +74,7 @@ def _raw_images(
         yield from _suggested(where, place, names.values(), reading)
         return
     for filename in names.values():  # what a person submitted is the person's, also where nothing was changed
-        reading.suggested.pop(folded(re.split(r"[/\\]", filename)[-1]), None)
+        reading.suggested.pop(_photo(filename), None)
     if not drawn:
         shown = " and ".join(map(repr, dict.fromkeys(names.values())))
         what, fix = f"{shown} was skipped in Label Studio", "Left out; label it there to use it."
@@ -93,8 +93,13 @@ def _raw_images(
 def _suggested(where: str, place: str, names: Iterable[str], reading: Reading) -> Iterator[RawImage]:
     """Yield what was suggested for the photos of a task that nobody has labelled yet, where that is known."""
     for filename in names:
-        for raw, _ in reading.suggested.get(folded(re.split(r"[/\\]", filename)[-1]), ())[:1]:
+        for raw, _ in reading.suggested.get(_photo(filename), ())[:1]:
             yield dataclasses.replace(raw, where=where, place=place, filename=filename)
+
+
+def _photo(filename: str) -> str:
+    """Return the name of a photo as `Reading.suggested` knows it."""
+    return folded(re.split(r"[/\\]", filename)[-1])
 
 
 def _results(task: dict[str, Any]) -> list[list[Any]]:

@@ -16,7 +16,7 @@ from tfod_helpers.files import storage
 from tfod_helpers.formats import voc
 from tfod_helpers.labelling.editing.label_folder import LabelFolder
 from tfod_helpers.labelling.editing.session import Session
-from tfod_helpers.labelling.given import AnyPhotos, paths
+from tfod_helpers.labelling.given import AnyPhotos, photo_paths
 from tfod_helpers.problems import DatasetError, Problem, refused
 
 _SHOWN = 3  # photos that cannot be read which are named one by one
@@ -100,7 +100,7 @@ def editor(
         raise ImportError("The editor needs anywidget. Install it: pip install 'tfod_helpers[label]'")
     if storage.is_remote(folder):
         raise ValueError(f"{storage.address(folder)} is in a bucket. Give a folder of this machine or of a Drive.")
-    images = given.images if isinstance(given, Dataset) else _opened(paths(given, deep=False))
+    images = given.images if isinstance(given, Dataset) else _opened(photo_paths(given, deep=False))
     first = list(given.label_map) if isinstance(given, Dataset) else []
     place = Path(folder).expanduser()
     found = LabelFolder(place, images)
